@@ -1,0 +1,1 @@
+"""Release steps for inference services: the only code inside Fairway's containers."""

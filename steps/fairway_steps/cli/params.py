@@ -1,0 +1,95 @@
+"""Parameter types shared by the commands.
+
+Every option takes a value and an empty string means unset, so that one template can pass all of them
+(``--stage={{inputs.parameters.stage}}``) in Argo and Tekton alike.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from fairway_steps.model import NAME, Version
+
+DURATION = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>ms|s|m|h)?")
+SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
+
+
+class Option(click.Option):
+    """An option for which an empty value is none. ``plumbing`` options are about the call, not about the release."""
+
+    def __init__(self, *args: Any, plumbing: bool = False, **attrs: Any) -> None:
+        super().__init__(*args, **attrs)
+        self.plumbing = plumbing
+
+    def consume_value(self, ctx: click.Context, opts: Mapping[str, Any]) -> tuple[Any, click.core.ParameterSource]:
+        return super().consume_value(ctx, {name: value for name, value in opts.items() if value != ""})
+
+    def to_info_dict(self) -> dict[str, Any]:
+        return super().to_info_dict() | {"plumbing": self.plumbing}
+
+
+class Duration(click.ParamType[float]):
+    """``500ms``, ``20s``, ``5m``, ``1h`` or a bare number of seconds, as seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, int | float):
+            return float(value)
+        match = DURATION.fullmatch(value.strip())
+        if not match:
+            self.fail(f"{value!r} is not a duration such as 500ms, 20s, 5m or 1h", param, ctx)
+        return float(match["number"]) * SECONDS[match["unit"]]
+
+
+class Flag(click.ParamType[bool]):
+    """``true`` or ``false``, always written out."""
+
+    name = "true|false"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> bool:
+        if isinstance(value, bool):
+            return value
+        if value.lower() not in ("true", "false"):
+            self.fail(f"{value!r} is neither true nor false", param, ctx)
+        return bool(value.lower() == "true")
+
+
+class VersionRef(click.ParamType[Version]):
+    """``NAME=URI``, or a URI alone whose last part becomes the name."""
+
+    name = "version"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Version:
+        if isinstance(value, Version):
+            return value
+        try:
+            return parse_version(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def parse_version(text: str) -> Version:
+    """``v2=http://127.0.0.1:8002`` or ``deployment/default/iris-v2``. Raises ValueError."""
+    name, equals, uri = text.strip().partition("=")
+    if not equals:
+        uri = text.strip()
+        name = re.sub(r"[^a-z0-9.]+", "-", uri.rstrip("/").rpartition("/")[2].lower()).strip("-.")
+    if not NAME.fullmatch(name):
+        raise ValueError(f"{name!r} is not a version's name (small letters, digits, '-' and '.')")
+    if not uri or "/" not in uri:
+        raise ValueError(f"{text!r} is not a version: write NAME=http://HOST:PORT or KIND/NAMESPACE/NAME")
+    return Version(name, uri)
+
+
+DURATION_TYPE = Duration()
+FLAG = Flag()
+VERSION = VersionRef()
+
+
+def option(name: str, kind: click.ParamType[Any] | type = str, *, help: str, **attrs: Any) -> Any:  # noqa: A002 - click's word
+    """A Fairway option: kebab-case, with its default shown."""
+    attrs.setdefault("show_default", attrs.get("default") not in (None, ""))
+    return click.option(f"--{name}", type=kind, help=help, cls=Option, **attrs)

@@ -1,0 +1,1 @@
+"""Sources of evidence: what the versions did, as whole counts in strata."""

@@ -1,0 +1,85 @@
+"""The contract of a metric source: cumulative counters in, strata out.
+
+A source is read again and again. Each reading gives the strata that were closed since the one before, and a
+*cursor* from which the next reading goes on. The cursor is a string that is kept in the record, so a step that was
+killed goes on where it was: no count is lost and none is taken twice.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from fairway_steps.model import Histogram, Stratum
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What one version has done since its counters began: cumulative, read at one moment.
+
+    ``latency`` maps an upper edge in seconds (the last ``inf``) to the cumulative count at or below it, as a
+    Prometheus histogram gives them; empty if the source has none. ``seconds`` is the sum of the observed latencies.
+    """
+
+    requests: int
+    failures: Mapping[str, int] = field(default_factory=dict)
+    latency: Mapping[float, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The strata closed since the cursor that was given, and the cursor to give next time.
+
+    ``complete`` is true when the source will never have more (a file). ``problem`` is a sentence when the source
+    could not be read as it should: the strata, if any, are then no evidence.
+    """
+
+    strata: tuple[Stratum, ...]
+    cursor: str
+    complete: bool = False
+    problem: str = ""
+
+
+class MetricSource(Protocol):
+    """Where evidence comes from."""
+
+    def read(self, versions: Sequence[str], weights: Mapping[str, int], cursor: str, now: float) -> Reading:
+        """What ``versions`` did since ``cursor`` (empty: from now on, no strata yet).
+
+        ``weights`` label the strata with the share each version had; ``now`` is the moment of the reading. A source that is away or
+        speaks nonsense gives a Reading with ``problem``, and raises TransientError only if it was never there.
+        """
+
+
+def difference(version: str, weight: int, before: Counters, after: Counters, start: float, end: float) -> Stratum:
+    """The stratum between two cumulative readings.
+
+    A counter that went down was reset (its process restarted): what it shows now is then all that can be known to
+    have happened since, as Prometheus' own ``increase`` takes it. If the request counter was reset, all are taken so.
+    """
+    reset = after.requests < before.requests or any(
+        after.failures.get(name, 0) < count for name, count in before.failures.items()
+    )
+    if reset:
+        before = Counters(0)
+    failures = {name: count - before.failures.get(name, 0) for name, count in sorted(after.failures.items())}
+    latency_reset = any(after.latency.get(edge, 0) < count for edge, count in before.latency.items())
+    zero = reset or latency_reset
+    return Stratum(
+        version=version,
+        start=start,
+        end=end,
+        weight=weight,
+        requests=after.requests - before.requests,
+        failures={name: count for name, count in failures.items() if count},
+        latency=_histogram({} if zero else before.latency, after.latency),
+        seconds=max(0.0, after.seconds - (0.0 if zero else before.seconds)),
+    )
+
+
+def _histogram(before: Mapping[float, int], after: Mapping[float, int]) -> Histogram | None:
+    if not after:
+        return None
+    edges = tuple(sorted(after))
+    since = [after[edge] - before.get(edge, 0) for edge in edges]
+    return Histogram(edges, tuple(upper - lower for lower, upper in zip([0, *since], since, strict=False)))

@@ -1,0 +1,279 @@
+"""The record: a release's durable state, from which any step can go on and every report is made.
+
+One record per service. Locally it is a file; every change is one locked read-modify-write that replaces the file
+atomically, so a reader never sees half a record and a killed writer leaves the one before. ``token`` is a
+fencing token (Kleppmann, "How to do distributed locking", 2016): it grows with every change of holder, and a
+change made with a lower one is refused.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+from fairway_steps.codec import decode, encode
+from fairway_steps.errors import DomainError, Fenced, UsageError
+from fairway_steps.model import Assessment, Histogram, Outcome, Slo, Stage, Stratum, Version
+
+FORMAT = 1
+STRATA_KEPT = 240
+
+
+@dataclass(frozen=True, slots=True)
+class WeightChange:
+    """One change of the routes: what was asked for, what the proxy was seen to do (shares of ``counted`` requests).
+
+    ``stage`` is the index in the schedule, -1 for the ends (promotion, rollback).
+    """
+
+    at: float
+    stage: int
+    asked: Mapping[str, int]
+    measured: Mapping[str, float] | None = None
+    counted: int = 0
+    settled_after: float | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StageResult:
+    """One assessment at one stage, with the share of requests each version really got meanwhile."""
+
+    at: float
+    stage: int
+    weight: int
+    assessment: Assessment
+    measured: Mapping[str, float] | None = None
+    samples: Mapping[str, int] = field(default_factory=dict)
+    waited: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something worth telling: a step's failure, a takeover, an undelivered notice."""
+
+    at: float
+    step: str
+    message: str
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """All that is known of one release. ``outcome`` is None while it runs.
+
+    ``original`` is the router's snapshot from before the release, ``cursor`` where the metric source is to be read
+    on, ``baseline`` and ``counted`` the proxy's counters at the start and so far (``Served`` as JSON).
+    """
+
+    release_id: str
+    service: str
+    route: str
+    primary: Version
+    candidate: Version
+    stages: tuple[Stage, ...]
+    slos: tuple[Slo, ...]
+    holder: str
+    token: int
+    lease_until: float
+    created: float
+    original: str
+    format: int = FORMAT
+    stage: int = -1
+    timeline: tuple[WeightChange, ...] = ()
+    results: tuple[StageResult, ...] = ()
+    strata: tuple[Stratum, ...] = ()
+    cursor: str = ""
+    cursor_stage: int = -1
+    baseline: Mapping[str, int] = field(default_factory=dict)
+    counted: Mapping[str, int] = field(default_factory=dict)
+    events: tuple[Event, ...] = ()
+    outcome: Outcome | None = None
+    reason: str = ""
+    finished: float | None = None
+
+    @property
+    def versions(self) -> dict[str, Version]:
+        return {self.primary.name: self.primary, self.candidate.name: self.candidate}
+
+    def noted(self, at: float, step: str, message: str, *, failed: bool = False) -> "Record":
+        return replace(self, events=(*self.events, Event(at, step, message, failed)))
+
+    def with_strata(self, more: Sequence[Stratum]) -> "Record":
+        """Add strata; past ``STRATA_KEPT`` a version and stage, neighbours at one weight are merged, no count lost."""
+        return replace(self, strata=compact((*self.strata, *more)))
+
+    def ended(self, at: float, outcome: Outcome, reason: str) -> "Record":
+        """The record closed. The first outcome stands: an end is not rewritten by a retry."""
+        if self.outcome is not None:
+            return self
+        return replace(self, outcome=outcome, reason=reason, finished=at)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """What a step proves before it writes: which release it works for, and under which token.
+
+    An empty ``release_id`` and a ``token`` of 0 mean a person at a terminal, who works on whatever the record holds.
+    """
+
+    release_id: str = ""
+    token: int = 0
+
+    def check(self, record: Record) -> None:
+        """Raise UsageError for a record of another release, Fenced for one whose holder has changed."""
+        if self.release_id and self.release_id != record.release_id:
+            raise UsageError(
+                f"the record of service {record.service} is of release {record.release_id}, not {self.release_id}",
+                mend="give the --release-id that `fairway begin` printed, or leave it out",
+            )
+        if self.token and self.token < record.token:
+            raise Fenced(f"release {record.release_id} was taken over by {record.holder} (token {record.token})")
+
+
+class RecordStore(Protocol):
+    """Where records are kept."""
+
+    uri: str
+
+    def load(self) -> Record | None:
+        """The record, or None if there is none yet. Raises UsageError for one that cannot be read."""
+
+    def update(self, change: Callable[[Record | None], Record]) -> Record:
+        """Replace the record by ``change`` of it, with nobody else in between, and return the new one.
+
+        ``change`` may be called more than once and must do nothing but compute. What it raises leaves the record as
+        it was.
+        """
+
+
+class FileStore:
+    """A record in a JSON file, for a release on one machine."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.uri = f"file:{path}"
+
+    def load(self) -> Record | None:
+        try:
+            text = self.path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise UsageError(f"record {self.path} cannot be read: {error.strerror}") from error
+        try:
+            data = json.loads(text)
+            if data.get("format") != FORMAT:
+                raise ValueError(f"its format is {data.get('format')!r}, this Fairway writes {FORMAT}")
+            return decode(Record, data)
+        except (ValueError, AttributeError) as error:
+            raise UsageError(
+                f"record {self.path} is not a Fairway record: {error}", mend="name another file, or move this one away"
+            ) from error
+
+    def update(self, change: Callable[[Record | None], Record]) -> Record:
+        with self._locked():
+            record = change(self.load())
+            self._replace(json.dumps(encode(record), indent=1, ensure_ascii=False) + "\n")
+            return record
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            lock = self.path.with_name(self.path.name + ".lock").open("w")
+        except OSError as error:
+            raise UsageError(
+                f"record {self.path} cannot be written: {error.strerror}", mend="name a folder that you may write to"
+            ) from error
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _replace(self, text: str) -> None:
+        fresh = self.path.with_name(f"{self.path.name}.{os.getpid()}.tmp")
+        try:
+            with fresh.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(self.path)
+        except OSError as error:
+            fresh.unlink(missing_ok=True)
+            raise DomainError(f"record {self.path} cannot be written: {error.strerror}") from error
+
+
+def open_store(uri: str) -> RecordStore:
+    """The store a record URI names: ``file:PATH``."""
+    scheme, _, path = uri.partition(":")
+    if scheme == "file" and path:
+        return FileStore(Path(path).absolute())
+    raise UsageError(f"record {uri!r} is not a reference Fairway knows", mend="write file:PATH")
+
+
+def required(store: RecordStore, lease: Lease) -> Record:
+    """The record that a step needs, checked against its lease."""
+    record = store.load()
+    if record is None:
+        raise UsageError(f"there is no record at {store.uri}", mend="begin the release first: `fairway begin --help`")
+    lease.check(record)
+    return record
+
+
+def amend(store: RecordStore, lease: Lease, change: Callable[[Record], Record]) -> Record:
+    """Change an existing record under a lease."""
+
+    def checked(record: Record | None) -> Record:
+        if record is None:
+            raise UsageError(
+                f"there is no record at {store.uri}", mend="begin the release first: `fairway begin --help`"
+            )
+        lease.check(record)
+        return change(record)
+
+    return store.update(checked)
+
+
+def compact(strata: Sequence[Stratum]) -> tuple[Stratum, ...]:
+    """Merge neighbouring strata of one version and weight until at most ``STRATA_KEPT`` are left of each."""
+    groups: dict[tuple[str, int], list[Stratum]] = {}
+    for stratum in strata:
+        groups.setdefault((stratum.version, stratum.weight), []).append(stratum)
+    for key, group in groups.items():
+        while len(group) > STRATA_KEPT:
+            group = [merge(*group[i : i + 2]) for i in range(0, len(group), 2)]  # noqa: PLW2901 - halved in turn
+        groups[key] = group
+    return tuple(sorted((s for group in groups.values() for s in group), key=lambda s: (s.start, s.version)))
+
+
+def merge(first: Stratum, *rest: Stratum) -> Stratum:
+    """Strata of one version and weight as one. Histograms with different edges are dropped: they cannot be added."""
+    merged = first
+    for other in rest:
+        failures = dict(merged.failures)
+        for name, count in other.failures.items():
+            failures[name] = failures.get(name, 0) + count
+        merged = replace(
+            merged,
+            start=min(merged.start, other.start),
+            end=max(merged.end, other.end),
+            requests=merged.requests + other.requests,
+            failures=failures,
+            latency=_add(merged, other),
+            seconds=merged.seconds + other.seconds,
+        )
+    return merged
+
+
+def _add(left: Stratum, right: Stratum) -> Histogram | None:
+    if not (left.requests and right.requests):
+        return left.latency if left.requests else right.latency
+    if left.latency is None or right.latency is None or left.latency.edges != right.latency.edges:
+        return None
+    return Histogram(
+        left.latency.edges, tuple(a + b for a, b in zip(left.latency.counts, right.latency.counts, strict=True))
+    )

@@ -1,0 +1,67 @@
+"""The contract of a route back end: read, apply, settled, served, snapshot, restore.
+
+``Routes`` is one value, so canary, A/B and mirror are not different verbs. A back end is one module and one row of
+the contract suite in ``tests/contract``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from fairway_steps.model import Routes, Version
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a back end can carry. What it cannot is refused before anything is touched."""
+
+    weights: bool = True
+    header_match: bool = False
+    mirror: bool = False
+    sticky: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a proxy has answered since it started: counters, so a difference of two is an interval.
+
+    ``by_version`` counts the requests that were assigned to each version. ``requests`` counts all of the service,
+    ``lost`` those that no version answered (the proxy had to make up an answer, or gave none).
+    """
+
+    by_version: Mapping[str, int]
+    requests: int
+    lost: int
+
+
+class Router(Protocol):
+    """One service's route in one back end.
+
+    ``fence`` is the token of the caller's lease: a back end keeps the highest it has seen beside the route and
+    raises Fenced for a lower one, so that a holder which lost its lease and comes back cannot write. Every write is
+    idempotent. Fields of the route that Fairway does not own are kept as they are.
+    """
+
+    capabilities: Capabilities
+
+    def read(self) -> Routes:
+        """The routes as stored now. Raises Refused if they name a backend Fairway does not know."""
+
+    def apply(self, routes: Routes, versions: Mapping[str, Version], *, fence: int = 0) -> Routes:
+        """Make ``routes`` the stored ones and return what a fresh read gives.
+
+        ``versions`` holds each version that ``routes`` names. New backends are made and warm before a route
+        points at them; a backend without a share is removed after it has lost its traffic.
+        """
+
+    def settled(self) -> bool | None:
+        """Whether the proxy serves the routes last stored; None if this back end cannot tell."""
+
+    def served(self) -> Served | None:
+        """The proxy's own counters, read now; None if this back end has none."""
+
+    def snapshot(self) -> str:
+        """The stored route, whole and opaque, for the record."""
+
+    def restore(self, snapshot: str, *, fence: int = 0) -> Routes:
+        """Put a snapshot back, by a path that shares nothing with ``apply``."""

@@ -1,0 +1,35 @@
+"""Which weights a stage asks for, and what comes after it. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fairway_steps.errors import UsageError
+from fairway_steps.model import Routes, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """One stage of a schedule: ``next_index`` is -1 after the last one."""
+
+    stage: Stage
+    routes: Routes
+    next_index: int
+    is_last: bool
+
+
+def position(stages: Sequence[Stage], index: int, primary: str, candidate: str) -> Position:
+    """The weights of stage ``index`` (from 0) and what follows it.
+
+    Raises UsageError for an index outside the schedule.
+    """
+    if not 0 <= index < len(stages):
+        raise UsageError(f"stage {index} is not in the schedule", mend=f"it has the stages 0 to {len(stages) - 1}")
+    is_last = index == len(stages) - 1
+    return Position(
+        stages[index], split(primary, candidate, stages[index].weight), -1 if is_last else index + 1, is_last
+    )
+
+
+def split(primary: str, candidate: str, weight: int) -> Routes:
+    """Routes with ``weight`` percent to the candidate; a version left with 0 is not in them."""
+    return Routes({name: share for name, share in ((primary, 100 - weight), (candidate, weight)) if share > 0})
