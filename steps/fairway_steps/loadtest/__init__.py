@@ -1,0 +1,1 @@
+"""Measured traffic: an open-loop load test with a record of every request."""
