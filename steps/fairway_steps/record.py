@@ -17,7 +17,7 @@ from typing import Protocol
 
 from fairway_steps.codec import decode, encode
 from fairway_steps.errors import DomainError, Fenced, UsageError
-from fairway_steps.model import Assessment, Histogram, Outcome, Slo, Stage, Stratum, Version
+from fairway_steps.model import Assessment, Histogram, Outcome, Slo, Stage, Stratum, Verdict, Version
 
 FORMAT = 1
 STRATA_KEPT = 240
@@ -67,7 +67,8 @@ class Record:
     """All that is known of one release. ``outcome`` is None while it runs.
 
     ``original`` is the router's snapshot from before the release, ``cursor`` where the metric source is to be read
-    on, ``baseline`` and ``counted`` the proxy's counters at the start and so far (``Served`` as JSON).
+    on, ``baseline`` and ``counted`` the proxy's counters at the start and so far (``Served`` as JSON). ``interrupted`` says that the
+    run died and its route was put back, not that a verdict was taken: such a release can be resumed.
     """
 
     release_id: str
@@ -80,6 +81,7 @@ class Record:
     holder: str
     token: int
     lease_until: float
+    lease_for: float
     created: float
     original: str
     format: int = FORMAT
@@ -95,10 +97,27 @@ class Record:
     outcome: Outcome | None = None
     reason: str = ""
     finished: float | None = None
+    interrupted: bool = False
 
     @property
     def versions(self) -> dict[str, Version]:
         return {self.primary.name: self.primary, self.candidate.name: self.candidate}
+
+    def renewed(self, now: float) -> "Record":
+        """The record with its lease extended from ``now``: each sign of life of the holder does it."""
+        return replace(self, lease_until=now + self.lease_for)
+
+    @property
+    def resumable(self) -> bool:
+        """Whether it can go on: it runs, or it was put back without a verdict against the candidate."""
+        judged = any(result.assessment.verdict is Verdict.ROLLBACK for result in self.results)
+        return self.outcome is None or (self.interrupted and not judged)
+
+    @property
+    def next_stage(self) -> int:
+        """The stage to go on with: the one under way, or the one after it if that one was passed."""
+        passed = {result.stage for result in self.results if result.assessment.verdict is Verdict.ADVANCE}
+        return min(self.stage + 1, len(self.stages) - 1) if self.stage in passed else max(0, self.stage)
 
     def noted(self, at: float, step: str, message: str, *, failed: bool = False) -> "Record":
         return replace(self, events=(*self.events, Event(at, step, message, failed)))

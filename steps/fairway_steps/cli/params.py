@@ -4,15 +4,15 @@ Every option takes a value and an empty string means unset, so that one template
 (``--stage={{inputs.parameters.stage}}``) in Argo and Tekton alike.
 """
 
-import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import click
 
 from fairway_steps.model import NAME, Version
 
 DURATION = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>ms|s|m|h)?")
+F = TypeVar("F", bound=Callable[..., Any])
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 
 
@@ -38,10 +38,10 @@ class Duration(click.ParamType[float]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         if isinstance(value, int | float):
             return float(value)
-        match = DURATION.fullmatch(value.strip())
-        if not match:
-            self.fail(f"{value!r} is not a duration such as 500ms, 20s, 5m or 1h", param, ctx)
-        return float(match["number"]) * SECONDS[match["unit"]]
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Flag(click.ParamType[bool]):
@@ -71,25 +71,12 @@ class VersionRef(click.ParamType[Version]):
             self.fail(str(error), param, ctx)
 
 
-def parse_version(text: str) -> Version:
-    """``v2=http://127.0.0.1:8002`` or ``deployment/default/iris-v2``. Raises ValueError."""
-    name, equals, uri = text.strip().partition("=")
-    if not equals:
-        uri = text.strip()
-        name = re.sub(r"[^a-z0-9.]+", "-", uri.rstrip("/").rpartition("/")[2].lower()).strip("-.")
-    if not NAME.fullmatch(name):
-        raise ValueError(f"{name!r} is not a version's name (small letters, digits, '-' and '.')")
-    if not uri or "/" not in uri:
-        raise ValueError(f"{text!r} is not a version: write NAME=http://HOST:PORT or KIND/NAMESPACE/NAME")
-    return Version(name, uri)
-
-
 DURATION_TYPE = Duration()
 FLAG = Flag()
 VERSION = VersionRef()
 
 
-def option(name: str, kind: click.ParamType[Any] | type = str, *, help: str, **attrs: Any) -> Any:  # noqa: A002 - click's word
+def option(name: str, kind: click.ParamType[Any] | type = str, *, help: str, **attrs: Any) -> Callable[[F], F]:  # noqa: A002 - click's word
     """A Fairway option: kebab-case, with its default shown."""
     attrs.setdefault("show_default", attrs.get("default") not in (None, ""))
     return click.option(f"--{name}", type=kind, help=help, cls=Option, **attrs)

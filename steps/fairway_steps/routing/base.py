@@ -33,6 +33,10 @@ class Served:
     requests: int
     lost: int
 
+    def counts(self) -> dict[str, int]:
+        """The counters flat, as the record keeps them: ``requests``, ``lost`` and ``version:NAME``."""
+        return {"requests": self.requests, "lost": self.lost} | {f"version:{k}": n for k, n in self.by_version.items()}
+
 
 class Router(Protocol):
     """One service's route in one back end.

@@ -1,0 +1,132 @@
+"""Begin a release: the lease on the service, the preflight of its route, and the record with the way back."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from fairway_steps.clock import Clock
+from fairway_steps.errors import Fenced, Refused, UsageError
+from fairway_steps.model import Routes, Slo, Stage, Version
+from fairway_steps.record import Record, RecordStore
+from fairway_steps.release import close_unfinished
+from fairway_steps.routing.base import Router
+
+LOG = logging.getLogger(__name__)
+
+
+def begin(
+    store: RecordStore,
+    router: Router,
+    clock: Clock,
+    *,
+    service: str,
+    route: str,
+    primary: Version,
+    candidate: Version,
+    stages: Sequence[Stage],
+    slos: Sequence[Slo],
+    holder: str,
+    lease_for: float,
+    resume: bool,
+    gone: Callable[[str], bool],
+    dry_run: bool = False,
+) -> Record:
+    """Take the lease and open the record; called again by the same holder, it changes nothing.
+
+    An unfinished release of another holder is refused while its lease runs, unless ``gone(holder)`` knows better.
+    When the lease is over, traffic is first put back to the primary and that release is closed; with ``resume`` it is
+    taken over and goes on instead, as does one that was put back without a verdict; with nothing to resume, a release begins. Raises Fenced for a service that is held, Refused for a route that
+    is not as the release needs it, UsageError for versions that are one and the same.
+    """
+    _distinct(primary, candidate)
+    held = store.load()
+    if held is not None and held.service != service:
+        raise UsageError(
+            f"the record at {store.uri} is of service {held.service}, not {service}", mend="name another record"
+        )
+    if held is not None and resume and held.resumable and held.holder != holder:
+        return held if dry_run else _take_over(store, held, holder, clock)
+    if held is not None and held.outcome is None:
+        if held.holder == holder:
+            LOG.info("release %s goes on", held.release_id)
+            return held
+        if clock.now() < held.lease_until and not gone(held.holder):
+            raise Fenced(
+                f"service {service} is held by {held.holder} (release {held.release_id}) until {_time(held.lease_until)}",
+                mend="wait for it, or end it with `fairway ensure-safe`",
+            )
+        if not dry_run:
+            LOG.warning("release %s was left unfinished by %s: restoring its route first", held.release_id, held.holder)
+            held = close_unfinished(store, router, clock, holder=holder, reason=f"left unfinished by {held.holder}")
+    elif held is not None and resume:
+        raise UsageError(
+            f"release {held.release_id} cannot be resumed: it ended {held.outcome}",
+            mend="leave --resume out to begin anew",
+        )
+    _preflight(router.read(), primary, candidate)
+    served = router.served()
+    record = Record(
+        release_id=f"{service}-{datetime.fromtimestamp(clock.now(), UTC):%Y%m%d-%H%M%S}-{held.token + 1 if held else 1}",
+        service=service,
+        route=route,
+        primary=primary,
+        candidate=candidate,
+        stages=tuple(stages),
+        slos=tuple(slos),
+        holder=holder,
+        token=held.token + 1 if held else 1,
+        lease_until=clock.now() + lease_for,
+        lease_for=lease_for,
+        created=clock.now(),
+        original=router.snapshot(),
+        baseline=served.counts() if served else {},
+    )
+    return record if dry_run else store.update(lambda now: _unchanged(now, held, record))
+
+
+def _distinct(primary: Version, candidate: Version) -> None:
+    if primary.name == candidate.name or primary.uri.rstrip("/") == candidate.uri.rstrip("/"):
+        raise UsageError(
+            f"primary {primary.name}={primary.uri} and candidate {candidate.name}={candidate.uri} are the same version",
+            mend="give each its own name and address",
+        )
+
+
+def _preflight(routes: Routes, primary: Version, candidate: Version) -> None:
+    if unknown := sorted(routes.versions() - {primary.name, candidate.name}):
+        raise Refused(
+            f"the route sends traffic to {', '.join(unknown)}, which is neither the primary {primary.name} nor the candidate",
+            mend="name the version that has the traffic as --primary",
+        )
+    if primary.name not in routes.weights:
+        raise Refused(
+            f"the primary {primary.name} has no traffic: the route gives all of it to {', '.join(routes.weights) or 'nobody'}",
+            mend=f"if {candidate.name} is already promoted there is nothing to release",
+        )
+
+
+def _take_over(store: RecordStore, held: Record, holder: str, clock: Clock) -> Record:
+    def taken(record: Record | None) -> Record:
+        if record is None or record.token != held.token:
+            raise Fenced(
+                f"release {held.release_id} was taken over by somebody else just now", mend="look at its record"
+            )
+        taken = replace(
+            record, holder=holder, token=record.token + 1, outcome=None, reason="", finished=None, interrupted=False
+        )
+        return taken.renewed(clock.now()).noted(clock.now(), "begin", f"taken over from {held.holder} by {holder}")
+
+    return store.update(taken)
+
+
+def _unchanged(now: Record | None, before: Record | None, record: Record) -> Record:
+    if (now.token if now else 0) != (before.token if before else 0):
+        raise Fenced(
+            f"service {record.service} was taken by {now.holder if now else 'nobody'} just now", mend="try again later"
+        )
+    return record
+
+
+def _time(moment: float) -> str:
+    return f"{datetime.fromtimestamp(moment, UTC):%H:%M:%S} UTC"

@@ -1,0 +1,87 @@
+"""``fairway begin``."""
+
+import json
+
+from fairway_steps.cli.params import DURATION_TYPE, FLAG, VERSION, option
+from fairway_steps.cli.step import Answer, step
+from fairway_steps.cli.wiring import CLOCK, holder_is_gone, router, this_process
+from fairway_steps.model import Version
+from fairway_steps.outputs import Output
+from fairway_steps.record import open_store
+
+EXAMPLE = """
+fairway begin --service iris --route envoy:./route --primary v1=http://127.0.0.1:8001 \\
+  --candidate v2=http://127.0.0.1:8002 --stages 10@20s,25@20s,50@20s \\
+  --slos '[{metric: error-rate, limit: 1%}]' --record file:.fairway/iris.json
+"""
+
+
+@step(
+    "begin",
+    outputs=[
+        Output("release-id", "", "The release's name."),
+        Output("token", "0", "The fencing token of its lease."),
+        Output("record", "", "Where the record is."),
+        Output("stage", "0", "The stage to go on with: 0, or later when a release was resumed."),
+    ],
+    mutates=True,
+    failure="the service is held by another release, or its route is not as the release needs it",
+    example=EXAMPLE,
+)
+@option("service", required=True, help="What clients call.")
+@option("route", required=True, help="The service's route, such as envoy:DIR.")
+@option("primary", VERSION, required=True, help="The version that has the traffic: NAME=URI.")
+@option("candidate", VERSION, required=True, help="The version to release: NAME=URI.")
+@option("stages", required=True, help="Weights and how long each is held: 10@20s,25@20s,50@20s.")
+@option("slos", required=True, help="SLOs as YAML, or file:PATH.")
+@option("record", required=True, help="Where to keep the record, such as file:.fairway/iris.json.")
+@option("holder", help="Who holds the service meanwhile.  [default: this process]")
+@option("lease", DURATION_TYPE, default="10m", help="How long without a sign of life until others may take over.")
+@option("resume", FLAG, default="false", help="Go on with an unfinished release.")
+def begin(
+    service: str,
+    route: str,
+    primary: Version,
+    candidate: Version,
+    stages: str,
+    slos: str,
+    record: str,
+    holder: str | None,
+    lease: float,
+    resume: bool,
+    dry_run: bool,
+) -> Answer:
+    """Begin a release: take the lease, check the route, open the record.
+
+    The record remembers the route as it is now, and is what every other step reads and writes.
+    """
+    from fairway_steps.begin import begin as run
+    from fairway_steps.config import from_file, parse_slos, parse_stages
+
+    store = open_store(record)
+    begun = run(
+        store,
+        router(route, service),
+        CLOCK,
+        service=service,
+        route=route,
+        primary=primary,
+        candidate=candidate,
+        stages=parse_stages(stages),
+        slos=parse_slos(from_file(slos)),
+        holder=holder or this_process(),
+        lease_for=lease,
+        resume=resume,
+        gone=holder_is_gone,
+        dry_run=dry_run,
+    )
+    outputs = {
+        "release-id": begun.release_id,
+        "token": str(begun.token),
+        "record": store.uri,
+        "stage": str(begun.next_stage),
+    }
+    said = f"release {begun.release_id}: {primary.name} → {candidate.name}"
+    return Answer(
+        outputs, json.loads(json.dumps(outputs | {"dry-run": dry_run})), f"would begin {said}" if dry_run else said
+    )

@@ -1,0 +1,40 @@
+"""``fairway ensure-safe``."""
+
+from fairway_steps.cli.params import option
+from fairway_steps.cli.step import Answer, step
+from fairway_steps.cli.wiring import CLOCK, needed, router, this_process
+from fairway_steps.outputs import Output
+from fairway_steps.record import open_store
+
+
+@step(
+    "ensure-safe",
+    outputs=[Output("action", "none", "`restored`, `confirmed` (nothing had to be done) or `none` (no release).")],
+    mutates=True,
+    failure="the route could not be put right",
+    example="fairway ensure-safe --record file:.fairway/iris.json",
+)
+@option("record", help="The release's record, such as file:.fairway/iris.json.")
+@option("reason", help="Why, for the record.  [default: what the record tells]")
+def ensure_safe(record: str | None, reason: str | None, dry_run: bool) -> Answer:
+    """Whatever happened to a release: traffic on the primary, unless it was promoted.
+
+    The exit handler of every workflow, and the command for a person after a crash. An unfinished release is
+    taken over, put back and closed; one that has ended is held to its end state. Safe to call at any time.
+    """
+    from fairway_steps.release import ensure_safe as run
+
+    store = open_store(needed(record, "record"))
+    held = store.load()
+    if held is None:
+        return Answer({"action": "none"}, text=f"none: there is no record at {store.uri}")
+    state = held.outcome or "unfinished"
+    if dry_run:
+        return Answer(
+            {},
+            {"would": "ensure-safe", "state": str(state)},
+            f"release {held.release_id} is {state}; would make it safe",
+        )
+    action, after = run(store, router(held.route, held.service), CLOCK, holder=this_process(), reason=reason or "")
+    stable = after.candidate if after and after.outcome == "promoted" else held.primary
+    return Answer({"action": action}, text=f"{action}: {stable.name} has all of the traffic")

@@ -1,0 +1,70 @@
+"""``fairway rollback``."""
+
+import click
+
+from fairway_steps.cli.params import DURATION_TYPE, option
+from fairway_steps.cli.step import Answer, step
+from fairway_steps.cli.wiring import CLOCK, needed, noting, open_release, record_options
+from fairway_steps.errors import DomainError, UsageError
+from fairway_steps.model import Outcome
+from fairway_steps.outputs import Output
+from fairway_steps.weights import Confirmation
+
+
+@step(
+    "rollback",
+    outputs=[
+        Output("action", "none", "`rolled-back` if the primary has all of the traffic now."),
+        Output("stable-version", "", "The version that has all of the traffic."),
+    ],
+    mutates=True,
+    failure="the traffic could not be put back",
+    example="fairway rollback --record file:.fairway/iris.json --reason 'on-call said so'",
+)
+@option("reason", help="Why, for the record.  [default: what the record tells]")
+@option("outcome", click.Choice(["rolled-back", "held"]), default="rolled-back", help="How the release ended.")
+@option("settle-timeout", DURATION_TYPE, default="10s", help="How long the proxy may take to serve the old route.")
+@record_options
+def rollback(
+    reason: str | None,
+    outcome: str,
+    settle_timeout: float,
+    record: str | None,
+    release_id: str | None,
+    token: int | None,
+    dry_run: bool,
+) -> Answer:
+    """Put all traffic back on the primary and close the record.
+
+    Writes the route as it was before the release, by a path that shares nothing with the writes of the stages.
+    """
+    from fairway_steps.release import rollback as run
+
+    release = open_release(needed(record, "record"), release_id, token, ended=True)
+    if release is None:  # pragma: no cover - needed() has seen to it
+        raise UsageError("--record is missing")
+    held = release.record
+    if held.outcome is Outcome.PROMOTED:
+        raise DomainError(
+            f"release {held.release_id} was promoted: there is nothing to roll back",
+            mend="release the old version anew",
+        )
+    if dry_run:
+        return Answer(
+            {},
+            {"would": "rollback", "primary": held.primary.name},
+            f"would give all traffic back to {held.primary.name}",
+        )
+    with noting("rollback", release):
+        confirm = Confirmation(settle_timeout, 0, 0.0)
+        ended = run(
+            release.store,
+            release.lease,
+            release.router(),
+            CLOCK,
+            outcome=Outcome(outcome),
+            reason=reason or "",
+            confirm=confirm,
+        )
+    outputs = {"action": "rolled-back", "stable-version": ended.primary.name}
+    return Answer(outputs, text=f"{ended.outcome}: {ended.primary.name} has all of the traffic ({ended.reason})")

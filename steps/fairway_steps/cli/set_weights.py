@@ -1,0 +1,146 @@
+"""``fairway set-weights``."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+
+from fairway_steps.cli.params import DURATION_TYPE, VERSION, option
+from fairway_steps.cli.step import Answer, step
+from fairway_steps.cli.wiring import CLOCK, Release, needed, noting, open_release, record_options, router
+from fairway_steps.errors import UsageError
+from fairway_steps.model import Routes, Stage, Version
+from fairway_steps.outputs import Output
+from fairway_steps.record import amend
+from fairway_steps.schedule import Position, position
+from fairway_steps.weights import Confirmation, shares
+from fairway_steps.weights import set_weights as run
+
+
+@step(
+    "set-weights",
+    outputs=[
+        Output("weights", "{}", "The weights served now, as JSON."),
+        Output("next-index", "-1", "The stage after this one; -1 after the last."),
+        Output("is-last", "false", "Whether this is the last stage."),
+    ],
+    mutates=True,
+    failure="the route was refused or the proxy does not serve it",
+    example="fairway set-weights --service iris --route envoy:./route --primary v1=http://127.0.0.1:8001 "
+    "--candidate v2=http://127.0.0.1:8002 --weights v1=90,v2=10",
+)
+@option("stage", int, help="The stage of --stages (or of the record) to set, from 0.")
+@option("weights", help="Weights by version, instead of a stage: v1=90,v2=10.")
+@option("stages", help="The schedule, if there is no record: 10@20s,25@20s,50@20s.")
+@option("service", help="What clients call.  [default: the record's]")
+@option("route", help="The service's route, such as envoy:DIR.  [default: the record's]")
+@option("primary", VERSION, help="NAME=URI.  [default: the record's]")
+@option("candidate", VERSION, help="NAME=URI.  [default: the record's]")
+@option("settle-timeout", DURATION_TYPE, default="10s", help="How long the proxy may take to serve the new route.")
+@option("confirm-requests", int, default="20", help="Count so many requests to see where traffic really goes.")
+@option("confirm-timeout", DURATION_TYPE, default="1s", help="How long to count at most.")
+@record_options
+def set_weights(
+    stage: int | None,
+    weights: str | None,
+    stages: str | None,
+    service: str | None,
+    route: str | None,
+    primary: Version | None,
+    candidate: Version | None,
+    settle_timeout: float,
+    confirm_requests: int,
+    confirm_timeout: float,
+    record: str | None,
+    release_id: str | None,
+    token: int | None,
+    dry_run: bool,
+) -> Answer:
+    """Set the weights of a stage and see them served.
+
+    The route is written, read back, asked for in the proxy, and then measured: stored is not served.
+    """
+    release = open_release(record, release_id, token)
+    held = release.record if release else None
+    with noting("set-weights", release):
+        service = service or (held.service if held else needed(service, "service"))
+        route = route or (held.route if held else needed(route, "route"))
+        primary = primary or (held.primary if held else None)
+        candidate = candidate or (held.candidate if held else None)
+        known = {version.name: version for version in (primary, candidate) if version is not None}
+        at = None if weights else _position(stages, stage, primary, candidate, release)
+        routes = at.routes if at else _parse_weights(needed(weights, "weights"), known)
+        outputs = {
+            "weights": json.dumps(dict(routes.weights)),
+            "next-index": str(at.next_index if at else -1),
+            "is-last": str(bool(at and at.is_last)).lower(),
+        }
+        if dry_run:
+            now = router(route, service).read()
+            return Answer(
+                outputs,
+                {"now": dict(now.weights), "would-be": dict(routes.weights)},
+                f"would set {shares(routes.weights)}",
+            )
+        done = _already(release, stage, routes) if at else None
+        change = run(
+            router(route, service),
+            CLOCK,
+            routes=routes,
+            versions=known,
+            fence=held.token if held else 0,
+            stage=stage if at and stage is not None else -1,
+            why="stage" if at else "by hand",
+            confirm=Confirmation(settle_timeout, 0 if done else confirm_requests, confirm_timeout),
+        )
+        if release and not done:
+            index = change.stage if at else release.record.stage
+            amend(
+                release.store,
+                release.lease,
+                lambda r: replace(r, stage=index, timeline=(*r.timeline, change)).renewed(CLOCK.now()),
+            )
+    measured = {name: round(share, 4) for name, share in (change.measured or {}).items()}
+    data = {
+        "weights": dict(routes.weights),
+        "measured": measured,
+        "counted": change.counted,
+        "settled_s": change.settled_after,
+    }
+    return Answer(outputs, data, f"weights: {shares(routes.weights)}")
+
+
+def _position(
+    stages: str | None, stage: int | None, primary: Version | None, candidate: Version | None, release: Release | None
+) -> Position:
+    from fairway_steps.config import parse_stages
+
+    if stage is None or primary is None or candidate is None:
+        raise UsageError(
+            "there is nothing to set", mend="give --weights, or --stage with --primary and --candidate or a --record"
+        )
+    schedule: tuple[Stage, ...] = parse_stages(stages) if stages else release.record.stages if release else ()
+    return position(schedule, stage, primary.name, candidate.name)
+
+
+def _parse_weights(text: str, known: Mapping[str, Version]) -> Routes:
+    weights: dict[str, int] = {}
+    for part in text.split(","):
+        name, equals, share = part.strip().partition("=")
+        if not equals or not share.isdecimal():
+            raise UsageError(f"--weights: {part!r} is not NAME=PERCENT", mend="write v1=90,v2=10")
+        if name not in known:
+            raise UsageError(
+                f"--weights names {name!r}, which is neither --primary nor --candidate ({', '.join(known) or 'none given'})"
+            )
+        weights[name] = int(share)
+    if sum(weights.values()) != 100:
+        raise UsageError(f"--weights {text} add up to {sum(weights.values())}, not 100")
+    return Routes({name: share for name, share in weights.items() if share})
+
+
+def _already(release: Release | None, stage: int | None, routes: Routes) -> bool:
+    """Whether a killed step had got as far as writing this change down: then it is not written down again."""
+    if release is None or not release.record.timeline:
+        return False
+    last = release.record.timeline[-1]
+    return last.stage == stage and dict(last.asked) == dict(routes.weights)

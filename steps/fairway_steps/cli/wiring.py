@@ -1,0 +1,127 @@
+"""From options to what a step needs: stores, routers and versions, taken from the record where it has them."""
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fairway_steps.cli.params import F, option
+from fairway_steps.clock import Clock, SystemClock
+from fairway_steps.errors import FairwayError, Fenced, UsageError
+from fairway_steps.model import Version
+from fairway_steps.record import Lease, Record, RecordStore, amend, open_store, required
+from fairway_steps.routing.base import Router
+
+if TYPE_CHECKING:
+    from fairway_steps.ready import Probe
+
+CLOCK: Clock = SystemClock()
+
+
+def record_options(command: F) -> F:
+    """``--record``, ``--release-id`` and ``--token``: which release a step works for."""
+    for name, help_text in (
+        ("token", "The fencing token `begin` gave; a newer holder's is higher and wins."),
+        ("release-id", "Refuse a record of any other release."),
+        ("record", "The release's record, such as file:.fairway/iris.json."),
+    ):
+        command = option(name, int if name == "token" else str, help=help_text)(command)
+    return command
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The open record of a running release, and the lease to change it."""
+
+    store: RecordStore
+    lease: Lease
+    record: Record
+
+    def router(self) -> Router:
+        return router(self.record.route, self.record.service)
+
+
+def lease(release_id: str | None, token: int | None) -> Lease:
+    return Lease(release_id or "", token or 0)
+
+
+def open_release(
+    record: str | None, release_id: str | None, token: int | None, *, ended: bool = False
+) -> Release | None:
+    """The release a step works for; None without ``--record``. One that has ended is refused unless ``ended``."""
+    if not record:
+        return None
+    store, held = open_store(record), lease(release_id, token)
+    found = required(store, held)
+    if found.outcome is not None and not ended:
+        raise Fenced(f"release {found.release_id} has ended: {found.outcome}", mend="begin a new one")
+    return Release(store, held, found)
+
+
+def router(uri: str, service: str) -> Router:
+    from fairway_steps.routing.registry import open_router
+
+    return open_router(uri, service, CLOCK)
+
+
+def needed(value: str | None, name: str) -> str:
+    """An option that is needed because there is no record to take it from."""
+    if not value:
+        raise UsageError(f"--{name} is missing", mend="give it, or a --record that has it")
+    return value
+
+
+def probe(model: str | None, payload: str | None, ready_path: str, timeout: float) -> "Probe":
+    """An HTTP probe with a session of its own."""
+    import requests
+
+    from fairway_steps.config import from_file
+    from fairway_steps.ready import HttpProbe
+
+    return HttpProbe(requests.Session(), model or "", from_file(payload or ""), ready_path, timeout)
+
+
+def alive(candidate: Version) -> Callable[[], str]:
+    """Whether a version can be reached, as a function of nothing."""
+    asked = probe("", "", "/v2/health/ready", 2.0)
+    return lambda: asked(candidate)
+
+
+@contextmanager
+def noting(step: str, release: Release | None) -> Iterator[None]:
+    """Whatever fails inside is noted in the record, so that the report and `ensure-safe` can say why."""
+    try:
+        yield
+    except FairwayError as error:
+        if release is not None:
+            message = error.message
+            with suppress(FairwayError):
+                amend(release.store, release.lease, lambda r: r.noted(CLOCK.now(), step, message, failed=True))
+        raise
+
+
+def this_process() -> str:
+    """A holder's name that tells whether it is still alive: ``pid:PID:START@HOST``."""
+    pid = os.getpid()
+    return f"pid:{pid}:{_started(pid)}@{socket.gethostname()}"
+
+
+def holder_is_gone(holder: str) -> bool:
+    """Whether a holder named by ``this_process`` is certainly dead: same host, no such process any more."""
+    name, _, host = holder.partition("@")
+    parts = name.split(":")
+    if host != socket.gethostname() or len(parts) != 3 or parts[0] != "pid":
+        return False
+    return _started(int(parts[1])) != parts[2]
+
+
+def _started(pid: int) -> str:
+    """When a process started, in clock ticks since boot (proc(5), field 22 of stat); empty if there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    return stat.rpartition(")")[2].split()[19]

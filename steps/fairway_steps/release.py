@@ -1,0 +1,160 @@
+"""The ends of a release: promote, roll back, and make safe what was left behind.
+
+Always in this order: on promotion the candidate is seen ready, then gets the traffic, then the record is closed; on
+rollback the traffic goes first. Rollback puts the snapshot of ``begin`` back and shares nothing with the write that
+may have failed; only if that fails too is the plain route to the primary written.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+from fairway_steps.clock import Clock
+from fairway_steps.errors import DomainError, FairwayError, NotReady, NotSettled
+from fairway_steps.model import Outcome, Routes, Verdict
+from fairway_steps.record import Lease, Record, RecordStore, WeightChange, amend, required
+from fairway_steps.routing.base import Router
+from fairway_steps.weights import Confirmation, await_settled, set_weights, shares
+
+LOG = logging.getLogger(__name__)
+
+
+def promote(
+    store: RecordStore, lease: Lease, router: Router, clock: Clock, *, alive: Callable[[], str], confirm: Confirmation
+) -> Record:
+    """Give the candidate all of the traffic and close the record. Raises NotReady if it cannot answer now."""
+    record = required(store, lease)
+    if record.outcome is not None:
+        return record
+    if reason := alive():
+        raise NotReady(f"{record.candidate.name} cannot be promoted: {reason}")
+    change = set_weights(
+        router,
+        clock,
+        routes=Routes({record.candidate.name: 100}),
+        versions=record.versions,
+        fence=record.token,
+        stage=-1,
+        why="promoted",
+        confirm=confirm,
+    )
+    return _close(
+        store, lease, router, clock, change, Outcome.PROMOTED, f"{record.candidate.name} met every SLO in all stages"
+    )
+
+
+def rollback(
+    store: RecordStore,
+    lease: Lease,
+    router: Router,
+    clock: Clock,
+    *,
+    outcome: Outcome,
+    reason: str,
+    confirm: Confirmation,
+) -> Record:
+    """Put the primary's traffic back and close the record with ``outcome``; the reason defaults to what the record tells."""
+    record = required(store, lease)
+    if record.outcome is not None:
+        return record
+    return _close(
+        store, lease, router, clock, _restore(record, router, clock, confirm), outcome, reason or told(record)
+    )
+
+
+def ensure_safe(
+    store: RecordStore, router: Router, clock: Clock, *, holder: str, reason: str = ""
+) -> tuple[str, Record | None]:
+    """Whatever happened: an unfinished release goes back to the primary, a finished one is held to its end state.
+
+    Takes the release over, so that a step which is still alive somewhere is fenced off. Returns what was done
+    (``none``, ``restored`` or ``confirmed``) and the record. Raises DomainError if the route cannot be
+    put right; the record then says ``broken``.
+    """
+    record = store.load()
+    if record is None:
+        return "none", None
+    if record.outcome is None:
+        return "restored", close_unfinished(store, router, clock, holder=holder, reason=reason)
+    stable = record.candidate if record.outcome is Outcome.PROMOTED else record.primary
+    if dict(router.read().weights) == {stable.name: 100}:
+        return ("confirmed" if record.outcome is not Outcome.BROKEN else "restored"), _mended(store, record, clock)
+    router.apply(Routes({stable.name: 100}), record.versions, fence=record.token)
+    await_settled(router, clock, Confirmation().settle)
+    return "restored", _mended(store, record, clock)
+
+
+def close_unfinished(store: RecordStore, router: Router, clock: Clock, *, holder: str, reason: str = "") -> Record:
+    """Take an unfinished release over, put the primary's traffic back and close the record as rolled back."""
+
+    def taken(record: Record) -> Record:
+        if record.outcome is not None:
+            return record
+        return replace(record, holder=holder, token=record.token + 1, interrupted=True).renewed(clock.now())
+
+    record = amend(store, Lease(), taken)
+    lease = Lease(record.release_id, record.token)
+    try:
+        return rollback(
+            store, lease, router, clock, outcome=Outcome.ROLLED_BACK, reason=reason, confirm=Confirmation(requests=0)
+        )
+    except FairwayError as error:
+        broken = f"the route could not be put back to {record.primary.name}: {error.message}"
+        amend(
+            store,
+            lease,
+            lambda r: r.noted(clock.now(), "ensure-safe", broken, failed=True).ended(
+                clock.now(), Outcome.BROKEN, broken
+            ),
+        )
+        raise DomainError(broken, mend="put the route right by hand, then run `fairway ensure-safe` again") from error
+
+
+def told(record: Record) -> str:
+    """Why a release ends early, as far as its record tells: the last failed step, else the last verdict."""
+    failed = [event for event in record.events if event.failed]
+    verdicts = [r for r in record.results if r.assessment.verdict in (Verdict.ROLLBACK, Verdict.HOLD)]
+    if verdicts and (not failed or verdicts[-1].at >= failed[-1].at):
+        return verdicts[-1].assessment.reason
+    return failed[-1].message if failed else "the run ended before the release did"
+
+
+def _restore(record: Record, router: Router, clock: Clock, confirm: Confirmation) -> WeightChange:
+    asked, safe = clock.now(), {record.primary.name: 100}
+    try:
+        restored = router.restore(record.original, fence=record.token)
+    except FairwayError as error:
+        LOG.warning(
+            "the snapshot could not be put back (%s): writing the plain route to %s", error, record.primary.name
+        )
+        restored = None
+    if restored is None or dict(restored.weights) != safe:
+        restored = router.apply(Routes(safe), record.versions, fence=record.token)
+    if dict(restored.weights) != safe:
+        raise NotSettled(
+            f"the route holds {shares(restored.weights)} after the rollback",
+            mend="find out what else writes this route",
+        )
+    await_settled(router, clock, confirm.settle)
+    LOG.info("all traffic is back on %s", record.primary.name)
+    return WeightChange(asked, -1, safe, settled_after=clock.now() - asked, why="rolled back")
+
+
+def _close(
+    store: RecordStore, lease: Lease, router: Router, clock: Clock, change: WeightChange, outcome: Outcome, reason: str
+) -> Record:
+    served = router.served()
+
+    def closed(record: Record) -> Record:
+        counted = served.counts() if served else record.counted
+        changed = replace(record, timeline=(*record.timeline, change), counted=counted)
+        return changed.ended(clock.now(), outcome, reason)
+
+    return amend(store, lease, closed)
+
+
+def _mended(store: RecordStore, record: Record, clock: Clock) -> Record:
+    if record.outcome is not Outcome.BROKEN:
+        return record
+    reason = f"{record.reason}; put right afterwards"
+    return amend(store, Lease(), lambda r: replace(r, outcome=Outcome.ROLLED_BACK, reason=reason, finished=clock.now()))

@@ -1,0 +1,114 @@
+"""Set the weights, and know that they are served: stored is not served, so ask the proxy, then count."""
+
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fairway_steps.clock import Clock
+from fairway_steps.errors import NotSettled
+from fairway_steps.model import Routes, Version
+from fairway_steps.record import WeightChange
+from fairway_steps.routing.base import Router, Served
+from fairway_steps.stats.traffic import log_e_split
+
+LOG = logging.getLogger(__name__)
+POLL = 0.05
+CONTRADICTED = math.log(1e4)
+"""The evidence (log e-value) at which a measured split is not the one asked for: a false alarm in 10,000 changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """How sure to be that a change is served.
+
+    ``settle`` seconds for the proxy to take it, then up to ``requests`` requests counted in at most ``wait`` seconds.
+    """
+
+    settle: float = 10.0
+    requests: int = 20
+    wait: float = 2.0
+
+
+def set_weights(
+    router: Router,
+    clock: Clock,
+    *,
+    routes: Routes,
+    versions: Mapping[str, Version],
+    fence: int,
+    stage: int,
+    why: str,
+    confirm: Confirmation,
+) -> WeightChange:
+    """Apply ``routes``, read them back, wait until the proxy serves them, and count where requests went.
+
+    Idempotent. Raises NotSettled if the stored routes are not the ones written, the proxy does not take them in time, or the
+    counted split contradicts them.
+    """
+    asked = clock.now()
+    stored = router.apply(routes, versions, fence=fence)
+    if dict(stored.weights) != dict(routes.weights):
+        raise NotSettled(
+            f"weights {shares(routes.weights)} were accepted, but the route now holds {shares(stored.weights)}",
+            mend="find out what else writes this route",
+        )
+    await_settled(router, clock, confirm.settle)
+    settled = clock.now()
+    measured, counted = _count(router, clock, routes, confirm)
+    LOG.info("weights %s are served%s", shares(routes.weights), f", measured {_percents(measured)}" if measured else "")
+    return WeightChange(asked, stage, dict(routes.weights), measured, counted, settled - asked, why)
+
+
+def await_settled(router: Router, clock: Clock, timeout: float) -> None:
+    """Wait until the proxy serves what is stored; a back end that cannot tell is believed."""
+    deadline = clock.now() + timeout
+    while router.settled() is False:
+        if clock.now() >= deadline:
+            raise NotSettled(
+                f"the proxy does not serve the stored route after {timeout:g} s", mend="look at the proxy's log"
+            )
+        clock.sleep(POLL)
+
+
+def difference(before: Served, after: Served) -> dict[str, int]:
+    """Requests of each version between two readings; versions that had none are left out."""
+    since = {name: count - before.by_version.get(name, 0) for name, count in after.by_version.items()}
+    return {name: count for name, count in since.items() if count > 0}
+
+
+def shares(weights: Mapping[str, int]) -> str:
+    """``v1 90 %, v2 10 %``."""
+    return ", ".join(f"{name} {weight} %" for name, weight in weights.items()) or "none"
+
+
+def _count(router: Router, clock: Clock, routes: Routes, confirm: Confirmation) -> tuple[dict[str, float] | None, int]:
+    before, deadline = router.served(), clock.now() + confirm.wait
+    seen: dict[str, int] = {}
+    while before is not None and sum(seen.values()) < confirm.requests and clock.now() < deadline:
+        clock.sleep(POLL)
+        after = router.served()
+        seen = difference(before, after) if after else seen
+    total = sum(seen.values())
+    if not total:
+        return None, 0
+    if not routes.sticky and not routes.matches:
+        _compare(seen, routes)
+    return {name: seen.get(name, 0) / total for name in sorted({*routes.weights, *seen})}, total
+
+
+def _compare(seen: Mapping[str, int], routes: Routes) -> None:
+    names = sorted(routes.weights)
+    strays = {name: count for name, count in seen.items() if name not in routes.weights}
+    counts = [seen.get(name, 0) for name in names]
+    contradicted = log_e_split(counts, [routes.weights[name] / 100 for name in names]) >= CONTRADICTED
+    # A request that was under way when the route changed may still be counted for the version it left.
+    if contradicted or sum(strays.values()) > sum(counts):
+        raise NotSettled(
+            f"of {sum(seen.values())} requests {dict(seen)} were served, which is not the split {shares(routes.weights)}",
+            mend="find out what else routes this service",
+        )
+
+
+def _percents(measured: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {share:.0%}".replace("%", " %") for name, share in measured.items())

@@ -1,0 +1,1 @@
+"""The commands of the authoring side: render, check, and a release on one machine."""
