@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 
 import click
 
-from fairway_steps.model import NAME, Version
+from fairway_steps.config.units import parse_duration, parse_version
+from fairway_steps.model import Version
 
-DURATION = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>ms|s|m|h)?")
+__all__ = ["DURATION_TYPE", "FLAG", "VERSION", "F", "Option", "option", "parse_version"]
+
 F = TypeVar("F", bound=Callable[..., Any])
-SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 
 
 class Option(click.Option):

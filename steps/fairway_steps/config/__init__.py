@@ -1,0 +1,110 @@
+"""YAML and JSON text to the model, at the boundary: stages, SLOs and release files, with one sentence for each mistake.
+
+pydantic and yaml are imported by the first call that needs them: every command imports this package for its units.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fairway_steps.config.spec import Approval, Inference, Notice, ReleaseSpec, Traffic
+from fairway_steps.config.template import TEMPLATE
+from fairway_steps.config.units import misfit, parse_duration, parse_version, short_stages
+from fairway_steps.errors import UsageError
+from fairway_steps.model import Slo, Stage
+
+__all__ = [
+    "TEMPLATE",
+    "Approval",
+    "Inference",
+    "Notice",
+    "ReleaseSpec",
+    "Traffic",
+    "from_file",
+    "load_release",
+    "load_slos",
+    "parse_duration",
+    "parse_release",
+    "parse_slos",
+    "parse_stages",
+    "parse_version",
+    "read_file",
+    "release_schema",
+]
+
+T = TypeVar("T")
+
+
+def parse_stages(text: str, *, name: str = "stages") -> tuple[Stage, ...]:
+    """Stages from ``10@20s,25@20s,50@20s`` or a YAML list of ``{weight: 10, duration: 20s}``.
+
+    Weights are whole percents from 1 to 99 and rise. Raises UsageError, whose sentence starts with ``name``.
+    """
+    if "{" in text or "weight" in text:
+        from fairway_steps.config.release import stages_from  # noqa: PLC0415 - pydantic is not needed for the short form
+
+        return stages_from(text, name)
+    if not text.strip():
+        raise UsageError(f"{name}: there are none", mend="write 10@20s,25@20s,50@20s")
+    try:
+        stages = short_stages(text)
+    except ValueError as error:
+        raise UsageError(f"{name}: {error}") from error
+    if found := misfit(stages):
+        index, field, sentence = found
+        raise UsageError(f"{name}: [{index}].{field}: {sentence}")
+    return stages
+
+
+def parse_slos(text: str, *, name: str = "slos") -> tuple[Slo, ...]:
+    """SLOs from a YAML list, or a mapping whose key ``slos`` holds it. Raises UsageError, starting with ``name``.
+
+    Each is ``{metric: error-rate, limit: 1%}``, ``{metric: latency, quantile: p95, limit: 250ms}`` or
+    ``{metric: latency-mean, limit: 0.1s}``, with ``min-requests`` where the default does not fit.
+    """
+    from fairway_steps.config.release import slos_from  # noqa: PLC0415 - pydantic only where it is needed
+
+    return slos_from(text, name)
+
+
+def load_slos(value: str, *, name: str = "slos") -> tuple[Slo, ...]:
+    """SLOs from an option's value: text, or ``file:PATH``, whose path then starts each sentence."""
+    return _given(value, name, lambda text, where: parse_slos(text, name=where))
+
+
+def parse_release(text: str, *, name: str = "release.yaml") -> ReleaseSpec:
+    """A release file's text. Raises UsageError with ``NAME:LINE: FIELD: what is wrong``."""
+    from fairway_steps.config.release import release_from  # noqa: PLC0415 - pydantic only where it is needed
+
+    return release_from(text, name)
+
+
+def load_release(path: str | Path) -> ReleaseSpec:
+    """The release file at ``path``. Paths inside it are meant from the folder Fairway is called in."""
+    return parse_release(read_file(path), name=str(path))
+
+
+def release_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a release file, for editors."""
+    from fairway_steps.config.release import schema  # noqa: PLC0415 - pydantic only where it is needed
+
+    return schema()
+
+
+def from_file(value: str) -> str:
+    """An option's value, or the text of the file it names by ``file:PATH``."""
+    return read_file(value.removeprefix("file:")) if value.startswith("file:") else value
+
+
+def _given(value: str, name: str, parse: Callable[[str, str], T]) -> T:
+    return parse(from_file(value), value.removeprefix("file:") if value.startswith("file:") else name)
+
+
+def read_file(path: str | Path) -> str:
+    """The text of a file. Raises UsageError where there is none to read."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {(error.strerror or 'not a file').lower()}") from error
+    except ValueError as error:
+        raise UsageError(f"{path} is not UTF-8 text") from error

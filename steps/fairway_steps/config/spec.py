@@ -1,0 +1,85 @@
+"""What a release file says, as frozen values: no units left to parse, no names left to check."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from fairway_steps.model import Outcome, Slo, Stage, Verdict, Version
+
+LEAST_PATIENCE = 10.0
+
+
+class Approval(StrEnum):
+    """Where a person is asked before the release goes on."""
+
+    NONE = "none"
+    BEFORE_TRAFFIC = "before-traffic"
+    BEFORE_PROMOTION = "before-promotion"
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """The first inference (Open Inference Protocol V2) a version must answer before it is ready.
+
+    Without a ``payload`` (JSON text) the model's own readiness is enough; without a ``model``, the server's.
+    """
+
+    model: str = ""
+    payload: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """A synthetic client through the proxy at ``url``: ``rate`` requests per second, at even or Poisson distances.
+
+    With a ``payload`` (JSON text) each request is a POST, else a GET. ``timeout`` is in seconds.
+    """
+
+    url: str
+    rate: float = 20.0
+    path: str = "/"
+    payload: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    poisson: bool = True
+    timeout: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Who is told of the release's end. ``url`` is an HTTP URL, or ``env:NAME`` or ``file:PATH`` that holds one."""
+
+    to: str
+    url: str
+    on: tuple[Outcome, ...] = tuple(Outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseSpec:
+    """A whole release. All durations are seconds; ``patience`` of None means one stage's duration, 10 s at least.
+
+    ``metrics`` is empty for the route's own proxy.
+    """
+
+    service: str
+    route: str
+    primary: Version
+    candidate: Version
+    stages: tuple[Stage, ...]
+    slos: tuple[Slo, ...]
+    metrics: str = ""
+    inference: Inference = Inference()
+    ready_timeout: float = 60.0
+    interval: float = 1.0
+    patience: float | None = None
+    on_inconclusive: Verdict = Verdict.HOLD
+    approval: Approval = Approval.NONE
+    hold_timeout: float = 3600.0
+    record: str = ""
+    report: str = "fairway-report.html"
+    traffic: Traffic | None = None
+    notify: tuple[Notice, ...] = ()
+
+
+def patience_for(stage: Stage, patience: float | None) -> float:
+    """How long after ``stage`` to wait for its minimum sample, in seconds."""
+    return max(LEAST_PATIENCE, stage.duration) if patience is None else patience
