@@ -1,0 +1,74 @@
+# Every target sets up what it needs: an environment in .venv, from files with hashes, no root.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+UV := $(BIN)/uv
+OUT ?= fairway-demo
+
+.DEFAULT_GOAL := help
+
+help: ## Say what can be made
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/.dev ## Make the environment of developers
+
+demo: .venv/.demo ## A whole canary on this machine: a real proxy, real model servers, no cluster
+	@$(BIN)/fairway demo --dir $(OUT) $(if $(CANDIDATE),--candidate $(CANDIDATE))
+
+fmt: .venv/.dev ## Format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: .venv/.dev ## Check format and lint rules, and that dependencies point one way
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-cache
+
+types: .venv/.dev ## Check types, strictly
+	$(BIN)/mypy
+
+check: .venv/.dev ## Check the rendered manifests: up to date, and every argument, reference and name
+	$(BIN)/fairway render --check true
+	$(BIN)/fairway check manifests
+
+test: .venv/.dev lint types check ## All of the above, then every test: unit, contract, and releases on this machine
+	$(BIN)/pytest
+
+unit: .venv/.dev ## The tests that start no servers, in seconds
+	$(BIN)/pytest -m "not local"
+
+golden: .venv/.dev ## Rewrite what is rendered from the code: manifests and reference
+	$(BIN)/fairway render --out manifests
+	$(BIN)/python docs/reference.py
+
+bench: .venv/.dev ## Measure: start-up of each step, the overhead of a release, the load test
+	$(BIN)/python bench/startup.py
+	$(BIN)/python bench/release.py
+	$(BIN)/python bench/load_test.py
+
+lock: .venv/.uv ## Resolve and pin every requirement anew, with hashes
+	$(BIN)/python requirements/lock.py
+
+clean: ## Remove what was made
+	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis $(OUT)
+
+.venv/.uv: requirements/uv.txt
+	@test -n "$(PYTHON)" || { echo "error: no Python from 3.11 to 3.13 found; install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 2; }
+	@echo "setting up .venv with $(PYTHON)"
+	@$(PYTHON) -m venv --clear .venv || { echo "error: $(PYTHON) has no venv module; on Debian: apt install python3-venv" >&2; exit 2; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+.venv/.demo: .venv/.uv requirements/demo.txt pyproject.toml
+	@echo "installing the demo's packages (about 1 GB on disk, once)"
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/demo.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.dev: .venv/.uv requirements/dev.txt pyproject.toml
+	@echo "installing the developers' packages"
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@ .venv/.demo
+
+.PHONY: help setup demo fmt lint types check test unit golden bench lock clean
