@@ -1,0 +1,174 @@
+"""Covers: the record on disk (atomic, locked, refused when it is not one), leases and fencing, how strata are kept small
+without losing a count, where a release goes on after it was interrupted.
+
+Leaves out: who writes what into it (begin, weights, judge and release have their own tests).
+"""
+
+import json
+import multiprocessing
+import os
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from records import record
+
+from fairway_steps.errors import DomainError, Fenced, UsageError
+from fairway_steps.model import Assessment, Histogram, Outcome, Stratum, Verdict
+from fairway_steps.record import FileStore, Lease, StageResult, amend, compact, merge, open_store, required
+
+
+def test_what_is_stored_is_loaded(tmp_path):
+    store = FileStore(tmp_path / "a" / "r.json")
+    assert store.load() is None
+    stored = store.update(lambda _: record())
+    assert store.load() == stored == record()
+
+
+def test_a_change_that_fails_leaves_the_record_as_it_was(tmp_path):
+    store = FileStore(tmp_path / "r.json")
+    store.update(lambda _: record())
+    with pytest.raises(ZeroDivisionError):
+        store.update(lambda _: 1 // 0)
+    assert store.load() == record()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["r.json", "r.json.lock"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '"x"', '{"format": 99}', '{"format": 1, "surprise": 2}', '{"format": 1}']
+)
+def test_a_file_that_is_no_record_is_refused_by_name(tmp_path, text):
+    (tmp_path / "r.json").write_text(text)
+    with pytest.raises(UsageError, match=r"r\.json is not a Fairway record"):
+        FileStore(tmp_path / "r.json").load()
+
+
+def test_an_unwritable_record_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises((UsageError, DomainError), match="cannot be (written|read)"):
+        FileStore(tmp_path / "file" / "r.json").update(lambda _: record())
+
+
+@pytest.mark.parametrize("uri", ["", "file:", "r.json", "configmap/ns/name", "s3:bucket"])
+def test_an_unknown_kind_of_store_is_refused(uri):
+    with pytest.raises(UsageError, match="write file:PATH"):
+        open_store(uri)
+
+
+def _count_up(path, times):
+    store = FileStore(path)
+    for _ in range(times):
+        store.update(lambda r: replace(r, token=r.token + 1))
+
+
+def test_concurrent_writers_lose_no_update(tmp_path):
+    path = tmp_path / "r.json"
+    FileStore(path).update(lambda _: record(token=0))
+    context = multiprocessing.get_context("fork")
+    writers = [context.Process(target=_count_up, args=(path, 25)) for _ in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert FileStore(path).load().token == 100
+
+
+def test_a_reader_never_sees_half_a_record(tmp_path):
+    path = tmp_path / "r.json"
+    store = FileStore(path)
+    store.update(lambda _: record())
+    reader = os.fork()
+    if not reader:
+        try:
+            for _ in range(200):
+                json.loads(path.read_text())
+        except ValueError:
+            os._exit(1)
+        os._exit(0)
+    for index in range(100):
+        store.update(lambda r, index=index: r.noted(0.0, "test", "x" * index))
+    assert os.waitpid(reader, 0)[1] == 0
+
+
+def test_a_record_of_another_release_is_refused(tmp_path):
+    store = FileStore(tmp_path / "r.json")
+    store.update(lambda _: record(release_id="iris-1"))
+    with pytest.raises(UsageError, match="of release iris-1, not iris-2"):
+        required(store, Lease("iris-2"))
+
+
+def test_a_holder_that_lost_its_lease_is_fenced_off(tmp_path):
+    store = FileStore(tmp_path / "r.json")
+    store.update(lambda _: record(token=3))
+    with pytest.raises(Fenced, match="taken over"):
+        amend(store, Lease("", 2), lambda r: replace(r, stage=9))
+    assert store.load().stage == -1
+    amend(store, Lease("", 3), lambda r: replace(r, stage=1))
+    assert store.load().stage == 1
+
+
+def test_a_missing_record_says_how_to_get_one(tmp_path):
+    with pytest.raises(UsageError, match="begin the release first"):
+        required(FileStore(tmp_path / "r.json"), Lease())
+
+
+def test_the_first_outcome_stands():
+    ended = record().ended(1.0, Outcome.ROLLED_BACK, "slow").ended(2.0, Outcome.PROMOTED, "fine")
+    assert (ended.outcome, ended.reason, ended.finished) == (Outcome.ROLLED_BACK, "slow", 1.0)
+
+
+def _result(stage, verdict):
+    return StageResult(0.0, stage, 10, Assessment(verdict, ""))
+
+
+def test_an_interrupted_release_goes_on_with_the_stage_under_way():
+    under_way = replace(record(), stage=1, results=(_result(0, Verdict.ADVANCE),))
+    assert under_way.next_stage == 1
+    assert replace(under_way, results=(*under_way.results, _result(1, Verdict.ADVANCE))).next_stage == 2
+    assert record().next_stage == 0
+
+
+def test_only_what_no_verdict_ended_can_be_resumed():
+    assert record().resumable
+    put_back = replace(record(), outcome=Outcome.ROLLED_BACK, interrupted=True)
+    assert put_back.resumable
+    assert not replace(put_back, results=(_result(0, Verdict.ROLLBACK),)).resumable
+    assert not replace(put_back, interrupted=False).resumable
+
+
+strata = st.lists(
+    st.builds(
+        lambda v, at, weight, counts, errors: Stratum(
+            v, at, at + 1.0, weight, sum(counts), {"http-500": errors}, Histogram((1.0, 2.0), tuple(counts)), 0.5
+        ),
+        st.sampled_from(["v1", "v2"]),
+        st.integers(0, 10_000).map(float),
+        st.sampled_from([10, 50]),
+        st.lists(st.integers(0, 100), min_size=2, max_size=2),
+        st.integers(0, 5),
+    ),
+    max_size=1500,
+)
+
+
+@given(strata)
+def test_compaction_loses_no_count(given_strata):
+    kept = compact(given_strata)
+    for version in ("v1", "v2"):
+        for weight in (10, 50):
+            before = [s for s in given_strata if (s.version, s.weight) == (version, weight)]
+            after = [s for s in kept if (s.version, s.weight) == (version, weight)]
+            assert len(after) <= 240
+            assert sum(s.requests for s in after) == sum(s.requests for s in before)
+            assert sum(s.errors for s in after) == sum(s.errors for s in before)
+            assert sum(s.latency.total for s in after if s.latency) == sum(s.latency.total for s in before)
+
+
+def test_histograms_with_different_edges_are_dropped_not_mixed():
+    one = Stratum("v1", 0.0, 1.0, 10, 3, {}, Histogram((1.0,), (3,)))
+    other = Stratum("v1", 1.0, 2.0, 10, 4, {}, Histogram((2.0,), (4,)))
+    silent = Stratum("v1", 2.0, 3.0, 10, 0)
+    assert merge(one, other).latency is None
+    assert merge(one, silent).latency == merge(silent, one).latency == one.latency
+    assert merge(one, other).requests == 7

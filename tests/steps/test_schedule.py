@@ -1,0 +1,36 @@
+"""Covers: the weights of each stage, what comes next, and the ends of the schedule. Leaves out: nothing."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairway_steps.errors import UsageError
+from fairway_steps.model import Stage
+from fairway_steps.schedule import position, split
+
+STAGES = (Stage(10, 1.0), Stage(25, 2.0), Stage(50, 3.0))
+
+
+def test_each_stage_leads_to_the_next_and_the_last_to_none():
+    walked = [position(STAGES, index, "v1", "v2") for index in range(3)]
+    assert [p.next_index for p in walked] == [1, 2, -1]
+    assert [p.is_last for p in walked] == [False, False, True]
+    assert [dict(p.routes.weights) for p in walked] == [
+        {"v1": 90, "v2": 10},
+        {"v1": 75, "v2": 25},
+        {"v1": 50, "v2": 50},
+    ]
+
+
+@pytest.mark.parametrize("index", [-1, 3, 100])
+def test_a_stage_outside_the_schedule_is_refused(index):
+    with pytest.raises(UsageError, match=f"stage {index} is not in the schedule"):
+        position(STAGES, index, "v1", "v2")
+
+
+@given(st.integers(0, 100))
+def test_weights_add_up_to_100_and_a_version_at_0_is_not_in_them(weight):
+    weights = split("v1", "v2", weight).weights
+    assert sum(weights.values()) == 100
+    assert 0 not in weights.values()
+    assert weights.get("v2", 0) == weight
