@@ -3,10 +3,10 @@
 pydantic and yaml are imported by the first call that needs them: every command imports this package for its units.
 """
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+from fairway_steps.config.files import from_file, read_file
 from fairway_steps.config.spec import Approval, Inference, Notice, ReleaseSpec, Traffic
 from fairway_steps.config.template import TEMPLATE
 from fairway_steps.config.units import misfit, parse_duration, parse_version, short_stages
@@ -31,8 +31,6 @@ __all__ = [
     "read_file",
     "release_schema",
 ]
-
-T = TypeVar("T")
 
 
 def parse_stages(text: str, *, name: str = "stages") -> tuple[Stage, ...]:
@@ -69,7 +67,8 @@ def parse_slos(text: str, *, name: str = "slos") -> tuple[Slo, ...]:
 
 def load_slos(value: str, *, name: str = "slos") -> tuple[Slo, ...]:
     """SLOs from an option's value: text, or ``file:PATH``, whose path then starts each sentence."""
-    return _given(value, name, lambda text, where: parse_slos(text, name=where))
+    is_file = value.startswith("file:")
+    return parse_slos(from_file(value), name=value.removeprefix("file:") if is_file else name)
 
 
 def parse_release(text: str, *, name: str = "release.yaml") -> ReleaseSpec:
@@ -89,22 +88,3 @@ def release_schema() -> dict[str, Any]:
     from fairway_steps.config.release import schema  # noqa: PLC0415 - pydantic only where it is needed
 
     return schema()
-
-
-def from_file(value: str) -> str:
-    """An option's value, or the text of the file it names by ``file:PATH``."""
-    return read_file(value.removeprefix("file:")) if value.startswith("file:") else value
-
-
-def _given(value: str, name: str, parse: Callable[[str, str], T]) -> T:
-    return parse(from_file(value), value.removeprefix("file:") if value.startswith("file:") else name)
-
-
-def read_file(path: str | Path) -> str:
-    """The text of a file. Raises UsageError where there is none to read."""
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {(error.strerror or 'not a file').lower()}") from error
-    except ValueError as error:
-        raise UsageError(f"{path} is not UTF-8 text") from error

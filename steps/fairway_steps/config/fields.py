@@ -1,0 +1,215 @@
+"""The release file as pydantic models: what may stand where, and what editors say about it."""
+
+import json
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from fairway_steps.config.files import from_file
+from fairway_steps.config.mistakes import shown
+from fairway_steps.config.units import nearest, parse_duration, parse_quantile, parse_version, short_stages
+from fairway_steps.model import Outcome
+
+
+def _text(value: Any) -> Any:
+    """A number as people write it, for what parses text with units."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return format(Decimal(str(value)), "f") if number else value
+
+
+def _duration(value: Any) -> Any:
+    text = _text(value)
+    return parse_duration(text) if isinstance(text, str) else _wrong(value, "a duration such as 20s")
+
+
+def _above_zero(value: Any) -> Any:
+    seconds = _duration(value)
+    if seconds <= 0:
+        raise ValueError(f"{value} is not above zero")
+    return seconds
+
+
+def _quantile(value: Any) -> Any:
+    text = _text(value)
+    return parse_quantile(text) if isinstance(text, str) else _wrong(value, "a quantile such as 0.95 or p95")
+
+
+def _short(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return [{"weight": stage.weight, "duration": stage.duration} for stage in short_stages(value)]
+
+
+def _version(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    parsed = parse_version(value)
+    return {"name": parsed.name, "url": parsed.uri}
+
+
+def _payload(value: Any) -> Any:
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
+    if not isinstance(value, str):
+        return _wrong(value, "JSON")
+    text = from_file(value).strip()
+    try:
+        json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        raise ValueError("it is not JSON") from None
+    return text
+
+
+def _wrong(value: Any, wanted: str) -> Any:
+    raise ValueError(f"{shown(value)} is not {wanted}")
+
+
+DURATION_SCHEMA = {
+    "anyOf": [
+        {"type": "string", "pattern": r"^\d+(\.\d+)?\s*(ms|s|m|h)?$"},
+        {"type": "number", "minimum": 0, "description": "seconds"},
+    ],
+    "examples": ["20s", "5m"],
+}
+TEXT_OR_NUMBER = {"anyOf": [{"type": "string"}, {"type": "number"}]}
+JSON_SCHEMA = {"anyOf": [{"type": "object"}, {"type": "array"}, {"type": "string"}]}
+
+Seconds = Annotated[float, BeforeValidator(_duration), WithJsonSchema(DURATION_SCHEMA)]
+Period = Annotated[float, BeforeValidator(_above_zero), WithJsonSchema(DURATION_SCHEMA)]
+Limit = Annotated[str, BeforeValidator(_text), WithJsonSchema(TEXT_OR_NUMBER)]
+Quantile = Annotated[float, BeforeValidator(_quantile), WithJsonSchema(TEXT_OR_NUMBER)]
+Payload = Annotated[str, BeforeValidator(_payload), WithJsonSchema(JSON_SCHEMA)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+def _kebab(name: str) -> str:
+    return name.replace("_", "-")
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, alias_generator=_kebab, frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, data: Any) -> Any:
+        known = [_kebab(name) for name in cls.model_fields]
+        for key in data if isinstance(data, dict) else ():
+            if key not in known:
+                raise PydanticCustomError(
+                    "unknown_field",
+                    "unknown",
+                    {"key": key, "hint": nearest(key, known) or f"; there are {', '.join(known)}"},
+                )
+        return data
+
+
+class StageItem(_Model):
+    weight: int = Field(description="Percent of the traffic to the candidate: 1 to 99, rising.", examples=[10])
+    duration: Period = Field(description="How long the weight is held.", examples=["20s"])
+
+
+class SloItem(_Model):
+    metric: Literal["error-rate", "latency", "latency-mean"] = Field(description="What is limited.")
+    limit: Limit = Field(
+        description="1% or 0.01 for the error rate; 250ms or 1.5s for latencies.", examples=["1%", "250ms"]
+    )
+    quantile: Quantile | None = Field(
+        None, description="For latency: which quantile is limited.", examples=["p95", 0.99]
+    )
+    min_requests: int = Field(
+        50, ge=1, description="With fewer requests in a stage there is no verdict.", examples=[100]
+    )
+
+
+class VersionItem(_Model):
+    name: Text = Field(description="Small letters, digits, '-' and '.'.", examples=["v2"])
+    url: Text = Field(description="Where it listens.", examples=["http://127.0.0.1:8002"])
+
+
+class InferenceItem(_Model):
+    model: str = Field("", description="The model that must be ready.", examples=["iris"])
+    payload: Payload = Field("", description="The first inference's body: JSON, or file:PATH. Empty: none is made.")
+
+
+class ReadyItem(_Model):
+    timeout: Period = Field(60.0, description="How long the versions may take to become ready.", examples=["60s"])
+
+
+class TrafficItem(_Model):
+    url: Text = Field(description="Where the proxy listens.", examples=["http://127.0.0.1:10000"])
+    rate: float = Field(20.0, gt=0, description="Requests per second.", examples=[40])
+    path: str = Field("/", description="What is asked for.", examples=["/v2/models/iris/infer"])
+    payload: Payload = Field("", description="The body: JSON, or file:PATH. Empty: GET instead of POST.")
+    headers: dict[str, str] = Field(default_factory=dict, description="Headers of each request.")
+    poisson: bool = Field(True, description="Random distances between requests, as independent users make them.")
+    timeout: Period = Field(10.0, description="How long a request may take.", examples=["10s"])
+
+
+class NoticeItem(_Model):
+    to: Literal["slack", "github", "http"] = Field(description="Who is told.")
+    url: Text = Field(
+        description="An HTTP URL, or env:NAME or file:PATH that holds one.", examples=["env:SLACK_WEBHOOK_URL"]
+    )
+    on: list[Literal["promoted", "rolled-back", "held", "broken"]] = Field(
+        default_factory=lambda: [outcome.value for outcome in Outcome], description="Which ends to tell of."
+    )
+
+
+AnyVersion = Annotated[
+    VersionItem,
+    BeforeValidator(_version),
+    WithJsonSchema(
+        {"anyOf": [{"type": "string", "examples": ["v2=http://127.0.0.1:8002"]}, VersionItem.model_json_schema()]}
+    ),
+]
+Stages = Annotated[
+    list[StageItem],
+    BeforeValidator(_short),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "examples": ["10@20s,25@20s,50@20s"]},
+                {"type": "array", "items": StageItem.model_json_schema(), "minItems": 1},
+            ]
+        }
+    ),
+]
+
+
+class Release(_Model):
+    """A release of one candidate version of a service, as `fairway run` carries it out."""
+
+    service: Text = Field(description="What clients call.", examples=["iris"])
+    route: Text = Field(description="The service's route.", examples=["envoy:./route"])
+    primary: AnyVersion = Field(description="The version that has the traffic.")
+    candidate: AnyVersion = Field(description="The version to release.")
+    stages: Stages = Field(description="Weights and how long each is held; promotion follows the last.")
+    slos: list[SloItem] = Field(description="What the candidate must keep.", min_length=1)
+    metrics: str = Field("", description="Where evidence comes from. Empty: the route's own proxy.")
+    inference: InferenceItem = Field(
+        default_factory=lambda: InferenceItem.model_validate({}),
+        description="The first inference a version must answer.",
+    )
+    ready: ReadyItem = Field(
+        default_factory=lambda: ReadyItem.model_validate({}), description="When a version counts as ready."
+    )
+    interval: Period = Field(1.0, description="How often to look at the evidence.", examples=["1s"])
+    patience: Seconds | None = Field(
+        None,
+        description="How long after a stage to wait for min-requests. Default: the stage's duration, at least 10 s.",
+    )
+    on_inconclusive: Literal["hold", "rollback", "promote"] = Field(
+        "hold", description="What happens when the evidence is missing in the end. Missing data never promotes."
+    )
+    approval: Literal["none", "before-traffic", "before-promotion"] = Field(
+        "none", description="Where a person is asked."
+    )
+    hold_timeout: Period = Field(
+        3600.0, description="How long a person has before the traffic goes back.", examples=["1h"]
+    )
+    record: str = Field("", description="Where the state is kept. Default: file:.fairway/SERVICE.json.")
+    report: str = Field("fairway-report.html", description="Where the report is written.")
+    traffic: TrafficItem | None = Field(None, description="A client of Fairway's own through the proxy.")
+    notify: list[NoticeItem] = Field(default_factory=list, description="Who is told of the end.")

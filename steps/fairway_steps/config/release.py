@@ -1,0 +1,143 @@
+"""From a release file's text to ``ReleaseSpec``: what one field's type cannot say is checked here."""
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import TypeAdapter
+
+from fairway_steps.config.fields import NoticeItem, Release, SloItem, StageItem, Stages, TrafficItem, VersionItem
+from fairway_steps.config.mistakes import validate
+from fairway_steps.config.spec import Approval, Inference, Notice, ReleaseSpec, Traffic
+from fairway_steps.config.text import Misfit, Where, parse
+from fairway_steps.config.units import misfit, parse_limit, version
+from fairway_steps.model import NAME, Metric, Outcome, Slo, Stage, Verdict, Version
+
+
+def schema() -> dict[str, Any]:
+    return (
+        {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+        | Release.model_json_schema()
+        | {"title": "Fairway release"}
+    )
+
+
+def stages_from(text: str, name: str) -> tuple[Stage, ...]:
+    document = parse(text, name)
+    try:
+        return _stages(validate(TypeAdapter(Stages), document.data, ()), ())
+    except Misfit as error:
+        raise document.error(error) from error
+
+
+def slos_from(text: str, name: str) -> tuple[Slo, ...]:
+    document = parse(text, name)
+    wrapped = isinstance(document.data, dict) and "slos" in document.data
+    prefix: Where = ("slos",) if wrapped else ()
+    try:
+        if wrapped and (other := sorted(set(document.data) - {"slos"})):
+            raise Misfit((other[0],), "there is no such field beside slos")
+        data = document.data["slos"] if wrapped else document.data
+        return _slos(validate(TypeAdapter(list[SloItem]), data, prefix), prefix)
+    except Misfit as error:
+        raise document.error(error) from error
+
+
+def release_from(text: str, name: str) -> ReleaseSpec:
+    document = parse(text, name)
+    try:
+        return _release(validate(TypeAdapter(Release), document.data, ()))
+    except Misfit as error:
+        raise document.error(error) from error
+
+
+def _release(file: Release) -> ReleaseSpec:
+    if not NAME.fullmatch(file.service):
+        raise Misfit(("service",), f"{file.service!r} is not a service's name (small letters, digits, '-' and '.')")
+    primary, candidate = _one_version(file.primary, "primary"), _one_version(file.candidate, "candidate")
+    if primary.name == candidate.name:
+        raise Misfit(("candidate",), f"it is called {candidate.name!r}, like the primary")
+    if _same_place(primary.uri) == _same_place(candidate.uri):
+        raise Misfit(("candidate",), f"{candidate.uri} is the primary's own address")
+    return ReleaseSpec(
+        service=file.service,
+        route=file.route,
+        primary=primary,
+        candidate=candidate,
+        stages=_stages(file.stages, ("stages",)),
+        slos=_slos(file.slos, ("slos",)),
+        metrics=file.metrics,
+        inference=Inference(file.inference.model, file.inference.payload),
+        ready_timeout=file.ready.timeout,
+        interval=file.interval,
+        patience=file.patience,
+        on_inconclusive=Verdict(file.on_inconclusive),
+        approval=Approval(file.approval),
+        hold_timeout=file.hold_timeout,
+        record=file.record or f"file:.fairway/{file.service}.json",
+        report=file.report,
+        traffic=None if file.traffic is None else _traffic(file.traffic),
+        notify=tuple(_notice(item, ("notify", index)) for index, item in enumerate(file.notify)),
+    )
+
+
+def _one_version(item: VersionItem, field: str) -> Version:
+    try:
+        return version(item.name, item.url)
+    except ValueError as error:
+        raise Misfit((field,), str(error)) from error
+
+
+def _same_place(uri: str) -> str:
+    if not uri.startswith(("http:", "https:")):
+        return uri.rstrip("/")
+    parts = urlsplit(uri)
+    return f"{parts.scheme}://{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}{parts.path.rstrip('/')}"
+
+
+def _stages(items: Sequence[StageItem], prefix: Where) -> tuple[Stage, ...]:
+    if not items:
+        raise Misfit(prefix, "there are none; write 10@20s,25@20s,50@20s")
+    stages = tuple(Stage(item.weight, item.duration) for item in items)
+    if found := misfit(stages):
+        index, field, sentence = found
+        raise Misfit((*prefix, index, field), sentence)
+    return stages
+
+
+def _slos(items: Sequence[SloItem], prefix: Where) -> tuple[Slo, ...]:
+    if not items:
+        raise Misfit(prefix, "there are none; write for example {metric: error-rate, limit: 1%}")
+    slos: list[Slo] = []
+    for index, item in enumerate(items):
+        slo = _slo(item, (*prefix, index))
+        if any((slo.metric, slo.quantile) == (other.metric, other.quantile) for other in slos):
+            raise Misfit((*prefix, index), f"{slo.metric} has a limit already")
+        slos.append(slo)
+    return tuple(slos)
+
+
+def _slo(item: SloItem, path: Where) -> Slo:
+    metric = Metric(item.metric)
+    if metric is Metric.LATENCY and item.quantile is None:
+        raise Misfit(path, "quantile is missing; write quantile: p95, or metric: latency-mean")
+    if metric is not Metric.LATENCY and item.quantile is not None:
+        raise Misfit((*path, "quantile"), f"{metric} has no quantile; it belongs to metric: latency")
+    try:
+        return Slo(metric, parse_limit(item.limit, metric), item.quantile, item.min_requests)
+    except ValueError as error:
+        raise Misfit((*path, "limit"), str(error)) from error
+
+
+def _traffic(item: TrafficItem) -> Traffic:
+    if not item.url.startswith(("http://", "https://")):
+        raise Misfit(("traffic", "url"), f"{item.url!r} is not a URL such as http://127.0.0.1:10000")
+    if not item.path.startswith("/"):
+        raise Misfit(("traffic", "path"), f"{item.path!r} does not start with /")
+    return Traffic(item.url, item.rate, item.path, item.payload, item.headers, item.poisson, item.timeout)
+
+
+def _notice(item: NoticeItem, path: Where) -> Notice:
+    if not item.url.startswith(("env:", "file:", "http://", "https://")):
+        raise Misfit((*path, "url"), "it is neither an HTTP URL nor env:NAME nor file:PATH")
+    return Notice(item.to, item.url, tuple(Outcome(outcome) for outcome in item.on))

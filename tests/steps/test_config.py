@@ -1,0 +1,406 @@
+"""Release files, SLOs and stages from text: what they become, and the one sentence each mistake gets.
+
+Left out: the command-line types built on the same parsers (tests/steps/cli), and what the release then does.
+"""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairway_steps.config import (
+    TEMPLATE,
+    Approval,
+    Notice,
+    Traffic,
+    from_file,
+    load_release,
+    load_slos,
+    parse_duration,
+    parse_release,
+    parse_slos,
+    parse_stages,
+    release_schema,
+)
+from fairway_steps.config.spec import patience_for
+from fairway_steps.config.units import parse_limit, parse_quantile, parse_version
+from fairway_steps.errors import UsageError
+from fairway_steps.model import Metric, Outcome, Slo, Stage, Verdict, Version
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+MINIMAL = """\
+service: iris
+route: envoy:./route
+primary: v1=http://127.0.0.1:8001
+candidate: v2=http://127.0.0.1:8002
+stages: 10@20s,50@20s
+slos:
+  - {metric: error-rate, limit: 1%}
+"""
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(UsageError) as caught:
+        parse_release(text)
+    return str(caught.value)
+
+
+# Units
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("500ms", 0.5), ("20s", 20), ("5m", 300), ("1h", 3600), ("2.5", 2.5), (" 1.5 s ", 1.5)]
+)
+def test_durations_are_seconds(text, seconds):
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "s", "-1s", "1d", "1e3", "1,5s", "inf", "nan"])
+def test_what_is_no_duration_is_refused(text):
+    with pytest.raises(ValueError, match="is not a duration such as"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "quantile"),
+    [("0.95", 0.95), ("95", 0.95), ("p95", 0.95), ("99.9", 0.999), ("p99.9", 0.999), ("95%", 0.95), (".5", 0.5)],
+)
+def test_quantiles_are_fractions(text, quantile):
+    assert parse_quantile(text) == quantile
+
+
+@pytest.mark.parametrize("text", ["0", "1", "100", "p100", "p0", "p0.95", "0.5%", "200"])
+def test_a_quantile_outside_0_and_1_or_of_two_meanings_is_refused(text):
+    with pytest.raises(ValueError, match="is not a quantile between 0 and 1"):
+        parse_quantile(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "metric", "limit"),
+    [
+        ("1%", Metric.ERROR_RATE, 0.01),
+        ("0.1 %", Metric.ERROR_RATE, 0.001),
+        ("0%", Metric.ERROR_RATE, 0.0),
+        ("0.02", Metric.ERROR_RATE, 0.02),
+        ("250ms", Metric.LATENCY, 0.25),
+        ("1m", Metric.LATENCY_MEAN, 60.0),
+    ],
+)
+def test_limits_carry_their_unit(text, metric, limit):
+    assert parse_limit(text, metric) == limit
+
+
+@pytest.mark.parametrize(
+    ("text", "metric", "sentence"),
+    [
+        ("1", Metric.ERROR_RATE, "write 1% if percent is meant"),
+        ("0", Metric.ERROR_RATE, "write 0%"),
+        ("100%", Metric.ERROR_RATE, "is no limit"),
+        ("250ms", Metric.ERROR_RATE, "is not a share of requests"),
+        ("250", Metric.LATENCY, "has no unit; write 250ms or 250s"),
+        ("0ms", Metric.LATENCY, "is not above zero"),
+        ("1%", Metric.LATENCY_MEAN, "is not a latency"),
+    ],
+)
+def test_a_limit_in_the_wrong_unit_is_refused(text, metric, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        parse_limit(text, metric)
+
+
+@pytest.mark.parametrize("uri", ["http://", "http://:80", "http://h:0", "http://h:99999", "http://h:x", "http://[::1"])
+def test_a_version_whose_url_cannot_be_is_refused(uri):
+    with pytest.raises(ValueError, match="is not a URL"):
+        parse_version(f"v1={uri}")
+
+
+def test_a_version_is_named_by_the_last_part_of_its_reference():
+    assert parse_version("deployment/default/iris-v2") == Version("iris-v2", "deployment/default/iris-v2")
+
+
+# Stages
+
+
+def test_stages_in_short_and_in_yaml_are_the_same():
+    expected = (Stage(10, 20.0), Stage(25, 60.0))
+    assert parse_stages("10@20s, 25%@1m") == expected
+    assert parse_stages("[{weight: 10, duration: 20s}, {weight: 25, duration: 60}]") == expected
+    assert parse_stages("- weight: 10\n  duration: 20s\n- {weight: 25, duration: 1m}\n") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "stages: there are none; write 10@20s"),
+        ("10", "stages: '10' is not a stage: write WEIGHT@DURATION, such as 10@20s"),
+        ("10@20s,", "'' is not a stage"),
+        ("1.5@20s", "'1.5@20s' is not a stage"),
+        ("10@soon", "'soon' is not a duration"),
+        ("10@20s,10@20s", "stages: [1].weight: 10 does not rise above the 10 before it"),
+        ("25@20s,10@20s", "[1].weight: 10 does not rise above the 25"),
+        ("10@20s,100@20s", "[1].weight: 100 is promotion itself"),
+        ("0@20s", "[0].weight: 0 gives the candidate no traffic"),
+        ("10@0s", "[0].duration: a stage lasts longer than 0 s"),
+        ("[{weight: 10}]", "stages:1: [0]: duration is missing"),
+        ("[{weight: 10, durration: 5s}]", "[0].durration: there is no such field; did you mean 'duration'?"),
+        ("- {weight: 10, duration: 5s}\n- {weight: 120, duration: 5s}", "stages:2: [1].weight: 120 is promotion"),
+        ("[{weight: 10.5, duration: 5s}]", "[0].weight: 10.5 is not a whole number"),
+        ("[{weight: '10', duration: 5s}]", "[0].weight: '10' is not a whole number"),
+        ("{weight: 10, duration: 5s}", "a mapping is not a list"),
+    ],
+)
+def test_stages_that_cannot_be_are_refused_in_one_sentence(text, sentence):
+    with pytest.raises(UsageError) as caught:
+        parse_stages(text)
+    assert sentence in str(caught.value)
+
+
+@given(st.lists(st.integers(1, 99), min_size=1, max_size=8, unique=True).map(sorted), st.integers(1, 10_000))
+def test_every_rising_schedule_is_taken(weights, duration):
+    assert parse_stages(",".join(f"{w}@{duration}s" for w in weights)) == tuple(Stage(w, duration) for w in weights)
+
+
+@given(st.text(max_size=40))
+def test_no_text_whatever_makes_stages_fail_in_another_way(text):
+    try:
+        stages = parse_stages(text)
+    except UsageError:
+        return
+    assert all(0 < stage.weight < 100 and stage.duration > 0 for stage in stages)
+
+
+# SLOs
+
+
+def test_slos_of_each_metric():
+    text = """
+    - {metric: error-rate, limit: 1%, min-requests: 200}
+    - {metric: latency, quantile: p95, limit: 250ms}
+    - {metric: latency, quantile: 0.99, limit: 1s}
+    - {metric: latency-mean, limit: 0.1s}
+    """
+    slos = (
+        Slo(Metric.ERROR_RATE, 0.01, None, 200),
+        Slo(Metric.LATENCY, 0.25, 0.95),
+        Slo(Metric.LATENCY, 1.0, 0.99),
+        Slo(Metric.LATENCY_MEAN, 0.1),
+    )
+    assert parse_slos(text) == slos
+    assert parse_slos("slos:" + text) == slos
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("- {metric: error-rat, limit: 1%}", "slos:1: [0].metric: 'error-rat' is none of error-rate, latency, "),
+        ("- {metric: error-rat, limit: 1%}", "; did you mean 'error-rate'?"),
+        ("- {metric: error-rate}", "slos:1: [0]: limit is missing"),
+        ("\n- {metric: error-rate, limit: 5}", "slos:2: [0].limit: 5 without a unit"),
+        ("- {metric: latency, quantile: p95, limit: 250}", "[0].limit: 250 has no unit; write 250ms or 250s"),
+        ("- {metric: latency, limit: 250ms}", "[0]: quantile is missing"),
+        ("- {metric: latency, quantile: 1.0, limit: 250ms}", "[0].quantile: '1.0' is not a quantile between 0 and 1"),
+        ("- {metric: latency, quantile: true, limit: 250ms}", "[0].quantile: true is not a quantile"),
+        ("- {metric: error-rate, quantile: 0.5, limit: 1%}", "[0].quantile: error-rate has no quantile"),
+        ("- {metric: error-rate, limit: 1%, min-requests: 0}", "[0].min-requests: 0 is less than 1"),
+        ("- {metric: error-rate, limit: [1]}", "[0].limit: a list is not text"),
+        ("- {metric: error-rate, limit: 1%}\n- {metric: error-rate, limit: 2%}", "slos:2: [1]: error-rate has a limit"),
+        ("[]", "there are none"),
+        ("slos: []", "slos:1: slos: there are none"),
+        ("slos: []\nother: 1", "slos:2: other: there is no such field beside slos"),
+        ("", "slos:1: there is nothing in it"),
+        ("error-rate", "'error-rate' is not a list"),
+    ],
+)
+def test_slos_that_cannot_be_are_refused_in_one_sentence(text, sentence):
+    with pytest.raises(UsageError) as caught:
+        parse_slos(text)
+    assert sentence in str(caught.value)
+
+
+def test_an_option_may_name_a_file_whose_path_then_starts_the_sentence(tmp_path):
+    file = tmp_path / "slos.yaml"
+    file.write_text("# mine\n- {metric: latncy, limit: 1s}\n")
+    with pytest.raises(UsageError, match=r"slos\.yaml:2: \[0\]\.metric: 'latncy'"):
+        load_slos(f"file:{file}")
+    assert from_file(f"file:{file}").startswith("# mine")
+    assert from_file("text") == "text"
+    with pytest.raises(UsageError, match="gone cannot be read: no such file"):
+        from_file(f"file:{tmp_path}/gone")
+    file.write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(UsageError, match="is not UTF-8 text"):
+        from_file(f"file:{file}")
+
+
+# Release files
+
+
+def test_the_template_is_the_example_loads_and_fits_its_schema():
+    assert (EXAMPLES / "release.yaml").read_text() == TEMPLATE
+    spec = load_release(EXAMPLES / "release.yaml")
+    assert spec.stages == (Stage(10, 20.0), Stage(25, 20.0), Stage(50, 20.0))
+    assert spec.record == "file:.fairway/iris.json"
+    assert json.loads(spec.inference.payload)["inputs"][0]["shape"] == [1, 4]
+    jsonschema.validate(yaml.safe_load(TEMPLATE), release_schema(), cls=jsonschema.Draft202012Validator)
+
+
+def test_every_commented_field_of_the_template_loads_too():
+    lines = TEMPLATE.splitlines()
+    uncommented = [line.replace("# ", "", 1) if line.startswith("# ") or "  # - {" in line else line for line in lines]
+    fields = {
+        "patience:",
+        "traffic:",
+        "  url:",
+        "  path:",
+        "  rate:",
+        "  payload:",
+        "notify:",
+        "  - {to:",
+        "  - {metric:",
+    }
+    kept = [
+        new if any(new.startswith(field) for field in fields) else old
+        for old, new in zip(lines, uncommented, strict=True)
+    ]
+    spec = parse_release("\n".join(kept))
+    assert spec.traffic is not None
+    assert spec.traffic.rate == 40
+    assert len(spec.slos) == 3
+    assert spec.patience == 20
+    assert spec.notify == (
+        Notice("slack", "env:SLACK_WEBHOOK_URL", (Outcome.ROLLED_BACK, Outcome.HELD, Outcome.BROKEN)),
+    )
+    jsonschema.validate(yaml.load("\n".join(kept), yaml.BaseLoader)["notify"][0], {"required": ["on"]})
+
+
+def test_the_slos_example_loads():
+    assert [slo.metric for slo in load_slos(f"file:{EXAMPLES / 'slos.yaml'}")] == list(Metric)
+
+
+def test_the_defaults_of_a_short_file():
+    spec = parse_release(MINIMAL)
+    assert spec.primary == Version("v1", "http://127.0.0.1:8001")
+    assert spec.metrics == ""
+    assert spec.record == "file:.fairway/iris.json"
+    assert (spec.interval, spec.patience, spec.hold_timeout, spec.ready_timeout) == (1.0, None, 3600.0, 60.0)
+    assert spec.on_inconclusive is Verdict.HOLD
+    assert spec.approval is Approval.NONE
+    assert patience_for(Stage(10, 5.0), None) == 10.0
+    assert patience_for(Stage(10, 30.0), None) == 30.0
+    assert patience_for(Stage(10, 30.0), 2.0) == 2.0
+
+
+def test_a_file_with_everything():
+    spec = parse_release(
+        MINIMAL.replace("candidate: v2=http://127.0.0.1:8002", "candidate: {name: v2, url: 'http://127.0.0.1:8002'}")
+        + """\
+metrics: scrape:http://127.0.0.1:9901/stats/prometheus
+patience: 0s
+on-inconclusive: rollback
+approval: before-promotion
+record: file:/tmp/r.json
+traffic: {url: 'http://127.0.0.1:10000', payload: '{"a": 1}', poisson: false, headers: {x-user: a}, timeout: 5s, path: /x}
+notify:
+  - {to: http, url: 'https://example.org/hook'}
+"""
+    )
+    assert spec.candidate == Version("v2", "http://127.0.0.1:8002")
+    assert spec.on_inconclusive is Verdict.ROLLBACK
+    assert spec.approval is Approval.BEFORE_PROMOTION
+    assert spec.traffic == Traffic("http://127.0.0.1:10000", 20.0, "/x", '{"a": 1}', {"x-user": "a"}, False, 5.0)
+    assert spec.notify == (Notice("http", "https://example.org/hook"),)
+    assert spec.patience == 0
+
+
+def test_yaml_s_old_surprises_do_not_happen():
+    text = MINIMAL.replace("10@20s,50@20s", "[{weight: 010, duration: 20s}]")
+    assert parse_release(text).stages[0].weight == 10
+    assert "'1:30' is not a duration" in refusal(MINIMAL + "interval: 1:30\n")
+    assert parse_release(MINIMAL + "report: no\n").report == "no"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "release.yaml:1: there is nothing in it"),
+        ("# only a comment\n", "release.yaml:1: there is nothing in it"),
+        ("service: [iris\n", "release.yaml:2: not YAML: "),
+        ("service: iris\n\troute: x", "release.yaml:2: not YAML: "),
+        ("service: iris\x07", "release.yaml:1: a character stands there that YAML does not allow"),
+        ("- service", "release.yaml:1: a list is not a mapping of fields"),
+        ("service: x\n---\nservice: y", "release.yaml:2: not YAML: "),
+        ("a: &a [1]\nb: *a", "release.yaml:2: an alias (*name) is not taken here"),
+        ("a: !!python/object/apply:os.system [ls]", "release.yaml:1: the tag !!python/object/apply:os.system is not taken"),
+        ("a: !!int x", "release.yaml:1: the tag !!int is not taken here"),
+        ("? [a]\n: 1", "release.yaml:1: a field's name is a word"),
+        ("a: " + "9" * 5000, "release.yaml:1: the number is too long"),
+        ("[" * 5000, "release.yaml:1: nested too deeply"),
+        (MINIMAL + "service: other\n", "release.yaml:8: 'service' stands here a second time"),
+        (MINIMAL + "on-inconclusiv: hold\n", "release.yaml:8: on-inconclusiv: there is no such field; did you mean 'on-inconclusive'?"),
+        (MINIMAL.replace("primary:", "primry:"), "release.yaml:3: primry: there is no such field; did you mean 'primary'?"),
+        (MINIMAL.replace("service: iris\n", ""), "release.yaml:1: service is missing"),
+        (MINIMAL.replace("iris", "Iris!"), "release.yaml:1: service: 'Iris!' is not a service's name"),
+        (MINIMAL.replace("iris", "12"), "release.yaml:1: service: 12 is not text"),
+        (MINIMAL.replace("10@20s,50@20s", "50@20s,10@20s"), "release.yaml:5: stages[1].weight: 10 does not rise above the 50"),
+        (MINIMAL.replace("10@20s,50@20s", "\n  - weight: 10\n    duration: 20s\n  - duration: 20s\n    weight: 101"),
+         "release.yaml:9: stages[1].weight: 101 is promotion itself"),
+        (MINIMAL.replace("10@20s,50@20s", "[]"), "release.yaml:5: stages: there are none"),
+        (MINIMAL.replace("1%", "one"), "release.yaml:7: slos[0].limit: 'one' is not a share"),
+        (MINIMAL.replace("v2=http", "v1=http"), "release.yaml:4: candidate: it is called 'v1', like the primary"),
+        (MINIMAL.replace("8002", "8001/"), "release.yaml:4: candidate: http://127.0.0.1:8001/ is the primary's own address"),
+        (MINIMAL.replace("v2=http://127.0.0.1:8002", "{name: v2}"), "release.yaml:4: candidate: url is missing"),
+        (MINIMAL.replace("v2=http://127.0.0.1:8002", "{name: V2, url: 'http://h:1'}"), "release.yaml:4: candidate: 'V2' is not a version's name"),
+        (MINIMAL.replace("v2=http://127.0.0.1:8002", "v2=http://:80"), "release.yaml:4: candidate: 'http://:80' is not a URL"),
+        (MINIMAL.replace("v2=http://127.0.0.1:8002", "v2"), "release.yaml:4: candidate: "),
+        (MINIMAL + "approval: maybe\n", "release.yaml:8: approval: 'maybe' is none of none, before-traffic, before-promotion"),
+        (MINIMAL + "on-inconclusive: advance\n", "release.yaml:8: on-inconclusive: 'advance' is none of hold, rollback, promote"),
+        (MINIMAL + "ready: {timeout: 0s}\n", "release.yaml:8: ready.timeout: 0s is not above zero"),
+        (MINIMAL + "ready: soon\n", "release.yaml:8: ready: 'soon' is not a mapping of fields"),
+        (MINIMAL + "interval: [1]\n", "release.yaml:8: interval: a list is not a duration such as 20s"),
+        (MINIMAL + "inference: {payload: '{'}\n", "release.yaml:8: inference.payload: it is not JSON"),
+        (MINIMAL + "inference: {payload: 3}\n", "release.yaml:8: inference.payload: 3 is not JSON"),
+        (MINIMAL + "traffic: {rate: 5}\n", "release.yaml:8: traffic: url is missing"),
+        (MINIMAL + "traffic:\n  url: http://h:1\n  rate: 0\n", "release.yaml:10: traffic.rate: 0 is not above 0"),
+        (MINIMAL + "traffic: {url: 'h:1'}\n", "release.yaml:8: traffic.url: 'h:1' is not a URL"),
+        (MINIMAL + "traffic: {url: 'http://h:1', path: x}\n", "release.yaml:8: traffic.path: 'x' does not start with /"),
+        (MINIMAL + "traffic: {url: 'http://h:1', poisson: 1}\n", "release.yaml:8: traffic.poisson: 1 is not true or false"),
+        (MINIMAL + "notify: [{to: slak, url: 'env:X'}]\n", "release.yaml:8: notify[0].to: 'slak' is none of slack, github, http; did you mean 'slack'?"),
+        (MINIMAL + "notify: [{to: slack, url: X}]\n", "release.yaml:8: notify[0].url: it is neither an HTTP URL nor env:NAME nor file:PATH"),
+        (MINIMAL + "notify: [{to: slack, url: 'env:X', on: [done]}]\n", "release.yaml:8: notify[0].on[0]: 'done' is none of promoted"),
+        (MINIMAL + "report:\n", "release.yaml:8: report: nothing is not text"),
+    ],
+)  # fmt: skip
+def test_bad_files_get_one_sentence_with_their_line(text, sentence):
+    said = refusal(text)
+    assert said.startswith(sentence) or sentence in said
+    assert "\n" not in said
+    assert "pydantic" not in said.lower()
+    assert "validation error" not in said.lower()
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(UsageError, match="release.yaml cannot be read: no such file or directory"):
+        load_release(tmp_path / "release.yaml")
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+    st.sampled_from(["service", "stages", "slos", "weight", "metric", "limit", "candidate", "name", "url", "x"]), inner, max_size=4)))  # fmt: skip
+def test_any_json_either_loads_or_is_refused_in_one_sentence(data):
+    try:
+        parse_release(json.dumps(data))
+    except UsageError as error:
+        assert str(error).startswith("release.yaml:")  # noqa: PT017 - most draws are refused, none may fail otherwise
+
+
+def test_the_schema_explains_itself_and_refuses_what_the_loader_refuses():
+    schema = release_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert all(field.get("description") for field in schema["properties"].values())
+    valid = yaml.safe_load(MINIMAL)
+    jsonschema.validate(valid, schema)
+    for broken in ({**valid, "stages": 3}, {**valid, "extra": 1}, {**valid, "slos": [{"metric": "x", "limit": "1%"}]}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(broken, schema)
