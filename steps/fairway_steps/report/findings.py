@@ -1,0 +1,105 @@
+"""Each verdict with its evidence, as words and figures ready to be set. Pure."""
+
+from dataclasses import dataclass
+
+from fairway_steps.model import Evidence, Metric, Result, Slo, Verdict
+from fairway_steps.record import Record, StageResult
+from fairway_steps.report import wording
+
+TONES = {
+    Verdict.ADVANCE: "good",
+    Verdict.PROMOTE: "good",
+    Verdict.ROLLBACK: "bad",
+    Verdict.HOLD: "warn",
+    Result.PASS: "good",
+    Result.FAIL: "bad",
+    Result.INCONCLUSIVE: "warn",
+    Result.NO_DATA: "warn",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One SLO in one assessment. ``allowed`` is the rate of exceeding requests that the limit grants, None for a mean."""
+
+    slo: str
+    limit: str
+    result: str
+    tone: str
+    observed: str
+    exceeded: str
+    requests: str
+    interval: str
+    e_value: str
+    sentence: str
+    rate: float | None
+    low: float | None
+    high: float | None
+    allowed: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class StageView:
+    """One assessment at one stage."""
+
+    title: str
+    verdict: str
+    tone: str
+    reason: str
+    facts: tuple[tuple[str, str], ...]
+    findings: tuple[Finding, ...]
+
+
+def stages(record: Record) -> list[StageView]:
+    """Every assessment, in the order in which they were made."""
+    return [_stage(record, result) for result in record.results]
+
+
+def _stage(record: Record, result: StageResult) -> StageView:
+    verdict = result.assessment.verdict
+    got = wording.shares(result.measured, fractions=True) if result.measured is not None else "not measured"
+    samples = ", ".join(f"{name} {wording.count(n)}" for name, n in result.samples.items()) or wording.NONE
+    facts = (
+        ("measured", got),
+        ("requests", samples),
+        ("waited", wording.duration(result.waited)),
+        ("at", wording.since(record.created, result.at)),
+    )
+    return StageView(
+        title=f"Stage {result.stage + 1}: {wording.percent(result.weight / 100)}",
+        verdict=verdict.value,
+        tone=TONES[verdict],
+        reason=wording.sentence(result.assessment.reason, record),
+        facts=facts,
+        findings=tuple(_finding(record, evidence) for evidence in result.assessment.evidence),
+    )
+
+
+def _finding(record: Record, evidence: Evidence) -> Finding:
+    slo = evidence.slo
+    a_rate = slo.metric is not Metric.LATENCY_MEAN
+    known = a_rate and evidence.requests > 0
+    bounded = evidence.low is not None and evidence.high is not None
+    return Finding(
+        slo=wording.metric(slo),
+        limit=f"≤ {wording.measure(slo, slo.limit)}",
+        result=evidence.result.value.replace("-", " "),
+        tone=TONES[evidence.result],
+        observed=wording.measure(slo, evidence.observed),
+        exceeded=wording.count(evidence.exceeded) if known else wording.NONE,
+        requests=wording.count(evidence.requests),
+        interval=f"{wording.percent(evidence.low)} to {wording.percent(evidence.high)}" if bounded else wording.NONE,
+        e_value=wording.e_value(evidence.log_e) if evidence.requests else wording.NONE,
+        sentence=wording.sentence(evidence.sentence, record),
+        rate=evidence.exceeded / evidence.requests if known else None,
+        low=evidence.low,
+        high=evidence.high,
+        allowed=_allowed(slo),
+    )
+
+
+def _allowed(slo: Slo) -> float | None:
+    """The share of requests that may exceed the limit; None for a mean, which is no share."""
+    if slo.metric is Metric.ERROR_RATE:
+        return slo.limit
+    return 1 - slo.quantile if slo.quantile is not None else None
