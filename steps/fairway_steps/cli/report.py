@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fairway_steps.cli import nearest
+from fairway_steps.cli.outcomes import outcomes
 from fairway_steps.cli.params import option
 from fairway_steps.cli.step import Answer, step
 from fairway_steps.cli.wiring import lease, needed, record_options
 from fairway_steps.errors import DomainError, UsageError
-from fairway_steps.model import Outcome
 from fairway_steps.outputs import RESULT_BYTES, Output
 from fairway_steps.record import open_store, required
 
@@ -55,7 +54,7 @@ def report(
     """
     from fairway_steps.report.text import line, markdown, result, text
 
-    failing = _outcomes(fail_on or "")
+    failing = outcomes(fail_on, "fail-on")
     seen = _client(client) if client else None
     found = required(open_store(needed(record, "record")), lease(release_id, token))
     told = text(found, seen) + "\n"
@@ -72,18 +71,8 @@ def report(
         {"outcome": outcome, "summary": _short(line(found, seen)), "action": "reported"},
         result(found, seen) | ({"report": str(Path(path).absolute())} if path else {}),
         f"{told}\n  report: {path}" if path else written.rstrip("\n"),
-        exit_code=1 if outcome in failing else 0,
+        exit_code=1 if found.outcome in failing else 0,
     )
-
-
-def _outcomes(listed: str) -> frozenset[str]:
-    names = [name.strip() for name in listed.split(",") if name.strip()]
-    known = [outcome.value for outcome in Outcome]
-    for name in names:
-        if name not in known:
-            hint = nearest(name, known) or f"; it is one of {', '.join(known)}"
-            raise UsageError(f"--fail-on: {name!r} is no outcome{hint}")
-    return frozenset(names)
 
 
 def _client(path: str) -> "ClientCount":
