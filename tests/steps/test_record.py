@@ -12,11 +12,11 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from records import record
 
 from fairway_steps.errors import DomainError, Fenced, UsageError
 from fairway_steps.model import Assessment, Histogram, Outcome, Stratum, Verdict
 from fairway_steps.record import FileStore, Lease, StageResult, amend, compact, merge, open_store, required
+from records import record
 
 
 def test_what_is_stored_is_loaded(tmp_path):
@@ -46,7 +46,7 @@ def test_a_file_that_is_no_record_is_refused_by_name(tmp_path, text):
 
 def test_an_unwritable_record_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises((UsageError, DomainError), match="cannot be (written|read)"):
+    with pytest.raises((UsageError, DomainError), match=r"cannot be (written|read)"):
         FileStore(tmp_path / "file" / "r.json").update(lambda _: record())
 
 

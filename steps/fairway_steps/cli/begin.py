@@ -56,7 +56,7 @@ def begin(
     The record remembers the route as it is now, and is what every other step reads and writes.
     """
     from fairway_steps.begin import begin as run
-    from fairway_steps.config import from_file, parse_slos, parse_stages
+    from fairway_steps.config import load_slos, parse_stages
 
     store = open_store(record)
     begun = run(
@@ -68,7 +68,7 @@ def begin(
         primary=primary,
         candidate=candidate,
         stages=parse_stages(stages),
-        slos=parse_slos(from_file(slos)),
+        slos=load_slos(slos),
         holder=holder or this_process(),
         lease_for=lease,
         resume=resume,

@@ -15,8 +15,9 @@ from fairway_steps.record import open_store
     example="fairway ensure-safe --record file:.fairway/iris.json",
 )
 @option("record", help="The release's record, such as file:.fairway/iris.json.")
+@option("holder", help="Act only if this holder has the service, as an exit handler must.  [default: whoever has it]")
 @option("reason", help="Why, for the record.  [default: what the record tells]")
-def ensure_safe(record: str | None, reason: str | None, dry_run: bool) -> Answer:
+def ensure_safe(record: str | None, holder: str | None, reason: str | None, dry_run: bool) -> Answer:
     """Whatever happened to a release: traffic on the primary, unless it was promoted.
 
     The exit handler of every workflow, and the command for a person after a crash. An unfinished release is
@@ -28,6 +29,8 @@ def ensure_safe(record: str | None, reason: str | None, dry_run: bool) -> Answer
     held = store.load()
     if held is None:
         return Answer({"action": "none"}, text=f"none: there is no record at {store.uri}")
+    if holder and holder != held.holder:
+        return Answer({"action": "none"}, text=f"none: the service is held by {held.holder}, not by {holder}")
     state = held.outcome or "unfinished"
     if dry_run:
         return Answer(
@@ -35,6 +38,6 @@ def ensure_safe(record: str | None, reason: str | None, dry_run: bool) -> Answer
             {"would": "ensure-safe", "state": str(state)},
             f"release {held.release_id} is {state}; would make it safe",
         )
-    action, after = run(store, router(held.route, held.service), CLOCK, holder=this_process(), reason=reason or "")
+    action, after = run(store, router(held.route, held.service), CLOCK, holder=holder or this_process(), reason=reason or "")
     stable = after.candidate if after and after.outcome == "promoted" else held.primary
     return Answer({"action": action}, text=f"{action}: {stable.name} has all of the traffic")
