@@ -12,6 +12,7 @@ from fairway_steps.cli.outcomes import outcomes
 from fairway_steps.cli.params import option
 from fairway_steps.cli.step import Answer, step
 from fairway_steps.cli.wiring import lease, needed, record_options
+from fairway_steps.config import read_file
 from fairway_steps.errors import DomainError, UsageError
 from fairway_steps.outputs import RESULT_BYTES, Output
 from fairway_steps.record import open_store, required
@@ -79,9 +80,7 @@ def _client(path: str) -> "ClientCount":
     from fairway_steps.report.counts import ClientCount
 
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"--client {path} cannot be read: {error.strerror}") from error
+        data = json.loads(read_file(path))
     except ValueError as error:
         raise UsageError(f"--client {path} is not JSON: {error}") from error
     return ClientCount.parse(data, f"--client {path}")

@@ -163,8 +163,8 @@ def _line(line: Line, x: Scale, y: Scale) -> list[str]:
         for mark in run:
             if mark.box is not None:
                 start, end, low, high = mark.box
-                left, top = x(start), y(high)
-                width, height = round(x(end) - left, 2), round(y(low) - top, 2)
+                (left, right), (top, bottom) = sorted((x(start), x(end))), sorted((y(high), y(low)))
+                width, height = round(right - left, 2), round(bottom - top, 2)
                 parts.append(element("rect", class_=f"box {line.role}", x=left, y=top, width=width, height=height))
     for run in line.runs:
         points = [(x(mark.at), y(mark.value)) for mark in run]

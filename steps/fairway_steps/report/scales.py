@@ -63,7 +63,7 @@ def log_ticks(low: float, high: float, wanted: int = 4) -> list[float]:
         return []
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     for marks in ((1, 2, 5), (1, 3), (1,)):
-        found = [m * 10.0**d for d in decades for m in marks if low <= m * 10.0**d <= high]
+        found = [tick for d in decades for m in marks if low <= (tick := float(f"{m}e{d}")) <= high]
         if len(found) <= wanted + 2:
             return found
     return found[:: max(1, len(found) // wanted)]

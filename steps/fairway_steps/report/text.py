@@ -56,7 +56,7 @@ def text(record: Record, client: ClientCount | None = None) -> str:
         ("primary", f"{record.primary.name}  {record.primary.uri}"),
         ("candidate", f"{record.candidate.name}  {record.candidate.uri}"),
         ("release", f"{record.release_id}, held by {record.holder}"),
-        ("started", f"{wording.moment(record.created)}, {wording.duration(view.duration(record))}"),
+        ("started", _began(record)),
         *(
             (f.label.lower(), f"{f.value}  ({'; '.join(f.notes)})" if f.notes else f.value)
             for f in view.figures(record, client)
@@ -81,8 +81,7 @@ def markdown(record: Record, client: ClientCount | None = None) -> str:
     figures = view.figures(record, client)
     parts += _md_table(["", "", ""], [(f"**{f.label}**", _md(f.value), _md("; ".join(f.notes))) for f in figures])
     versions = f"{_version(record, 'primary')}, {_version(record, 'candidate')}"
-    began = f"{wording.moment(record.created)}, {wording.duration(view.duration(record))}"
-    parts += ["", f"{_md(record.service)}: {versions}; {_md(record.release_id)}, {began}."]
+    parts += ["", f"{_md(record.service)}: {versions}; {_md(record.release_id)}, {_began(record)}."]
     if record.results:
         cells = [tuple(_md(cell) for cell in row) for row in _rows(record)]
         parts += [
@@ -164,6 +163,11 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 def _md_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     lines = [head, ["---"] * len(head), *rows]
     return [f"| {' | '.join(cells)} |" for cells in lines]
+
+
+def _began(record: Record) -> str:
+    took = "running for" if record.finished is None else "took"
+    return f"{wording.moment(record.created)}, {took} {wording.duration(view.duration(record))}"
 
 
 def _version(record: Record, role: str) -> str:

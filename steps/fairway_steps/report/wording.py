@@ -97,7 +97,7 @@ def sentence(text: str, record: Record) -> str:
     text = text.strip()
     if not text:
         return ""
-    first = text.split(maxsplit=1)[0]
+    first = text.split(maxsplit=1)[0].rstrip(",.;:!?")
     is_name = first in (record.service, record.primary.name, record.candidate.name)
     head = text[0].upper() if first.isalpha() and not is_name else text[0]
     return head + text[1:] + ("" if text[-1] in ".!?…" else ".")
@@ -148,8 +148,12 @@ def shares(weights: Mapping[str, int | float], *, fractions: bool = False) -> st
 
 
 def _figures(value: float, digits: int = 3) -> str:
+    if not math.isfinite(value):
+        return NONE
     if value == 0:
         return "0"
+    if not 1e-6 <= abs(value) < 1e15:
+        return f"{value:.{digits}g}"
     places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
     text = f"{value:,.{places}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
