@@ -382,7 +382,7 @@ def test_bad_files_get_one_sentence_with_their_line(text, sentence):
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(UsageError, match="release.yaml cannot be read: no such file or directory"):
+    with pytest.raises(UsageError, match=r"release\.yaml cannot be read: no such file or directory"):
         load_release(tmp_path / "release.yaml")
 
 

@@ -6,6 +6,7 @@ interpolation, off by as much as the bucket is wide: good to look at, not to jud
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -52,18 +53,19 @@ def tail(histograms: Sequence[Histogram], limit: float) -> Tail:
     return Tail(least, most, total, below, above)
 
 
-def quantile(histograms: Sequence[Histogram], q: float, failed: int = 0) -> float:
-    """The ``q`` quantile in seconds, interpolated within its bucket; ``failed`` requests count as slower than all others.
+def quantile(histograms: Sequence[Histogram], q: float, failed: int = 0, of: int | None = None) -> float:
+    """The latency in seconds that at most ``1 - q`` of all requests exceed, interpolated within its bucket.
 
-    Infinity if it lies in the last bucket or among the failed.
+    ``failed`` requests count as slower than all others; ``of`` is the number of all requests, where the histograms do not
+    hold them all. Infinity if the quantile lies in the last bucket or among the failed.
     """
-    buckets = sorted(
-        (edge, count) for histogram in histograms for edge, count in zip(histogram.edges, histogram.counts, strict=True)
-    )
-    total = sum(count for _, count in buckets)
-    rank = (q * total + failed) * (1 - SAME)
+    buckets: Counter[float] = Counter()
+    for histogram in histograms:
+        buckets.update(dict(zip(histogram.edges, histogram.counts, strict=True)))
+    total = buckets.total()
+    rank = (total + failed - (1 - q) * (total if of is None else of)) * (1 - SAME)
     seen, start = 0, 0.0
-    for edge, count in buckets:
+    for edge, count in sorted(buckets.items()):
         if count and seen + count >= rank:
             share = max(0.0, rank - seen) / count
             return edge if math.isinf(edge) else start + share * (edge - start)

@@ -49,7 +49,7 @@ def confidence_interval(errors: int, n: int, limit: float, alpha: float = ALPHA)
     mixture = float(special.betaln(a + errors, b + n - errors) - special.betaln(a, b)) + math.log(alpha)
 
     def excluded(rate: float) -> bool:
-        return mixture - special.xlogy(errors, rate) - special.xlog1py(n - errors, -rate) >= 0
+        return bool(mixture - special.xlogy(errors, rate) - special.xlog1py(n - errors, -rate) >= 0)
 
     if n == 0:
         return 0.0, 1.0

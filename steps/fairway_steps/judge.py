@@ -1,0 +1,278 @@
+"""The assess step: look at a stage again and again until there is a verdict on the candidate.
+
+Every look is one atomic change of the record: the strata it found and the cursor from which the next one goes on. A step
+that was killed and started again therefore loses no count, takes none twice, and keeps the stage's own clock.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from fairway_steps.assess import decide, weigh
+from fairway_steps.clock import Clock
+from fairway_steps.config.spec import patience_for
+from fairway_steps.errors import FairwayError, Fenced, TransientError, Unassessable, UsageError
+from fairway_steps.metrics.base import MetricSource
+from fairway_steps.model import Assessment, Evidence, Slo, Stage, Stratum, Verdict
+from fairway_steps.record import Lease, Record, RecordStore, StageResult, amend, compact, required
+from fairway_steps.routing.base import Router, Served
+from fairway_steps.schedule import position, split
+from fairway_steps.stats.rate import ALPHA
+from fairway_steps.words import count, number, value_of
+
+GONE_AFTER = 2
+"""So many looks in a row at which the candidate cannot be reached, and it is gone: one may be a hiccup."""
+
+
+class Progress(Protocol):
+    """Told once a look, in words and as fields."""
+
+    def __call__(self, text: str, /, **fields: object) -> None: ...
+
+
+def silent(text: str, /, **fields: object) -> None:
+    del text, fields
+
+
+def judge(
+    store: RecordStore | None,
+    lease: Lease,
+    source: MetricSource,
+    router: Router | None,
+    alive: Callable[[], str],
+    clock: Clock,
+    *,
+    slos: Sequence[Slo],
+    primary: str,
+    candidate: str,
+    stages: Sequence[Stage],
+    index: int,
+    interval: float = 1.0,
+    patience: float | None = None,
+    on_inconclusive: Verdict = Verdict.HOLD,
+    is_last: bool | None = None,
+    alpha: float = ALPHA,
+    progress: Progress = silent,
+) -> StageResult:
+    """The result of stage ``index``, once there is one; with a ``store`` it is in the record, too.
+
+    Proof of harm, or a candidate that ``alive`` cannot reach at two looks in a row (it returns why), is a rollback at once.
+    All else waits until the stage's ``duration`` is over, and up to ``patience`` seconds more for the minimum sample or a
+    source that is away. A stage that has its result already is not looked at again, unless its weights were set anew.
+    ``is_last`` overrides what the schedule says. Raises Unassessable if the source was never there, and Fenced.
+    """
+    if interval <= 0:
+        raise UsageError(f"an interval of {interval:g} s is not above zero")
+    place = position(stages, index, primary, candidate)
+    record = required(store, lease) if store else None
+    if record and (known := _result(record, index)):
+        return known
+    watch = _Watch(
+        store=store,
+        lease=lease,
+        source=source,
+        alive=alive,
+        clock=clock,
+        slos=slos,
+        versions=(primary, candidate),
+        stages=stages,
+        index=index,
+        alpha=alpha,
+        progress=progress,
+        began=clock.now(),
+    )
+    watch.open(record, patience)
+    before = _served(router)
+    assessment = watch.run(interval, is_last=place.is_last if is_last is None else is_last, otherwise=on_inconclusive)
+    return watch.close(assessment, _shares(before, _served(router), watch.samples()))
+
+
+@dataclass(slots=True, kw_only=True)
+class _Watch:
+    """One stage under watch."""
+
+    store: RecordStore | None
+    lease: Lease
+    source: MetricSource
+    alive: Callable[[], str]
+    clock: Clock
+    slos: Sequence[Slo]
+    versions: tuple[str, str]
+    stages: Sequence[Stage]
+    index: int
+    alpha: float
+    progress: Progress
+    began: float
+    strata: tuple[Stratum, ...] = ()
+    cursor: str = ""
+    start: float = 0.0
+    deadline: float = 0.0
+    problem: str = ""
+    complete: bool = False
+    was_read: bool = False
+    gone: list[str] = field(default_factory=list)
+
+    @property
+    def stage(self) -> Stage:
+        return self.stages[self.index]
+
+    @property
+    def horizon(self) -> float:
+        return self.start + self.stage.duration
+
+    def open(self, record: Record | None, patience: float | None) -> None:
+        """Take up the stage where the record left it; its clock started when its weights were set."""
+        self.start = self.began
+        resumed = False
+        if record:
+            changes = [change.at for change in record.timeline if change.stage == self.index]
+            self.start = min([self.began, *changes[-1:]])
+            self.strata, self.cursor = record.strata, record.cursor
+            resumed = record.cursor_stage == self.index
+            if record.cursor and not resumed:
+                self._catch_up(record.cursor_stage)
+        late = self.horizon if resumed else max(self.horizon, self.began)
+        self.deadline = late + patience_for(self.stage, patience)
+
+    def run(self, interval: float, *, is_last: bool, otherwise: Verdict) -> Assessment:
+        while True:
+            now = self.clock.now()
+            self._read(now, self.stage.weight)
+            evidence = self._weigh(at_horizon=False)
+            self._listen()
+            self._tell(now, evidence)
+            if len(self.gone) >= GONE_AFTER:
+                return Assessment(Verdict.ROLLBACK, f"{self.versions[1]} cannot be reached: {self.gone[-1]}", evidence)
+            over = self._over(now, evidence)
+            if over and not self.was_read:
+                raise Unassessable(f"no evidence could be read: {self.problem}")
+            verdict = decide(
+                self._weigh(at_horizon=True) if over else evidence,
+                candidate=self.versions[1],
+                at_horizon=over,
+                is_last=is_last,
+                on_inconclusive=otherwise,
+                problem=self.problem,
+            )
+            if verdict:
+                return verdict
+            ahead = (self.horizon if now < self.horizon else self.deadline) - now
+            self.clock.sleep(min(interval, ahead) if ahead > 0 else interval)
+
+    def close(self, assessment: Assessment, measured: Mapping[str, float] | None) -> StageResult:
+        now = self.clock.now()
+        result = StageResult(
+            at=now,
+            stage=self.index,
+            weight=self.stage.weight,
+            assessment=assessment,
+            measured=measured,
+            samples=self.samples(),
+            waited=now - self.began,
+        )
+        if self.store:
+            amend(
+                self.store,
+                self.lease,
+                lambda r: r if _result(r, self.index) else replace(r, results=(*r.results, result)).renewed(now),
+            )
+        return result
+
+    def samples(self) -> dict[str, int]:
+        """The requests of each version at this stage."""
+        weights = split(*self.versions, self.stage.weight).weights
+        return {
+            name: sum(s.requests for s in self.strata if s.version == name and s.weight == weights.get(name, 0))
+            for name in self.versions
+        }
+
+    def _over(self, now: float, evidence: Sequence[Evidence]) -> bool:
+        """Whether the stage is to be concluded now; not while the candidate's last answer is in doubt."""
+        enough = not self.problem and not any(item.missing for item in evidence)
+        return not self.gone and (self.complete or now >= self.deadline or (now >= self.horizon and enough))
+
+    def _catch_up(self, stage: int) -> None:
+        """What came after the last look at the stage before belongs to its weight; a file has no time before."""
+        weight = self.stages[stage].weight if 0 <= stage < len(self.stages) else 0
+        self._read(self.began, weight, catching_up=True)
+
+    def _read(self, now: float, weight: int, *, catching_up: bool = False) -> None:
+        shares = split(*self.versions, weight).weights
+        try:
+            reading = self.source.read(self.versions, shares, self.cursor, now)
+        except TransientError as error:
+            self.problem = error.message
+            return
+        if catching_up and reading.complete:
+            return
+        self.was_read, self.problem, self.complete = True, reading.problem, reading.complete
+        self._save(() if reading.problem else reading.strata, reading.cursor or self.cursor, now)
+
+    def _save(self, strata: Sequence[Stratum], cursor: str, now: float) -> None:
+        before, self.cursor = self.cursor, cursor
+        if self.store is None:
+            self.strata = compact((*self.strata, *strata))
+            return
+
+        def add(record: Record) -> Record:
+            if record.cursor != before:
+                raise Fenced(f"stage {self.index} of release {record.release_id} is being assessed by another process")
+            return replace(record.with_strata(strata), cursor=cursor, cursor_stage=self.index).renewed(now)
+
+        self.strata = amend(self.store, self.lease, add).strata
+
+    def _weigh(self, *, at_horizon: bool) -> tuple[Evidence, ...]:
+        return weigh(
+            self.slos,
+            self.strata,
+            candidate=self.versions[1],
+            weight=self.stage.weight,
+            at_horizon=at_horizon,
+            alpha=self.alpha,
+        )
+
+    def _listen(self) -> None:
+        why = self.alive()
+        self.gone = [*self.gone, why] if why else []
+
+    def _tell(self, now: float, evidence: Sequence[Evidence]) -> None:
+        elapsed, requests = max(0.0, now - self.start), self.samples()[self.versions[1]]
+        place = f"stage {self.index + 1}/{len(self.stages)} {self.stage.weight} %"
+        time = f"{elapsed:.0f}/{number(self.stage.duration)} s"
+        parts = [time, f"{self.versions[1]} {count(requests)}", *(value_of(item) for item in evidence), *self.gone[-1:]]
+        self.progress(
+            f"{place}: {', '.join(part for part in [*parts, self.problem] if part)}",
+            stage=self.index,
+            weight=self.stage.weight,
+            elapsed=round(elapsed, 3),
+            duration=self.stage.duration,
+            requests=requests,
+            missing=max((item.missing for item in evidence), default=0),
+            problem=self.problem,
+        )
+
+
+def _result(record: Record, index: int) -> StageResult | None:
+    """The stage's result, if it still holds: its weights were not set anew since."""
+    found = [result for result in record.results if result.stage == index]
+    changed = [change.at for change in record.timeline if change.stage == index]
+    return found[-1] if found and not any(at > found[-1].at for at in changed) else None
+
+
+def _served(router: Router | None) -> Served | None:
+    """The proxy's counters; that they cannot be read is no reason to stop: they only illustrate."""
+    try:
+        return router.served() if router else None
+    except FairwayError:
+        return None
+
+
+def _shares(before: Served | None, after: Served | None, samples: Mapping[str, int]) -> dict[str, float] | None:
+    """The share of requests each version got, by the proxy's own counters, or else by the source's."""
+    counts = dict(samples)
+    if before and after:
+        since = {name: n - before.by_version.get(name, 0) for name, n in after.by_version.items()}
+        if sum(since.values()) > 0 and min(since.values()) >= 0:
+            counts = since
+    total = sum(counts.values())
+    return {name: n / total for name, n in counts.items()} if total else None

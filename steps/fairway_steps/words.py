@@ -1,0 +1,56 @@
+"""Numbers as a person would say them. Pure."""
+
+import math
+
+from fairway_steps.model import Evidence, Metric, Slo
+
+
+def number(value: float) -> str:
+    """Two significant digits and no exponent: 0.012, 1.9, 47, 1250."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g}"
+    digits = max(0, 1 - math.floor(math.log10(abs(value))))
+    text = f"{value:.{digits}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def share(fraction: float) -> str:
+    """``1.9 %``."""
+    return f"{number(100 * fraction)} %"
+
+
+def interval(low: float, high: float) -> str:
+    """``95 % interval 1.4-2.6 %`` with an en dash."""
+    return f"95 % interval {number(100 * low)}–{number(100 * high)} %"  # noqa: RUF001 - a range takes an en dash
+
+
+def seconds(value: float) -> str:
+    """``12 ms``, ``250 ms``, ``1.5 s``; infinity is ``no end``."""
+    if math.isinf(value):
+        return "no end"
+    return f"{1000 * value:.3g} ms" if value < 0.9995 else f"{value:.4g} s"
+
+
+def count(requests: int) -> str:
+    return f"{requests:,} request{'' if requests == 1 else 's'}"
+
+
+def name_of(slo: Slo) -> str:
+    """``error-rate``, ``p95`` or ``latency-mean``."""
+    return f"p{100 * slo.quantile:.6g}" if slo.metric is Metric.LATENCY and slo.quantile else slo.metric.value
+
+
+def limit_of(slo: Slo) -> str:
+    return f"{100 * slo.limit:.6g} %" if slo.metric is Metric.ERROR_RATE else seconds(slo.limit)
+
+
+def value_of(evidence: Evidence) -> str:
+    """``p95 12 ms (limit 100 ms)``."""
+    slo, observed = evidence.slo, evidence.observed
+    if observed is None:
+        said = "no data"
+    elif math.isinf(observed):
+        said = "beyond measure"
+    else:
+        said = share(observed) if slo.metric is Metric.ERROR_RATE else seconds(observed)
+    return f"{name_of(slo)} {said} (limit {limit_of(slo)})"

@@ -1,0 +1,393 @@
+"""The assess step over time: when it looks, when it ends, what it keeps, and how it goes on after being killed.
+
+The clock jumps and the traffic is a function of time. Left out: real sources and proxies (contract and end-to-end tests), and
+what the counts mean (test_assess.py).
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fairway_steps.clock import FakeClock
+from fairway_steps.errors import Fenced, TransientError, Unassessable, UsageError
+from fairway_steps.judge import judge
+from fairway_steps.model import Metric, Result, Slo, Stage, Verdict
+from fairway_steps.record import FileStore, Lease, WeightChange
+from fairway_steps.routing.base import Served
+from fakes_assess import FakeRouter, FakeSource, FileSource, Version, stratum
+from records import record
+
+ERRORS = Slo(Metric.ERROR_RATE, 0.01)
+P95 = Slo(Metric.LATENCY, 0.1, 0.95)
+STAGES = (Stage(10, 8.0), Stage(25, 8.0), Stage(50, 8.0))
+START = 1_700_000_000.0
+LEASE = Lease("iris-1", 1)
+
+
+class World:
+    """One stage under judgement, with all there is to turn."""
+
+    def __init__(self, tmp_path: Path, v2: Version = Version(20.0), **options):  # noqa: B008 - never changed
+        self.clock = FakeClock(START)
+        self.source = FakeSource({"v1": Version(180.0), "v2": v2}, START)
+        self.store = FileStore(tmp_path / "record.json")
+        self.router = FakeRouter(self.source, self.clock.now)
+        self.alive = lambda: ""
+        self.told: list[tuple[str, dict[str, object]]] = []
+        self.options = {
+            "slos": [ERRORS, P95],
+            "stages": STAGES,
+            "index": 0,
+            "primary": "v1",
+            "candidate": "v2",
+        } | options
+
+    def begin(self, **fields) -> None:
+        fields = {"stages": STAGES, "slos": (ERRORS, P95), "stage": 0, "timeline": (change(0, START),)} | fields
+        self.store.update(lambda _: record(**fields))
+
+    def judge(self, *, recorded: bool = True, lease: Lease = LEASE, **options):
+        return judge(
+            self.store if recorded else None,
+            lease,
+            self.source,
+            self.router,
+            self.alive,
+            self.clock,
+            progress=lambda text, **fields: self.told.append((text, fields)),
+            **self.options | options,
+        )
+
+    @property
+    def elapsed(self) -> float:
+        return self.clock.now() - START
+
+    @property
+    def kept(self):
+        kept = self.store.load()
+        assert kept is not None
+        return kept
+
+
+def change(stage: int, at: float) -> WeightChange:
+    return WeightChange(at, stage, {"v1": 90, "v2": 10})
+
+
+@pytest.fixture
+def world(tmp_path) -> World:
+    made = World(tmp_path)
+    made.begin()
+    return made
+
+
+def test_a_good_candidate_advances_when_the_stage_is_over(world):
+    result = world.judge()
+    assert result.assessment.verdict is Verdict.ADVANCE
+    assert world.elapsed == 8.0
+    assert (result.stage, result.weight, result.waited) == (0, 10, 8.0)
+    assert result.samples == {"v1": 1440, "v2": 160}
+    assert result.measured == {"v1": 0.9, "v2": 0.1}
+    assert world.kept.results == (result,)
+
+
+def test_the_last_stage_promotes(world):
+    assert world.judge(index=2).assessment.verdict is Verdict.PROMOTE
+    assert world.judge(index=1, is_last=True).assessment.verdict is Verdict.PROMOTE
+
+
+def test_it_tells_of_every_look_in_one_line(world):
+    world.judge()
+    assert len(world.told) == 9
+    text, fields = world.told[5]
+    assert text == ("stage 1/3 10 %: 5/8 s, v2 100 requests, error-rate 0 % (limit 1 %), p95 9.5 ms (limit 100 ms)")
+    assert fields["elapsed"] == 5.0
+    assert fields["requests"] == 100
+
+
+def test_proof_of_harm_ends_it_at_once(tmp_path):
+    world = World(tmp_path, Version(20.0, failing=0.2))
+    world.begin()
+    result = world.judge()
+    assert result.assessment.verdict is Verdict.ROLLBACK
+    assert world.elapsed == 2.0
+    assert "v2 fails 20 % of requests" in result.assessment.reason
+    assert world.kept.results[0].assessment == result.assessment
+
+
+def test_a_slow_candidate_is_rolled_back(tmp_path):
+    world = World(tmp_path, Version(20.0, slow=0.5))
+    world.begin()
+    assert "p95 of v2 is" in world.judge().assessment.reason
+    assert world.elapsed < 5
+
+
+def test_it_waits_for_the_minimum_sample_and_no_longer(tmp_path):
+    world = World(tmp_path, Version(4.0))
+    world.begin()
+    assert world.judge(patience=20.0).assessment.verdict is Verdict.ADVANCE
+    assert world.elapsed == 13.0  # 50 requests at 4 a second
+
+
+@pytest.mark.parametrize(("patience", "waited"), [(None, 18.0), (3.0, 11.0), (0.0, 8.0)])
+def test_patience_ends(tmp_path, patience, waited):
+    world = World(tmp_path, Version(1.0))
+    world.begin()
+    result = world.judge(patience=patience)
+    assert result.assessment.verdict is Verdict.HOLD
+    assert "are too few, 50 are needed" in result.assessment.reason
+    assert world.elapsed == waited
+
+
+def test_a_candidate_without_a_request_is_held_even_if_told_to_promote(tmp_path):
+    world = World(tmp_path, Version(0.0))
+    world.begin()
+    result = world.judge(on_inconclusive=Verdict.PROMOTE)
+    assert result.assessment.verdict is Verdict.HOLD
+    assert result.assessment.evidence[0].result is Result.NO_DATA
+
+
+def test_an_unproven_breach_ends_as_told(tmp_path):
+    world = World(tmp_path, Version(20.0, failing=0.0125))
+    world.begin()
+    assert world.judge(on_inconclusive=Verdict.ROLLBACK).assessment.verdict is Verdict.ROLLBACK
+    assert world.elapsed == 8.0
+
+
+# A source or a candidate that is away
+
+
+def test_a_source_that_comes_back_in_time_costs_nothing(world):
+    world.source.problem = lambda now: "no answer from the proxy" if 2 < now - START < 10 else ""
+    result = world.judge()
+    assert result.assessment.verdict is Verdict.ADVANCE
+    assert world.elapsed == 10.0
+    assert result.samples["v2"] == 200
+    assert world.told[4][0].endswith("no answer from the proxy")
+
+
+def test_a_source_that_stays_away_is_neither_pass_nor_fail(world):
+    world.source.problem = lambda now: "no answer from the proxy" if now - START > 6 else ""
+    result = world.judge(on_inconclusive=Verdict.PROMOTE)
+    assert result.assessment.verdict is Verdict.HOLD
+    assert result.assessment.reason == "no evidence: no answer from the proxy"
+    assert world.elapsed == 18.0
+
+
+def test_strata_that_come_with_a_problem_are_no_evidence(world):
+    world.source = FileSource([stratum(500, 400)], problem="the load test was limited by its own client")
+    result = world.judge()
+    assert result.assessment.verdict is Verdict.HOLD
+    assert "limited by its own client" in result.assessment.reason
+    assert world.kept.strata == ()
+
+
+def test_a_source_that_never_was_there_is_an_error(world):
+    world.source.never_there = True
+    with pytest.raises(Unassessable, match="no metrics at"):
+        world.judge()
+    assert world.elapsed == 18.0
+    assert world.kept.results == ()
+
+
+def test_two_looks_without_the_candidate_are_the_end_of_it(world):
+    world.alive = lambda: (
+        "v2 at http://127.0.0.1:8002: the connection was refused or broke" if world.elapsed >= 3 else ""
+    )
+    result = world.judge()
+    assert result.assessment.verdict is Verdict.ROLLBACK
+    assert result.assessment.reason.startswith("v2 cannot be reached: v2 at http://127.0.0.1:8002")
+    assert world.elapsed == 4.0
+
+
+def test_one_hiccup_is_forgiven(world):
+    world.alive = lambda: "no answer in time" if world.elapsed == 3 else ""
+    assert world.judge().assessment.verdict is Verdict.ADVANCE
+
+
+def test_no_stage_is_passed_on_a_candidate_that_just_did_not_answer(world):
+    world.alive = lambda: "no answer in time" if world.elapsed >= 8 else ""
+    assert world.judge().assessment.verdict is Verdict.ROLLBACK
+    assert world.elapsed == 9.0
+
+
+def test_the_candidate_s_end_counts_before_any_request(world):
+    world.source.problem = lambda now: "no answer from the proxy"
+    world.alive = lambda: "refused"
+    assert world.judge().assessment.verdict is Verdict.ROLLBACK
+    assert world.elapsed == 1.0
+
+
+# The record
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("looks", range(1, 9))
+def test_killed_at_any_look_it_goes_on_where_it_was(tmp_path, looks):
+    world = World(tmp_path)
+    world.begin()
+    sleeps = 0
+
+    def killing(seconds: float, sleep=world.clock.sleep) -> None:
+        nonlocal sleeps
+        sleeps += 1
+        if sleeps == looks:
+            raise Killed
+        sleep(seconds)
+
+    world.clock.sleep = killing
+    with pytest.raises(Killed):
+        world.judge()
+    world.clock.time += 0.5
+    result = world.judge()
+    assert result.assessment.verdict is Verdict.ADVANCE
+    assert world.elapsed == 8.0
+    assert result.samples == {"v1": 1440, "v2": 160}
+    assert sum(s.requests for s in world.kept.strata if s.version == "v2") == 160
+
+
+def test_a_kill_that_outlasts_the_stage_still_leaves_one_look(world):
+    world.alive = lambda: (_ for _ in ()).throw(Killed) if world.elapsed == 4 else ""
+    with pytest.raises(Killed):
+        world.judge()
+    world.clock.time = START + 300
+    world.alive = lambda: ""
+    result = world.judge()
+    assert result.assessment.verdict is Verdict.ADVANCE
+    assert world.elapsed == 300
+    assert result.samples["v2"] == 6000
+
+
+def test_a_first_look_long_after_the_weights_were_set_still_has_its_patience(world):
+    world.clock.time = START + 60
+    result = world.judge()
+    assert result.assessment.verdict is Verdict.ADVANCE
+    assert world.elapsed == 63  # 50 requests at 20 a second, counted from the first look on
+
+
+def test_a_stage_that_was_judged_is_not_judged_again(world):
+    first = world.judge()
+    reads = len(world.source.reads)
+    assert world.judge() == first
+    assert len(world.source.reads) == reads
+    assert len(world.kept.results) == 1
+
+
+def test_weights_that_were_set_anew_are_judged_anew(world):
+    world.judge()
+    world.store.update(lambda r: replace(r, timeline=(*r.timeline, change(-1, START + 20), change(0, START + 30))))
+    world.clock.time = START + 30
+    assert world.judge().at == START + 38
+    assert len(world.kept.results) == 2
+
+
+def test_the_next_stage_reads_on_where_the_last_one_stopped(world):
+    world.judge()
+    world.clock.time += 2
+    world.store.update(lambda r: replace(r, stage=1, timeline=(*r.timeline, change(1, START + 10))))
+    result = world.judge(index=1)
+    assert result.assessment.verdict is Verdict.ADVANCE
+    assert result.samples["v2"] == 160
+    own = [s for s in world.kept.strata if s.version == "v2"]
+    assert sum(s.requests for s in own) == 360
+    assert sum(s.requests for s in own if s.weight == 10) == 200
+    weights = {at - START: asked for at, asked in world.source.reads[9:]}
+    assert world.source.reads[9] == (START + 10, {"v1": 90, "v2": 10})
+    assert weights[11.0] == {"v1": 75, "v2": 25}
+
+
+def test_each_look_renews_the_lease(world):
+    world.judge()
+    assert world.kept.lease_until == START + 8 + 600
+
+
+def test_a_holder_that_was_replaced_stops_at_its_next_look(world):
+    def taken_over() -> str:
+        if world.elapsed == 3:
+            world.store.update(lambda r: replace(r, token=2, holder="another"))
+        return ""
+
+    world.alive = taken_over
+    with pytest.raises(Fenced, match="was taken over by another"):
+        world.judge()
+    assert world.elapsed == 4
+    assert world.kept.results == ()
+
+
+def test_two_at_once_do_not_count_twice(world):
+    def other() -> str:
+        if world.elapsed == 3:
+            world.store.update(lambda r: replace(r, cursor="elsewhere"))
+        return ""
+
+    world.alive = other
+    with pytest.raises(Fenced, match="is being assessed by another process"):
+        world.judge()
+
+
+def test_a_record_of_another_release_is_refused(world):
+    with pytest.raises(UsageError, match="is of release iris-1, not iris-9"):
+        world.judge(lease=Lease("iris-9"))
+
+
+def test_without_a_record_the_counters_alone_do(tmp_path):
+    world = World(tmp_path)
+    result = world.judge(recorded=False, lease=Lease())
+    assert result.assessment.verdict is Verdict.ADVANCE
+    assert result.samples["v2"] == 160
+    assert not world.store.path.exists()
+
+
+# Files, shares, limits of use
+
+
+def test_a_file_is_judged_in_one_look(world):
+    world.source = FileSource([stratum(500, 1)])
+    result = world.judge(slos=[ERRORS], index=1, stages=(Stage(5, 1.0), Stage(10, 3600.0)))
+    assert result.assessment.verdict is Verdict.PROMOTE
+    assert world.elapsed == 0
+
+
+def test_a_file_after_a_live_stage_belongs_to_its_own_stage(world):
+    world.judge()
+    world.source = FileSource([stratum(500, weight=25)])
+    result = world.judge(slos=[ERRORS], index=1)
+    assert result.samples["v2"] == 500
+
+
+def test_measured_shares_fall_back_on_the_source_s_counts(world):
+    class Broken:
+        def served(self) -> Served | None:
+            raise TransientError("the proxy does not answer")
+
+    world.router = Broken()
+    assert world.judge().measured == {"v1": 0.9, "v2": 0.1}
+    world.router = None
+    assert world.judge(index=1).measured == {"v1": 0.9, "v2": 0.1}
+
+
+def test_a_proxy_that_restarted_is_not_measured_by_its_counters(world):
+    class Restarted:
+        counts = iter([Served({"v1": 1000, "v2": 1000}, 2000, 0), Served({"v1": 90, "v2": 1}, 91, 0)])
+
+        def served(self) -> Served | None:
+            return next(self.counts)
+
+    world.router = Restarted()
+    assert world.judge().measured == {"v1": 0.9, "v2": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"), [({"interval": 0.0}, "not above zero"), ({"index": 3}, "stage 3 is not")]
+)
+def test_what_cannot_be_watched_is_refused(world, options, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        world.judge(**options)
+
+
+def test_looks_do_not_overshoot_the_stage(world):
+    world.judge(interval=5.0)
+    assert [at - START for at, _ in world.source.reads] == [0.0, 5.0, 8.0]
