@@ -1,0 +1,162 @@
+"""A parser of HTTP/1.1 answers (RFC 9112): bytes in, the end of the answer out. No I/O.
+
+It reads what a load test needs (status, framing, whether the connection lives on, two headers) and passes over the
+body. It is strict: what RFC 9112 calls an error is one here too.
+"""
+
+import re
+from collections.abc import Callable
+
+MAX_HEAD = 65_536
+MAX_LINE = 8_192
+_STATUS = re.compile(rb"HTTP/1\.([01]) ([1-9]\d\d)(?: [^\r\n]*)?", re.DOTALL)
+_LENGTH = re.compile(rb"\d{1,18}")
+_CHUNK = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;[^\r\n]*)?")
+_PREFIX = b"HTTP/1."
+
+
+class ProtocolError(ValueError):
+    """What came is not an HTTP/1.1 answer."""
+
+
+class Parser:
+    """Reads one answer after another; ``reset`` stands between two. ``head`` says that the request was a HEAD.
+
+    After ``feed`` has returned true: ``status`` (0 before the head of a final answer), ``keep_alive`` (the connection may carry another request) and
+    ``headers`` (names in lower case). ``begun`` is true from the first byte on.
+    """
+
+    def __init__(self, *, head: bool = False) -> None:
+        self._bodiless = head
+        self.reset()
+
+    def reset(self) -> None:
+        self.status = 0
+        self.headers: dict[bytes, bytes] = {}
+        self.keep_alive = self.begun = self.complete = False
+        self._buffer = b""
+        self._left = 0
+        self._step: Callable[[], bool] = self._head
+
+    def feed(self, data: bytes) -> bool:
+        """Take bytes as they come; true once the answer is complete. Raises ProtocolError."""
+        self.begun = True
+        self._buffer = self._buffer + data if self._buffer else data
+        while not self.complete and self._step():
+            pass
+        if self.complete and self._buffer:
+            self.keep_alive = False  # more than was asked for: what follows cannot be trusted
+        return self.complete
+
+    def eof(self) -> bool:
+        """The other side has closed; true if that is how this answer ends."""
+        self.keep_alive = False
+        if self._step == self._until_close:
+            self.complete = True
+        return self.complete
+
+    def _head(self) -> bool:
+        buffer = self._buffer
+        if not buffer.startswith(_PREFIX[: len(buffer)]):
+            raise ProtocolError("the answer does not begin with HTTP/1")
+        end = buffer.find(b"\r\n\r\n")
+        if end < 0 or end > MAX_HEAD:
+            if len(buffer) > MAX_HEAD:
+                raise ProtocolError(f"the head of the answer is longer than {MAX_HEAD} bytes")
+            return False
+        self._buffer = buffer[end + 4 :]
+        first, *lines = buffer[:end].split(b"\r\n")
+        match = _STATUS.fullmatch(first)
+        if match is None:
+            raise ProtocolError("the status line is malformed")
+        self.headers = _fields(lines)
+        status = int(match[2])
+        if status >= 200:
+            self.status = status
+            self._frame(persistent=match[1] == b"1")
+        elif status == 101:
+            raise ProtocolError("the server switched protocols unasked")
+        return True  # a 1xx answer is followed by the real one
+
+    def _frame(self, *, persistent: bool) -> None:
+        """How the body ends (RFC 9112, section 6.3)."""
+        headers = self.headers
+        connection = headers.get(b"connection", b"").lower()
+        self.keep_alive = b"close" not in connection and (persistent or b"keep-alive" in connection)
+        coding = headers.get(b"transfer-encoding")
+        if self._bodiless or self.status in (204, 304):
+            self.complete = True
+        elif coding is not None:
+            if b"content-length" in headers:
+                raise ProtocolError("the answer has a transfer-encoding and a content-length")
+            self._step = self._chunk if coding.lower().endswith(b"chunked") else self._until_close
+        elif (length := headers.get(b"content-length")) is not None:
+            if _LENGTH.fullmatch(length) is None:
+                raise ProtocolError("the content-length is no number")
+            self._left = int(length)
+            self._step = self._body
+            self.complete = self._left == 0
+        else:
+            self._step = self._until_close
+
+    def _take(self) -> bool:
+        """Pass over the body as far as it has come; true at the end of the part that was announced."""
+        taken = min(self._left, len(self._buffer))
+        self._left -= taken
+        self._buffer = self._buffer[taken:]
+        return self._left == 0
+
+    def _body(self) -> bool:
+        self.complete = self._take()
+        return False
+
+    def _until_close(self) -> bool:
+        self._buffer = b""
+        return False
+
+    def _chunk(self) -> bool:
+        line = self._line()
+        if line is None:
+            return False
+        match = _CHUNK.fullmatch(line)
+        if match is None:
+            raise ProtocolError("the size of a chunk is no number")
+        self._left = int(match[1], 16)
+        self._step = self._chunk_data if self._left else self._trailer
+        return True
+
+    def _chunk_data(self) -> bool:
+        if not self._take() or len(self._buffer) < 2:
+            return False
+        if not self._buffer.startswith(b"\r\n"):
+            raise ProtocolError("a chunk is longer than it says")
+        self._buffer = self._buffer[2:]
+        self._step = self._chunk
+        return True
+
+    def _trailer(self) -> bool:
+        line = self._line()
+        self.complete = line == b""
+        return bool(line)
+
+    def _line(self) -> bytes | None:
+        line, end, rest = self._buffer.partition(b"\r\n")
+        if len(line) > MAX_LINE:
+            raise ProtocolError(f"a line of the answer is longer than {MAX_LINE} bytes")
+        if not end:
+            return None
+        self._buffer = rest
+        return line
+
+
+def _fields(lines: list[bytes]) -> dict[bytes, bytes]:
+    headers: dict[bytes, bytes] = {}
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        if not (colon and name) or name[-1:].isspace() or name[:1].isspace():
+            raise ProtocolError("a header line is malformed")
+        key, value = name.lower(), value.strip()
+        if key in headers and not (key == b"content-length" and headers[key] == value):
+            value = headers[key] + b", " + value
+        headers[key] = value
+    return headers

@@ -1,0 +1,148 @@
+"""A load test's file as a metric source: every request is known, so every count is exact.
+
+The file is numpy's ``.npz``, a zip of ``.npy`` arrays (``numpy.lib.format``, version 1), as ``loadtest/result.py`` writes it.
+It is read here with the standard library alone: the arrays are plain, and the step that reads them needs no numpy.
+"""
+
+import ast
+import json
+import struct
+import sys
+import zipfile
+from array import array
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fairway_steps.errors import UsageError
+from fairway_steps.metrics.base import Reading
+from fairway_steps.model import Histogram, Stratum
+
+SECOND = 1_000_000_000
+FORMAT = 1
+EDGES = tuple(round(10.0 ** (k / 20) * 1e-4, 10) for k in range(121))
+"""Seconds, 0.1 ms to 100 s in steps of 12 % (the preferred numbers R20, ISO 3); an SLO's limit is an edge of its own."""
+_TYPES = {"<i8": "q", "<i2": "h", "<u2": "H", "|i1": "b", "|u1": "B"}
+
+
+@dataclass(slots=True)
+class _Cell:
+    """What one version did in one second."""
+
+    requests: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+    counts: Counter[int] = field(default_factory=Counter)
+    nanoseconds: int = 0
+
+
+class SamplesSource:
+    """The samples in the file ``path``. Each of ``limits`` (seconds) becomes an edge of the histograms.
+
+    Latency is the response time, from the scheduled moment on. The strata are one for each version and second of
+    scheduled time. Requests that were cancelled when the load test was stopped are no one's failures and left out.
+    """
+
+    def __init__(self, path: Path, limits: Sequence[float] = ()) -> None:
+        self._path = path
+        self._edges = tuple(sorted({*EDGES, *limits}))
+
+    def read(self, versions: Sequence[str], weights: Mapping[str, int], cursor: str, now: float) -> Reading:
+        """All strata of the file at once; none if ``cursor`` says that this very run has been read.
+
+        Raises UsageError if there is no such file. One that is damaged, was limited by its client, or does not
+        tell which version its requests went to is a Reading with a problem.
+        """
+        del now
+        try:
+            meta, columns = _load(self._path)
+            identity = f"samples:{meta['started']!r}:{len(columns['scheduled_ns'])}"
+            if cursor == identity:
+                return Reading((), identity, complete=True)
+            cells, strays = self._cells(meta, columns, versions)
+        except OSError as error:
+            raise UsageError(
+                f"samples {self._path} cannot be read: {error.strerror or error}",
+                mend="name the file that `fairway load-test --samples` wrote",
+            ) from error
+        except Exception as error:  # noqa: BLE001 - a damaged zip of damaged arrays fails in a dozen ways
+            return Reading((), cursor, complete=True, problem=f"{self._path} is not the file of a load test: {error}")
+        strata = tuple(
+            self._stratum(name, meta["started"] + second, weights.get(name, 0), cell)
+            for (second, name), cell in sorted(cells.items())
+        )
+        return Reading(strata, identity, complete=True, problem=_problem(meta, strays))
+
+    def _cells(
+        self, meta: Mapping[str, Any], columns: Mapping[str, "array[int]"], versions: Sequence[str]
+    ) -> tuple[dict[tuple[int, str], _Cell], int]:
+        """Counts by second and version, and how many requests belong to none of ``versions`` and name no other."""
+        labels, errors = meta["version_names"], meta["error_names"]
+        named = {labels[code] for code in set(columns["version"])} - {""}
+        sole = versions[0] if len(versions) == 1 and named <= set(versions) else ""
+        edges = [round(edge * SECOND) for edge in self._edges]
+        cells: dict[tuple[int, str], _Cell] = {}
+        strays = 0
+        wanted = ("scheduled_ns", "end_ns", "error", "version")
+        for scheduled, end, error, label in zip(*(columns[name] for name in wanted), strict=True):
+            if errors[error] == "cancelled":
+                continue
+            version = labels[label] or sole
+            if version not in versions:
+                strays += not version
+                continue
+            cell = cells.setdefault((scheduled // SECOND, version), _Cell())
+            cell.requests += 1
+            if error:
+                cell.failures[errors[error]] += 1
+            else:
+                cell.counts[bisect_left(edges, end - scheduled)] += 1
+                cell.nanoseconds += end - scheduled
+        return cells, strays
+
+    def _stratum(self, version: str, start: float, weight: int, cell: _Cell) -> Stratum:
+        counts = tuple(cell.counts[i] for i in range(len(self._edges) + 1))
+        return Stratum(
+            version=version,
+            start=start,
+            end=start + 1,
+            weight=weight,
+            requests=cell.requests,
+            failures=dict(sorted(cell.failures.items())),
+            latency=Histogram((*self._edges, float("inf")), counts),
+            seconds=cell.nanoseconds / SECOND,
+        )
+
+
+def _problem(meta: Mapping[str, Any], strays: int) -> str:
+    if meta["client_limited"]:
+        return f"the load test was limited by its own client, so it is evidence of nothing: {meta['client_limited']}"
+    if strays:
+        return f"{strays} requests of the load test do not tell which version they went to; test one version, or label the answers"
+    return ""
+
+
+def _load(path: Path) -> tuple[dict[str, Any], dict[str, "array[int]"]]:
+    with zipfile.ZipFile(path) as archive:
+        columns = {name.removesuffix(".npy"): _column(archive.read(name)) for name in archive.namelist()}
+    meta = json.loads(columns.pop("meta").tobytes())
+    if meta["format"] != FORMAT:
+        raise ValueError(f"its format is {meta['format']!r}, this Fairway reads {FORMAT}")
+    return meta, columns
+
+
+def _column(data: bytes) -> "array[int]":
+    """One ``.npy`` of one dimension: magic, version 1.0, length of the header, the header (a Python literal), the items."""
+    if data[:8] != b"\x93NUMPY\x01\x00":
+        raise ValueError("a column is no array")
+    (length,) = struct.unpack_from("<H", data, 8)
+    header = ast.literal_eval(data[10 : 10 + length].decode("latin-1"))
+    values = array(_TYPES[header["descr"]])
+    values.frombytes(data[10 + length :])
+    if header["shape"] != (len(values),):
+        raise ValueError("a column is cut off")
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values

@@ -1,0 +1,217 @@
+"""``fairway load-test`` as a process: options to requests, outputs, exit codes, signals, progress for Argo.
+
+Left out: exactness (steps/loadtest), and other steps' use of the file (metrics/test_samples.py).
+"""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from fairway_steps.loadtest.result import read
+from fairway_steps.metrics.samples import SamplesSource
+from raw_server import OK, always, answer, serving
+
+FAIRWAY = [sys.executable, "-m", "fairway_steps", "load-test"]
+
+
+def fairway(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*FAIRWAY, *args], capture_output=True, text=True, timeout=60, env={**os.environ, **env}, check=False
+    )
+
+
+def test_a_run_writes_its_outputs_and_its_samples(tmp_path: Path):
+    with serving(always(answer(X_Fairway_Version="v2"))) as server:
+        done = fairway(
+            f"--url={server.url}/infer",
+            "--rate=100",
+            "--duration=500ms",
+            "--warm-up=100ms",
+            "--limits=250ms,1s",
+            f"--samples={tmp_path}/s.npz",
+            f"--out-dir={tmp_path}/out",
+            "--output=json",
+        )
+    assert done.returncode == 0, done.stderr
+    assert len(server.requests) == 60
+    summary = json.loads((tmp_path / "out" / "summary").read_text())
+    assert len((tmp_path / "out" / "summary").read_bytes()) <= 1000
+    assert (summary["requests"], summary["warm_up"], summary["errors"]) == (50, 10, {})
+    assert set(summary["over_ms"]) == {"250", "1000"}
+    assert summary["versions"] == {"v2": 50}
+    assert (tmp_path / "out" / "samples").read_text() == f"{tmp_path}/s.npz"
+    assert json.loads(done.stdout) == summary | {"samples": f"{tmp_path}/s.npz"}
+    assert len(read(tmp_path / "s.npz")) == 50
+    assert sum(s.requests for s in SamplesSource(tmp_path / "s.npz").read(["v2"], {}, "", 0.0).strata) == 50
+
+
+def test_the_text_says_what_happened():
+    async def answering(number, writer):
+        writer.write(answer(500) if number == 1 else OK)
+
+    with serving(answering) as server:
+        done = fairway(f"--url={server.url}", "--rate=100", "--requests=10", "--limits=10s")
+    assert done.returncode == 0
+    assert "10 requests at" in done.stdout
+    assert "1 failed (http-500 1)" in done.stdout
+    assert "over 10000 ms: 1" in done.stdout
+
+
+def test_payload_headers_and_references(tmp_path: Path):
+    (tmp_path / "key").write_text("from-file\n")
+    with serving(always(OK)) as server:
+        done = fairway(
+            f"--url={server.url}",
+            "--requests=1",
+            '--payload={"inputs": []}',
+            "--header=Authorization: Bearer env:TOKEN",
+            f"--header=X-Key: file:{tmp_path}/key",
+            "--header=X-Plain: http://env:8080/",
+            "--header=",
+            TOKEN="from-env",
+        )
+    assert done.returncode == 0, done.stderr
+    head, _, body = server.requests[0].decode().partition("\r\n\r\n")
+    assert head.startswith("POST / HTTP/1.1\r\n")
+    assert body == '{"inputs": []}'
+    for line in (
+        "Content-Type: application/json",
+        "Authorization: Bearer from-env",
+        "X-Key: from-file",
+        "X-Plain: http://env:8080/",
+    ):
+        assert line in head.split("\r\n")
+
+
+def test_empty_options_are_unset_and_a_payload_may_be_a_file(tmp_path: Path):
+    (tmp_path / "body").write_bytes(b"\x00\x01")
+    with serving(always(OK)) as server:
+        done = fairway(
+            f"--url={server.url}",
+            "--requests=1",
+            "--payload=",
+            f"--payload-file={tmp_path}/body",
+            "--content-type=application/octet-stream",
+            "--method=",
+            "--samples=",
+            "--ca-file=",
+            "--limits=",
+        )
+    assert done.returncode == 0, done.stderr
+    assert server.requests[0].endswith(b"\r\n\r\n\x00\x01")
+    assert b"Content-Type: application/octet-stream" in server.requests[0]
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (["--rate=0"], "a rate of 0"),
+        (["--duration=0"], "a duration of 0"),
+        (["--requests=0"], "0 requests"),
+        (["--rate=40000", "--duration=1h"], "more than the 10,000,000"),
+        (["--timeout=0"], "--timeout and --connections must be above 0"),
+        (["--connections=0"], "--timeout and --connections must be above 0"),
+        (["--payload={"], "--payload is not JSON"),
+        (["--payload={}", "--payload-file=x"], "exclude each other"),
+        (["--payload-file=/no/such"], "--payload-file /no/such cannot be read"),
+        (["--header=nonsense"], "is not 'NAME: VALUE'"),
+        (["--header=A: env:NO_SUCH_VARIABLE"], "the environment has no NO_SUCH_VARIABLE"),
+        (["--header=A: file:/no/such"], "/no/such cannot be read"),
+        (["--limits=soon"], "'soon' is not a duration"),
+        (["--limits=0ms"], "a latency of 0 is no limit"),
+        (["--arrivals=random"], "'random' is not one of"),
+        (["--samples=/dev/null/x.npz"], "--samples /dev/null/x.npz cannot be written"),
+        (["--samples=/tmp"], "--samples /tmp cannot be written"),
+        (["--ca-file=/no/such"], "a CA file is of no use"),
+        (["--url=https://127.0.0.1:1/", "--ca-file=/no/such"], "CA file /no/such cannot be used"),
+        (["--url=nowhere"], "URL 'nowhere' is no endpoint"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_options_are_one_sentence_and_exit_2(args: list[str], sentence: str):
+    done = fairway("--url=http://127.0.0.1:1/", *args)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert sentence in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_endpoint_that_refuses_is_unusable(unused_port: int, tmp_path: Path):
+    url = f"http://127.0.0.1:{unused_port}/"
+    done = fairway(f"--url={url}", "--requests=3", "--rate=100", f"--samples={tmp_path}/s.npz")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"error: endpoint {url} is unusable, no request could connect: connection refused (connect)\n"
+    assert read(tmp_path / "s.npz").failures == {"connect": 3}
+
+
+def test_slow_and_failing_are_not_unusable(silent_server: str):
+    done = fairway(f"--url={silent_server}", "--requests=3", "--rate=100", "--timeout=100ms", "--output=json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["errors"] == {"timeout": 3}
+
+
+def test_a_client_that_was_the_limit_warns():
+    async def answering(number, writer):
+        await asyncio.sleep(0.05)
+        writer.write(OK)
+
+    with serving(answering) as server:
+        done = fairway(f"--url={server.url}", "--requests=40", "--rate=200", "--connections=1", "--output=json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["client_limited"] is True
+    assert "warning: these results can neither pass nor fail a version: " in done.stderr
+    assert "allow more connections" in done.stderr
+
+
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_it_at_once_and_keeps_what_was_measured(tmp_path: Path, signum: int, code: int):
+    async def answering(number, writer):
+        if number < 10:
+            writer.write(OK)  # the others wait for ever
+
+    with serving(answering) as server:
+        args = [f"--url={server.url}", "--rate=50", "--duration=1h", "--timeout=1h", f"--samples={tmp_path}/s.npz"]
+        process = subprocess.Popen([*FAIRWAY, *args, f"--out-dir={tmp_path}", "--output=json"], stdout=subprocess.PIPE)
+        try:
+            deadline = time.monotonic() + 30
+            while len(server.requests) < 15 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            process.send_signal(signum)
+            out, _ = process.communicate(timeout=10)
+        finally:
+            process.kill()
+            process.wait()
+    assert process.returncode == code
+    summary = json.loads(out)
+    assert summary["stopped"] is True
+    assert summary["requests"] == summary["errors"]["cancelled"] + 10 >= 15
+    assert summary["requests"] == len(read(tmp_path / "s.npz"))
+    assert json.loads((tmp_path / "summary").read_text())["stopped"] is True
+
+
+def test_progress_goes_to_the_log_and_to_argo(tmp_path: Path):
+    with serving(always(OK)) as server:
+        done = fairway(
+            f"--url={server.url}",
+            "--rate=20",
+            "--duration=1300ms",
+            "--log-format=json",
+            ARGO_PROGRESS_FILE=str(tmp_path / "progress"),
+        )
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [(line["level"], line["planned"]) for line in lines] == [("progress", 26)] * 2
+    assert 0 < lines[0]["ended"] < 26
+    assert (tmp_path / "progress").read_text() == "26/26\n"
+
+
+def test_help_ends_in_an_example_and_its_exit_codes():
+    done = fairway("--help")
+    assert done.returncode == 0
+    assert "Exit codes: 0 done, 1 the endpoint is unusable" in done.stdout
+    assert "fairway load-test --url" in done.stdout.split("Example:")[1]

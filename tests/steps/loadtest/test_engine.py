@@ -1,0 +1,254 @@
+"""The engine alone, over connections that are simulated in its own event loop: when it sends, what it counts, how it ends.
+
+Left out: HTTP (test_http.py), and how exact the moments are (bench/load_test.py): tests here count and order, they do
+not measure.
+"""
+
+import asyncio
+import threading
+import time
+from array import array
+
+import pytest
+
+from fairway_steps.clock import FakeClock
+from fairway_steps.loadtest.client import Answer, ConnectionFailed
+from fairway_steps.loadtest.engine import MAX_VERSIONS, Progress, Settings, run
+from fairway_steps.loadtest.plan import SECOND, Plan, constant, poisson
+from fairway_steps.loadtest.records import Records
+
+OK = Answer(200, "", reusable=True)
+
+
+class Simulated:
+    """A client whose connections answer request ``i`` with ``answers(i)``: (seconds, Answer), or None for never."""
+
+    def __init__(self, answers=lambda i: (0.0, OK), *, opening=0.0, dead=frozenset()):
+        self.answers, self.opening, self.dead = answers, opening, dead
+        self.sent: list[tuple[int, int]] = []  # (connection, request)
+        self.opened = self.aborted = 0
+
+    async def connect(self, done):
+        number = self.opened
+        self.opened += 1
+        await asyncio.sleep(self.opening)
+        return _Connection(self, number, done)
+
+
+class _Connection:
+    def __init__(self, client, number, done):
+        self.client, self.number, self.done = client, number, done
+        self.timer = None
+
+    def send(self, index):
+        if (self.number, index) in self.client.dead:
+            return False
+        self.client.sent.append((self.number, index))
+        if (answer := self.client.answers(index)) is not None:
+            self.timer = asyncio.get_running_loop().call_later(answer[0], self.done, self, index, answer[1])
+        return True
+
+    def abort(self):
+        self.client.aborted += 1
+        if self.timer:
+            self.timer.cancel()
+
+
+def carry_out(plan: Plan, client: Simulated, settings: Settings = Settings(), **options) -> Records:  # noqa: B008
+    return asyncio.run(run(plan, client, settings, clock=FakeClock(), **options))
+
+
+def errors(records: Records) -> list[str]:
+    return [records.error_names[code] for code in records.error]
+
+
+@pytest.mark.parametrize(
+    "plan", [constant(500, requests=100), poisson(500, 3, requests=100)], ids=["constant", "poisson"]
+)
+def test_each_request_is_sent_once_and_never_early(plan: Plan):
+    client = Simulated(lambda i: (0.01 * (i % 3), OK))
+    records = carry_out(plan, client)
+    assert sorted(i for _, i in client.sent) == list(range(100))
+    assert all(sent >= due for sent, due in zip(records.sent, plan.offsets, strict=True))
+    assert all(
+        end - sent >= 0.01 * (i % 3) * SECOND
+        for i, (end, sent) in enumerate(zip(records.end, records.sent, strict=True))
+    )
+    assert (records.due, records.stopped, set(errors(records))) == (100, False, {""})
+
+
+def test_requests_do_not_wait_for_one_another():
+    client = Simulated(lambda i: (0.3, OK))
+    records = carry_out(constant(200, requests=20), client)
+    assert max(records.sent) < min(records.end)
+    assert (client.opened, records.connections, records.backlog) == (20, 20, 0)
+
+
+def test_the_connection_used_last_is_used_first():
+    # Requests 0 and 1 overlap; 1 ends last, so its connection is on top when the far later 2 and 3 come.
+    client = Simulated(lambda i: (0.05, OK))
+    plan = Plan(constant(1, requests=1).offsets, 1)
+    plan.offsets.extend([5_000_000, 200_000_000, 400_000_000])
+    carry_out(plan, client)
+    assert client.sent == [(0, 0), (1, 1), (1, 2), (1, 3)]
+
+
+def test_requests_beyond_the_connections_wait_in_order_and_none_is_dropped():
+    client = Simulated(lambda i: (0.02, OK))
+    records = carry_out(constant(1000, requests=30), client, Settings(connections=2))
+    assert [i for _, i in client.sent] == list(range(30))
+    assert (client.opened, set(errors(records))) == (2, {""})
+    assert records.backlog >= 10
+    last = records.end[29] - records.plan.offsets[29]
+    assert last >= 0.2 * SECOND  # it waited for 14 pairs of 20 ms before it
+
+
+def test_what_has_no_answer_in_time_has_failed_and_its_connection_with_it():
+    client = Simulated(lambda i: None if i % 2 else (0.0, OK))
+    records = carry_out(constant(200, requests=6), client, Settings(timeout=0.1))
+    assert errors(records) == ["", "timeout"] * 3
+    assert all(
+        end - due >= 0.1 * SECOND for end, due in list(zip(records.end, records.plan.offsets, strict=True))[1::2]
+    )
+    assert client.aborted == client.opened  # three given up, the others closed at the end
+
+
+def test_a_server_that_never_answers_does_not_hang_the_run_nor_what_waits():
+    client = Simulated(lambda i: None)
+    began = time.monotonic()
+    plan = Plan(array("q", [0] * 100), 1)
+    records = carry_out(plan, client, Settings(timeout=0.2, connections=3))
+    assert errors(records) == ["timeout"] * 100
+    assert time.monotonic() - began < 5  # 0.2 s, not 34 rounds of it
+    assert list(records.sent[3:]) == [-1] * 97  # they never found a connection: failed requests all the same
+
+
+def test_a_connection_that_never_opens_times_out():
+    client = Simulated(opening=60)
+    records = carry_out(constant(100, requests=3), client, Settings(timeout=0.1))
+    assert errors(records) == ["timeout"] * 3
+
+
+def test_failures_to_connect_belong_to_the_request_they_were_for():
+    class Refusing(Simulated):
+        async def connect(self, done):
+            self.opened += 1
+            if self.opened % 2:
+                raise ConnectionFailed("connect", f"refused {self.opened}")
+            return _Connection(self, self.opened, done)
+
+    client = Refusing(lambda i: (0.0, Answer(200, "", reusable=False)))
+    records = carry_out(constant(50, requests=6), client)
+    assert errors(records) == ["connect", ""] * 3
+    assert records.details == {"connect": "refused 1"}
+
+
+def test_an_idle_connection_that_died_costs_no_request():
+    client = Simulated(lambda i: (0.0, OK), dead={(0, 1)})
+    records = carry_out(constant(20, requests=3), client)
+    assert client.sent == [(0, 0), (1, 1), (1, 2)]
+    assert set(errors(records)) == {""}
+
+
+def test_a_freed_place_opens_a_connection_for_what_waits():
+    client = Simulated(lambda i: (0.02, Answer(200, "", reusable=False)))
+    records = carry_out(constant(1000, requests=6), client, Settings(connections=1))
+    assert client.sent == [(i, i) for i in range(6)]
+    assert (client.opened, set(errors(records))) == (6, {""})
+
+
+def test_stop_ends_at_once_with_what_there_is():
+    async def stopped():
+        stop = asyncio.Event()
+        client = Simulated(lambda i: (0.0, OK) if i < 5 else None)
+        asyncio.get_running_loop().call_later(0.3, stop.set)
+        plan = constant(50, requests=1000)
+        records = await run(plan, client, Settings(timeout=60), clock=FakeClock(), stop=stop)
+        return records, client, len(client.sent), asyncio.all_tasks() - {asyncio.current_task()}
+
+    records, client, sent, tasks = asyncio.run(stopped())
+    assert 5 < records.due < 900
+    assert records.due == sent == len(client.sent)
+    assert errors(records)[: records.due] == [""] * 5 + ["cancelled"] * (records.due - 5)
+    assert set(records.end[records.due :]) == {-1}
+    assert records.stopped
+    assert not tasks
+
+
+def test_a_stop_before_the_start_sends_nothing():
+    async def stopped():
+        stop = asyncio.Event()
+        stop.set()
+        client = Simulated()
+        return await run(constant(10, requests=5), client, Settings(), clock=FakeClock(), stop=stop), client
+
+    records, client = asyncio.run(stopped())
+    assert (records.due, client.sent, records.stopped) == (0, [], True)
+
+
+def test_a_cancelled_caller_leaves_no_connection_behind():
+    async def cancelled():
+        enough = asyncio.Event()
+        client = Simulated(lambda i: enough.set() if i == 4 else None)
+        task = asyncio.create_task(run(constant(100, requests=1000), client, Settings(), clock=FakeClock()))
+        await enough.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return client, len(client.sent)
+
+    client, sent = asyncio.run(cancelled())
+    assert client.aborted == client.opened == sent == len(client.sent)
+
+
+def test_progress_is_told_every_second_and_at_the_end():
+    told: list[Progress] = []
+    carry_out(
+        constant(20, seconds=2.3),
+        Simulated(lambda i: (0.0, Answer(500, "http-500", reusable=True))),
+        progress=told.append,
+    )
+    assert len(told) == 3
+    assert 0 < told[0].ended < told[1].ended <= 46
+    assert told[2] == Progress(planned=46, sent=46, ended=46, failed=46)
+
+
+def test_a_fault_of_a_client_ends_the_run_instead_of_hanging_it():
+    class Faulty(Simulated):
+        async def connect(self, done):
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        carry_out(constant(10, requests=1), Faulty())
+
+
+def test_versions_and_upstream_marks_are_kept():
+    answers = [
+        Answer(200, "", "v1", 1, reusable=True),
+        Answer(200, "", "v2", 1, reusable=True),
+        Answer(503, "http-503", "", 0),
+    ]
+    records = carry_out(constant(100, requests=3), Simulated(lambda i: (0.0, answers[i])))
+    assert [records.version_names[code] for code in records.version] == ["v1", "v2", ""]
+    assert list(records.upstream) == [1, 1, 0]
+    assert list(records.status) == [200, 200, 503]
+
+
+def test_a_header_that_names_no_version_cannot_fill_the_memory():
+    client = Simulated(lambda i: (0.0, Answer(200, "", f"id-{i}", reusable=True)))
+    records = carry_out(constant(2000, requests=300), client)
+    assert len(records.version_names) <= MAX_VERSIONS + 1
+    assert records.version_names[-1] == "other"
+
+
+def test_the_start_is_the_clocks_and_other_threads_are_not_counted_as_cpu():
+    quit_ = threading.Event()
+    burner = threading.Thread(target=lambda: [sum(range(1000)) for _ in iter(quit_.is_set, True)])
+    burner.start()
+    try:
+        records = carry_out(constant(20, requests=10), Simulated())
+    finally:
+        quit_.set()
+        burner.join()
+    assert records.started == pytest.approx(FakeClock().now(), abs=0.1)
+    assert 0 < records.cpu < 0.6

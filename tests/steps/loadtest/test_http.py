@@ -1,0 +1,343 @@
+"""HTTP over real sockets: the request as sent, keep-alive, and every class of error, each from a server that causes it.
+
+Left out: the parser's details (test_http1.py); resolvers that never answer; HTTP/2.
+"""
+
+import asyncio
+import datetime as dt
+import ipaddress
+import socket
+import ssl
+import struct
+
+import pytest
+
+from fairway_steps.clock import FakeClock
+from fairway_steps.errors import UsageError
+from fairway_steps.loadtest.engine import Settings, run
+from fairway_steps.loadtest.http import Http, Request
+from fairway_steps.loadtest.plan import SECOND, Plan, constant
+from fairway_steps.loadtest.records import Records
+from raw_server import OK, always, always_then_close, answer, serving
+
+
+def load(request: Request, plan: Plan | None = None, *, timeout: float = 5.0, connections: int = 64) -> Records:
+    plan = plan or constant(100, requests=3)
+    return asyncio.run(run(plan, Http(request), Settings(timeout, connections), clock=FakeClock()))
+
+
+def errors(records: Records) -> list[str]:
+    return [records.error_names[code] for code in records.error]
+
+
+def test_one_connection_carries_all_requests_that_do_not_overlap():
+    with serving(always(OK)) as server:
+        records = load(Request(server.url + "/a/b?c=d"), constant(50, requests=10))
+    assert errors(records) == [""] * 10
+    assert server.connections == 1
+    assert server.requests == [server.requests[0]] * 10
+    assert server.requests[0].split(b"\r\n")[0] == b"GET /a/b?c=d HTTP/1.1"
+
+
+def test_the_request_as_it_is_sent():
+    headers = {"Authorization": "Bearer x", "content-type": "application/json"}
+    with serving(always(OK)) as server:
+        load(Request(server.url, "POST", headers, b'{"a": 1}'), constant(1, requests=1))
+    head, _, body = server.requests[0].partition(b"\r\n\r\n")
+    assert head.split(b"\r\n") == [
+        b"POST / HTTP/1.1",
+        b"Host: " + server.url.removeprefix("http://").encode(),
+        b"User-Agent: fairway-load-test",
+        b"Accept: */*",
+        b"Authorization: Bearer x",
+        b"content-type: application/json",
+        b"Content-Length: 8",
+    ]
+    assert body == b'{"a": 1}'
+
+
+def test_a_host_header_replaces_ours():
+    sent = Request("http://127.0.0.1:1/", headers={"host": "iris.example"}).to_bytes()
+    assert sent.startswith(b"GET / HTTP/1.1\r\n")
+    assert sent.lower().count(b"host:") == 1
+    assert b"host: iris.example\r\n" in sent
+
+
+def test_a_body_larger_than_the_sockets_buffers_arrives():
+    body = b"x" * 8_000_000
+    with serving(always(OK)) as server:
+        records = load(Request(server.url, "POST", body=body), constant(1, requests=1))
+    assert errors(records) == [""]
+    assert len(server.requests[0].partition(b"\r\n\r\n")[2]) == len(body)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n" + OK,
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+    ],
+    ids=["chunked", "1xx", "204"],
+)
+def test_framed_answers_keep_the_connection(data: bytes):
+    with serving(always(data)) as server:
+        records = load(Request(server.url), constant(50, requests=4))
+    assert errors(records) == [""] * 4
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"HTTP/1.1 200 OK\r\n\r\nuntil the end",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        answer(Connection="close"),
+    ],
+    ids=["close-delimited", "http/1.0", "connection: close"],
+)
+def test_answers_that_end_the_connection_are_answers(data: bytes):
+    with serving(always_then_close(data)) as server:
+        records = load(Request(server.url), constant(50, requests=4))
+    assert errors(records) == [""] * 4
+    assert server.connections == 4
+
+
+@pytest.mark.parametrize("status", [301, 404, 429, 500, 503])
+def test_any_status_but_2xx_is_an_error_of_its_own(status: int):
+    with serving(always(answer(status))) as server:
+        records = load(Request(server.url), constant(50, requests=3))
+    assert errors(records) == [f"http-{status}"] * 3
+    assert list(records.status) == [status] * 3
+    assert server.connections == 1
+
+
+def test_the_version_and_the_proxys_mark_are_read_from_the_answer():
+    answers = [
+        answer(X_Fairway_Version="v2", x_envoy_upstream_service_time="3"),
+        answer(500, X_Fairway_Version="v1", x_envoy_upstream_service_time="3"),
+        answer(503),
+    ]
+
+    async def answering(number, writer):
+        writer.write(answers[number])
+
+    with serving(answering) as server:
+        records = load(Request(server.url, label_header="x-fairway-version"), constant(20, requests=3))
+    assert [records.version_names[code] for code in records.version] == ["v2", "v1", ""]
+    assert list(records.upstream) == [1, 1, 0]
+
+
+def test_an_unresolvable_host_is_dns():
+    records = load(Request("http://no-such-host.invalid/"), timeout=60)
+    assert errors(records) == ["dns"] * 3
+    assert "no-such-host.invalid" in records.details["dns"]
+
+
+def test_a_refused_connection_is_connect(unused_port):
+    records = load(Request(f"http://127.0.0.1:{unused_port}/"))
+    assert errors(records) == ["connect"] * 3
+    assert records.details == {"connect": "connection refused"}
+
+
+def test_an_answer_that_never_comes_is_timeout(silent_server):
+    records = load(Request(silent_server), timeout=0.2)
+    assert errors(records) == ["timeout"] * 3
+    assert all(end - due >= 0.2 * SECOND for end, due in zip(records.end, records.plan.offsets, strict=True))
+
+
+def test_a_server_that_never_answers_a_tls_handshake_is_timeout(silent_server):
+    records = load(Request(silent_server.replace("http:", "https:")), timeout=0.2)
+    assert errors(records) == ["timeout"] * 3
+
+
+def test_half_an_answer_that_never_goes_on_is_timeout():
+    with serving(always(OK[:-1])) as server:
+        records = load(Request(server.url), timeout=0.2)
+    assert errors(records) == ["timeout"] * 3
+
+
+def test_a_close_without_an_answer_is_reset_and_the_request_is_not_repeated():
+    with serving(always_then_close(b"")) as server:
+        records = load(Request(server.url, "POST", body=b"{}"))
+        assert errors(records) == ["reset"] * 3
+        assert len(server.requests) == 3
+
+
+def test_a_tcp_reset_is_reset_even_within_an_answer():
+    async def answering(number, writer):
+        writer.write(OK[:-1])
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+    with serving(answering) as server:
+        assert errors(load(Request(server.url))) == ["reset"] * 3
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        OK[:-1],
+        OK[:20],
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+    ],
+    ids=["body", "head", "only 1xx", "chunks"],
+)
+def test_a_close_within_an_answer_is_truncated(data: bytes):
+    with serving(always_then_close(data)) as server:
+        assert errors(load(Request(server.url))) == ["truncated"] * 3
+
+
+def test_a_truncated_failure_is_the_failure_it_says():
+    with serving(always_then_close(answer(500)[:-1])) as server:
+        assert errors(load(Request(server.url))) == ["http-500"] * 3
+
+
+@pytest.mark.parametrize("data", [b"\x00\x01\x02garbage", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"])
+def test_garbage_is_protocol(data: bytes):
+    with serving(always(data)) as server:
+        records = load(Request(server.url))
+    assert errors(records) == ["protocol"] * 3
+
+
+def test_an_idle_connection_that_the_server_closed_costs_no_request():
+    with serving(always_then_close(OK)) as server:  # it says nothing of closing, and does it
+        records = load(Request(server.url, "POST", body=b"{}"), constant(10, requests=5))
+        assert errors(records) == [""] * 5
+        assert (len(server.requests), server.connections) == (5, 5)
+
+
+def test_bytes_nobody_asked_for_end_an_idle_connection_not_a_request():
+    async def answering(number, writer):
+        writer.write(OK)
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        writer.write(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
+
+    with serving(answering) as server:
+        records = load(Request(server.url), constant(5, requests=3))
+    assert errors(records) == [""] * 3
+    assert server.connections == 3
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory) -> tuple[ssl.SSLContext, str]:
+    """A server's context with a certificate that it signed itself for 127.0.0.1, and the file of the certificate."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    folder = tmp_path_factory.mktemp("tls")
+    pem = serialization.Encoding.PEM
+    (folder / "cert.pem").write_bytes(made.public_bytes(pem))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return context, str(folder / "cert.pem")
+
+
+def test_a_certificate_nobody_vouches_for_is_tls(certificate):
+    with serving(always(OK), certificate[0]) as server:
+        records = load(Request(server.url))
+    assert errors(records) == ["tls"] * 3
+    assert "self-signed" in records.details["tls"]
+    assert server.requests == []
+
+
+def test_with_its_authority_tls_works_and_keeps_its_connection(certificate):
+    with serving(always(OK), certificate[0]) as server:
+        records = load(Request(server.url, ca_file=certificate[1]), constant(50, requests=5))
+    assert errors(records) == [""] * 5
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "error"), [(OK[:-1], "truncated"), (b"", "reset"), (b"HTTP/1.1 200 OK\r\n\r\nto the end", "")]
+)
+def test_closes_are_told_apart_over_tls_too(certificate, data, error):
+    with serving(always_then_close(data), certificate[0]) as server:
+        assert errors(load(Request(server.url, ca_file=certificate[1]))) == [error] * 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"url": "ftp://host/"}, "is no endpoint"),
+        ({"url": "127.0.0.1:80"}, "is no endpoint"),
+        ({"url": "http:///path"}, "is no endpoint"),
+        ({"url": "http://host:99999/"}, "cannot be read"),
+        ({"url": "http://user:secret@host/"}, "the URL carries credentials"),
+        ({"url": "http://host/a b"}, "percent-encoded"),
+        ({"url": "http://host/ü"}, "percent-encoded"),
+        ({"url": "http://host/", "ca_file": "ca.pem"}, "a CA file is of no use"),
+        ({"url": "http://host/", "headers": {"a b": "c"}}, "header 'a b' cannot be sent"),
+        ({"url": "http://host/", "headers": {"a": "secret\r\nb: c"}}, "header 'a' cannot be sent"),
+        ({"url": "http://host/", "headers": {"Content-Length": "3"}}, "the load test's own"),
+    ],
+)
+def test_a_request_that_cannot_be_sent_is_refused_in_one_sentence(arguments, sentence):
+    with pytest.raises(UsageError, match=sentence) as caught:
+        Request(**arguments)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_ca_file_that_is_none_is_refused(tmp_path):
+    (tmp_path / "ca.pem").write_text("nothing")
+    for path in (tmp_path / "ca.pem", tmp_path / "absent.pem"):
+        with pytest.raises(UsageError, match="cannot be used"):
+            Http(Request("https://host/", ca_file=str(path)))
+
+
+def test_every_response_is_at_least_what_the_server_took():
+    delays = [0.002, 0.02, 0.08]
+
+    async def answering(number, writer):
+        delay = delays[number % 3]
+        await asyncio.sleep(delay)
+        writer.write(answer(X_Fairway_Version=f"{delay}"))
+
+    with serving(answering) as server:
+        records = load(Request(server.url, label_header="x-fairway-version"), constant(100, requests=90))
+    assert errors(records) == [""] * 90
+    for end, due, code in zip(records.end, records.plan.offsets, records.version, strict=True):
+        assert end - due >= float(records.version_names[code]) * SECOND
+
+
+def test_a_stall_is_charged_to_all_who_would_have_waited():
+    """At 100 per second, a server frozen for half a second: about 50 requests wait, not the one that met the freeze."""
+    freeze = asyncio.Lock()
+
+    async def answering(number, writer):
+        if number == 20:
+            async with freeze:
+                await asyncio.sleep(0.5)
+        async with freeze:
+            writer.write(OK)
+
+    with serving(answering) as server:
+        records = load(Request(server.url), constant(100, requests=120))
+    assert errors(records) == [""] * 120
+    waits = [end - due for end, due in zip(records.end, records.plan.offsets, strict=True)]
+    assert sum(wait > 0.1 * SECOND for wait in waits) >= 35  # 40 of the 50 that came during the freeze
+    assert sum(wait > 0.25 * SECOND for wait in waits) >= 20
+    assert sum(wait > 0.4 * SECOND for wait in waits) >= 7
