@@ -81,7 +81,7 @@ def notify(
     delivery = deliver(request, CLOCK, timeout=timeout)
     if delivery.delivered:
         return Answer({"action": "delivered"}, text=f"notice to {to} delivered")
-    problem = f"notice to {_named(to, request)} undelivered: {delivery.problem} ({_times(delivery.attempts)} tried)"
+    problem = f"notice to {_named(to, request)} undelivered: {delivery.problem} ({_tried(delivery.attempts)})"
     logger().warning(problem)
     _note(store, held, problem)
     return Answer({"action": "undelivered"}, text=problem, exit_code=1 if fail_on_error else 0)
@@ -177,8 +177,8 @@ def _named(to: str, request: "Request") -> str:
     return f"http ({request.url.source or urlsplit(request.url.value).netloc})"
 
 
-def _times(attempts: int) -> str:
-    return "once" if attempts == 1 else f"{attempts} times"
+def _tried(attempts: int) -> str:
+    return "tried once" if attempts == 1 else f"tried {attempts} times"
 
 
 def _note(store: RecordStore, held: Lease, problem: str) -> None:
