@@ -3,13 +3,14 @@
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fairway_steps.clock import Clock
 from fairway_steps.errors import NotSettled
 from fairway_steps.model import Routes, Version
-from fairway_steps.record import WeightChange
+from fairway_steps.record import Lease, RecordStore, WeightChange, amend, required
 from fairway_steps.routing.base import Router, Served
+from fairway_steps.schedule import position
 from fairway_steps.stats.traffic import log_e_split
 
 LOG = logging.getLogger(__name__)
@@ -58,6 +59,33 @@ def set_weights(
     measured, counted = _count(router, clock, routes, confirm)
     LOG.info("weights %s are served%s", shares(routes.weights), f", measured {_percents(measured)}" if measured else "")
     return WeightChange(asked, stage, dict(routes.weights), measured, counted, settled - asked, why)
+
+
+def enter_stage(
+    store: RecordStore, lease: Lease, router: Router, clock: Clock, *, index: int, confirm: Confirmation
+) -> WeightChange:
+    """Set the weights of stage ``index`` of the recorded release and write the change down.
+
+    Called again after it was killed, it makes sure of the route again and leaves what is written down as it is.
+    """
+    record = required(store, lease)
+    routes = position(record.stages, index, record.primary.name, record.candidate.name).routes
+    last = record.timeline[-1] if record.timeline else None
+    done = last is not None and last.stage == index and dict(last.asked) == dict(routes.weights)
+    change = set_weights(
+        router,
+        clock,
+        routes=routes,
+        versions=record.versions,
+        fence=record.token,
+        stage=index,
+        why="stage",
+        confirm=replace(confirm, requests=0) if done else confirm,
+    )
+    if last is not None and done:
+        return last
+    amend(store, lease, lambda r: replace(r, stage=index, timeline=(*r.timeline, change)).renewed(clock.now()))
+    return change
 
 
 def await_settled(router: Router, clock: Clock, timeout: float) -> None:

@@ -12,7 +12,7 @@ from fairway_steps.model import Routes, Stage, Version
 from fairway_steps.outputs import Output
 from fairway_steps.record import amend
 from fairway_steps.schedule import Position, position
-from fairway_steps.weights import Confirmation, shares
+from fairway_steps.weights import Confirmation, enter_stage, shares
 from fairway_steps.weights import set_weights as run
 
 
@@ -61,9 +61,10 @@ def set_weights(
     """
     release = open_release(record, release_id, token)
     held = release.record if release else None
+    confirm = Confirmation(settle_timeout, confirm_requests, confirm_timeout)
     with noting("set-weights", release):
         service = service or (held.service if held else needed(service, "service"))
-        route = route or (held.route if held else needed(route, "route"))
+        path = router(route or (held.route if held else needed(route, "route")), service)
         primary = primary or (held.primary if held else None)
         candidate = candidate or (held.candidate if held else None)
         known = {version.name: version for version in (primary, candidate) if version is not None}
@@ -75,30 +76,23 @@ def set_weights(
             "is-last": str(bool(at and at.is_last)).lower(),
         }
         if dry_run:
-            now = router(route, service).read()
+            now = dict(path.read().weights)
             return Answer(
-                outputs,
-                {"now": dict(now.weights), "would-be": dict(routes.weights)},
-                f"would set {shares(routes.weights)}",
+                outputs, {"now": now, "would-be": dict(routes.weights)}, f"would set {shares(routes.weights)}"
             )
-        done = _already(release, stage, routes) if at else None
-        change = run(
-            router(route, service),
-            CLOCK,
-            routes=routes,
-            versions=known,
-            fence=held.token if held else 0,
-            stage=stage if at and stage is not None else -1,
-            why="stage" if at else "by hand",
-            confirm=Confirmation(settle_timeout, 0 if done else confirm_requests, confirm_timeout),
-        )
-        if release and not done:
-            index = change.stage if at else release.record.stage
-            amend(
-                release.store,
-                release.lease,
-                lambda r: replace(r, stage=index, timeline=(*r.timeline, change)).renewed(CLOCK.now()),
+        if release and stage is not None and not (weights or stages):
+            change = enter_stage(release.store, release.lease, path, CLOCK, index=stage, confirm=confirm)
+        else:
+            fence = held.token if held else 0
+            change = run(
+                path, CLOCK, routes=routes, versions=known, fence=fence, stage=-1, why="by hand", confirm=confirm
             )
+            if release:
+                amend(
+                    release.store,
+                    release.lease,
+                    lambda r: replace(r, timeline=(*r.timeline, change)).renewed(CLOCK.now()),
+                )
     measured = {name: round(share, 4) for name, share in (change.measured or {}).items()}
     data = {
         "weights": dict(routes.weights),
@@ -136,11 +130,3 @@ def _parse_weights(text: str, known: Mapping[str, Version]) -> Routes:
     if sum(weights.values()) != 100:
         raise UsageError(f"--weights {text} add up to {sum(weights.values())}, not 100")
     return Routes({name: share for name, share in weights.items() if share})
-
-
-def _already(release: Release | None, stage: int | None, routes: Routes) -> bool:
-    """Whether a killed step had got as far as writing this change down: then it is not written down again."""
-    if release is None or not release.record.timeline:
-        return False
-    last = release.record.timeline[-1]
-    return last.stage == stage and dict(last.asked) == dict(routes.weights)

@@ -40,7 +40,11 @@ def trained(version: str) -> tuple[Pipeline, float]:
     """The fitted model of a version, and its accuracy on held-out digits (a quarter of the 1,797)."""
     digits = load_digits()
     x, x_test, y, y_test = train_test_split(digits.data, digits.target, test_size=0.25, random_state=0)
-    model = make_pipeline(GaussianNB()) if version == "v1" else make_pipeline(StandardScaler(), LogisticRegression(max_iter=200))
+    model = (
+        make_pipeline(GaussianNB())
+        if version == "v1"
+        else make_pipeline(StandardScaler(), LogisticRegression(max_iter=200))
+    )
     model.fit(x, y)
     return model, float(model.score(x_test, y_test))
 
@@ -62,7 +66,9 @@ class Digits(Model):  # type: ignore[misc]  # kserve ships no types
     async def healthy(self) -> bool:
         return self.behave != "never-ready"
 
-    async def predict(self, payload: InferRequest, headers: dict[str, str] | None = None, response_headers: Any = None) -> InferResponse:
+    async def predict(
+        self, payload: InferRequest, headers: dict[str, str] | None = None, response_headers: Any = None
+    ) -> InferResponse:
         del headers, response_headers
         self.answered += 1
         if self.behave == "slow":

@@ -37,7 +37,9 @@ def refuse_used(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            raise UsageError(f"port {port} is in use", mend="give another --port, or leave it out to take a free one") from error
+            raise UsageError(
+                f"port {port} is in use", mend="give another --port, or leave it out to take a free one"
+            ) from error
 
 
 @contextmanager
@@ -47,9 +49,19 @@ def model_servers(folder: Path, behave: dict[str, str], ports: dict[str, int]) -
     try:
         for (name, how), grpc_port in zip(behave.items(), free_ports(len(behave)), strict=True):
             with (folder / f"{name}.log").open("wb") as log:
-                command = [sys.executable, "-m", "fairway_workflows.demo.model_server", "--version", name, "--behave", how]
+                command = [
+                    sys.executable,
+                    "-m",
+                    "fairway_workflows.demo.model_server",
+                    "--version",
+                    name,
+                    "--behave",
+                    how,
+                ]
                 started.append(
-                    processes.start([*command, "--http_port", str(ports[name]), "--grpc_port", str(grpc_port)], stdout=log)
+                    processes.start(
+                        [*command, "--http_port", str(ports[name]), "--grpc_port", str(grpc_port)], stdout=log
+                    )
                 )
         yield {name: Version(name, f"http://127.0.0.1:{ports[name]}") for name in behave}
     finally:
@@ -63,7 +75,11 @@ def await_primary(version: Version, model: str, clock: Clock, log: Path) -> floa
     """Wait until the primary serves its model: before that there are no users to lose. Returns the seconds it took."""
     with requests.Session() as session:
         try:
-            return wait_for_ready([version], HttpProbe(session, model), clock, timeout=STARTED_WITHIN, interval=0.2)[version.name]
+            return wait_for_ready([version], HttpProbe(session, model), clock, timeout=STARTED_WITHIN, interval=0.2)[
+                version.name
+            ]
         except DomainError as error:
             tail = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
-            raise DomainError(f"the demo's primary did not start: {error.message}", mend=f"its log ends: {tail}") from error
+            raise DomainError(
+                f"the demo's primary did not start: {error.message}", mend=f"its log ends: {tail}"
+            ) from error

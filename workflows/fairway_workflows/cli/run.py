@@ -1,0 +1,38 @@
+"""``fairway run``."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from fairway_steps.cli.params import FLAG, option
+
+
+@click.command("run", epilog="Example: fairway run release.yaml --output json")
+@click.argument("file", default="release.yaml")
+@option("resume", FLAG, default="false", help="Go on with the release that was interrupted.")
+@option("output", click.Choice(["text", "json"]), default="text", help="What to print on stdout at the end.")
+@option("dir", default=".fairway", help="Where the run keeps what it needs for itself.")
+def run(file: str, resume: bool, output: str, dir: str) -> int:  # noqa: A002 - the option's name
+    """Release a candidate as FILE says, on this machine: the canary workflow, without a cluster.
+
+    The servers and an Envoy that reads the route's folder must run (`fairway envoy` starts one; `fairway init` writes a
+    commented FILE). Ctrl-C puts all traffic back on the primary.
+
+    Exit codes: 0 promoted, 1 rolled back, held or broken, 2 usage or configuration, 130/143 ended by a signal.
+    """
+    from fairway_steps.clock import SystemClock
+    from fairway_steps.config import load_release
+    from fairway_workflows.console import Console
+    from fairway_workflows.local import ask_on_terminal
+    from fairway_workflows.run import TITLES, run_release
+
+    clock = SystemClock()
+    spec = load_release(file)
+    console = Console(now=clock.now, titles=TITLES)
+    ask = ask_on_terminal if sys.stdin.isatty() and sys.stderr.isatty() else None
+    ending = run_release(spec, resume=resume, console=console, clock=clock, ask=ask, folder=Path(dir))
+    if output == "json":
+        click.echo(json.dumps(ending.told))
+    return ending.exit_code

@@ -1,0 +1,66 @@
+"""What a person sees of a release on a terminal: steps as they start and end, progress in place, one line each.
+
+On a pipe or in a log there is no drawing in place: progress is thinned out to a line every few seconds.
+"""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import TextIO
+
+from fairway_steps.log import PROGRESS_MARK
+from fairway_workflows.local import Node, Phase, Question
+
+ERROR = "error: "
+QUIET = 5.0
+"""Seconds between two progress lines where they cannot be drawn in place."""
+MARKS = {Phase.SUCCEEDED: "✓", Phase.FAILED: "✗", Phase.ERROR: "✗"}
+
+
+class Console:
+    """An observer of a workflow that writes to a stream (stderr: stdout is for data).
+
+    ``titles`` maps the names of steps to what a person calls them; a step without a title is not announced.
+    """
+
+    def __init__(self, stream: TextIO = sys.stderr, *, now: Callable[[], float], titles: Mapping[str, str]) -> None:
+        self.stream, self.now, self.titles = stream, now, titles
+        self.in_place = stream.isatty()
+        self.drawn, self.said_at = False, 0.0
+        self.last_error = ""
+
+    def say(self, text: str) -> None:
+        """One whole line."""
+        self._clear()
+        print(text, file=self.stream, flush=True)
+
+    def node_started(self, node: Node) -> None:
+        if title := self.titles.get(node.display_name):
+            self.say(f"▸ {title}")
+
+    def node_finished(self, node: Node) -> None:
+        if node.phase in (Phase.FAILED, Phase.ERROR) and self.titles.get(node.display_name):
+            self.say(f"  {MARKS[node.phase]} {node.display_name}: {node.message or 'failed'}")
+
+    def line(self, node: Node, text: str) -> None:
+        del node
+        if text.startswith(ERROR):
+            self.last_error = text.removeprefix(ERROR)
+        if not text.startswith(PROGRESS_MARK):
+            self.say(f"  {text}")
+        elif self.in_place:
+            self._clear()
+            self.stream.write(f"  {text}")
+            self.stream.flush()
+            self.drawn = True
+        elif self.now() - self.said_at >= QUIET:
+            self.said_at = self.now()
+            self.say(f"  {text}")
+
+    def suspended(self, node: Node, parameters: Sequence[Question]) -> None:
+        wanted = ", ".join(question.name for question in parameters) or "go on"
+        self.say(f"  waiting for a person ({node.display_name}: {wanted}): answer here, or with `fairway approve`")
+
+    def _clear(self) -> None:
+        if self.drawn:
+            self.stream.write("\r\033[K")
+            self.drawn = False

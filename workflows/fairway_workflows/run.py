@@ -1,0 +1,168 @@
+"""A whole release on this machine: our own rendered workflow, run by the local interpreter, told on the terminal."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fairway_steps.cli.wiring import this_process
+from fairway_steps.clock import Clock
+from fairway_steps.config import ReleaseSpec
+from fairway_steps.model import Metric, Outcome, Slo
+from fairway_steps.record import Record, RecordStore, open_store
+from fairway_steps.report.counts import ClientCount
+from fairway_steps.report.text import result as result_of
+from fairway_workflows.console import Console
+from fairway_workflows.local import Ask, WorkflowResult, run_workflow
+from fairway_workflows.traffic import Client, client, longest
+
+EXIT_CODES = {Outcome.PROMOTED: 0}
+"""All other outcomes are 1: a release that did not end promoted is one that a pipeline must stop at."""
+TITLES = {
+    "begin": "begin: lease, preflight, record",
+    "wait-for-ready": "wait for ready: both versions, first inference included",
+    "set-weights": "set weights",
+    "main": "assess",
+    "ramp": "ramp: all stages",
+    "promote": "promote",
+    "rollback": "roll back",
+    "ensure-safe": "ensure safe",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a release ended: its exit code, and what is told of it as JSON."""
+
+    exit_code: int
+    told: Mapping[str, Any]
+
+
+def run_release(
+    spec: ReleaseSpec, *, resume: bool, console: Console, clock: Clock, ask: Ask | None, folder: Path
+) -> Ending:
+    """Run the canary workflow for ``spec``. ``folder`` takes what the run needs for itself.
+
+    Raises FairwayError only for what is found before anything was touched.
+    """
+    from fairway_workflows.canary import CanaryOptions, build  # noqa: PLC0415 - Hera takes its time
+
+    store = open_store(spec.record or f"file:.fairway/{spec.service}.json")
+    ended = store.load()
+    if resume and ended is not None and ended.outcome is Outcome.PROMOTED:
+        console.say(f"release {ended.release_id} was promoted already: there is nothing to resume")
+        return Ending(0, _told(ended, None, spec, 0.0))
+    holder = this_process()
+    template = build(CanaryOptions(approval=spec.approval)).to_dict()
+    began = clock.now()
+    with _traffic(spec, folder) as traffic:
+        result = run_workflow(
+            template,
+            arguments(spec, store, holder=holder, resume=resume),
+            workdir=Path.cwd(),
+            observer=console,
+            control=control_folder(store),
+            ask=ask,
+            clock=clock,
+            name=f"canary-{spec.service}",
+        )
+    record = store.load()
+    if record is None or record.holder != holder:
+        return _never_began(result, console, clock.now() - began)
+    count = traffic.count if traffic else None
+    _report(spec, store, count, folder, console)
+    _notify(spec, store, record)
+    return Ending(EXIT_CODES.get(record.outcome or Outcome.BROKEN, 1), _told(record, count, spec, clock.now() - began))
+
+
+def control_folder(store: RecordStore) -> Path:
+    """Where a run waits for answers: beside its record."""
+    return Path(store.uri.removeprefix("file:") + ".control")
+
+
+def arguments(spec: ReleaseSpec, store: RecordStore, *, holder: str, resume: bool) -> dict[str, str]:
+    """The workflow's parameters for a release."""
+    return {
+        "service": spec.service,
+        "route": _absolute(spec.route),
+        "primary": f"{spec.primary.name}={spec.primary.uri}",
+        "candidate": f"{spec.candidate.name}={spec.candidate.uri}",
+        "stages": ",".join(f"{stage.weight}@{stage.duration!r}s" for stage in spec.stages),
+        "slos": json.dumps([_slo(slo) for slo in spec.slos]),
+        "metrics": _absolute(spec.metrics or spec.route),
+        "record": store.uri,
+        "model": spec.inference.model,
+        "payload": spec.inference.payload,
+        "ready-timeout": f"{spec.ready_timeout!r}s",
+        "interval": f"{spec.interval!r}s",
+        "patience": "" if spec.patience is None else f"{spec.patience!r}s",
+        "on-inconclusive": spec.on_inconclusive.value,
+        "hold-timeout": f"{round(spec.hold_timeout)}s",
+        "resume": str(resume).lower(),
+        "holder": holder,
+    }
+
+
+def _slo(slo: Slo) -> dict[str, Any]:
+    limit = repr(slo.limit) if slo.metric is Metric.ERROR_RATE else f"{slo.limit!r}s"
+    quantile = {} if slo.quantile is None else {"quantile": slo.quantile}
+    return {"metric": slo.metric.value, **quantile, "limit": limit, "min-requests": slo.min_requests}
+
+
+def _absolute(uri: str) -> str:
+    """A URI whose relative folder is made absolute, so that it means the same from any working folder."""
+    scheme, _, rest = uri.partition(":")
+    path, mark, query = rest.partition("?")
+    return f"{scheme}:{Path(path).absolute()}{mark}{query}" if scheme in ("envoy", "samples") else uri
+
+
+@contextmanager
+def _traffic(spec: ReleaseSpec, folder: Path) -> Iterator[Client | None]:
+    if spec.traffic is None:
+        yield None
+        return
+    with client(spec.traffic, lasting=longest(spec), folder=folder) as running:
+        yield running
+
+
+def _never_began(result: WorkflowResult, console: Console, wall: float) -> Ending:
+    """Nothing was touched: the release was refused before it had a record."""
+    begin = next(iter(result.find("begin")), None)
+    code = begin.exit_code if begin and begin.exit_code else 1
+    reason = result.stopped or console.last_error or (begin.message if begin else "") or result.message
+    told = {"outcome": Outcome.BROKEN.value, "reason": reason, "requests": 0, "failed": {}, "lost": 0, "stages": []}
+    return Ending(code, told | {"wall_s": round(wall, 3), "evidence_s": 0.0, "report": None})
+
+
+def _told(record: Record, count: ClientCount | None, spec: ReleaseSpec, wall: float) -> dict[str, Any]:
+    told = result_of(record, count)
+    return told | {"wall_s": round(wall, 3), "report": str(Path(spec.report).absolute())}
+
+
+def _report(spec: ReleaseSpec, store: RecordStore, count: ClientCount | None, folder: Path, console: Console) -> None:
+    """Write the report again, with what only this machine knows: what the client saw."""
+    command = ["report", "--record", store.uri, "--out", spec.report, "--format", "html"]
+    if count is not None:
+        seen = folder / "client.json"
+        seen.write_text(json.dumps(asdict(count)), encoding="utf-8")
+        command += ["--client", str(seen)]
+    for line in _step(command).splitlines():
+        console.say(line)
+
+
+def _notify(spec: ReleaseSpec, store: RecordStore, record: Record) -> None:
+    for notice in spec.notify:
+        if record.outcome in notice.on:
+            _step(["notify", "--to", notice.to, "--url", notice.url, "--record", store.uri])
+
+
+def _step(arguments: Sequence[str]) -> str:
+    """Run a step as the command it is; what goes wrong is told, and never changes how the release ended."""
+    done = subprocess.run(
+        [sys.executable, "-m", "fairway_steps", *arguments], capture_output=True, text=True, check=False
+    )
+    return done.stdout.rstrip() if done.returncode == 0 else done.stderr.rstrip()

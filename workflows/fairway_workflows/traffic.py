@@ -1,0 +1,78 @@
+"""The synthetic client of a release: the load test, sent through the proxy for as long as the release lasts.
+
+It is a process of its own, so that what it measures is not what the runner does meanwhile.
+"""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from fairway_steps import processes
+from fairway_steps.config import ReleaseSpec, Traffic
+from fairway_steps.config.spec import patience_for
+from fairway_steps.errors import DomainError
+from fairway_steps.report.counts import ClientCount
+
+MOST_REQUESTS = 2_000_000
+GRACE = 30.0
+
+
+@dataclass(slots=True)
+class Client:
+    """A running client; ``count`` is there once it was stopped."""
+
+    samples: Path
+    count: ClientCount | None = field(default=None)
+
+
+@contextmanager
+def client(traffic: Traffic, *, lasting: float, folder: Path) -> Iterator[Client]:
+    """Send traffic while the body runs, for ``lasting`` seconds at most; then read what the client saw."""
+    folder.mkdir(parents=True, exist_ok=True)
+    samples, log = folder / "client.npz", folder / "client.log"
+    samples.unlink(missing_ok=True)
+    with log.open("wb") as written:
+        process = _start(traffic, min(lasting, MOST_REQUESTS / traffic.rate), samples, written)
+        running = Client(samples)
+        try:
+            yield running
+        finally:
+            process.send_signal(signal.SIGTERM)
+            processes.stop(process, grace=GRACE)
+    running.count = _count(samples, log)
+
+
+def longest(spec: ReleaseSpec) -> float:
+    """How long a release may last at most, in seconds."""
+    ramp = sum(stage.duration + patience_for(stage, spec.patience) for stage in spec.stages)
+    return spec.ready_timeout + ramp + (spec.hold_timeout * (len(spec.stages) + 2)) + 120.0
+
+
+def _start(traffic: Traffic, lasting: float, samples: Path, log: IO[bytes]) -> subprocess.Popen[bytes]:
+    command = [
+        *(sys.executable, "-m", "fairway_steps", "load-test", "--url", traffic.url.rstrip("/") + traffic.path),
+        *("--rate", str(traffic.rate), "--duration", f"{lasting:.0f}s", "--samples", str(samples)),
+        *("--arrivals", "poisson" if traffic.poisson else "constant", "--timeout", f"{traffic.timeout}s"),
+    ]
+    for name, value in traffic.headers.items():
+        command += ["--header", f"{name}: {value}"]
+    if traffic.payload:
+        body = samples.with_name("payload.json")
+        body.write_text(traffic.payload, encoding="utf-8")
+        command += ["--payload-file", str(body)]
+    return processes.start(command, stdout=log)
+
+
+def _count(samples: Path, log: Path) -> ClientCount:
+    from fairway_steps.loadtest.result import read  # noqa: PLC0415 - numpy only where there is traffic to count
+
+    if not samples.exists():
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines() or ["it said nothing"]
+        raise DomainError(f"the client left no record: {lines[-1]}")
+    result = read(samples)
+    return ClientCount(len(result), result.failures_by_version, result.lost or 0)
