@@ -58,14 +58,15 @@ def judge(
 
     Proof of harm, or a candidate that ``alive`` cannot reach at two looks in a row (it returns why), is a rollback at once.
     All else waits until the stage's ``duration`` is over, and up to ``patience`` seconds more for the minimum sample or a
-    source that is away. A stage that has its result already is not looked at again, unless its weights were set anew.
-    ``is_last`` overrides what the schedule says. Raises Unassessable if the source was never there, and Fenced.
+    source that is away. A stage that was passed or failed is not looked at again, unless its weights were set anew; one that
+    was held is, with new patience and all the counts that came in meanwhile. Without a ``primary`` (empty) only the candidate
+    is read. ``is_last`` overrides what the schedule says. Raises Unassessable if the source was never there, and Fenced.
     """
     if interval <= 0:
         raise UsageError(f"an interval of {interval:g} s is not above zero")
     place = position(stages, index, primary, candidate)
     record = required(store, lease) if store else None
-    if record and (known := _result(record, index)):
+    if record and (known := _final(record, index)):
         return known
     watch = _Watch(
         store=store,
@@ -117,6 +118,10 @@ class _Watch:
         return self.stages[self.index]
 
     @property
+    def named(self) -> tuple[str, ...]:
+        return tuple(name for name in self.versions if name)
+
+    @property
     def horizon(self) -> float:
         return self.start + self.stage.duration
 
@@ -125,11 +130,11 @@ class _Watch:
         self.start = self.began
         resumed = False
         if record:
-            changes = [change.at for change in record.timeline if change.stage == self.index]
-            self.start = min([self.began, *changes[-1:]])
+            held = [result.at for result in record.results if result.stage == self.index]
+            self.start = min(self.began, max([*_changes(record, self.index)[-1:], *held], default=self.began))
             self.strata, self.cursor = record.strata, record.cursor
-            resumed = record.cursor_stage == self.index
-            if record.cursor and not resumed:
+            resumed = record.cursor_stage == self.index and not held
+            if record.cursor and record.cursor_stage != self.index:
                 self._catch_up(record.cursor_stage)
         late = self.horizon if resumed else max(self.horizon, self.began)
         self.deadline = late + patience_for(self.stage, patience)
@@ -139,7 +144,8 @@ class _Watch:
             now = self.clock.now()
             self._read(now, self.stage.weight)
             evidence = self._weigh(at_horizon=False)
-            self._listen()
+            if not self.complete:
+                self._listen()
             self._tell(now, evidence)
             if len(self.gone) >= GONE_AFTER:
                 return Assessment(Verdict.ROLLBACK, f"{self.versions[1]} cannot be reached: {self.gone[-1]}", evidence)
@@ -174,7 +180,7 @@ class _Watch:
             amend(
                 self.store,
                 self.lease,
-                lambda r: r if _result(r, self.index) else replace(r, results=(*r.results, result)).renewed(now),
+                lambda r: r if _final(r, self.index) else replace(r, results=(*r.results, result)).renewed(now),
             )
         return result
 
@@ -183,7 +189,7 @@ class _Watch:
         weights = split(*self.versions, self.stage.weight).weights
         return {
             name: sum(s.requests for s in self.strata if s.version == name and s.weight == weights.get(name, 0))
-            for name in self.versions
+            for name in self.named
         }
 
     def _over(self, now: float, evidence: Sequence[Evidence]) -> bool:
@@ -199,7 +205,7 @@ class _Watch:
     def _read(self, now: float, weight: int, *, catching_up: bool = False) -> None:
         shares = split(*self.versions, weight).weights
         try:
-            reading = self.source.read(self.versions, shares, self.cursor, now)
+            reading = self.source.read(self.named, shares, self.cursor, now)
         except TransientError as error:
             self.problem = error.message
             return
@@ -252,11 +258,16 @@ class _Watch:
         )
 
 
-def _result(record: Record, index: int) -> StageResult | None:
-    """The stage's result, if it still holds: its weights were not set anew since."""
+def _changes(record: Record, index: int) -> list[float]:
+    return [change.at for change in record.timeline if change.stage == index]
+
+
+def _final(record: Record, index: int) -> StageResult | None:
+    """The stage's last result, if it still holds: its weights were not set anew since, and it was not merely held."""
     found = [result for result in record.results if result.stage == index]
-    changed = [change.at for change in record.timeline if change.stage == index]
-    return found[-1] if found and not any(at > found[-1].at for at in changed) else None
+    if not found or found[-1].assessment.verdict is Verdict.HOLD:
+        return None
+    return None if any(at > found[-1].at for at in _changes(record, index)) else found[-1]
 
 
 def _served(router: Router | None) -> Served | None:

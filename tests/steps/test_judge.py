@@ -276,6 +276,23 @@ def test_a_stage_that_was_judged_is_not_judged_again(world):
     assert len(world.kept.results) == 1
 
 
+def test_a_stage_that_was_held_can_be_repeated_with_the_counts_of_the_time_between(tmp_path):
+    world = World(tmp_path, Version(2.0))
+    world.begin()
+    assert world.judge(patience=0.0).assessment.verdict is Verdict.HOLD
+    world.clock.time = START + 20
+    assert world.judge(patience=6.0).assessment.verdict is Verdict.ADVANCE
+    assert world.elapsed == 25  # 50 requests at 2 a second
+    assert [result.assessment.verdict for result in world.kept.results] == [Verdict.HOLD, Verdict.ADVANCE]
+    assert world.judge() == world.kept.results[-1]
+
+
+def test_without_a_primary_only_the_candidate_is_read(tmp_path):
+    world = World(tmp_path)
+    result = world.judge(recorded=False, primary="")
+    assert result.samples == {"v2": 160}
+
+
 def test_weights_that_were_set_anew_are_judged_anew(world):
     world.judge()
     world.store.update(lambda r: replace(r, timeline=(*r.timeline, change(-1, START + 20), change(0, START + 30))))

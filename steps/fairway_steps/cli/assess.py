@@ -1,0 +1,279 @@
+"""``fairway assess``."""
+
+import json
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fairway_steps import log
+from fairway_steps.cli import nearest
+from fairway_steps.cli.params import DURATION_TYPE, FLAG, VERSION, option
+from fairway_steps.cli.step import Answer, logger, step
+from fairway_steps.cli.wiring import CLOCK, Release, lease, needed, noting, open_release, probe, record_options, router
+from fairway_steps.errors import UsageError
+from fairway_steps.model import Evidence, Slo, Stage, Verdict, Version
+from fairway_steps.outputs import RESULT_BYTES, Output
+from fairway_steps.record import StageResult
+from fairway_steps.routing.base import Router
+
+EXAMPLE = """
+fairway assess --service iris --route envoy:./route --candidate v2=http://127.0.0.1:8002 --duration 30s \\
+  --slos '[{metric: error-rate, limit: 1%}, {metric: latency, quantile: p95, limit: 250ms}]'
+"""
+
+
+@step(
+    "assess",
+    image="assess",
+    outputs=[
+        Output("verdict", "hold", "advance, promote, rollback or hold."),
+        Output("summary", "", "Why, and what each SLO shows, as JSON of at most 1 kB."),
+    ],
+    failure="nothing could be assessed at all, or the verdict is one of --fail-on",
+    example=EXAMPLE,
+)
+@option("slos", help="SLOs as YAML, or file:PATH.  [default: the record's]")
+@option("metrics", help="Where the evidence comes from.  [default: the route's own proxy]")
+@option("service", help="What clients call.  [default: the record's]")
+@option("route", help="The service's route, such as envoy:DIR.  [default: the record's]")
+@option("primary", VERSION, help="NAME=URI.  [default: the record's]")
+@option("candidate", VERSION, help="The version to judge: NAME=URI.  [default: the record's]")
+@option("stages", help="The schedule, such as 10@20s,25@20s,50@20s.  [default: the record's]")
+@option("stage", int, default="0", help="The stage to judge, from 0.")
+@option("duration", DURATION_TYPE, default="0s", help="How long to look, where there is no schedule.")
+@option("interval", DURATION_TYPE, default="1s", help="How often to look.")
+@option(
+    "patience",
+    DURATION_TYPE,
+    help="How long to wait at the end for the minimum sample.  [default: as long as the stage, at least 10s]",
+)
+@option(
+    "on-inconclusive",
+    click.Choice(["hold", "rollback", "promote"]),
+    default="hold",
+    help="What evidence that decides nothing leads to; no data never promotes.",
+)
+@option("is-last", FLAG, help="Whether promotion comes next.  [default: as the schedule says]")
+@option(
+    "ready-path", default="/v2/health/ready", help="Where the candidate is asked whether it still is there, or none."
+)
+@option("fail-on", help="Exit 1 on these verdicts, such as rollback,hold.")
+@record_options
+def assess(
+    slos: str | None,
+    metrics: str | None,
+    service: str | None,
+    route: str | None,
+    primary: Version | None,
+    candidate: Version | None,
+    stages: str | None,
+    stage: int,
+    duration: float,
+    interval: float,
+    patience: float | None,
+    on_inconclusive: str,
+    is_last: bool | None,
+    ready_path: str,
+    fail_on: str | None,
+    record: str | None,
+    release_id: str | None,
+    token: int | None,
+) -> Answer:
+    """Judge a candidate by its SLOs: look until the stage is over, or until harm is proved.
+
+    The verdict is data: the exit code is 0 whatever it says, unless --fail-on names it.
+    """
+    failing = _verdicts(fail_on)
+    release = open_release(record, release_id, token)
+    with noting("assess", release):
+        task = task_of(release, slos, metrics, service, route, primary, candidate, stages, duration)
+        result = task.judge(
+            release,
+            stage,
+            interval=interval,
+            patience=patience,
+            on_inconclusive=Verdict(on_inconclusive),
+            is_last=is_last if task.scheduled or is_last is not None else False,
+            ready_path=ready_path,
+        )
+    return Answer(
+        {"verdict": result.assessment.verdict.value, "summary": summary(result)},
+        _data(result),
+        _text(result),
+        exit_code=int(result.assessment.verdict in failing),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is to be judged, by what, and from where; the record's word where no option says otherwise."""
+
+    service: str
+    metrics: str
+    router: Router | None
+    primary: str
+    candidate: Version
+    slos: Sequence[Slo]
+    stages: Sequence[Stage]
+    scheduled: bool
+
+    def judge(
+        self,
+        release: Release | None,
+        stage: int,
+        *,
+        interval: float,
+        patience: float | None,
+        on_inconclusive: Verdict,
+        is_last: bool | None = None,
+        ready_path: str = "/v2/health/ready",
+    ) -> StageResult:
+        """Judge one stage, with its progress in the log and in Argo's progress file."""
+        from fairway_steps.judge import judge
+        from fairway_steps.metrics.registry import open_source
+
+        return judge(
+            release.store if release else None,
+            release.lease if release else lease("", 0),
+            open_source(self.metrics, self.service),
+            self.router,
+            _alive(self.candidate, ready_path),
+            CLOCK,
+            slos=self.slos,
+            primary=self.primary,
+            candidate=self.candidate.name,
+            stages=self.stages,
+            index=stage,
+            interval=interval,
+            patience=patience,
+            on_inconclusive=on_inconclusive,
+            is_last=is_last,
+            progress=_Progress(os.environ.get("ARGO_PROGRESS_FILE", "")),
+        )
+
+
+def task_of(
+    release: Release | None,
+    slos: str | None = None,
+    metrics: str | None = None,
+    service: str | None = None,
+    route: str | None = None,
+    primary: Version | None = None,
+    candidate: Version | None = None,
+    stages: str | None = None,
+    duration: float = 0.0,
+) -> Task:
+    """The task that options and record describe. Raises UsageError for what neither has."""
+    from fairway_steps.config import load_slos, parse_stages
+
+    held = release.record if release else None
+    candidate = candidate or (held.candidate if held else None)
+    primary = primary or (held.primary if held else None)
+    route = route or (held.route if held else "")
+    service = service or (held.service if held else needed(service, "service") if route else "")
+    if candidate is None:
+        raise UsageError("--candidate is missing", mend="give it, or a --record that has it")
+    if not (metrics or route):
+        raise UsageError("there is nothing to read evidence from", mend="give --metrics, --route or a --record")
+    asked = load_slos(slos, name="--slos") if slos else held.slos if held else load_slos(needed(slos, "slos"))
+    opened = router(route, service) if route else None
+    schedule = parse_stages(stages, name="--stages") if stages else held.stages if held else ()
+    return Task(
+        service=service,
+        metrics=metrics or route,
+        router=opened,
+        primary=primary.name if primary else "",
+        candidate=candidate,
+        slos=asked,
+        stages=schedule or (Stage(opened.read().weights.get(candidate.name, 0) if opened else 0, duration),),
+        scheduled=bool(schedule),
+    )
+
+
+def summary(result: StageResult) -> str:
+    """The verdict with what each SLO shows, as JSON within a result's size: the reason gives way, then the last SLOs."""
+    reason, slos = result.assessment.reason, [_brief(item) for item in result.assessment.evidence]
+    while True:
+        told = {"verdict": result.assessment.verdict.value, "reason": reason, "slos": slos}
+        text = json.dumps(told, ensure_ascii=False)
+        if len(text.encode()) <= RESULT_BYTES:
+            return text
+        if len(reason) > 200:
+            reason = reason[: max(199, len(reason) - 100)] + "…"
+        else:
+            slos = slos[:-1]
+
+
+def _brief(item: Evidence) -> dict[str, Any]:
+    from fairway_steps.words import name_of
+
+    observed = None if item.observed is None or not math.isfinite(item.observed) else float(f"{item.observed:.4g}")
+    return {
+        "slo": name_of(item.slo),
+        "result": item.result.value,
+        "observed": observed,
+        "limit": item.slo.limit,
+        "n": item.requests,
+    }
+
+
+def _data(result: StageResult) -> dict[str, Any]:
+    from fairway_steps.codec import encode
+
+    told: dict[str, Any] = encode(result)
+    assessment = told.pop("assessment")
+    return (
+        {"verdict": assessment["verdict"], "reason": assessment["reason"]} | told | {"evidence": assessment["evidence"]}
+    )
+
+
+def _text(result: StageResult) -> str:
+    lines = [f"{result.assessment.verdict.value}: {result.assessment.reason}"]
+    lines += [f"  {item.result.value}: {item.sentence}" for item in result.assessment.evidence]
+    return "\n".join(lines)
+
+
+def _alive(candidate: Version, ready_path: str) -> Callable[[], str]:
+    """Whether the candidate can be reached, where it is a server that can be asked."""
+    if ready_path == "none" or not candidate.uri.startswith(("http://", "https://")):
+        return lambda: ""
+    asked = probe("", "", ready_path, 2.0)
+    return lambda: asked(candidate)
+
+
+def _verdicts(listed: str | None) -> frozenset[Verdict]:
+    names = [name.strip() for name in (listed or "").split(",") if name.strip()]
+    known = [verdict.value for verdict in Verdict]
+    for name in names:
+        if name not in known:
+            hint = nearest(name, known) or f"; it is one of {', '.join(known)}"
+            raise UsageError(f"--fail-on: {name!r} is no verdict{hint}")
+    return frozenset(Verdict(name) for name in names)
+
+
+@dataclass(slots=True)
+class _Progress:
+    """Each look as a line of the log, and as ``N/M`` in Argo's progress file where there is one.
+
+    https://argo-workflows.readthedocs.io/en/latest/progress/
+    """
+
+    file: str
+    failed: bool = field(default=False, init=False)
+
+    def __call__(self, text: str, /, **fields: object) -> None:
+        log.progress(logger(), text, **fields)
+        if not self.file or self.failed:
+            return
+        total = max(1, math.ceil(float(str(fields["duration"]))))
+        done = min(total, int(float(str(fields["elapsed"]))))
+        try:
+            Path(self.file).write_text(f"{done}/{total}\n", encoding="utf-8")
+        except OSError as error:
+            self.failed = True
+            logger().warning("progress cannot be written to %s: %s", self.file, error.strerror)
