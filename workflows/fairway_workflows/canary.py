@@ -1,0 +1,262 @@
+"""The canary: a ramp of stages, each judged on evidence, that ends promoted, rolled back or held.
+
+``main`` begins the release, waits until its versions are ready, runs the ramp and reports. A stage is one pod that sets
+the weights and then assesses, for a controller needs about 10 s for every pod in a row; the ramp calls itself with the
+next stage, for Argo's loops cannot end early. With ``granularity="release"`` the whole ramp is one pod. A verdict is data:
+what follows is decided by ``when``, and every output has its safe value. Leaves see only their inputs; ``main`` and the
+exit handler map the workflow's parameters to them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from hera.workflows import ClusterWorkflowTemplate, Parameter, Step, Steps, WorkflowTemplate
+from hera.workflows.models import ContainerNode, ContainerSetTemplate, ContinueOn, Inputs, Outputs, Template
+
+from fairway_steps.config import Approval
+from fairway_workflows.argo import WRITTEN, Images, arguments, container, input_of, output_of
+from fairway_workflows.catalog import catalog, step_spec
+from fairway_workflows.compose import (
+    ASKED,
+    MUTEX,
+    annotations,
+    approve,
+    approved,
+    declined,
+    equal,
+    none_of,
+    of_input,
+    of_workflow,
+    output,
+    passed,
+    step,
+    steps,
+)
+from fairway_workflows.safety import AnyTemplate, Safety, secured
+
+MAJOR = 1
+JUDGED = ("interval", "patience", "on-inconclusive", "metrics")
+"""What the judging steps are given besides."""
+LOAD = ("url", "rate", "duration")
+"""What a load test is given, as the workflow's parameters ``load-…``."""
+BEGUN = ("service", "route", "primary", "candidate", "stages", "slos", "record", "resume", "holder")
+"""What ``begin`` is given."""
+MAPPED: Mapping[str, tuple[str, str]] = {
+    **{name: ("begin", name) for name in BEGUN},
+    **{name: ("assess", name) for name in JUDGED},
+    "model": ("wait-for-ready", "model"),
+    "payload": ("wait-for-ready", "payload"),
+    "ready-timeout": ("wait-for-ready", "timeout"),
+    "fail-on": ("report", "fail-on"),
+    "report": ("report", "out"),
+}
+"""The workflow's parameters that are a step's: where each takes its description, default and choices from."""
+DEFAULTS: Mapping[str, str] = {
+    "stages": "10@60s,25@60s,50@60s",
+    "fail-on": "rolled-back,held,broken",
+    "holder": "{{workflow.uid}}",
+    "report": WRITTEN["report", "out"],
+}
+HOLD_TIMEOUT = "How long to wait for a person's answer; none is a no. The primary then gets all of the traffic back."
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryOptions:
+    """What may differ between canaries that are rendered; what differs between releases is a workflow parameter.
+
+    ``approval`` says where the release waits for a person. ``load_test`` sends load beside each stage, from a pod
+    without rights. ``granularity`` says what one pod is: a stage, or the whole ramp. ``cluster_scope`` makes a
+    ClusterWorkflowTemplate.
+    """
+
+    name: str = "canary"
+    approval: Approval = Approval.NONE
+    load_test: bool = False
+    granularity: Literal["stage", "release"] = "stage"
+    cluster_scope: bool = False
+    images: Images = field(default_factory=Images)
+    safety: Safety = field(default_factory=Safety)
+
+    @property
+    def judge(self) -> str:
+        """The template that judges, and its step."""
+        return "ramp" if self.granularity == "release" else "stage"
+
+    @property
+    def ramp(self) -> str:
+        """The template of what follows a verdict."""
+        return "release" if self.granularity == "release" else "ramp"
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """What the templates of the ramp hand on to one another, besides the stage."""
+        load = (*(f"load-{name}" for name in LOAD), "payload") if self.load_test else ()
+        return (*ASKED, *JUDGED, "hold-timeout", *load)
+
+
+def build(options: CanaryOptions | None = None) -> WorkflowTemplate:
+    """The canary as a self-contained WorkflowTemplate, its leaves included."""
+    options = options or CanaryOptions()
+    kind = ClusterWorkflowTemplate if options.cluster_scope else WorkflowTemplate
+    workflow = kind(
+        api_version="argoproj.io/v1alpha1",
+        name=f"{options.name}-v{MAJOR}",
+        annotations=annotations("Canary release", _described(options)),
+        entrypoint="main",
+        arguments=_parameters(options),
+        templates=[_main(options), *_between(options), *_leaves(options)],
+    )
+    return secured(workflow, options.safety, on_exit=_on_exit(), mutex=MUTEX)
+
+
+def _described(options: CanaryOptions) -> str:
+    pods = "in one pod" if options.granularity == "release" else "each in one pod"
+    waits = {
+        Approval.NONE: "",
+        Approval.BEFORE_TRAFFIC: " A person approves the candidate before its first request.",
+        Approval.BEFORE_PROMOTION: " A person approves the candidate before it gets everything.",
+    }
+    load = " A load test runs beside each stage." if options.load_test else ""
+    return (
+        f"Releases a candidate of an inference service in stages, {pods} and judged on evidence. The release ends "
+        f"promoted, rolled back or held, and without a lost request.{waits[options.approval]}{load}"
+    )
+
+
+def _parameters(options: CanaryOptions) -> list[Parameter]:
+    load = {f"load-{name}": ("load-test", name) for name in LOAD} if options.load_test else {}
+    mapped = [_parameter(name, *of) for name, of in {**MAPPED, **load}.items()]
+    return [*mapped, Parameter(name="hold-timeout", value="1h", description=HOLD_TIMEOUT)]
+
+
+def _parameter(name: str, of_step: str, option: str) -> Parameter:
+    param = next(param for param in step_spec(of_step).params if param.name == option)
+    like = input_of(param)
+    if param.required and name not in DEFAULTS:
+        return Parameter(name=name, description=param.help, enum=like.enum)
+    return Parameter(name=name, value=DEFAULTS.get(name, param.default), description=param.help, enum=like.enum)
+
+
+def _main(options: CanaryOptions) -> Steps:
+    """The entry: beside the exit handler, the only template that knows the workflow's parameters."""
+    asks = options.approval is Approval.BEFORE_TRAFFIC
+    begun = {"record": of_workflow("record")} | {name: output("begin", name) for name in ("release-id", "token")}
+    ready = {"timeout": "ready-timeout", "model": "model", "payload": "payload"}
+    handed = {name: of_workflow(name) for name in options.given if name not in ASKED}
+    question = {"about": "May the candidate get its first requests?", "timeout": of_workflow("hold-timeout")}
+    told = {"record": "record", "fail-on": "fail-on", "out": "report"}
+    ramp = step("ramp", options.ramp, {"stage": output("begin", "stage")} | begun | handed)
+    ramp.when = approved("approve-traffic") if asks else None
+    return steps(
+        "main",
+        (),
+        [
+            [step("begin", "begin", {name: of_workflow(name) for name in BEGUN})],
+            [step("wait-for-ready", "wait-for-ready", begun | {name: of_workflow(of) for name, of in ready.items()})],
+            *([[step("approve-traffic", "approve", question)]] if asks else []),
+            [ramp, *([declined("approve-traffic", begun)] if asks else [])],
+            [step("report", "report", {name: of_workflow(of) for name, of in told.items()})],
+        ],
+    )
+
+
+def _on_exit() -> Steps:
+    """Traffic on the primary unless it was promoted, and a report however the run ended.
+
+    Only for a release that this workflow holds: one whose ``begin`` was refused must not end somebody else's.
+    """
+    held = {name: of_workflow(name) for name in ("record", "holder")}
+    told = {"record": of_workflow("record"), "out": of_workflow("report")}
+    report = step("report", "report", told, none_of("{{workflow.status}}", ["Succeeded"]))
+    report.continue_on = ContinueOn(failed=True, error=True)
+    return steps("on-exit", (), [[step("ensure-safe", "ensure-safe", held)], [report]])
+
+
+def _between(options: CanaryOptions) -> list[AnyTemplate]:
+    """The templates between the entry and the leaves."""
+    return [
+        _ramp(options),
+        *([_stage(options)] if options.granularity == "stage" else []),
+        _hold(options),
+        *([_approve_promotion()] if options.approval is Approval.BEFORE_PROMOTION else []),
+        approve(),
+    ]
+
+
+def _ramp(options: CanaryOptions) -> Steps:
+    """One judgement and what follows it: the next stage, or the end, or the question to a person."""
+    judge, handed = options.judge, passed(*options.given)
+    verdict, summary = output(judge, "verdict"), {"summary": output(judge, "summary")}
+    judging = [step(judge, judge, passed("stage", *ASKED, *JUDGED))]
+    if options.load_test:
+        load = {name: of_input(f"load-{name}") for name in LOAD} | passed("payload")
+        judging.append(step("load-test", "load-test", load))
+    following = [_promotion(options, equal(verdict, "promote"), summary)]
+    if options.granularity == "stage":
+        again = {"stage": output(judge, "next-index")} | handed
+        following.append(step("next", options.ramp, again, equal(verdict, "advance")))
+    following += [
+        step("rollback", "rollback", passed(*ASKED), equal(verdict, "rollback")),
+        step("hold", "hold", passed("stage") | handed | summary, none_of(verdict, ["advance", "promote", "rollback"])),
+    ]
+    return steps(options.ramp, ("stage", *options.given), [judging, following])
+
+
+def _promotion(options: CanaryOptions, when: str, summary: Mapping[str, str]) -> Step:
+    if options.approval is Approval.BEFORE_PROMOTION:
+        return step("approve-promotion", "approve-promotion", passed(*ASKED, "hold-timeout") | {**summary}, when)
+    return step("promote", "promote", passed(*ASKED), when)
+
+
+def _stage(options: CanaryOptions) -> Template:
+    """One stage as one pod: ``set-weights``, then ``assess`` as the container ``main``, whose end hands over the outputs.
+
+    Both run from the bigger image, so that a node pulls one.
+    """
+    weights, assess = step_spec("set-weights"), step_spec("assess")
+    params = {param.name: param for spec in (weights, assess) for param in spec.params}
+    image = options.images.of(assess.image)
+    setting = ContainerNode(
+        name="set-weights", image=image, command=["fairway"], args=arguments(weights, ("stage", *ASKED))
+    )
+    judging = ContainerNode(
+        name="main",
+        image=image,
+        command=["fairway"],
+        args=arguments(assess, ("stage", *ASKED, *JUDGED)),
+        dependencies=["set-weights"],
+    )
+    return Template(
+        name="stage",
+        annotations={"workflows.argoproj.io/display-name": "stage-{{inputs.parameters.stage}}"},
+        inputs=Inputs(parameters=[input_of(params[name]).as_input() for name in ("stage", *ASKED, *JUDGED)]),
+        outputs=Outputs(parameters=[output_of(one).as_output() for one in (*weights.outputs, *assess.outputs)]),
+        container_set=ContainerSetTemplate(containers=[setting, judging]),
+    )
+
+
+def _hold(options: CanaryOptions) -> Steps:
+    """The evidence did not decide: a person may have the stage repeated; otherwise the release ends held.
+
+    A ramp in one pod is told no stage, and so goes on where the record says it stopped.
+    """
+    question = {"about": of_input("summary"), "timeout": of_input("hold-timeout")}
+    where = {"stage": ""} if options.granularity == "release" else passed("stage")
+    again = step("again", options.ramp, where | passed(*options.given), approved("wait"))
+    groups = [[step("wait", "approve", question)], [again, declined("wait", passed(*ASKED))]]
+    return steps("hold", ("stage", *options.given, "summary"), groups)
+
+
+def _approve_promotion() -> Steps:
+    question = {"about": of_input("summary"), "timeout": of_input("hold-timeout")}
+    promote = step("promote", "promote", passed(*ASKED), approved("wait"))
+    groups = [[step("wait", "approve", question)], [promote, declined("wait", passed(*ASKED))]]
+    return steps("approve-promotion", (*ASKED, "hold-timeout", "summary"), groups)
+
+
+def _leaves(options: CanaryOptions) -> list[AnyTemplate]:
+    names = {"begin", "wait-for-ready", "promote", "rollback", "report", "ensure-safe"}
+    names |= {"ramp"} if options.granularity == "release" else set()
+    names |= {"load-test"} if options.load_test else set()
+    return [container(spec, options.images) for spec in catalog() if spec.name in names]

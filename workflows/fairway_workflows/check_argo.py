@@ -1,0 +1,323 @@
+"""Whether an Argo workflow or template holds together: its templates, their calls, and what they refer to."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from fairway_steps.cli import nearest
+from fairway_workflows.check_scope import Node, Scope
+from fairway_workflows.findings import Document, Finding, items, names, repeated, runs_a_shell_line, section, text
+
+KINDS = ("container", "containerSet", "script", "resource", "steps", "dag", "suspend", "http", "data", "plugin")
+LIBRARY = ("WorkflowTemplate", "ClusterWorkflowTemplate")
+Template = Mapping[str, Any]
+Library = Mapping[tuple[bool, str], "ArgoDocument"]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One step or task: whom it calls, and what has ended by then and what has not."""
+
+    node: Template
+    before: tuple[str, ...] = ()
+    later: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return str(self.node.get("name", ""))
+
+
+class ArgoDocument:
+    """One Workflow, WorkflowTemplate, ClusterWorkflowTemplate or CronWorkflow."""
+
+    def __init__(self, document: Document) -> None:
+        self.document, self.source, self.name = document, document.source, document.name
+        self.is_template = document.kind in LIBRARY
+        self.cluster_scope = document.kind == "ClusterWorkflowTemplate"
+        path = ("spec", "workflowSpec") if document.kind == "CronWorkflow" else ("spec",)
+        self.spec = section(document.body, *path)
+        self.templates = items(self.spec, "templates")
+        self.by_name: dict[str, Template] = {str(t.get("name", "")): t for t in self.templates}
+        self.arguments = set(names(items(self.spec, "arguments", "parameters")))
+
+    @cached_property
+    def at_exit(self) -> set[str]:
+        """The templates that run when the workflow's end is known: its exit handler and all that this calls."""
+        hooked = [
+            str(hook.get("template", "")) for hook in section(self.spec, "hooks").values() if isinstance(hook, Mapping)
+        ]
+        reached, open_ = set(), [str(self.spec.get("onExit", "")), *hooked]
+        while open_:
+            name = open_.pop()
+            if name in self.by_name and name not in reached:
+                reached.add(name)
+                open_ += [str(call.node.get("template", "")) for call in calls(self.by_name[name])]
+        return reached
+
+    def findings(self, library: Library) -> Iterator[Finding]:
+        """All that is wrong; ``library`` has the templates of other documents that this one may refer to."""
+        for sentence in self._spec(library):
+            yield Finding(self.source, "spec", sentence)
+        exported = self._exported()
+        for template in self.templates:
+            checked = _Template(self, template, library, exported)
+            for note, sentence in checked.problems():
+                yield Finding(self.source, str(template.get("name") or "?"), sentence, note=note)
+
+    def _spec(self, library: Library) -> Iterator[str]:
+        for name in repeated(names(self.templates)):
+            yield f"there is more than one template {name!r}; Argo runs one of them"
+        ref = section(self.spec, "workflowTemplateRef")
+        if ref:
+            found = library.get((bool(ref.get("clusterScope")), str(ref.get("name", ""))))
+            if found and (unknown := sorted(self.arguments - found.arguments)):
+                yield f"argument {unknown[0]!r} is not a parameter of {found.name}{nearest(unknown[0], sorted(found.arguments))}"
+        elif not self.templates:
+            yield "it has no templates"
+        yield from self._ends(with_entry=not ref)
+        yield from _defaults_in_enum(items(self.spec, "arguments", "parameters"), "parameter")
+        scope = Scope(workflow=self.arguments)
+        yield from scope.problems(self.spec.get("synchronization"))
+        for cycle in self._endless():
+            yield f"template {' → '.join(cycle)} calls itself without a `when` that could end it"
+
+    def _ends(self, *, with_entry: bool) -> Iterator[str]:
+        entry, on_exit = self.spec.get("entrypoint"), self.spec.get("onExit")
+        if with_entry and not entry and not self.is_template:
+            yield "it has no entrypoint"
+        for what, name in (("entrypoint", entry), ("onExit", on_exit)):
+            if not name or section(self.spec, "workflowTemplateRef"):
+                continue
+            if name not in self.by_name:
+                yield f"{what} {name!r} is not one of its templates{nearest(str(name), list(self.by_name))}"
+                continue
+            required = _required(self.by_name[str(name)]) - self.arguments
+            if required:
+                yield f"{what} {name} needs the input {min(required)!r}, which is not a parameter of the workflow"
+
+    def _exported(self) -> set[str]:
+        kinds = ("parameters", "artifacts")
+        outputs = (output for t in self.templates for kind in kinds for output in items(t, "outputs", kind))
+        return {str(output["globalName"]) for output in outputs if output.get("globalName")}
+
+    def _endless(self) -> Iterator[tuple[str, ...]]:
+        """Cycles of calls of which none has a ``when``."""
+        graph = {
+            name: [str(c.node["template"]) for c in calls(t) if c.node.get("template") and not c.node.get("when")]
+            for name, t in self.by_name.items()
+        }
+        ended: set[str] = set()
+        for start in graph:
+            yield from _cycles(graph, start, (), ended)
+
+
+def _cycles(
+    graph: Mapping[str, Sequence[str]], name: str, path: tuple[str, ...], ended: set[str]
+) -> Iterator[tuple[str, ...]]:
+    if name in path:
+        yield (*path[path.index(name) :], name)
+    elif name in graph and name not in ended:
+        for called in graph[name]:
+            yield from _cycles(graph, called, (*path, name), ended)
+        ended.add(name)
+
+
+def calls(template: Template) -> Iterator[Call]:
+    """The steps or tasks of a template in their order, with those that have ended before each."""
+    groups = template.get("steps") if isinstance(template.get("steps"), list) else []
+    before: list[str] = []
+    every = [name for group in groups or [] for name in names(items(group))]
+    for group in groups or []:
+        for node in items(group):
+            yield Call(node, tuple(before), tuple(name for name in every if name not in before))
+        before += names(items(group))
+    tasks = items(template, "dag", "tasks")
+    needs = {str(task.get("name", "")): _depends(task, names(tasks)) for task in tasks}
+    for task in tasks:
+        ended = _ancestors(str(task.get("name", "")), needs)
+        yield Call(task, tuple(ended), tuple(name for name in needs if name not in ended))
+
+
+def _depends(task: Template, known: Sequence[str]) -> list[str]:
+    listed = task.get("dependencies")
+    words = str(task.get("depends", ""))
+    for mark in "&|!()":
+        words = words.replace(mark, " ")
+    named = [word.partition(".")[0] for word in words.split()]
+    return [str(name) for name in (listed if isinstance(listed, list) else [])] + [n for n in named if n in known or n]
+
+
+def _ancestors(name: str, needs: Mapping[str, Sequence[str]]) -> list[str]:
+    found: list[str] = []
+    open_ = list(needs.get(name, ()))
+    while open_:
+        one = open_.pop()
+        if one not in found and one != name:
+            found.append(one)
+            open_ += needs.get(one, ())
+    return found
+
+
+class _Template:
+    """One template in its document. Problems come as (is only a note, sentence)."""
+
+    def __init__(self, home: ArgoDocument, template: Template, library: Library, exported: set[str]) -> None:
+        self.home, self.template, self.library = home, template, library
+        self.scope = Scope(
+            parameters=names(items(template, "inputs", "parameters")),
+            artifacts=names(items(template, "inputs", "artifacts")),
+            workflow=home.arguments,
+            exported=exported,
+            ended=str(template.get("name", "")) in home.at_exit,
+        )
+
+    def problems(self) -> Iterator[tuple[bool, str]]:
+        for sentence in self._faults():
+            yield False, sentence
+        for call in calls(self.template):
+            if call.node.get("templateRef") and self._called(call) is None and self._known_home(call) is None:
+                ref = section(call.node, "templateRef")
+                yield (
+                    True,
+                    f"step {call.name} calls {ref.get('name')}/{ref.get('template')}, which is not among these files",
+                )
+
+    def _faults(self) -> Iterator[str]:
+        kinds = [kind for kind in KINDS if self.template.get(kind) is not None]
+        if len(kinds) != 1:
+            yield f"it is {' and '.join(kinds) or 'nothing'}, and must be one of {', '.join(KINDS)}"
+        yield from self._parameters()
+        yield from self._containers()
+        leaf = {key: value for key, value in self.template.items() if key not in ("steps", "dag", "outputs", "name")}
+        yield from self.scope.problems(leaf)
+        nodes = {call.name: self._node(call) for call in calls(self.template)}
+        for name in repeated([call.name for call in calls(self.template)]):
+            yield f"there is more than one step {name!r}"
+        for call in calls(self.template):
+            yield from (f"step {call.name}: {problem}" for problem in self._call(call, nodes))
+        yield from replace(self.scope, nodes=nodes).problems(self.template.get("outputs"))
+
+    def _parameters(self) -> Iterator[str]:
+        inputs, outputs = (items(self.template, side, "parameters") for side in ("inputs", "outputs"))
+        for side, listed in (("input", inputs), ("output", outputs)):
+            yield from (f"there is more than one {side} {name!r}" for name in repeated(names(listed)))
+        yield from _defaults_in_enum(inputs, "input")
+        for output in outputs:
+            if "value" not in output and section(output, "valueFrom").get("default") is None:
+                yield f"output {output.get('name')!r} has no valueFrom.default for when it is not written"
+
+    def _containers(self) -> Iterator[str]:
+        single = section(self.template, "container")
+        several = items(self.template, "containerSet", "containers")
+        volumes = {str(v.get("name")) for side in (self.template, self.home.spec) for v in items(side, "volumes")}
+        volumes |= {str(section(v, "metadata").get("name")) for v in items(self.home.spec, "volumeClaimTemplates")}
+        for container in [single] if single else several:
+            where = f"container {container['name']}" if container.get("name") else "the container"
+            if not container.get("command"):
+                yield f"{where} has no command: Argo would have to ask the image's registry for it"
+            if runs_a_shell_line(container):
+                yield f"{where} runs a shell line (sh -c), in which a parameter's value can become code"
+            for mount in items(container, "volumeMounts"):
+                if mount.get("name") not in volumes and not items(self.template, "inputs", "artifacts"):
+                    yield f"{where} mounts the volume {mount.get('name')!r}, which is not declared"
+        if "{{" in str(section(self.template, "script").get("source", "")):
+            yield "its script has {{…}} in the source, where a parameter's value can become code"
+        if several:
+            yield from self._container_set(several)
+
+    def _container_set(self, containers: list[Template]) -> Iterator[str]:
+        known = names(containers)
+        yield from (f"there is more than one container {name!r}" for name in repeated(known))
+        if "main" not in known and items(self.template, "outputs", "parameters"):
+            yield "it has outputs but no container 'main', the only one that they are read from"
+        for container in containers:
+            for needed in container.get("dependencies") or []:
+                if needed not in known:
+                    yield f"container {container.get('name')} depends on {needed!r}, which there is not{nearest(str(needed), known)}"
+
+    def _call(self, call: Call, nodes: Mapping[str, Node]) -> Iterator[str]:
+        scope = replace(
+            self.scope,
+            nodes={name: node for name, node in nodes.items() if name in call.before},
+            later=call.later,
+            items=any(call.node.get(loop) is not None for loop in ("withItems", "withParam", "withSequence")),
+        )
+        yield from scope.problems({key: value for key, value in call.node.items() if key not in ("hooks", "inline")})
+        for needed in call.before:
+            if needed not in nodes:
+                yield f"it depends on {needed!r}, which there is not{nearest(needed, list(nodes))}"
+        if call.node.get("inline") is not None:
+            return
+        called = self._called(call)
+        if called is None:
+            yield from self._missing(call)
+            return
+        arguments = items(call.node, "arguments", "parameters")
+        inputs = names(items(called, "inputs", "parameters"))
+        given = names(arguments)
+        yield from (f"argument {name!r} is given more than once" for name in repeated(given))
+        for name in given:
+            if name not in inputs:
+                yield f"argument {name!r} is not an input of template {called.get('name')}{nearest(name, inputs)}"
+        for name in sorted(_required(called) - set(given)):
+            yield f"template {called.get('name')} needs the input {name!r}, which is not given"
+        for argument in arguments:
+            yield from _allowed(argument, called)
+
+    def _missing(self, call: Call) -> Iterator[str]:
+        home = self._known_home(call)
+        ref = section(call.node, "templateRef")
+        if home is not None:
+            name = str(ref.get("template") if ref else call.node.get("template", ""))
+            where = f"of {home.name}" if ref else "here"
+            yield f"there is no template {name!r} {where}{nearest(name, list(home.by_name))}"
+        elif not ref:
+            yield "it names no template"
+
+    def _known_home(self, call: Call) -> ArgoDocument | None:
+        """The document that the called template must be in, if it is among those that are checked."""
+        ref = section(call.node, "templateRef")
+        if ref:
+            return self.library.get((bool(ref.get("clusterScope")), str(ref.get("name", ""))))
+        return self.home if call.node.get("template") else None
+
+    def _called(self, call: Call) -> Template | None:
+        home = self._known_home(call)
+        name = str(section(call.node, "templateRef").get("template") or call.node.get("template", ""))
+        return home.by_name.get(name) if home else None
+
+    def _node(self, call: Call) -> Node:
+        called = section(call.node, "inline") or self._called(call)
+        if called is None:
+            return Node(str(call.node.get("template", "")))
+        outputs = {kind: set(names(items(called, "outputs", kind))) for kind in ("parameters", "artifacts")}
+        return Node(str(called.get("name", "")), outputs)
+
+
+def _required(template: Template) -> set[str]:
+    listed = items(template, "inputs", "parameters")
+    return {
+        str(p.get("name", ""))
+        for p in listed
+        if not {"default", "value", "valueFrom"} & {k for k, v in p.items() if v is not None}
+    }
+
+
+def _defaults_in_enum(parameters: list[Template], what: str) -> Iterator[str]:
+    for parameter in parameters:
+        choices = [text(choice) for choice in parameter.get("enum") or []]
+        for key in ("default", "value"):
+            value = parameter.get(key)
+            if choices and value is not None and text(value) not in choices and "{{" not in text(value):
+                yield f"{what} {parameter.get('name')!r} has the {key} {text(value)!r}, which is not one of {', '.join(map(repr, choices))}"
+
+
+def _allowed(argument: Template, called: Template) -> Iterator[str]:
+    """A literal argument must be one of the input's choices."""
+    value = argument.get("value")
+    for parameter in items(called, "inputs", "parameters"):
+        choices = [text(choice) for choice in parameter.get("enum") or []]
+        same = parameter.get("name") == argument.get("name")
+        if same and choices and value is not None and "{{" not in text(value) and text(value) not in choices:
+            yield f"argument {argument.get('name')!r} is {text(value)!r}, which is not one of {', '.join(map(repr, choices))}"

@@ -1,0 +1,104 @@
+"""Steps as Tekton Tasks and StepActions, from the same specs as the Argo templates.
+
+Params and results carry the command's own names. Values reach the command as arguments, never inside a ``script``: that is
+the rule of Tekton's own catalog. Results are written by ``--result NAME=PATH``. Sources: the Tekton Pipelines
+documentation of Tasks and StepActions; the catalog's recommendations for annotations.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fairway_workflows.argo import Images
+from fairway_workflows.catalog import Param, StepSpec
+from fairway_workflows.safety import FOLDERS, RESOURCES, USER, Safety
+
+CATEGORIES: Mapping[str, str] = {
+    "load-test": "Testing",
+    "assess": "Monitoring",
+    "report": "Monitoring",
+    "notify": "Messaging",
+}
+CATEGORY = "Deployment"
+TASK_SINCE = "0.50.0"
+STEP_ACTION_SINCE = "1.0.0"
+FOLDER = FOLDERS["fairway"]
+
+
+def task(spec: StepSpec, images: Images, safety: Safety) -> dict[str, Any]:
+    """The step as a ``tekton.dev/v1`` Task of one step."""
+    step = _run(spec, images, "results") | {
+        "name": spec.name,
+        "computeResources": dict(RESOURCES[spec.image]),
+        "volumeMounts": [{"name": name, "mountPath": path} for name, path in FOLDERS.items()],
+        "workingDir": FOLDER,
+    }
+    return {
+        "apiVersion": "tekton.dev/v1",
+        "kind": "Task",
+        "metadata": _metadata(spec, safety, TASK_SINCE),
+        "spec": _declared(spec) | {"steps": [step], "volumes": [{"name": name, "emptyDir": {}} for name in FOLDERS]},
+    }
+
+
+def step_action(spec: StepSpec, images: Images, safety: Safety) -> dict[str, Any]:
+    """The step as a ``tekton.dev/v1beta1`` StepAction, for Tasks of several steps.
+
+    A StepAction cannot bring a volume of its own: the folder it works in is Tekton's ``/workspace``.
+    """
+    return {
+        "apiVersion": "tekton.dev/v1beta1",
+        "kind": "StepAction",
+        "metadata": _metadata(spec, safety, STEP_ACTION_SINCE),
+        "spec": _declared(spec) | _run(spec, images, "step.results") | {"workingDir": "/workspace"},
+    }
+
+
+def _run(spec: StepSpec, images: Images, results: str) -> dict[str, Any]:
+    given = [f"--{param.name}=$(params.{param.name})" for param in spec.inputs]
+    written = [f"--result={output.name}=$({results}.{output.name}.path)" for output in spec.outputs]
+    return {
+        "image": images.of(spec.image),
+        "command": ["fairway"],
+        "args": [spec.name, *given, *written],
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
+
+
+def _declared(spec: StepSpec) -> dict[str, Any]:
+    return {
+        "description": spec.description,
+        "params": [_param(param) for param in spec.inputs],
+        "results": [{"name": o.name, "type": "string", "description": o.help} for o in spec.outputs],
+    }
+
+
+def _param(param: Param) -> dict[str, Any]:
+    declared: dict[str, Any] = {"name": param.name, "type": "string", "description": _described(param)}
+    return declared if param.required else declared | {"default": param.default}
+
+
+def _described(param: Param) -> str:
+    """Help and choices; Tekton's own ``enum`` is still behind an alpha feature gate."""
+    return f"{param.help} One of {', '.join(param.choices)}." if param.choices else param.help
+
+
+def _metadata(spec: StepSpec, safety: Safety, since: str) -> dict[str, Any]:
+    return {
+        "name": f"fairway-{spec.name}",
+        "labels": safety.labels(spec.name),
+        "annotations": {
+            "tekton.dev/pipelines.minVersion": since,
+            "tekton.dev/displayName": f"Fairway: {spec.name.replace('-', ' ')}",
+            "tekton.dev/categories": CATEGORIES.get(spec.name, CATEGORY),
+            "tekton.dev/tags": "release, canary, inference, fairway",
+            "tekton.dev/platforms": "linux/amd64,linux/arm64",
+        },
+    }
