@@ -41,12 +41,14 @@ class _Cell:
 class SamplesSource:
     """The samples in the file ``path``. Each of ``limits`` (seconds) becomes an edge of the histograms.
 
+    ``version`` is the one that was tested, to which requests without a label belong; without it they belong to the only
+    version that is asked for, as long as no answer names another.
     Latency is the response time, from the scheduled moment on. The strata are one for each version and second of
     scheduled time. Requests that were cancelled when the load test was stopped are no one's failures and left out.
     """
 
-    def __init__(self, path: Path, limits: Sequence[float] = ()) -> None:
-        self._path = path
+    def __init__(self, path: Path, limits: Sequence[float] = (), version: str = "") -> None:
+        self._path, self._version = path, version
         self._edges = tuple(sorted({*EDGES, *limits}))
 
     def read(self, versions: Sequence[str], weights: Mapping[str, int], cursor: str, now: float) -> Reading:
@@ -81,7 +83,7 @@ class SamplesSource:
         """Counts by second and version, and how many requests belong to none of ``versions`` and name no other."""
         labels, errors = meta["version_names"], meta["error_names"]
         named = {labels[code] for code in set(columns["version"])} - {""}
-        sole = versions[0] if len(versions) == 1 and named <= set(versions) else ""
+        sole = self._version or (versions[0] if len(versions) == 1 and named <= set(versions) else "")
         edges = [round(edge * SECOND) for edge in self._edges]
         cells: dict[tuple[int, str], _Cell] = {}
         strays = 0
@@ -120,7 +122,7 @@ def _problem(meta: Mapping[str, Any], strays: int) -> str:
     if meta["client_limited"]:
         return f"the load test was limited by its own client, so it is evidence of nothing: {meta['client_limited']}"
     if strays:
-        return f"{strays} requests of the load test do not tell which version they went to; test one version, or label the answers"
+        return f"{strays} requests of the load test do not tell which version they went to; say which version was tested, or label the answers"
     return ""
 
 

@@ -150,6 +150,20 @@ def test_an_idle_connection_that_died_costs_no_request():
     assert set(errors(records)) == {""}
 
 
+def test_an_idle_connection_that_died_frees_its_place():
+    client = Simulated(lambda i: (0.0, OK), dead={(0, 1)})
+    records = carry_out(constant(20, requests=2), client, Settings(timeout=1, connections=1))
+    assert client.sent == [(0, 0), (1, 1)]
+    assert set(errors(records)) == {""}
+
+
+def test_a_request_given_up_makes_room_for_what_waits():
+    client = Simulated(lambda i: (0.0, OK) if i else None)
+    records = carry_out(constant(10, requests=2), client, Settings(timeout=0.3, connections=1))
+    assert client.sent == [(0, 0), (1, 1)]
+    assert errors(records) == ["timeout", ""]
+
+
 def test_a_freed_place_opens_a_connection_for_what_waits():
     client = Simulated(lambda i: (0.02, Answer(200, "", reusable=False)))
     records = carry_out(constant(1000, requests=6), client, Settings(connections=1))

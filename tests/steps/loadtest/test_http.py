@@ -9,6 +9,7 @@ import ipaddress
 import socket
 import ssl
 import struct
+import time
 
 import pytest
 
@@ -22,8 +23,16 @@ from raw_server import OK, always, always_then_close, answer, serving
 
 
 def load(request: Request, plan: Plan | None = None, *, timeout: float = 5.0, connections: int = 64) -> Records:
-    plan = plan or constant(100, requests=3)
-    return asyncio.run(run(plan, Http(request), Settings(timeout, connections), clock=FakeClock()))
+    faults: list[dict] = []
+
+    async def carry_out() -> Records:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: faults.append(context))
+        settings = Settings(timeout, connections)
+        return await run(plan or constant(100, requests=3), Http(request), settings, clock=FakeClock())
+
+    records = asyncio.run(carry_out())
+    assert not faults
+    return records
 
 
 def errors(records: Records) -> list[str]:
@@ -208,6 +217,23 @@ def test_an_idle_connection_that_the_server_closed_costs_no_request():
         records = load(Request(server.url, "POST", body=b"{}"), constant(10, requests=5))
         assert errors(records) == [""] * 5
         assert (len(server.requests), server.connections) == (5, 5)
+
+
+def test_a_close_that_only_the_kernel_knows_of_is_seen_before_sending():
+    async def closed_behind_the_loop(listener: socket.socket) -> bool:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        connection = await Http(Request(url)).connect(lambda *_: None)
+        listener.accept()[0].close()
+        sock = connection._transport.get_extra_info("socket")
+        deadline = time.monotonic() + 10
+        while sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == 1 and time.monotonic() < deadline:
+            time.sleep(0.001)  # noqa: ASYNC251 - the loop must not hear of it
+        sent = connection.send(0)
+        await asyncio.sleep(0)
+        return sent
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        assert asyncio.run(closed_behind_the_loop(listener)) is False
 
 
 def test_bytes_nobody_asked_for_end_an_idle_connection_not_a_request():

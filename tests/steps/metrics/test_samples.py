@@ -125,6 +125,13 @@ def test_unlabelled_requests_are_the_sole_versions(path: Path):
     assert (stratum.requests, stratum.failures) == (2, {"connect": 1})
 
 
+def test_unlabelled_requests_are_the_version_that_was_tested(path: Path):
+    save(path, [(0, 10, "", ""), (0, 10, "connect", "")])
+    reading = SamplesSource(path, version="v2").read(["v1", "v2"], {}, "", 0.0)
+    assert [(s.version, s.requests, s.errors) for s in reading.strata] == [("v2", 2, 1)]
+    assert reading.problem == ""
+
+
 def test_unlabelled_requests_that_may_be_anyones_are_no_evidence(path: Path):
     save(path, [(0, 10, "", "v1"), (0, 10, "", "v2"), (0, 10, "connect", "")])
     for versions in (["v1", "v2"], ["v2"]):
