@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fairway_steps.errors import TransientError
 from fairway_steps.metrics.base import Counters, Reading, difference
@@ -77,7 +77,8 @@ class FileSource:
     problem: str = ""
 
     def read(self, versions: Sequence[str], weights: Mapping[str, int], cursor: str, now: float) -> Reading:
-        return Reading(() if cursor == "file" else tuple(self.strata), "file", complete=True, problem=self.problem)
+        strata = [replace(stratum, weight=weights.get(stratum.version, 0)) for stratum in self.strata]
+        return Reading(() if cursor == "file" else tuple(strata), "file", complete=True, problem=self.problem)
 
 
 @dataclass

@@ -388,7 +388,7 @@ def test_measured_shares_fall_back_on_the_source_s_counts(world):
 
 def test_a_proxy_that_restarted_is_not_measured_by_its_counters(world):
     class Restarted:
-        counts = iter([Served({"v1": 1000, "v2": 1000}, 2000, 0), Served({"v1": 90, "v2": 1}, 91, 0)])
+        counts = iter([Served({"v1": 1000, "v2": 1000}, 2000, 0), Served({"v1": 9000, "v2": 1}, 9001, 0)])
 
         def served(self) -> Served | None:
             return next(self.counts)
