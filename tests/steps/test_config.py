@@ -305,13 +305,17 @@ record: file:/tmp/r.json
 traffic: {url: 'http://127.0.0.1:10000', payload: '{"a": 1}', poisson: false, headers: {x-user: a}, timeout: 5s, path: /x}
 notify:
   - {to: http, url: 'https://example.org/hook'}
+  - {to: github, repository: acme/iris, token-from: env:GITHUB_TOKEN, on: [promoted]}
 """
     )
     assert spec.candidate == Version("v2", "http://127.0.0.1:8002")
     assert spec.on_inconclusive is Verdict.ROLLBACK
     assert spec.approval is Approval.BEFORE_PROMOTION
     assert spec.traffic == Traffic("http://127.0.0.1:10000", 20.0, "/x", '{"a": 1}', {"x-user": "a"}, False, 5.0)
-    assert spec.notify == (Notice("http", "https://example.org/hook"),)
+    assert spec.notify == (
+        Notice("http", "https://example.org/hook"),
+        Notice("github", "", (Outcome.PROMOTED,), "acme/iris", "env:GITHUB_TOKEN"),
+    )
     assert spec.patience == 0
 
 
@@ -368,7 +372,11 @@ def test_yaml_s_old_surprises_do_not_happen():
         (MINIMAL + "traffic: {url: 'http://h:1', path: x}\n", "release.yaml:8: traffic.path: 'x' does not start with /"),
         (MINIMAL + "traffic: {url: 'http://h:1', poisson: 1}\n", "release.yaml:8: traffic.poisson: 1 is not true or false"),
         (MINIMAL + "notify: [{to: slak, url: 'env:X'}]\n", "release.yaml:8: notify[0].to: 'slak' is none of slack, github, http; did you mean 'slack'?"),
-        (MINIMAL + "notify: [{to: slack, url: X}]\n", "release.yaml:8: notify[0].url: it is neither an HTTP URL nor env:NAME nor file:PATH"),
+        (MINIMAL + "notify: [{to: slack, url: 'https://hooks/secret'}]\n", "release.yaml:8: notify[0].url: a Slack webhook's URL is a secret; write env:NAME or file:PATH"),
+        (MINIMAL + "notify: [{to: http, url: X}]\n", "release.yaml:8: notify[0].url: it is neither an HTTP URL nor env:NAME nor file:PATH"),
+        (MINIMAL + "notify: [{to: http}]\n", "release.yaml:8: notify[0]: url is missing"),
+        (MINIMAL + "notify: [{to: github, token-from: 'env:X'}]\n", "release.yaml:8: notify[0]: repository is missing"),
+        (MINIMAL + "notify: [{to: github, repository: a/b, token-from: ghp_x}]\n", "release.yaml:8: notify[0].token-from: it is neither env:NAME nor file:PATH"),
         (MINIMAL + "notify: [{to: slack, url: 'env:X', on: [done]}]\n", "release.yaml:8: notify[0].on[0]: 'done' is none of promoted"),
         (MINIMAL + "report:\n", "release.yaml:8: report: nothing is not text"),
     ],

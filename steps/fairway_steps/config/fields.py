@@ -149,11 +149,17 @@ class TrafficItem(_Model):
 
 class NoticeItem(_Model):
     to: Literal["slack", "github", "http"] = Field(description="Who is told.")
-    url: Text = Field(
-        description="An HTTP URL, or env:NAME or file:PATH that holds one.", examples=["env:SLACK_WEBHOOK_URL"]
+    url: str = Field(
+        "",
+        description="An HTTP URL, or env:NAME or file:PATH that holds one. github: the API's, if not the public one.",
+        examples=["env:SLACK_WEBHOOK_URL"],
     )
     on: list[Literal["promoted", "rolled-back", "held", "broken"]] = Field(
         default_factory=lambda: [outcome.value for outcome in Outcome], description="Which ends to tell of."
+    )
+    repository: str = Field("", description="github: OWNER/REPO.", examples=["acme/iris"])
+    token_from: str = Field(
+        "", description="Where the token lies: env:NAME or file:PATH.", examples=["env:GITHUB_TOKEN"]
     )
 
 

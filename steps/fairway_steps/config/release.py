@@ -138,6 +138,18 @@ def _traffic(item: TrafficItem) -> Traffic:
 
 
 def _notice(item: NoticeItem, path: Where) -> Notice:
-    if not item.url.startswith(("env:", "file:", "http://", "https://")):
+    """No sentence repeats a URL or a token: it may be a secret that was written down by mistake."""
+    reference, web = ("env:", "file:"), ("http://", "https://")
+    if item.to == "github":
+        for name, given in (("repository", item.repository), ("token-from", item.token_from)):
+            if not given:
+                raise Misfit(path, f"{name} is missing")
+    elif not item.url:
+        raise Misfit(path, "url is missing")
+    if item.to == "slack" and not item.url.startswith(reference):
+        raise Misfit((*path, "url"), "a Slack webhook's URL is a secret; write env:NAME or file:PATH")
+    if item.url and not item.url.startswith((*reference, *web)):
         raise Misfit((*path, "url"), "it is neither an HTTP URL nor env:NAME nor file:PATH")
-    return Notice(item.to, item.url, tuple(Outcome(outcome) for outcome in item.on))
+    if item.token_from and not item.token_from.startswith(reference):
+        raise Misfit((*path, "token-from"), "it is neither env:NAME nor file:PATH")
+    return Notice(item.to, item.url, tuple(Outcome(outcome) for outcome in item.on), item.repository, item.token_from)

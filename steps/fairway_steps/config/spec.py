@@ -46,11 +46,17 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Who is told of the release's end. ``url`` is an HTTP URL, or ``env:NAME`` or ``file:PATH`` that holds one."""
+    """Who is told of the release's end: ``slack``, ``github`` or ``http``.
+
+    ``url`` is an HTTP URL, or ``env:NAME`` or ``file:PATH`` that holds one, as ``token_from`` does for a token.
+    ``repository`` (``OWNER/REPO``) is GitHub's, whose ``url`` may be empty.
+    """
 
     to: str
-    url: str
+    url: str = ""
     on: tuple[Outcome, ...] = tuple(Outcome)
+    repository: str = ""
+    token_from: str = ""
 
 
 @dataclass(frozen=True, slots=True)
