@@ -22,6 +22,7 @@ from fairway_workflows.traffic import Client, client, longest
 
 EXIT_CODES = {Outcome.PROMOTED: 0}
 """All other outcomes are 1: a release that did not end promoted is one that a pipeline must stop at."""
+SIGNALLED = {"interrupted": 130, "terminated": 143, "hung up": 129}
 TITLES = {
     "begin": "begin: lease, preflight, record",
     "wait-for-ready": "wait for ready: both versions, first inference included",
@@ -62,13 +63,14 @@ def run_release(
     with _traffic(spec, folder) as traffic:
         result = run_workflow(
             template,
-            arguments(spec, store, holder=holder, resume=resume),
+            arguments(spec, store, resume=resume),
             workdir=Path.cwd(),
             observer=console,
             control=control_folder(store),
             ask=ask,
             clock=clock,
             name=f"canary-{spec.service}",
+            uid=holder,
         )
     record = store.load()
     if record is None or record.holder != holder:
@@ -76,7 +78,8 @@ def run_release(
     count = traffic.count if traffic else None
     _report(spec, store, count, folder, console)
     _notify(spec, store, record)
-    return Ending(EXIT_CODES.get(record.outcome or Outcome.BROKEN, 1), _told(record, count, spec, clock.now() - began))
+    code = SIGNALLED.get(result.stopped) or EXIT_CODES.get(record.outcome or Outcome.BROKEN, 1)
+    return Ending(code, _told(record, count, spec, clock.now() - began))
 
 
 def control_folder(store: RecordStore) -> Path:
@@ -84,7 +87,7 @@ def control_folder(store: RecordStore) -> Path:
     return Path(store.uri.removeprefix("file:") + ".control")
 
 
-def arguments(spec: ReleaseSpec, store: RecordStore, *, holder: str, resume: bool) -> dict[str, str]:
+def arguments(spec: ReleaseSpec, store: RecordStore, *, resume: bool) -> dict[str, str]:
     """The workflow's parameters for a release."""
     return {
         "service": spec.service,
@@ -103,7 +106,8 @@ def arguments(spec: ReleaseSpec, store: RecordStore, *, holder: str, resume: boo
         "on-inconclusive": spec.on_inconclusive.value,
         "hold-timeout": f"{round(spec.hold_timeout)}s",
         "resume": str(resume).lower(),
-        "holder": holder,
+        "report": str(Path(spec.report).absolute()),
+        "fail-on": "",
     }
 
 

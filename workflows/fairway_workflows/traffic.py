@@ -3,7 +3,6 @@
 It is a process of its own, so that what it measures is not what the runner does meanwhile.
 """
 
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -42,7 +41,6 @@ def client(traffic: Traffic, *, lasting: float, folder: Path) -> Iterator[Client
         try:
             yield running
         finally:
-            process.send_signal(signal.SIGTERM)
             processes.stop(process, grace=GRACE)
     running.count = _count(samples, log)
 

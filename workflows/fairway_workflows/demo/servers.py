@@ -66,8 +66,6 @@ def model_servers(folder: Path, behave: dict[str, str], ports: dict[str, int]) -
         yield {name: Version(name, f"http://127.0.0.1:{ports[name]}") for name in behave}
     finally:
         for process in started:
-            process.terminate()
-        for process in started:
             processes.stop(process, grace=3.0)
 
 
