@@ -161,7 +161,9 @@ def _report(spec: ReleaseSpec, store: RecordStore, count: ClientCount | None, fo
 def _notify(spec: ReleaseSpec, store: RecordStore, record: Record) -> None:
     for notice in spec.notify:
         if record.outcome in notice.on:
-            _step(["notify", "--to", notice.to, "--url", notice.url, "--record", store.uri])
+            about = {"url": notice.url, "repository": notice.repository, "token-from": notice.token_from}
+            given = [f"--{name}={value}" for name, value in about.items() if value]
+            _step(["notify", "--to", notice.to, *given, "--record", store.uri])
 
 
 def _step(arguments: Sequence[str]) -> str:

@@ -1,0 +1,33 @@
+"""Write docs/reference.md from the commands themselves: `python docs/reference.py` (part of `make golden`)."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from fairway_steps.cli import fairway
+
+TARGET = Path(__file__).parent / "reference.md"
+HEAD = """\
+# Reference
+
+Every command with its help, generated from the code by `make golden`. All options take a value; an empty value means unset.
+
+"""
+
+
+def render() -> str:
+    context = click.Context(fairway, info_name="fairway", max_content_width=110, terminal_width=110)
+    parts = [HEAD]
+    for name in fairway.list_commands(context):
+        command = fairway.get_command(context, name)
+        if command is None:
+            raise LookupError(name)
+        own = click.Context(command, info_name=f"fairway {name}", terminal_width=110, max_content_width=110)
+        parts.append(f"## fairway {name}\n\n```\n{command.get_help(own).rstrip()}\n```\n\n")
+    return "".join(parts).rstrip() + "\n"
+
+
+if __name__ == "__main__":
+    TARGET.write_text(render(), encoding="utf-8")
+    print(f"wrote {TARGET.name}", file=sys.stderr)
