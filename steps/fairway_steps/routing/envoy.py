@@ -1,0 +1,195 @@
+"""Envoy, fed by files: ``envoy:DIR``.
+
+A change is made in an order that loses no request: first the new backends, until Envoy has them warm; then the
+routes; and the backends that have no share any more are removed only when Envoy serves the new routes and the
+requests under way at them have ended. Each write is short and locked; no wait is.
+
+In a split, every version falls back on the one that had all of the traffic before (see ``backends``), and does so
+until that one has no share. Without a running Envoy the files are written for its next start.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from fairway_steps.clock import Clock
+from fairway_steps.envoy_admin import Admin
+from fairway_steps.errors import FairwayError, Fenced, NotSettled, Refused, TransientError, UsageError
+from fairway_steps.model import Routes, Version
+from fairway_steps.routing import backends, snapshots, xds
+from fairway_steps.routing.base import Capabilities, Served
+from fairway_steps.routing.folder import CLUSTERS, ENDPOINTS, ROUTES, Folder, Json, trusted_roots
+from fairway_steps.routing.proxy import Proxy
+from fairway_steps.routing.retired import Retired
+
+LOG = logging.getLogger(__name__)
+
+
+class EnvoyRouter:
+    """The route of ``service`` in the xDS files of ``folder``, served by the Envoy behind ``admin``.
+
+    ``patience`` bounds each wait, in seconds: for a backend to be taken up, and for its last requests to end.
+    """
+
+    capabilities = Capabilities(weights=True, header_match=True, mirror=True, sticky=True)
+
+    def __init__(self, folder: Path, service: str, admin: str, clock: Clock, *, patience: float = 10.0) -> None:
+        self.service, self.clock, self.patience = service, clock, patience
+        self.folder = Folder(folder.absolute())
+        self.proxy = Proxy(Admin(admin), service, clock, patience)
+        self.retired = Retired(self.folder, service)
+
+    def read(self) -> Routes:
+        return self._decoded(self._place(self.folder.load(ROUTES)).own)
+
+    def apply(self, routes: Routes, versions: Mapping[str, Version], *, fence: int = 0) -> Routes:
+        """Make ``routes`` the stored and served ones; ``fence`` 0 is a person, whom no token stops.
+
+        Raises NotSettled, the routes untouched, if Envoy does not take up a new backend.
+        """
+        _check(routes, versions)
+        with self.folder.locked():
+            own = self._place(self.folder.load(ROUTES)).own
+            self._fenced(own, fence)
+            fallback = xds.fallback_of(routes, self._decoded(own), xds.noted(own).get("fallback", ""))
+            wanted, endpoints = self._add_backends(routes, versions, fallback)
+        running = self.proxy.uptime() is not None
+        if running and not self.proxy.wait(lambda: not self.proxy.missing(wanted, endpoints)):
+            missing = ", ".join(self.proxy.missing(wanted, endpoints))
+            self._remove_backends(running=running)
+            raise NotSettled(
+                f"Envoy has not taken up {missing} within {self.patience:g} s; the routes are as they were",
+                mend="a host name must resolve; for all else Envoy's log says why",
+            )
+        with self.folder.locked():
+            stored = self.folder.load(ROUTES)
+            own = self._place(stored).own
+            fence = self._fenced(own, fence)
+            if {c["name"] for c in wanted} - {c.get("name") for c in self.folder.load(CLUSTERS)["resources"]}:
+                raise TransientError(f"somebody else has just removed a backend from {self.folder.path / CLUSTERS}")
+            fresh = xds.entries(self.service, routes, own[-1], fallback, fence)
+            self.folder.replace(ROUTES, stored, xds.placed(self.service, stored["resources"], fresh))
+        self._remove_backends(running=running)
+        return self.read()
+
+    def settled(self) -> bool | None:
+        stored = self.folder.load(ROUTES)
+        place = self._place(stored)
+        if self.proxy.uptime() is None:
+            LOG.warning("Envoy is not running: it will serve %s when it starts", self.folder.path / ROUTES)
+            return False
+        if self.proxy.serves(place.config, str(stored.get("version_info", "")), place.own):
+            return True
+        if refused := self.proxy.refused():
+            LOG.warning("Envoy has refused %d updates since it started; its log says why", refused)
+        return False
+
+    def served(self) -> Served | None:
+        uptime = self.proxy.uptime()
+        return None if uptime is None else self.proxy.served(self.retired.counts(self.clock.now() - uptime))
+
+    def snapshot(self) -> str:
+        self.read()
+        return snapshots.take(self.folder, self.service)
+
+    def restore(self, snapshot: str, *, fence: int = 0) -> Routes:
+        """Put a snapshot back; what cannot be tidied up afterwards does not stop it."""
+        snapshots.put_back(self.folder, self.service, snapshot, self.proxy, lambda own: self._fenced(own, fence))
+        try:
+            self._remove_backends(running=self.proxy.uptime() is not None)
+        except FairwayError as error:
+            LOG.warning("the route of %s is back, but its spare backends are still there: %s", self.service, error)
+        return self.read()
+
+    def _place(self, stored: Json) -> xds.Place:
+        where = self.folder.path / ROUTES
+        try:
+            place = xds.find(self.service, stored["resources"])
+        except (ValueError, AttributeError, TypeError) as error:
+            raise Refused(f"{where} is not as Fairway needs it: {error}") from error
+        if place is None:
+            raise Refused(
+                f"{where} has no route entry named {self.service!r}",
+                mend=f'give the service\'s entry "name": "{self.service}", or make the folder with `fairway envoy`',
+            )
+        return place
+
+    def _decoded(self, own: Sequence[Json]) -> Routes:
+        try:
+            return xds.decode(self.service, own)
+        except (ValueError, LookupError, AttributeError, TypeError) as error:
+            raise Refused(
+                f"the route of {self.service} in {self.folder.path / ROUTES} names {error}: Fairway does not know it",
+                mend=f"name its backends {self.service}/VERSION, or make the folder with `fairway envoy`",
+            ) from error
+
+    def _fenced(self, own: Sequence[Json], fence: int) -> int:
+        """The highest token seen, this one included."""
+        seen = int(xds.noted(own).get("fence", 0))
+        if fence and fence < seen:
+            raise Fenced(f"a newer holder (token {seen}, this one has {fence}) owns the route of {self.service}")
+        return max(seen, fence)
+
+    def _add_backends(
+        self, routes: Routes, versions: Mapping[str, Version], fallback: str
+    ) -> tuple[list[Json], dict[str, Json]]:
+        wanted = backends.clusters(
+            self.service, routes, versions, fallback, str(self.folder.path / ENDPOINTS), trusted_roots()
+        )
+        endpoints = {}
+        for name in sorted(routes.versions()):
+            if resource := backends.endpoints(self.service, versions[name]):
+                file = f"{ENDPOINTS}/{backends.endpoint_file(self.service, name)}"
+                self.folder.replace(file, self.folder.load_any(file) or {}, [resource])
+                endpoints[backends.cluster_name(self.service, name)] = resource
+        stored = self.folder.load(CLUSTERS)
+        fresh = {cluster["name"]: cluster for cluster in wanted}
+        kept = [fresh.pop(cluster.get("name"), cluster) for cluster in stored["resources"]]
+        self.folder.replace(CLUSTERS, stored, [*kept, *fresh.values()])
+        return wanted, endpoints
+
+    def _remove_backends(self, *, running: bool) -> None:
+        """Remove what the stored routes do not reach, once it is idle; what is not idle in time is left for next time."""
+        stored = self.folder.load(ROUTES)
+        place = self._place(stored)
+        spare = self._spare(place.own)
+        versions = sorted(backends.version_of(name) for name in spare if backends.is_version(name))
+        if not spare:
+            return
+        version_info = str(stored.get("version_info", ""))
+        if running and not (
+            self.proxy.wait(lambda: self.proxy.serves(place.config, version_info, place.own))
+            and self.proxy.wait_idle(versions)
+        ):
+            LOG.warning("%s may still have requests under way: left in %s for now", ", ".join(sorted(spare)), CLUSTERS)
+            return
+        uptime = self.proxy.uptime() if running else None
+        counted = self.served() if running else None
+        with self.folder.locked():
+            spare &= self._spare(self._place(self.folder.load(ROUTES)).own)
+            before = self.folder.load(CLUSTERS)
+            kept = [cluster for cluster in before["resources"] if cluster.get("name") not in spare]
+            self.folder.replace(CLUSTERS, before, kept)
+            gone = [name for name in versions if backends.cluster_name(self.service, name) in spare]
+            for name in gone:
+                self.folder.remove(f"{ENDPOINTS}/{backends.endpoint_file(self.service, name)}")
+        if counted and uptime is not None and self.proxy.wait(lambda: not self.proxy.knows(spare)):
+            with self.folder.locked():
+                self.retired.keep(self.clock.now() - uptime, {name: counted.by_version.get(name, 0) for name in gone})
+
+    def _spare(self, own: Sequence[Json]) -> set[str]:
+        every = self.folder.load(CLUSTERS)["resources"]
+        names = {str(cluster.get("name", "")) for cluster in every}
+        return {name for name in names if name.startswith(self.service + "/")} - xds.needed(own, every)
+
+
+def _check(routes: Routes, versions: Mapping[str, Version]) -> None:
+    weights = routes.weights.values()
+    if sum(weights) != 100 or min(weights, default=0) < 1:
+        raise UsageError(f"weights {dict(routes.weights)} are not whole percents from 1 that add up to 100")
+    if routes.sticky and bool(routes.sticky.cookie) == bool(routes.sticky.header):
+        raise UsageError("stickiness needs a cookie or a header, one of the two")
+    for name in sorted(routes.versions()):
+        if name not in versions:
+            raise UsageError(f"the routes name version {name}, but nothing says where it is")
+        backends.address(versions[name])

@@ -1,0 +1,147 @@
+"""An Envoy as a process of this machine: find one, start it, see it ready, stop it."""
+
+import ctypes
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from fairway_steps.clock import Clock
+from fairway_steps.envoy_admin import BOOTSTRAP
+from fairway_steps.errors import DomainError, Refused, UsageError
+from fairway_steps.routing.bootstrap import addresses
+
+OLDEST = (1, 30)
+LOG_FILE = "envoy.log"
+MEND = "`pip install 'fairway[demo]'` brings one"
+_PR_SET_PDEATHSIG = 1
+
+
+def find_envoy(search: str | None = None) -> Path:
+    """The Envoy beside this Python, else the first on ``search`` (a PATH; default: the process's own).
+
+    Raises UsageError if there is none or it is older than ``OLDEST``.
+    """
+    beside = Path(sys.executable).parent / "envoy"
+    found = str(beside) if search is None and beside.exists() else shutil.which("envoy", path=search)
+    if found is None:
+        raise UsageError("there is no Envoy on this machine", mend=MEND)
+    try:
+        done = subprocess.run([found, "--version"], capture_output=True, text=True, timeout=30, check=False)
+        output = done.stdout
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise UsageError(f"{found} does not run: {error}", mend=MEND) from error
+    version = re.search(r"/(\d+)\.(\d+)\.\d+", output)
+    if not version:
+        raise UsageError(f"{found} is no Envoy that runs here", mend=MEND)
+    if (int(version[1]), int(version[2])) < OLDEST:
+        raise UsageError(
+            f"{found} is Envoy {version[1]}.{version[2]}, too old: Fairway needs {OLDEST[0]}.{OLDEST[1]}", mend=MEND
+        )
+    return Path(found)
+
+
+def start(folder: Path, clock: Clock, *, envoy: Path | None = None, patience: float = 20.0) -> subprocess.Popen[bytes]:
+    """Start an Envoy on ``folder`` and wait until it is live; it writes its log to ``DIR/envoy.log``.
+
+    It has a session of its own, so a Ctrl-C at the terminal does not reach it, and dies with the thread that started
+    it. Raises Refused if a port is in use, DomainError if it does not come up.
+    """
+    binary = envoy or find_envoy()
+    places = addresses(folder)
+    for place in places:
+        _check_free(place)
+    libc = ctypes.CDLL(None, use_errno=True)
+    parent = os.getpid()
+
+    def die_with_parent() -> None:
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    # No shared memory to restart from: any number of Envoys can run beside each other.
+    command = [
+        str(binary),
+        "-c",
+        str(folder / BOOTSTRAP),
+        "--concurrency",
+        "2",
+        "--disable-hot-restart",
+        "--log-level",
+        "warning",
+    ]
+    with (folder / LOG_FILE).open("ab") as log:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - it calls nothing but prctl and getppid
+        )
+    try:
+        _await_live(process, folder, places, clock, patience)
+    except BaseException:
+        stop(process)
+        raise
+    return process
+
+
+def stop(process: "subprocess.Popen[bytes]", patience: float = 5.0) -> None:
+    """End it, by force if it does not go."""
+    process.terminate()
+    try:
+        process.wait(patience)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def last_words(folder: Path, lines: int = 3) -> str:
+    """The end of its log."""
+    with suppress(OSError):
+        text = (folder / LOG_FILE).read_text(encoding="utf-8", errors="replace")
+        return " | ".join(line.strip() for line in text.splitlines()[-lines:])
+    return ""
+
+
+def _await_live(
+    process: "subprocess.Popen[bytes]", folder: Path, places: list[tuple[str, int]], clock: Clock, patience: float
+) -> None:
+    import requests  # noqa: PLC0415 - the folder can be written without it
+
+    (host, port), *listeners = places
+    deadline = clock.now() + patience
+    while True:
+        if process.poll() is not None:
+            raise DomainError(f"Envoy ended with exit code {process.returncode}: {last_words(folder)}")
+        with suppress(requests.RequestException, OSError):
+            if requests.get(f"http://{_bracketed(host)}:{port}/ready", timeout=1).text.strip() == "LIVE":
+                for listener in listeners:
+                    socket.create_connection(listener, timeout=1).close()
+                return
+        if clock.now() >= deadline:
+            raise DomainError(f"Envoy is not live after {patience:g} s: {last_words(folder)}")
+        clock.sleep(0.05)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _check_free(place: tuple[str, int]) -> None:
+    family = socket.AF_INET6 if ":" in place[0] else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(place)
+        except OSError as error:
+            raise Refused(
+                f"Envoy cannot listen on {place[0]}:{place[1]}: {os.strerror(error.errno or 0)}",
+                mend="end what listens there, or choose another port",
+            ) from error

@@ -1,0 +1,103 @@
+"""The way back: a service's xDS resources saved whole, and put back whole.
+
+Nothing here is computed from routes and versions, and nothing is shared with the way there but the folder and the
+reads of the proxy: where a failed ``apply`` could not write, or wrote nonsense, ``put_back`` still can.
+"""
+
+import copy
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fairway_steps.errors import Refused, UsageError
+from fairway_steps.routing.folder import CLUSTERS, ENDPOINTS, ROUTES, Folder, Json
+from fairway_steps.routing.proxy import Proxy
+
+FORMAT = 1
+
+
+def take(folder: Folder, service: str) -> str:
+    """The service's route entries, clusters and endpoints, as JSON text."""
+    with folder.locked():
+        routes, clusters = folder.load(ROUTES)["resources"], folder.load(CLUSTERS)["resources"]
+        endpoints = {path.name: folder.load(f"{ENDPOINTS}/{path.name}") for path in folder.endpoints(service)}
+    host = next(host for host in _hosts(routes) if _own(service, host))
+    saved = {
+        "format": FORMAT,
+        "service": service,
+        "host": host.get("name", ""),
+        "routes": _own(service, host),
+        "clusters": [cluster for cluster in clusters if _ours(service, cluster)],
+        "endpoints": {name: file["resources"] for name, file in endpoints.items()},
+    }
+    return json.dumps(saved)
+
+
+def put_back(
+    folder: Folder, service: str, snapshot: str, proxy: Proxy, fenced: Callable[[Sequence[Json]], int]
+) -> None:
+    """Write what was saved: the backends, then the routes.
+
+    ``fenced`` gives the token to keep in the route, or raises Fenced. A running proxy is waited for, but not needed:
+    the routes go back even if it does not tell that it has taken up the backends.
+    """
+    saved = _parse(service, snapshot)
+    with folder.locked():
+        fenced(_present(service, folder.load(ROUTES)["resources"]))
+        for name, resources in saved["endpoints"].items():
+            folder.replace(f"{ENDPOINTS}/{name}", folder.load_any(f"{ENDPOINTS}/{name}") or {}, resources)
+        stored = folder.load(CLUSTERS)
+        back = {cluster["name"] for cluster in saved["clusters"]}
+        others = [cluster for cluster in stored["resources"] if cluster.get("name") not in back]
+        folder.replace(CLUSTERS, stored, [*others, *saved["clusters"]])
+    if proxy.uptime() is not None:
+        proxy.wait(lambda: not proxy.missing(saved["clusters"], {}))
+    with folder.locked():
+        stored = folder.load(ROUTES)
+        token = fenced(_present(service, stored["resources"]))
+        for entry in saved["routes"]:
+            entry.setdefault("metadata", {}).setdefault("filter_metadata", {}).setdefault("fairway", {})["fence"] = (
+                token
+            )
+        folder.replace(ROUTES, stored, _merged(service, saved, stored["resources"]))
+
+
+def _merged(service: str, saved: Any, resources: Sequence[Json]) -> list[Json]:
+    changed = copy.deepcopy(list(resources))
+    hosts = _hosts(changed)
+    host = next((h for h in hosts if _own(service, h)), None)
+    host = host or next((h for h in hosts if h.get("name", "") == saved["host"]), None)
+    if host is None:
+        raise Refused(f"the virtual host {saved['host']!r}, where {service} was routed, is gone")
+    routes = host.get("routes", [])
+    at = next((i for i, entry in enumerate(routes) if _ours(service, entry)), 0)
+    after = [entry for entry in routes[at:] if not _ours(service, entry)]
+    host["routes"] = [*routes[:at], *saved["routes"], *after]
+    return changed
+
+
+def _parse(service: str, snapshot: str) -> Any:
+    try:
+        saved = json.loads(snapshot)
+        if saved["format"] == FORMAT and saved["service"] == service:
+            return saved
+    except (ValueError, LookupError, TypeError) as error:
+        raise UsageError(f"this is no snapshot of the route of {service}") from error
+    raise UsageError(f"this is no snapshot of the route of {service}")
+
+
+def _hosts(resources: Sequence[Json]) -> list[Json]:
+    return [host for config in resources for host in config.get("virtual_hosts", [])]
+
+
+def _own(service: str, host: Json) -> list[Json]:
+    return [entry for entry in host.get("routes", []) if _ours(service, entry)]
+
+
+def _present(service: str, resources: Sequence[Json]) -> list[Json]:
+    return [entry for host in _hosts(resources) for entry in _own(service, host)]
+
+
+def _ours(service: str, resource: Json) -> bool:
+    name = resource.get("name", "")
+    return bool(name == service or name.startswith(service + "/"))
