@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
+TINY = 1e-9
+"""What no rate, share or latency of this world falls short of, and arithmetic on ticks still resolves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ def fit(values: Sequence[float], *, log: bool = False) -> tuple[float, float]:
     top = max(known, default=0.0)
     if log and known:
         return min(known) / 1.5, top * 1.5
-    return 0.0, top * 1.15 if top > 0 else 1.0
+    return 0.0, top * 1.15 if top > TINY else 1.0
 
 
 def wide(values: Sequence[float]) -> bool:
@@ -48,7 +50,7 @@ def wide(values: Sequence[float]) -> bool:
 def ticks(low: float, high: float, wanted: int = 4) -> list[float]:
     """Round numbers (1, 2 or 5 times a power of ten) between the bounds, about ``wanted`` of them."""
     span = high - low
-    if not (math.isfinite(span) and span > 0):
+    if not (math.isfinite(span) and span > TINY):
         return []
     raw = span / wanted
     power = 10.0 ** math.floor(math.log10(raw))

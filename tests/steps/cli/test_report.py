@@ -118,6 +118,14 @@ def test_a_missing_record_is_a_usage_error(folder, capsys):
     assert "--record is missing" in capsys.readouterr().err
 
 
+def test_a_reader_of_the_report_before_is_not_disturbed(folder):
+    assert run("promoted") == 0
+    with (folder / "fairway-report.html").open() as reader:
+        assert run("failing") == 0
+        assert "v2 was promoted" in reader.read()
+    assert "v2 was rolled back" in (folder / "fairway-report.html").read_text()
+
+
 def test_a_report_that_cannot_be_written_keeps_the_one_before(folder, monkeypatch):
     assert run("promoted") == 0
     before = (folder / "fairway-report.html").read_text()

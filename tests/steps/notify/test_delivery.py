@@ -128,7 +128,9 @@ def test_a_trickling_receiver_costs_no_more_than_the_timeout(monkeypatch):
         connection, _ = server.accept()
         with connection:
             connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-            while not stop.wait(0.05):
+            for _ in range(100):
+                if stop.wait(0.05):
+                    break
                 connection.sendall(b"x")
             connection.sendall(b"\r\nContent-Length: 0\r\n\r\n")
 
