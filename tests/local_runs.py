@@ -121,3 +121,20 @@ def summary(result: WorkflowResult) -> dict[str, Any]:
         "nodes": {name: f"{node.type.value} {node.phase.value}" for name, node in nodes.items()},
         "outputs": {name: dict(node.outputs) for name, node in nodes.items() if node.outputs},
     }
+
+
+def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
+    """Wait for a condition; fail when it does not come true in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "the condition did not come true in time"
+        time.sleep(0.01)
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended (a zombie has)."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return True
+    return stat.rpartition(")")[2].split()[0] in "ZX"

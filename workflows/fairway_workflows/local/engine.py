@@ -49,18 +49,21 @@ class Engine:
         locks: Path | None = None,
         environment: Mapping[str, str] | None = None,
         grace: float = GRACE,
+        uid: str = "",
     ) -> None:
         """Read the workflow; nothing runs yet. Raises UsageError for one that cannot be run here.
 
         ``workdir`` is where containers run, ``control`` a folder of this run's own (answers come through it), ``locks`` where
-        mutexes are kept (one place a user, if not given), ``environment`` what containers inherit (the process's, if not given).
+        mutexes are kept (one place a user, if not given), ``environment`` what containers inherit (the process's, if not given), ``uid`` what ``{{workflow.uid}}``
+        stands for (a random one, if not given).
         """
         self._plan: Plan = read(template, arguments)
-        self._name, self._uid, self._clock = name, str(uuid.uuid4()), clock
+        self._name, self._uid, self._clock = name, uid or str(uuid.uuid4()), clock
         self._locks = locks or Path(tempfile.gettempdir()) / f"fairway-{os.getuid()}" / "locks"
         self._stops, self._stops_before_exit, self._reason = 0, 0, ""
         self._until: float | None = None
         self._failures: list[BaseException] = []
+        self._ended = threading.Event()
         self._watch = Watch(observer, lambda: self.stop("the observer failed"))
         self._run = Run(
             plan=self._plan,
@@ -105,20 +108,29 @@ class Engine:
             outcome: list[WorkflowResult] = []
             thread = threading.Thread(target=self._work, args=(outcome,), name=f"workflow {self._name}")
             thread.start()
-            self._join(thread)
+            self._await()
             if failure := (next(iter(self._failures), None) or self._watch.error):
                 raise failure
             return outcome[0]
 
-    def _join(self, thread: threading.Thread) -> None:
+    def _await(self) -> None:
+        """Wait for the end, and take a raised signal for a stop."""
         try:
-            while thread.is_alive():
-                thread.join(0.2)
+            while not self._ended.wait(0.2):  # not Thread.join: an exception in it takes the thread for ended
+                pass
         except (KeyboardInterrupt, Terminated) as signalled:
             self.stop("interrupted" if isinstance(signalled, KeyboardInterrupt) else "terminated")
-            self._join(thread)
+            self._await()
 
     def _work(self, outcome: list[WorkflowResult]) -> None:
+        try:
+            outcome.append(self._whole())
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that called run
+            self._failures.append(error)
+        finally:
+            self._ended.set()
+
+    def _whole(self) -> WorkflowResult:
         root = Live("", "", "", NodeType.STEPS, self._clock.now())
         if self._plan.deadline is not None:
             self._until = root.started + self._plan.deadline
@@ -126,18 +138,16 @@ class Engine:
         if self._plan.on_exit and not (phase is Phase.ERROR and message.startswith(ENTRY_ERROR)):
             phase, message = self._exit(root, phase, message)
         entry, *handler = [child.freeze() for child in root.children]
-        outcome.append(
-            WorkflowResult(
-                name=self._name,
-                uid=self._uid,
-                phase=phase,
-                message=message,
-                entry=entry,
-                exit=handler[0] if handler else None,
-                stopped=self._reason,
-                started=root.started,
-                finished=self._clock.now(),
-            )
+        return WorkflowResult(
+            name=self._name,
+            uid=self._uid,
+            phase=phase,
+            message=message,
+            entry=entry,
+            exit=handler[0] if handler else None,
+            stopped=self._reason,
+            started=root.started,
+            finished=self._clock.now(),
         )
 
     def _entry(self, root: Live) -> tuple[Phase, str]:

@@ -16,7 +16,7 @@ LAUNCH = str(Path(__file__).with_name("launch.py"))
 KEPT = 256 * 1024
 """How much of stdout is kept, in bytes: Argo's own limit for a result."""
 PATIENCE = 2.0
-"""Seconds to wait for the end of the output of a program that has ended."""
+"""Seconds to wait for the rest of an ended program's output: one that left its group may hold the other end for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +56,15 @@ def run(
     )
     kept: deque[bytes] = deque()
     streams = {process.stdout: _keep(kept), process.stderr: lambda raw: line(_text(raw))}
-    readers = [(stream, _reader(stream, use)) for stream, use in streams.items() if stream]
+    readers = [_reader(stream, use) for stream, use in streams.items() if stream]
     try:
         why = _watched(process.pid, halted, grace, look)
     finally:
         # Not yet reaped, so the group's number is still its own: whatever the program left behind goes with it.
         os.killpg(process.pid, signal.SIGKILL)
         code = process.wait()
-    for stream, reader in readers:
+    for reader in readers:
         reader.join(PATIENCE)
-        if not reader.is_alive():  # else a program that left the group holds the other end; closing would wait for it
-            stream.close()
     return Ended(code if code >= 0 else 128 - code, b"".join(kept).decode(errors="replace"), why)
 
 
@@ -90,8 +88,9 @@ def _watched(pid: int, halted: Callable[[], str], grace: float, look: float) -> 
 
 def _reader(stream: IO[bytes], use: Callable[[bytes], None]) -> threading.Thread:
     def read() -> None:
-        for raw in stream:
-            use(raw)
+        with stream:
+            for raw in stream:
+                use(raw)
 
     thread = threading.Thread(target=read, daemon=True)
     thread.start()

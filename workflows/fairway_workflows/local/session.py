@@ -26,6 +26,7 @@ def run_workflow(
     ask: Ask | None = None,
     locks: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    uid: str = "",
 ) -> WorkflowResult:
     """Run a WorkflowTemplate or Workflow on this machine; see ``Engine`` for the parameters.
 
@@ -43,6 +44,7 @@ def run_workflow(
         ask=ask,
         locks=locks,
         environment=environment,
+        uid=uid,
     )
     with _stopped_by_signals(engine):
         return engine.run()
