@@ -153,7 +153,9 @@ def _cluster(service: str, version: Version, folder: str, roots: str) -> Json:
         source = {"path_config_source": {"path": path, "watched_directory": {"path": folder}}}
         cluster |= {"type": "EDS", "eds_cluster_config": {"eds_config": source | {"resource_api_version": "V3"}}}
     else:
-        cluster |= {"type": "STRICT_DNS", "load_assignment": _assignment(service, version)}
+        # Servers that are given no address listen on 0.0.0.0, few on ::; a name such as localhost has both.
+        cluster |= {"type": "STRICT_DNS", "dns_lookup_family": "V4_PREFERRED"}
+        cluster["load_assignment"] = _assignment(service, version)
     if url.scheme == "https":
         cluster["transport_socket"] = _tls(host, roots)
     return cluster

@@ -38,6 +38,7 @@ class EnvoyRouter:
         self.folder = Folder(folder.absolute())
         self.proxy = Proxy(Admin(admin), service, clock, patience)
         self.retired = Retired(self.folder, service)
+        self._said = ""
 
     def read(self) -> Routes:
         return self._decoded(self._place(self.folder.load(ROUTES)).own)
@@ -76,12 +77,12 @@ class EnvoyRouter:
         stored = self.folder.load(ROUTES)
         place = self._place(stored)
         if self.proxy.uptime() is None:
-            LOG.warning("Envoy is not running: it will serve %s when it starts", self.folder.path / ROUTES)
+            self._say(f"Envoy is not running: it will serve {self.folder.path / ROUTES} when it starts")
             return False
         if self.proxy.serves(place.config, str(stored.get("version_info", "")), place.own):
             return True
         if refused := self.proxy.refused():
-            LOG.warning("Envoy has refused %d updates since it started; its log says why", refused)
+            self._say(f"Envoy has refused {refused} updates since it started; its log says why")
         return False
 
     def served(self) -> Served | None:
@@ -100,6 +101,12 @@ class EnvoyRouter:
         except FairwayError as error:
             LOG.warning("the route of %s is back, but its spare backends are still there: %s", self.service, error)
         return self.read()
+
+    def _say(self, sentence: str) -> None:
+        """Warn, but not again and again while somebody waits."""
+        if sentence != self._said:
+            LOG.warning(sentence)
+        self._said = sentence
 
     def _place(self, stored: Json) -> xds.Place:
         where = self.folder.path / ROUTES
