@@ -55,8 +55,8 @@ class StepSpec:
 
 @cache
 def catalog() -> tuple[StepSpec, ...]:
-    """All steps, in the order in which a release uses them."""
-    return tuple(_steps())
+    """All steps, by name: installers keep no order of entry points."""
+    return tuple(sorted(_steps(), key=lambda spec: spec.name))
 
 
 def step_spec(name: str) -> StepSpec:

@@ -1,31 +1,17 @@
 """Whether an Argo workflow or template holds together: its templates, their calls, and what they refer to."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
-from typing import Any
 
 from fairway_steps.cli import nearest
+from fairway_workflows.check_calls import Call, Template, calls, cycles
 from fairway_workflows.check_scope import Node, Scope
 from fairway_workflows.findings import Document, Finding, items, names, repeated, runs_a_shell_line, section, text
 
 KINDS = ("container", "containerSet", "script", "resource", "steps", "dag", "suspend", "http", "data", "plugin")
 LIBRARY = ("WorkflowTemplate", "ClusterWorkflowTemplate")
-Template = Mapping[str, Any]
 Library = Mapping[tuple[bool, str], "ArgoDocument"]
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One step or task: whom it calls, and what has ended by then and what has not."""
-
-    node: Template
-    before: tuple[str, ...] = ()
-    later: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        return str(self.node.get("name", ""))
 
 
 class ArgoDocument:
@@ -76,6 +62,7 @@ class ArgoDocument:
         elif not self.templates:
             yield "it has no templates"
         yield from self._ends(with_entry=not ref)
+        yield from _hooks(self.spec, self.by_name)
         yield from _defaults_in_enum(items(self.spec, "arguments", "parameters"), "parameter")
         scope = Scope(workflow=self.arguments)
         yield from scope.problems(self.spec.get("synchronization"))
@@ -109,54 +96,7 @@ class ArgoDocument:
         }
         ended: set[str] = set()
         for start in graph:
-            yield from _cycles(graph, start, (), ended)
-
-
-def _cycles(
-    graph: Mapping[str, Sequence[str]], name: str, path: tuple[str, ...], ended: set[str]
-) -> Iterator[tuple[str, ...]]:
-    if name in path:
-        yield (*path[path.index(name) :], name)
-    elif name in graph and name not in ended:
-        for called in graph[name]:
-            yield from _cycles(graph, called, (*path, name), ended)
-        ended.add(name)
-
-
-def calls(template: Template) -> Iterator[Call]:
-    """The steps or tasks of a template in their order, with those that have ended before each."""
-    groups = template.get("steps") if isinstance(template.get("steps"), list) else []
-    before: list[str] = []
-    every = [name for group in groups or [] for name in names(items(group))]
-    for group in groups or []:
-        for node in items(group):
-            yield Call(node, tuple(before), tuple(name for name in every if name not in before))
-        before += names(items(group))
-    tasks = items(template, "dag", "tasks")
-    needs = {str(task.get("name", "")): _depends(task, names(tasks)) for task in tasks}
-    for task in tasks:
-        ended = _ancestors(str(task.get("name", "")), needs)
-        yield Call(task, tuple(ended), tuple(name for name in needs if name not in ended))
-
-
-def _depends(task: Template, known: Sequence[str]) -> list[str]:
-    listed = task.get("dependencies")
-    words = str(task.get("depends", ""))
-    for mark in "&|!()":
-        words = words.replace(mark, " ")
-    named = [word.partition(".")[0] for word in words.split()]
-    return [str(name) for name in (listed if isinstance(listed, list) else [])] + [n for n in named if n in known or n]
-
-
-def _ancestors(name: str, needs: Mapping[str, Sequence[str]]) -> list[str]:
-    found: list[str] = []
-    open_ = list(needs.get(name, ()))
-    while open_:
-        one = open_.pop()
-        if one not in found and one != name:
-            found.append(one)
-            open_ += needs.get(one, ())
-    return found
+            yield from cycles(graph, start, (), ended)
 
 
 class _Template:
@@ -214,7 +154,9 @@ class _Template:
         volumes |= {str(section(v, "metadata").get("name")) for v in items(self.home.spec, "volumeClaimTemplates")}
         for container in [single] if single else several:
             where = f"container {container['name']}" if container.get("name") else "the container"
-            if not container.get("command"):
+            if not container.get("command") and not section(self.home.spec, "templateDefaults", "container").get(
+                "command"
+            ):
                 yield f"{where} has no command: Argo would have to ask the image's registry for it"
             if runs_a_shell_line(container):
                 yield f"{where} runs a shell line (sh -c), in which a parameter's value can become code"
@@ -247,6 +189,7 @@ class _Template:
         for needed in call.before:
             if needed not in nodes:
                 yield f"it depends on {needed!r}, which there is not{nearest(needed, list(nodes))}"
+        yield from _hooks(call.node, self.home.by_name)
         if call.node.get("inline") is not None:
             return
         called = self._called(call)
@@ -293,6 +236,13 @@ class _Template:
             return Node(str(call.node.get("template", "")))
         outputs = {kind: set(names(items(called, "outputs", kind))) for kind in ("parameters", "artifacts")}
         return Node(str(called.get("name", "")), outputs)
+
+
+def _hooks(node: Template, known: Mapping[str, Template]) -> Iterator[str]:
+    for name, hook in section(node, "hooks").items():
+        called = section({"hook": hook}, "hook").get("template")
+        if called and called not in known:
+            yield f"hook {name} calls {called!r}, which is not one of its templates{nearest(str(called), list(known))}"
 
 
 def _required(template: Template) -> set[str]:

@@ -4,7 +4,7 @@ Source: https://argo-workflows.readthedocs.io/en/release-3.7/variables/.
 """
 
 import re
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -119,12 +119,8 @@ class Scope:
 
 def _declared(name: str, known: Container[str], what: str) -> Iterator[str]:
     if name not in known:
-        yield (
-            f"{name!r} is not an {what}{_near(name, known)}"
-            if what[0] in "io"
-            else f"{name!r} is not a {what}{_near(name, known)}"
-        )
+        yield f"no {what} is called {name!r}{_near(name, known)}"
 
 
 def _near(name: str, known: Container[str]) -> str:
-    return nearest(name, sorted(known)) if isinstance(known, (set, frozenset, dict, list, tuple)) else ""
+    return nearest(name, sorted(known)) if isinstance(known, Iterable) else ""

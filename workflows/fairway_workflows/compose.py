@@ -1,7 +1,4 @@
-"""How templates call one another: the few forms of steps, references and conditions that all strategies are built of.
-
-Hera's objects are made outside of its contexts, so that nothing attaches itself to a workflow of the caller's.
-"""
+"""How templates call one another: the few forms of steps, references and conditions that all strategies are built of."""
 
 from collections.abc import Iterable, Mapping, Sequence
 

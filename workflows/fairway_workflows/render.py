@@ -24,7 +24,7 @@ from fairway_workflows.safety import Safety
 
 SAFE = re.compile(r"[A-Za-z_/][A-Za-z0-9_./ =<>+()-]*[A-Za-z0-9_./)]|[A-Za-z]{2,}")
 """Strings that every YAML reader takes for strings, but for ``WORDS``: begin with a letter, hold nothing that is syntax."""
-WORDS = frozenset(["y", "yes", "n", "no", "true", "false", "on", "off", "null", "nan", "inf"])
+WORDS = frozenset(["y", "yes", "n", "no", "true", "false", "on", "off", "null", "nan", "inf", "infinity"])
 FOLDERS = ("argo", "tekton")
 """The folders below the target that hold the renderings."""
 MARK = "# Rendered by `fairway render`: change the steps or the builder, not this file."

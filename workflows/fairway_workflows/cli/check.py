@@ -11,8 +11,12 @@ from fairway_steps.errors import UsageError
 if TYPE_CHECKING:
     from fairway_workflows.findings import Document
 
+EXAMPLE = """\b
+Example:
+  fairway check manifests my-workflow.yaml"""
 
-@click.command("check")
+
+@click.command("check", epilog=EXAMPLE)
 @click.argument("paths", nargs=-1, required=True, metavar="FILE_OR_FOLDER...")
 def check(paths: Sequence[str]) -> int:
     """Prove that manifests hold together, offline: arguments, references, names, outputs, commands.
@@ -20,13 +24,8 @@ def check(paths: Sequence[str]) -> int:
     Works on any WorkflowTemplate, ClusterWorkflowTemplate, Workflow, CronWorkflow, Task or StepAction; other kinds are
     noted and left alone. A line a finding: file: template: sentence.
 
-    \b
     Exit codes: 0 nothing found, 1 something found, 2 a file cannot be read.
-
-    \b
-    Example:
-      fairway check manifests my-workflow.yaml
-    """  # noqa: D301 - \b is click's mark for text that keeps its lines
+    """
     from fairway_workflows.check import check as run
     from fairway_workflows.check import faults
 

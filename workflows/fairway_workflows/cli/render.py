@@ -6,8 +6,13 @@ import click
 
 from fairway_steps.cli.params import FLAG, option
 
+EXAMPLE = """\b
+Example:
+  fairway render --out manifests
+  fairway render --out manifests --check true"""
 
-@click.command("render")
+
+@click.command("render", epilog=EXAMPLE)
 @option("out", default="manifests", help="The folder to write to; it gets the folders argo and tekton.")
 @option("images", default="fairway-", help="What the images' names begin with: registry.example.com/fairway-.")
 @option("tag", help="The images' tag, or version.  [default: the version of this program]")
@@ -17,14 +22,8 @@ def render(out: str, images: str, tag: str | None, check: bool) -> int:
 
     All are made from the steps' own commands. Renderings that are no longer made are removed.
 
-    \b
     Exit codes: 0 done, 1 --check found a file that differs, 2 usage or configuration.
-
-    \b
-    Example:
-      fairway render --out manifests
-      fairway render --out manifests --check true
-    """  # noqa: D301 - \b is click's mark for text that keeps its lines
+    """
     from fairway_workflows.argo import Images
     from fairway_workflows.render import Rendering, stale
     from fairway_workflows.render import render as run

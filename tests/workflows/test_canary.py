@@ -1,0 +1,235 @@
+"""The canary's graph, run: which steps are called, in which order and with what, for each course a release may take.
+
+The rendered workflow runs in the local interpreter, with a program in place of the steps that answers as it is told. Left
+out: the steps themselves, and a real controller (the differential test).
+"""
+
+import itertools
+
+import pytest
+
+from fairway_steps.config import Approval
+from fairway_workflows.canary import CanaryOptions, build
+from fairway_workflows.check import check, document, faults
+from fairway_workflows.local import Phase, Silent, run_workflow
+from local_runs import QuickClock
+from stub_steps import calls, environment, script, stubbed
+
+GIVEN = {
+    "service": "iris",
+    "route": "envoy:/abs/route",
+    "primary": "v1=http://127.0.0.1:1",
+    "candidate": "v2=http://127.0.0.1:2",
+    "slos": '[{metric: error-rate, limit: "1%"}]',
+    "record": "file:/abs/record.json",
+    "hold-timeout": "30s",
+}
+BEGUN = {"release-id": "iris-1", "token": "7", "stage": "0"}
+STAGES = [{"next-index": "1"}, {"next-index": "2"}, {"next-index": "-1", "is-last": "true"}]
+END = ["report", "ensure-safe"]
+
+
+class Release:
+    """Runs the canary once and tells what was called."""
+
+    def __init__(self, folder, answers, options=None, asked=None, **given):
+        script(folder, **{"begin": [BEGUN], "set_weights": STAGES} | answers)
+        self.questions, self.answers = [], iter(asked or ())
+        self.result = run_workflow(
+            stubbed(build(options).to_dict()),
+            GIVEN | given,
+            workdir=folder,
+            observer=Silent(),
+            control=folder / "control",
+            locks=folder / "locks",
+            clock=QuickClock(),
+            name="canary",
+            environment=environment(folder),
+            ask=self.ask if asked else None,
+        )
+        self.calls = calls(folder)
+
+    def ask(self, node, questions, over):
+        del over
+        self.questions.append(node)
+        return {questions[0].name: next(self.answers)}
+
+    @property
+    def order(self):
+        return [name for name, _ in self.calls]
+
+    def given(self, name):
+        return [options for called, options in self.calls if called == name]
+
+
+@pytest.fixture
+def release(tmp_path):
+    return lambda answers, options=None, asked=None, **given: Release(tmp_path, answers, options, asked, **given)
+
+
+STAGE = ["set-weights", "assess"]
+START = ["begin", "wait-for-ready"]
+ADVANCE, PROMOTE, ROLLBACK, HOLD = ({"verdict": v, "summary": v} for v in ("advance", "promote", "rollback", "hold"))
+
+
+def test_all_stages_pass_and_the_candidate_is_promoted(release):
+    run = release({"assess": [ADVANCE, ADVANCE, PROMOTE]})
+    assert run.order == [*START, *STAGE * 3, "promote", *END]
+    assert [call["stage"] for call in run.given("set-weights")] == ["0", "1", "2"]
+    assert [call["stage"] for call in run.given("assess")] == ["0", "1", "2"]
+    assert run.result.phase is Phase.SUCCEEDED
+
+
+def test_every_step_is_given_the_release_it_works_for(release):
+    run = release({"assess": [PROMOTE]}, **{"interval": "2s", "on-inconclusive": "rollback", "ready-timeout": "9s"})
+    begin, ready, assess = (run.given(name)[0] for name in ("begin", "wait-for-ready", "assess"))
+    for name in ("wait-for-ready", "set-weights", "assess", "promote"):
+        given = run.given(name)[0]
+        assert (given["record"], given["release-id"], given["token"]) == ("file:/abs/record.json", "iris-1", "7")
+    assert {name: begin[name] for name in ("service", "route", "primary", "slos")} == {
+        name: GIVEN[name] for name in ("service", "route", "primary", "slos")
+    }
+    assert begin["stages"] == "10@60s,25@60s,50@60s"
+    assert ready["timeout"] == "9s"
+    assert (assess["interval"], assess["on-inconclusive"]) == ("2s", "rollback")
+    assert run.given("report")[0]["fail-on"] == "rolled-back,held,broken"
+
+
+def test_the_exit_handler_acts_only_for_the_holder_that_began(release):
+    run = release({"assess": [PROMOTE]})
+    assert run.given("begin")[0]["holder"] == run.given("ensure-safe")[0]["holder"] == run.result.uid
+    run = release({"assess": [PROMOTE]}, holder="pid:1:2@here")
+    assert run.given("begin")[-1]["holder"] == run.given("ensure-safe")[-1]["holder"] == "pid:1:2@here"
+
+
+def test_harm_ends_it_rolled_back(release):
+    run = release({"assess": [ADVANCE, ROLLBACK], "report": [{"code": "1"}, {}]})
+    assert run.order == [*START, *STAGE * 2, "rollback", "report", "ensure-safe", "report"]
+    assert run.given("rollback")[0]["outcome"] == "rolled-back"
+    assert run.result.phase is Phase.FAILED
+
+
+def test_a_resumed_release_goes_on_where_its_record_says(release):
+    run = release({"begin": [BEGUN | {"stage": "2"}], "set_weights": [STAGES[2]], "assess": [PROMOTE]})
+    assert [call["stage"] for call in run.given("set-weights")] == ["2"]
+
+
+@pytest.mark.parametrize("verdict", [{}, {"verdict": ""}, {"verdict": "maybe"}, HOLD])
+def test_whatever_is_no_verdict_holds_and_nobody_answers(release, verdict):
+    run = release({"assess": [verdict]})
+    assert run.order == [*START, *STAGE, "rollback", *END]
+    (rollback,) = run.given("rollback")
+    assert rollback["outcome"] == "held"
+    assert rollback["reason"] == "nobody approved it: the answer was NO"
+
+
+def test_a_person_may_have_a_stage_repeated(release):
+    run = release({"set_weights": [STAGES[0], STAGES[0], STAGES[2]], "assess": [HOLD, ADVANCE, PROMOTE]}, asked=["YES"])
+    assert run.order == [*START, *STAGE * 3, "promote", *END]
+    assert [call["stage"] for call in run.given("assess")] == ["0", "0", "1"]
+    assert len(run.questions) == 1
+
+
+def test_a_person_may_say_no(release):
+    run = release({"assess": [HOLD]}, asked=["NO"])
+    assert [name for name in run.order if name in ("promote", "rollback")] == ["rollback"]
+
+
+@pytest.mark.parametrize(("answers", "end"), [(["YES"], "promote"), (["NO"], "rollback"), (None, "rollback")])
+def test_promotion_waits_for_a_person(release, answers, end):
+    run = release({"assess": [PROMOTE]}, CanaryOptions(approval=Approval.BEFORE_PROMOTION), asked=answers)
+    assert run.order == [*START, *STAGE, end, *END]
+    assert end == "promote" or run.given("rollback")[0]["outcome"] == "held"
+
+
+@pytest.mark.parametrize(
+    ("answers", "then"), [(["YES"], [*STAGE, "promote"]), (["NO"], ["rollback"]), (None, ["rollback"])]
+)
+def test_the_first_traffic_waits_for_a_person(release, answers, then):
+    run = release({"assess": [PROMOTE]}, CanaryOptions(approval=Approval.BEFORE_TRAFFIC), asked=answers)
+    assert run.order == [*START, *then, *END]
+
+
+def test_the_whole_ramp_in_one_pod(release):
+    quick = CanaryOptions(granularity="release")
+    run = release({"ramp": [PROMOTE]}, quick)
+    assert run.order == [*START, "ramp", "promote", *END]
+    assert run.given("ramp")[0]["stage"] == "0"
+
+
+def test_the_whole_ramp_goes_on_after_a_hold_where_the_record_says(release):
+    run = release({"ramp": [HOLD, PROMOTE]}, CanaryOptions(granularity="release"), asked=["YES"])
+    assert run.order == [*START, "ramp", "ramp", "promote", *END]
+    assert [call["stage"] for call in run.given("ramp")] == ["0", ""]
+
+
+def test_load_is_sent_beside_each_stage(release):
+    load = {"load-url": "http://127.0.0.1:3/infer", "load-rate": "5", "load-duration": "60s", "payload": "{}"}
+    run = release({"assess": [ADVANCE, ADVANCE, PROMOTE]}, CanaryOptions(load_test=True), **load)
+    assert len(run.given("load-test")) == 3
+    sent = run.given("load-test")[0]
+    assert [sent[name] for name in ("url", "rate", "duration", "payload")] == list(load.values())
+    assert run.result.phase is Phase.SUCCEEDED
+
+
+@pytest.mark.parametrize("failing", ["begin", "wait-for-ready", "set-weights", "assess", "promote"])
+def test_whatever_fails_the_exit_handler_makes_it_safe_and_reports(release, failing):
+    answers = {"assess": [PROMOTE]} | {failing.replace("-", "_"): [{"code": "1"}]}
+    run = release(answers)
+    assert run.order[-3:] == [failing, "ensure-safe", "report"]
+    assert run.order.count(failing) == 1
+    assert run.given("report")[0]["fail-on"] == ""
+    assert run.result.phase is Phase.FAILED
+
+
+@pytest.mark.parametrize("failing", ["wait-for-ready", "set-weights", "assess", "rollback"])
+def test_what_is_transient_is_tried_again(release, failing):
+    good = {"set-weights": STAGES[2], "assess": ROLLBACK}
+    answers = {name.replace("-", "_"): [answer] for name, answer in good.items()}
+    answers[failing.replace("-", "_")] = [{"code": "75"}, good.get(failing, {})]
+    run = release(answers)
+    assert run.order.count(failing) == 2
+    assert run.result.phase is Phase.SUCCEEDED
+
+
+def test_a_failed_report_at_the_end_does_not_hide_the_result(release):
+    run = release({"assess": [PROMOTE], "promote": [{"code": "1"}], "report": [{"code": "1"}]})
+    assert run.result.exit is not None
+    assert run.result.exit.phase is Phase.SUCCEEDED
+    assert run.result.phase is Phase.FAILED
+
+
+VARIANTS = [
+    CanaryOptions(approval=approval, load_test=load, granularity=granularity, cluster_scope=scope)
+    for approval, load, granularity, scope in itertools.product(
+        Approval, (False, True), ("stage", "release"), (False, True)
+    )
+]
+
+
+@pytest.mark.parametrize(
+    "options", VARIANTS, ids=lambda o: f"{o.approval}-{o.load_test}-{o.granularity}-{o.cluster_scope}"
+)
+def test_every_variant_holds_together(options):
+    built = build(options).to_dict()
+    assert built["kind"] == ("ClusterWorkflowTemplate" if options.cluster_scope else "WorkflowTemplate")
+    assert faults(check([document(built)])) == []
+
+
+@pytest.mark.parametrize("options", VARIANTS[::2], ids=lambda o: f"{o.approval}-{o.load_test}-{o.granularity}")
+def test_leaves_know_only_their_inputs(options):
+    for template in build(options).to_dict()["spec"]["templates"]:
+        knows = template["name"] in ("main", "on-exit")
+        assert ("workflow." in str(template)) is knows, template["name"]
+
+
+def test_a_stage_is_one_pod_that_is_called_after_its_number():
+    templates = {one["name"]: one for one in build().to_dict()["spec"]["templates"]}
+    stage = templates["stage"]["containerSet"]["containers"]
+    assert [(one["name"], one.get("dependencies", [])) for one in stage] == [
+        ("set-weights", []),
+        ("main", ["set-weights"]),
+    ]
+    assert templates["stage"]["annotations"] == {
+        "workflows.argoproj.io/display-name": "stage-{{inputs.parameters.stage}}"
+    }

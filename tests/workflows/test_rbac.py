@@ -1,0 +1,69 @@
+"""The rights of a release's pods: enough for what the templates do, and no more.
+
+Left out: that an API server grants them.
+"""
+
+import pytest
+
+from fairway_workflows.canary import CanaryOptions, build
+from fairway_workflows.rbac import BACK_ENDS, accounts, back_end
+from fairway_workflows.safety import Safety
+
+SAFETY = Safety()
+BASE = accounts(SAFETY)
+ALL = [*BASE, *(document for name in BACK_ENDS for document in back_end(name, SAFETY))]
+
+
+def named(kind, documents=BASE):
+    return {one["metadata"]["name"]: one for one in documents if one["kind"] == kind}
+
+
+def allowed(role):
+    return {
+        (group, resource): set(rule["verbs"])
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+
+
+def test_a_reporter_may_only_hand_over_outputs():
+    assert allowed(named("Role")["fairway-reporter"]) == {("argoproj.io", "workflowtaskresults"): {"create", "patch"}}
+
+
+def test_a_releaser_keeps_the_record_and_looks_at_workloads():
+    assert allowed(named("Role")["fairway-releaser"]) == {
+        ("argoproj.io", "workflowtaskresults"): {"create", "patch"},
+        ("", "configmaps"): {"get", "create", "patch"},
+        ("apps", "deployments"): {"get", "list", "watch"},
+        ("", "events"): {"create", "patch"},
+    }
+
+
+@pytest.mark.parametrize("name", BACK_ENDS)
+def test_a_back_end_adds_reading_and_patching_of_its_kinds(name):
+    (role,) = named("Role", back_end(name, SAFETY)).values()
+    assert {frozenset(verbs) for verbs in allowed(role).values()} == {frozenset({"get", "list", "watch", "patch"})}
+
+
+def test_no_right_is_for_everything_secret_or_final():
+    for document in ALL:
+        for rule in document.get("rules", []):
+            assert not {"*", "delete", "deletecollection", "escalate", "bind", "impersonate"} & set(rule["verbs"])
+            assert not {"*", "secrets", "pods", "pods/exec"} & set(rule["resources"])
+            assert "*" not in rule["apiGroups"]
+    assert {document["kind"] for document in ALL} == {"ServiceAccount", "Role", "RoleBinding"}
+
+
+def test_every_role_is_bound_to_an_account_that_there_is():
+    bindings = named("RoleBinding", ALL)
+    assert set(bindings) == set(named("Role", ALL))
+    for name, binding in bindings.items():
+        assert binding["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
+        assert {subject["name"] for subject in binding["subjects"]} <= set(named("ServiceAccount"))
+
+
+def test_the_templates_run_under_these_accounts():
+    spec = build(CanaryOptions(load_test=True)).to_dict()["spec"]
+    used = {template.get("serviceAccountName", spec["serviceAccountName"]) for template in spec["templates"]}
+    assert used == set(named("ServiceAccount"))
