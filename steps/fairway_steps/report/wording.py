@@ -118,7 +118,9 @@ def metric(slo: Slo) -> str:
 
 
 def measure(slo: Slo, value: float | None) -> str:
-    """A value in the unit of the SLO's limit."""
+    """A value in the unit of the SLO's limit; infinite is a quantile past the last edge of a histogram."""
+    if value == math.inf:
+        return "beyond measure"
     return percent(value) if slo.metric is Metric.ERROR_RATE else seconds(value)
 
 

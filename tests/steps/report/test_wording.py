@@ -45,6 +45,7 @@ ANY = st.floats(allow_nan=True, allow_infinity=True) | st.none()
         (wording.metric(Slo(Metric.LATENCY, 0.1, 0.95)), "p95 latency"),
         (wording.measure(Slo(Metric.ERROR_RATE, 0.01), 0.01), "1 %"),
         (wording.measure(Slo(Metric.LATENCY_MEAN, 0.01), 0.01), "10 ms"),
+        (wording.measure(Slo(Metric.LATENCY, 0.1, 0.95), math.inf), "beyond measure"),
         (wording.e_value(0.0), "1"),
         (wording.e_value(math.log(0.001)), "< 0.01"),
         (wording.e_value(math.log(1280)), "1,280"),
