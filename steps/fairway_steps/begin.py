@@ -30,9 +30,12 @@ def begin(
     lease_for: float,
     resume: bool,
     gone: Callable[[str], bool],
+    cursor: str = "",
     dry_run: bool = False,
 ) -> Record:
     """Take the lease and open the record; called again by the same holder, it changes nothing.
+
+    ``cursor`` is where the evidence begins: the metric source as it is read now, so that no request of the candidate is missed.
 
     An unfinished release of another holder is refused while its lease runs, unless ``gone(holder)`` knows better.
     When the lease is over, traffic is first put back to the primary and that release is closed; with ``resume`` it is
@@ -80,6 +83,7 @@ def begin(
         lease_for=lease_for,
         created=clock.now(),
         original=router.snapshot(),
+        cursor=cursor,
         baseline=served.counts() if served else {},
     )
     return record if dry_run else store.update(lambda now: _unchanged(now, held, record))

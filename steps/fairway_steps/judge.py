@@ -174,7 +174,7 @@ class _Watch:
             assessment=assessment,
             measured=measured,
             samples=self.samples(),
-            waited=now - self.began,
+            waited=now - self.start,
         )
         if self.store:
             amend(

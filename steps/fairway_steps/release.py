@@ -43,6 +43,17 @@ def promote(
     )
 
 
+def withdraw(store: RecordStore, lease: Lease, router: Router, clock: Clock, *, confirm: Confirmation) -> None:
+    """Put the primary's traffic back at once; the record stays open, for `rollback` to close.
+
+    What assesses does this itself when harm is proved: until another step has started, users would go on being harmed.
+    """
+    record = required(store, lease)
+    if record.outcome is None:
+        change = _restore(record, router, clock, confirm)
+        amend(store, lease, lambda r: _changed(r, change))
+
+
 def rollback(
     store: RecordStore,
     lease: Lease,
@@ -147,10 +158,18 @@ def _close(
 
     def closed(record: Record) -> Record:
         counted = served.counts() if served else record.counted
-        changed = replace(record, timeline=(*record.timeline, change), counted=counted)
+        changed = replace(_changed(record, change), counted=counted)
         return changed.ended(clock.now(), outcome, reason)
 
     return amend(store, lease, closed)
+
+
+def _changed(record: Record, change: WeightChange) -> Record:
+    """The change written down, unless it changed nothing."""
+    last = record.timeline[-1] if record.timeline else None
+    if last is not None and (last.stage, dict(last.asked)) == (change.stage, dict(change.asked)):
+        return record
+    return replace(record, timeline=(*record.timeline, change))
 
 
 def _mended(store: RecordStore, record: Record, clock: Clock) -> Record:

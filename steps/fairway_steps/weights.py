@@ -57,7 +57,7 @@ def set_weights(
     await_settled(router, clock, confirm.settle)
     settled = clock.now()
     measured, counted = _count(router, clock, routes, confirm)
-    LOG.info("weights %s are served%s", shares(routes.weights), f", measured {_percents(measured)}" if measured else "")
+    LOG.info("weights %s are served%s", shares(routes.weights), f", {_percents(measured)} of the first {counted} requests" if measured else "")
     return WeightChange(asked, stage, dict(routes.weights), measured, counted, settled - asked, why)
 
 

@@ -3,23 +3,23 @@
 On a pipe or in a log there is no drawing in place: progress is thinned out to a line every few seconds.
 """
 
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TextIO
 
 from fairway_steps.log import PROGRESS_MARK
-from fairway_workflows.local import Node, Phase, Question
+from fairway_workflows.local import Node, NodeType, Phase, Question
 
 ERROR = "error: "
 QUIET = 5.0
 """Seconds between two progress lines where they cannot be drawn in place."""
-MARKS = {Phase.SUCCEEDED: "✓", Phase.FAILED: "✗", Phase.ERROR: "✗"}
 
 
 class Console:
     """An observer of a workflow that writes to a stream (stderr: stdout is for data).
 
-    ``titles`` maps the names of steps to what a person calls them; a step without a title is not announced.
+    ``titles`` maps the templates of pods to what a person calls them; one without a title is not announced.
     """
 
     def __init__(self, stream: TextIO = sys.stderr, *, now: Callable[[], float], titles: Mapping[str, str]) -> None:
@@ -34,12 +34,17 @@ class Console:
         print(text, file=self.stream, flush=True)
 
     def node_started(self, node: Node) -> None:
-        if title := self.titles.get(node.display_name):
+        title = self.titles.get(node.template)
+        if title and node.type is NodeType.POD and node.phase is Phase.RUNNING:
             self.say(f"▸ {title}")
 
     def node_finished(self, node: Node) -> None:
-        if node.phase in (Phase.FAILED, Phase.ERROR) and self.titles.get(node.display_name):
-            self.say(f"  {MARKS[node.phase]} {node.display_name}: {node.message or 'failed'}")
+        if node.type is not NodeType.POD or node.template not in self.titles:
+            return
+        if node.phase.unsuccessful:
+            self.say(f"  ✗ {node.template}: {self.last_error or node.message or 'failed'}")
+        elif summary := node.outputs.get("summary"):
+            self.say(f"  ✓ {_verdict(summary)}")
 
     def line(self, node: Node, text: str) -> None:
         del node
@@ -64,3 +69,12 @@ class Console:
         if self.drawn:
             self.stream.write("\r\033[K")
             self.drawn = False
+
+
+def _verdict(summary: str) -> str:
+    """What an assessment says of itself, in a line."""
+    try:
+        told = json.loads(summary)
+        return f"{told['verdict']}: {told['reason']}"
+    except (ValueError, LookupError, TypeError):
+        return summary

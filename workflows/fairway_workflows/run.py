@@ -26,9 +26,7 @@ SIGNALLED = {"interrupted": 130, "terminated": 143, "hung up": 129}
 TITLES = {
     "begin": "begin: lease, preflight, record",
     "wait-for-ready": "wait for ready: both versions, first inference included",
-    "set-weights": "set weights",
-    "main": "assess",
-    "ramp": "ramp: all stages",
+    "stage": "next stage: set weights, assess",
     "promote": "promote",
     "rollback": "roll back",
     "ensure-safe": "ensure safe",

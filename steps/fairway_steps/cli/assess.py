@@ -86,7 +86,8 @@ def assess(
 ) -> Answer:
     """Judge a candidate by its SLOs: look until the stage is over, or until harm is proved.
 
-    The verdict is data: the exit code is 0 whatever it says, unless --fail-on names it.
+    Once harm is proved, the candidate of a --record is taken off the traffic at once; `rollback` then closes the
+    record. The verdict is data: the exit code is 0 whatever it says, unless --fail-on names it.
     """
     failing = _verdicts(fail_on)
     release = open_release(record, release_id, token)
@@ -136,8 +137,10 @@ class Task:
         """Judge one stage, with its progress in the log and in Argo's progress file."""
         from fairway_steps.judge import judge
         from fairway_steps.metrics.registry import open_source
+        from fairway_steps.release import withdraw
+        from fairway_steps.weights import Confirmation
 
-        return judge(
+        result = judge(
             release.store if release else None,
             release.lease if release else lease("", 0),
             open_source(self.metrics, self.service),
@@ -155,6 +158,9 @@ class Task:
             is_last=is_last,
             progress=_Progress(os.environ.get("ARGO_PROGRESS_FILE", "")),
         )
+        if release and self.router and result.assessment.verdict is Verdict.ROLLBACK:
+            withdraw(release.store, release.lease, self.router, CLOCK, confirm=Confirmation())
+        return result
 
 
 def task_of(

@@ -1,10 +1,12 @@
 """``fairway begin``."""
 
 import json
+from collections.abc import Sequence
 
 from fairway_steps.cli.params import DURATION_TYPE, FLAG, VERSION, option
-from fairway_steps.cli.step import Answer, step
+from fairway_steps.cli.step import Answer, logger, step
 from fairway_steps.cli.wiring import CLOCK, holder_is_gone, router, this_process
+from fairway_steps.errors import TransientError
 from fairway_steps.model import Version
 from fairway_steps.outputs import Output
 from fairway_steps.record import open_store
@@ -35,6 +37,7 @@ fairway begin --service iris --route envoy:./route --primary v1=http://127.0.0.1
 @option("stages", required=True, help="Weights and how long each is held: 10@20s,25@20s,50@20s.")
 @option("slos", required=True, help="SLOs as YAML, or file:PATH.")
 @option("record", required=True, help="Where to keep the record, such as file:.fairway/iris.json.")
+@option("metrics", help="Where the evidence comes from.  [default: the route's own proxy]")
 @option("holder", help="Who holds the service meanwhile.  [default: this process]")
 @option("lease", DURATION_TYPE, default="10m", help="How long without a sign of life until others may take over.")
 @option("resume", FLAG, default="false", help="Go on with an unfinished release.")
@@ -46,6 +49,7 @@ def begin(
     stages: str,
     slos: str,
     record: str,
+    metrics: str | None,
     holder: str | None,
     lease: float,
     resume: bool,
@@ -73,6 +77,7 @@ def begin(
         lease_for=lease,
         resume=resume,
         gone=holder_is_gone,
+        cursor=_cursor(metrics or route, service, (primary, candidate)),
         dry_run=dry_run,
     )
     outputs = {
@@ -85,3 +90,15 @@ def begin(
     return Answer(
         outputs, json.loads(json.dumps(outputs | {"dry-run": dry_run})), f"would begin {said}" if dry_run else said
     )
+
+
+def _cursor(metrics: str, service: str, versions: Sequence[Version]) -> str:
+    """Where the metric source stands now; empty where it cannot be read yet (its first look is then its beginning)."""
+    from fairway_steps.metrics.registry import open_source
+
+    try:
+        reading = open_source(metrics, service).read([version.name for version in versions], {}, "", CLOCK.now())
+    except TransientError as error:
+        logger().warning("no evidence yet: %s", error.message)
+        return ""
+    return "" if reading.complete else reading.cursor

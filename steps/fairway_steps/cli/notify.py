@@ -25,7 +25,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 @step(
     "notify",
-    image="assess",
+    image="core",
     cluster=False,
     outputs=[Output("action", "none", "`delivered`, or `undelivered`; `none` if there was nothing to tell.")],
     mutates=True,
