@@ -89,6 +89,7 @@ def load_test(
     from fairway_steps.loadtest import result as results
     from fairway_steps.loadtest.engine import Settings
     from fairway_steps.loadtest.plan import constant, poisson
+    from fairway_steps.loadtest.summary import summary, to_json
 
     edges = _limits(limits)
     lasting: dict[str, Any] = {"requests": requests} if requests is not None else {"seconds": duration}
@@ -109,8 +110,8 @@ def load_test(
         raise DomainError(f"endpoint {url} is unusable, no request could connect: {_first(records)}")
     if result.meta.client_limited:
         logger().warning("these results can neither pass nor fail a version: %s", result.meta.client_limited)
-    values = results.summary(result, edges)
-    outputs = {"summary": results.to_json(values), "samples": samples or ""}
+    values = summary(result, edges)
+    outputs = {"summary": to_json(values), "samples": samples or ""}
     return Answer(outputs, values | {"samples": samples or ""}, _table(values, result), 128 + signum if signum else 0)
 
 

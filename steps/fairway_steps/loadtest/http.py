@@ -26,6 +26,7 @@ from fairway_steps.loadtest.http1 import Parser, ProtocolError
 
 UPSTREAM_HEADER = b"x-envoy-upstream-service-time"
 """Envoy adds it to answers from an upstream, and not to those it makes up itself."""
+MAX_LABEL = 63
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _OURS = frozenset({"content-length", "transfer-encoding", "connection", "expect", "upgrade"})
@@ -213,7 +214,7 @@ class _HttpConnection(asyncio.Protocol):
             self.abort()
         version, upstream = "", -1
         if self._label and parser.status:
-            version = parser.headers.get(self._label, b"").decode("latin-1")[:100]
+            version = parser.headers.get(self._label, b"").decode("ascii", "ignore")[:MAX_LABEL]
             upstream = int(UPSTREAM_HEADER in parser.headers)
         self._report(self, index, Answer(parser.status, error, version, upstream, reusable, detail))
 

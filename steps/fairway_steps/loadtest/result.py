@@ -1,4 +1,4 @@
-"""What a run measured: columns of one row a request, a file of them, and a summary small enough for a parameter.
+"""What a run measured: columns of one row a request, and a file of them.
 
 Three latencies, each exact: *response* = end - scheduled (what a user saw, and what SLOs are about), *service* = end - sent
 (what the server and the network took), *slip* = sent - scheduled (what the client added). Failed requests are counted
@@ -24,7 +24,6 @@ from fairway_steps.loadtest.records import Records
 
 FORMAT = 1
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
-SUMMARY_BYTES = 1000
 RATE_KEPT = 0.99
 SLIP_FLOOR = 1e6  # ns
 SLIP_SHARE = 0.02  # of the median response
@@ -47,7 +46,8 @@ class Meta:
     """What the columns leave out.
 
     ``rate`` is the nominal one. ``client_limited`` says why the client, not the service, shaped the numbers, and is
-    empty where it did not.
+    empty where it did not. ``late`` is what is to be said of requests that were sent late, whether or not that mattered
+    to the limits known then; who holds the result against others must look again.
     """
 
     started: float
@@ -60,6 +60,7 @@ class Meta:
     connections: int = 0
     stopped: bool = False
     client_limited: str = ""
+    late: str = ""
     format: int = FORMAT
 
 
@@ -109,6 +110,16 @@ class Result:
         return _counted(self.error, self.meta.error_names)
 
     @property
+    def failures_by_version(self) -> dict[str, dict[str, int]]:
+        """Failed requests by the version that was asked last and class; a version of no name is one nobody knows."""
+        found: dict[str, dict[str, int]] = {}
+        for code, name in enumerate(self.meta.version_names):
+            failed = _counted(self.error[self.version == code], self.meta.error_names)
+            if failed:
+                found[name] = failed
+        return found
+
+    @property
     def versions(self) -> dict[str, int]:
         """Answers by the version they named."""
         return _counted(self.version, self.meta.version_names)
@@ -137,6 +148,11 @@ class Result:
         slow = np.count_nonzero(self.response > round(limit * 1e9))
         return int(slow + sum(n for name, n in self.failures.items() if name != "cancelled"))
 
+    def moved(self, limits: Sequence[float]) -> bool:
+        """Whether being sent late alone brought a request over one of the ``limits`` (seconds)."""
+        edges = [round(limit * 1e9) for limit in limits]
+        return any(bool(np.any((self.service <= edge) & (self.response > edge))) for edge in edges)
+
 
 def measured(records: Records, *, limits: Sequence[float] = ()) -> Result:
     """The requests of a run that count. ``limits`` (seconds) are those the result will be held against, if known."""
@@ -162,82 +178,48 @@ def measured(records: Records, *, limits: Sequence[float] = ()) -> Result:
         stopped=records.stopped,
     )
     result = _result({name: column[rows] for name, column in zip(_COLUMNS, columns, strict=True)}, meta)
-    return replace(result, meta=replace(meta, client_limited=_client_limit(result, limits)))
+    late = _lateness(result)
+    limited = _shortfall(result) or (late if late and (not limits or result.moved(limits)) else "")
+    return replace(result, meta=replace(meta, client_limited=limited, late=late))
 
 
-def _client_limit(result: Result, limits: Sequence[float]) -> str:
-    """Why this client could not give the load it was asked for; empty if it could.
+# The client is the limit if it sent at less than 99 % of the planned rate, if it used more than 80 % of its core, or if
+# more than 1 % of the requests were sent later than 1 ms or 2 % of the median response, whichever is more. So that one
+# hiccup of a busy machine is not taken for that, a run may end 0.1 s late and two requests of any run may be late; and
+# where limits are known, lateness matters only if it alone brought a request over one of them (it brings none under).
 
-    It could not if it sent at less than 99 % of the planned rate, if more than 1 % of the requests were sent later than
-    1 ms or 2 % of the median response, whichever is more, or if it used more than 80 % of its core. So that one hiccup
-    of a busy machine is not taken for that: a run may end 0.1 s late, two requests of any run may be late, and where the
-    limits are known lateness matters only if it alone brought a request over one of them (it never brings one under).
-    """
-    meta = result.meta
-    achieved, planned = result.achieved_rate, _rate(result.scheduled_ns)
-    sent = result.sent_ns[result.sent_ns >= 0]
-    cause = f"all {meta.connections} connections were busy and up to {meta.backlog} requests waited for one"
+
+def _shortfall(result: Result) -> str:
+    meta, sent = result.meta, result.sent_ns[result.sent_ns >= 0]
     if len(sent) < len(result):
-        return f"{len(result) - len(sent)} requests were never sent: {cause}; allow more connections"
+        return f"{len(result) - len(sent)} requests were never sent: {_cause(meta)}"
+    achieved, planned = result.achieved_rate, _rate(result.scheduled_ns)
     lag = int(result.slip[-1] - result.slip[0]) if len(result) else 0
     if achieved is not None and planned is not None and achieved < RATE_KEPT * planned and lag > HICCUP:
-        why = f"{cause}; allow more connections" if meta.backlog else "lower the rate or give it more CPU"
-        return f"sent {achieved:.4g} requests per second of the planned {planned:.4g}: {why}"
-    response, slip = result.response, result.slip
+        return f"sent {achieved:.4g} requests per second of the planned {planned:.4g}: {_cause(meta)}"
+    return f"it used {meta.cpu:.0%} of its core; lower the rate" if meta.cpu > CPU_SHARE else ""
+
+
+def _lateness(result: Result) -> str:
+    slip, response = result.slip, result.response
     allowed = max(SLIP_FLOOR, SLIP_SHARE * float(np.median(response)) if len(response) else 0.0)
     late = int(np.count_nonzero(slip > allowed))
-    moved = [np.count_nonzero((response > limit * 1e9) & (result.service <= limit * 1e9)) for limit in limits]
-    if late > max(FEW, 0.01 * len(slip)) and (any(moved) or not limits):
-        why = f"{cause}; allow more connections" if meta.backlog else "lower the rate or give it more CPU"
-        return f"{late} of {len(slip)} requests were sent more than {allowed / 1e6:.3g} ms late: {why}"
-    if meta.cpu > CPU_SHARE:
-        return f"it used {meta.cpu:.0%} of its core; lower the rate"
-    return ""
+    if late <= max(FEW, 0.01 * len(slip)):
+        return ""
+    return f"{late} of {len(slip)} requests were sent more than {allowed / 1e6:.3g} ms late: {_cause(result.meta)}"
 
 
-def summary(result: Result, limits: Sequence[float] = ()) -> dict[str, Any]:
-    """The result in at most ``SUMMARY_BYTES`` of compact JSON.
-
-    ``errors`` maps classes to counts and ``over_ms`` each limit in ms to the requests over it, failed ones included.
-    ``versions`` and ``lost`` are there if answers say where they are from. Rare classes and versions are added up as ``other``
-    where room is short.
-    """
-    meta = result.meta
-    values: dict[str, Any] = {
-        "requests": len(result),
-        "requested_rate": _rounded(meta.rate),
-        "achieved_rate": _rounded(result.achieved_rate),
-        "client_limited": bool(meta.client_limited),
-        "errors": result.failures,
-        "response_ms": _quantiles(result.response),
-        "service_ms": _quantiles(result.service),
-        "slip_ms": _quantiles(result.slip),
-        "over_ms": {f"{limit * 1000:g}": result.over(limit) for limit in limits},
-        "warm_up": meta.warm_up,
-    }
-    if meta.client_limited:
-        values["reason"] = meta.client_limited
-    if (lost := result.lost) is not None:
-        values |= {"versions": result.versions, "lost": lost}
-    if meta.stopped:
-        values["stopped"] = True
-    while len(to_json(values)) > SUMMARY_BYTES:
-        name = max(("errors", "versions", "over_ms"), key=lambda part: len(to_json(values.get(part, {}))))
-        if len(values.get(name, {})) <= 1:
-            break
-        values[name] = _merged(values[name]) if name != "over_ms" else dict(list(values[name].items())[:-1])
-    return values
-
-
-def to_json(values: Mapping[str, Any]) -> str:
-    """Compact and in ASCII: the length is the number of bytes."""
-    return json.dumps(values, separators=(",", ":"))
+def _cause(meta: Meta) -> str:
+    if not meta.backlog:
+        return "lower the rate or give it more CPU"
+    busy = f"all {meta.connections} connections were busy and up to {meta.backlog} requests waited for one"
+    return f"{busy}; allow more connections"
 
 
 def write(result: Result, path: Path) -> None:
     """Write the file whole or not at all. Raises DomainError where it cannot."""
     fresh = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    meta = np.frombuffer(to_json(asdict(result.meta)).encode(), np.uint8)
+    meta = np.frombuffer(json.dumps(asdict(result.meta)).encode(), np.uint8)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with fresh.open("wb") as file:
@@ -281,23 +263,10 @@ def _counted(codes: NDArray[np.uint16], names: Sequence[str]) -> dict[str, int]:
     return dict(sorted(pairs, key=lambda pair: (-pair[1], pair[0])))
 
 
-def _quantiles(values: NDArray[np.int64]) -> dict[str, float | None]:
+def quantiles(values: NDArray[np.int64]) -> dict[str, float | None]:
+    """p50 to p99.9, max and mean of nanoseconds, in ms; each None without values."""
     names = [*QUANTILES, "max", "mean"]
     if not len(values):
         return dict.fromkeys(names)
     numbers = [*np.quantile(values, list(QUANTILES.values())), values.max(), values.mean()]
-    return {name: _rounded(float(number) / 1e6) for name, number in zip(names, numbers, strict=True)}
-
-
-def _rounded(number: float | None) -> float | None:
-    """Five significant digits, and no more than a thousandth."""
-    return None if number is None else round(float(f"{number:.5g}"), 3)
-
-
-def _merged(counts: Mapping[str, int]) -> dict[str, int]:
-    """The rarest of the counts added to ``other``."""
-    rest = {name: count for name, count in counts.items() if name != "other"}
-    rarest = min(rest, key=lambda name: rest[name])
-    return {name: count for name, count in rest.items() if name != rarest} | {
-        "other": counts.get("other", 0) + rest[rarest]
-    }
+    return {name: float(number) / 1e6 for name, number in zip(names, numbers, strict=True)}

@@ -43,12 +43,13 @@ class SamplesSource:
 
     ``version`` is the one that was tested, to which requests without a label belong; without it they belong to the only
     version that is asked for, as long as no answer names another.
+
     Latency is the response time, from the scheduled moment on. The strata are one for each version and second of
     scheduled time. Requests that were cancelled when the load test was stopped are no one's failures and left out.
     """
 
     def __init__(self, path: Path, limits: Sequence[float] = (), version: str = "") -> None:
-        self._path, self._version = path, version
+        self._path, self._version, self._limits = path, version, tuple(limits)
         self._edges = tuple(sorted({*EDGES, *limits}))
 
     def read(self, versions: Sequence[str], weights: Mapping[str, int], cursor: str, now: float) -> Reading:
@@ -64,6 +65,7 @@ class SamplesSource:
             if cursor == identity:
                 return Reading((), identity, complete=True)
             cells, strays = self._cells(meta, columns, versions)
+            problem = self._limited(meta, columns) or _unknown(strays)
         except OSError as error:
             raise UsageError(
                 f"samples {self._path} cannot be read: {error.strerror or error}",
@@ -75,7 +77,7 @@ class SamplesSource:
             self._stratum(name, meta["started"] + second, weights.get(name, 0), cell)
             for (second, name), cell in sorted(cells.items())
         )
-        return Reading(strata, identity, complete=True, problem=_problem(meta, strays))
+        return Reading(strata, identity, complete=True, problem=problem)
 
     def _cells(
         self, meta: Mapping[str, Any], columns: Mapping[str, "array[int]"], versions: Sequence[str]
@@ -104,6 +106,21 @@ class SamplesSource:
                 cell.nanoseconds += end - scheduled
         return cells, strays
 
+    def _limited(self, meta: Mapping[str, Any], columns: Mapping[str, "array[int]"]) -> str:
+        """Why the client, not the service, shaped the numbers.
+
+        Sending late is no reason if it moved no request over any of our limits: it cannot bring one under.
+        """
+        reason, late = meta["client_limited"], meta["late"]
+        if late and reason in ("", late):
+            reason = late if not self._limits or self._moved(columns) else ""
+        return f"the load test was limited by its own client, so it is evidence of nothing: {reason}" if reason else ""
+
+    def _moved(self, columns: Mapping[str, "array[int]"]) -> bool:
+        edges = [round(limit * SECOND) for limit in self._limits]
+        times = zip(columns["scheduled_ns"], columns["sent_ns"], columns["end_ns"], columns["error"], strict=True)
+        return any(end - sent <= edge < end - due for due, sent, end, error in times if not error for edge in edges)
+
     def _stratum(self, version: str, start: float, weight: int, cell: _Cell) -> Stratum:
         counts = tuple(cell.counts[i] for i in range(len(self._edges) + 1))
         return Stratum(
@@ -118,12 +135,13 @@ class SamplesSource:
         )
 
 
-def _problem(meta: Mapping[str, Any], strays: int) -> str:
-    if meta["client_limited"]:
-        return f"the load test was limited by its own client, so it is evidence of nothing: {meta['client_limited']}"
-    if strays:
-        return f"{strays} requests of the load test do not tell which version they went to; say which version was tested, or label the answers"
-    return ""
+def _unknown(strays: int) -> str:
+    if not strays:
+        return ""
+    return (
+        f"{strays} requests of the load test do not tell which version they went to; "
+        "say which version was tested, or label the answers"
+    )
 
 
 def _load(path: Path) -> tuple[dict[str, Any], dict[str, "array[int]"]]:

@@ -153,6 +153,21 @@ def test_a_client_limited_run_is_no_evidence_and_says_why(path: Path):
     assert problem.endswith("evidence of nothing: it used 99% of its core; lower the rate")
 
 
+@pytest.mark.parametrize(
+    ("limits", "said", "evidence"),
+    [((), "late", False), ((0.25,), "late", True), ((0.05, 0.25), "", False), ((0.25,), "it used 99%", False)],
+)
+def test_lateness_matters_where_it_moved_a_request_over_our_limits(path: Path, limits, said: str, evidence: bool):
+    """60 ms from the scheduled moment, 45 from being sent, whatever the load test itself said of that."""
+    records = Records.empty(Plan(array("q", [0]), 1.0), START)
+    records.due, records.sent[0], records.end[0] = 1, 15 * MS, 60 * MS
+    result = measured(records)
+    write(replace(result, meta=replace(result.meta, late="late", client_limited=said)), path)
+    reading = SamplesSource(path, limits).read(["v2"], {}, "", 0.0)
+    assert (reading.problem == "") is evidence
+    assert reading.problem.endswith("" if evidence else said or "late")
+
+
 def test_a_file_that_is_not_there_is_a_mistake_of_the_caller(path: Path):
     with pytest.raises(UsageError, match=r"cannot be read: No such file.*load-test --samples"):
         SamplesSource(path).read(["v2"], {}, "", 0.0)
