@@ -2,13 +2,14 @@
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from fairway_steps.clock import Clock
-from fairway_steps.errors import NotSettled
+from fairway_steps.errors import NotSettled, TransientError
+from fairway_steps.metrics.base import MetricSource, Reading
 from fairway_steps.model import Routes, Version
-from fairway_steps.record import Lease, RecordStore, WeightChange, amend, required
+from fairway_steps.record import Lease, Record, RecordStore, WeightChange, amend, required
 from fairway_steps.routing.base import Router, Served
 from fairway_steps.schedule import position
 from fairway_steps.stats.traffic import log_e_split
@@ -41,10 +42,11 @@ def set_weights(
     stage: int,
     why: str,
     confirm: Confirmation,
+    when_served: Callable[[], None] = lambda: None,
 ) -> WeightChange:
     """Apply ``routes``, read them back, wait until the proxy serves them, and count where requests went.
 
-    Idempotent. Raises NotSettled if the stored routes are not the ones written, the proxy does not take them in time, or the
+    ``when_served`` is called between the last two. Idempotent. Raises NotSettled if the stored routes are not the ones written, the proxy does not take them in time, or the
     counted split contradicts them.
     """
     asked = clock.now()
@@ -56,22 +58,35 @@ def set_weights(
         )
     await_settled(router, clock, confirm.settle)
     settled = clock.now()
+    when_served()
     measured, counted = _count(router, clock, routes, confirm)
-    LOG.info("weights %s are served%s", shares(routes.weights), f", {_percents(measured)} of the first {counted} requests" if measured else "")
+    LOG.info(
+        "weights %s are served%s",
+        shares(routes.weights),
+        f", {_percents(measured)} of the first {counted} requests" if measured else "",
+    )
     return WeightChange(asked, stage, dict(routes.weights), measured, counted, settled - asked, why)
 
 
 def enter_stage(
-    store: RecordStore, lease: Lease, router: Router, clock: Clock, *, index: int, confirm: Confirmation
+    store: RecordStore,
+    lease: Lease,
+    router: Router,
+    clock: Clock,
+    *,
+    index: int,
+    confirm: Confirmation,
+    source: MetricSource | None = None,
 ) -> WeightChange:
     """Set the weights of stage ``index`` of the recorded release and write the change down.
 
-    Called again after it was killed, it makes sure of the route again and leaves what is written down as it is.
+    ``source`` is read as soon as the weights are served, so that evidence from before is not taken for the stage's own. Called again after it was killed, it makes sure of the route again and leaves what is written down as it is.
     """
     record = required(store, lease)
     routes = position(record.stages, index, record.primary.name, record.candidate.name).routes
     last = record.timeline[-1] if record.timeline else None
     done = last is not None and last.stage == index and dict(last.asked) == dict(routes.weights)
+    marks: list[Reading] = []
     change = set_weights(
         router,
         clock,
@@ -81,11 +96,30 @@ def enter_stage(
         stage=index,
         why="stage",
         confirm=replace(confirm, requests=0) if done else confirm,
+        when_served=lambda: marks.extend(_mark(record, source, clock.now())),
     )
     if last is not None and done:
         return last
-    amend(store, lease, lambda r: replace(r, stage=index, timeline=(*r.timeline, change)).renewed(clock.now()))
+
+    def entered(now: Record) -> Record:
+        for mark in marks if now.cursor == record.cursor else ():
+            now = replace(now.with_strata(mark.strata), cursor=mark.cursor, cursor_stage=index)
+        return replace(now, stage=index, timeline=(*now.timeline, change)).renewed(clock.now())
+
+    amend(store, lease, entered)
     return change
+
+
+def _mark(record: Record, source: MetricSource | None, now: float) -> list[Reading]:
+    """The reading that ends the time before; none where there is none, and the assessment catches up by itself."""
+    if source is None:
+        return []
+    before = record.timeline[-1].asked if record.timeline else {record.primary.name: 100}
+    try:
+        reading = source.read(tuple(record.versions), before, record.cursor, now)
+    except TransientError:
+        return []
+    return [] if reading.problem or reading.complete else [reading]
 
 
 def await_settled(router: Router, clock: Clock, timeout: float) -> None:

@@ -54,6 +54,7 @@ def ramp(
 
     The same as `set-weights` and `assess` for each stage, for schedules too short to pay for a pod each time.
     """
+    from fairway_steps.metrics.registry import open_source
     from fairway_steps.ramp import ramp as run
     from fairway_steps.weights import enter_stage
 
@@ -71,7 +72,13 @@ def ramp(
             first,
             len(held.stages) - 1,
             lambda index: enter_stage(
-                release.store, release.lease, release.router(), CLOCK, index=index, confirm=Confirmation(wait=1.0)
+                release.store,
+                release.lease,
+                release.router(),
+                CLOCK,
+                index=index,
+                confirm=Confirmation(wait=1.0),
+                source=open_source(task.metrics, task.service),
             ),
             lambda index: task.judge(
                 release,

@@ -35,6 +35,7 @@ from fairway_steps.weights import set_weights as run
 @option("route", help="The service's route, such as envoy:DIR.  [default: the record's]")
 @option("primary", VERSION, help="NAME=URI.  [default: the record's]")
 @option("candidate", VERSION, help="NAME=URI.  [default: the record's]")
+@option("metrics", help="Where the evidence of a --record comes from.  [default: the route's own proxy]")
 @option("settle-timeout", DURATION_TYPE, default="10s", help="How long the proxy may take to serve the new route.")
 @option("confirm-requests", int, default="20", help="Count so many requests to see where traffic really goes.")
 @option("confirm-timeout", DURATION_TYPE, default="1s", help="How long to count at most.")
@@ -47,6 +48,7 @@ def set_weights(
     route: str | None,
     primary: Version | None,
     candidate: Version | None,
+    metrics: str | None,
     settle_timeout: float,
     confirm_requests: int,
     confirm_timeout: float,
@@ -59,6 +61,8 @@ def set_weights(
 
     The route is written, read back, asked for in the proxy, and then measured: stored is not served.
     """
+    from fairway_steps.metrics.registry import open_source
+
     release = open_release(record, release_id, token)
     held = release.record if release else None
     confirm = Confirmation(settle_timeout, confirm_requests, confirm_timeout)
@@ -81,7 +85,8 @@ def set_weights(
                 outputs, {"now": now, "would-be": dict(routes.weights)}, f"would set {shares(routes.weights)}"
             )
         if release and stage is not None and not (weights or stages):
-            change = enter_stage(release.store, release.lease, path, CLOCK, index=stage, confirm=confirm)
+            source = open_source(metrics or route or release.record.route, service)
+            change = enter_stage(release.store, release.lease, path, CLOCK, index=stage, confirm=confirm, source=source)
         else:
             fence = held.token if held else 0
             change = run(
