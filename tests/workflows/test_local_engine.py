@@ -13,7 +13,7 @@ import pytest
 from fairway_steps.clock import SystemClock
 from fairway_steps.errors import DomainError, Refused
 from fairway_workflows.local import NodeType, Phase, run_workflow
-from local_runs import Diary, engine, gone, python, until, workflow
+from local_runs import Diary, QuickClock, engine, gone, python, until, workflow
 
 SLEEP = "import os, sys, time; print(os.getpid(), file=sys.stderr, flush=True); time.sleep(600)"
 SAFE = python("open('safe', 'w').write('{{workflow.status}}')", name="safe")
@@ -198,9 +198,11 @@ def test_the_workflows_deadline_does_not_bind_the_exit_handler(tmp_path):
 
 
 def test_a_template_over_its_timeout_fails_and_may_be_tried_again(tmp_path):
-    code = "import sys, time; time.sleep(0 if sys.argv[1] == '1' else 600)"
-    document = workflow(python(code, "{{retries}}", timeout="0.3s", retryStrategy={"limit": 1}))
-    result = engine(document, tmp_path).run()
+    clock, diary = QuickClock(), Diary()
+    diary.on_line = lambda node, text: clock.sleep(100)
+    code = "import sys, time\nif sys.argv[1] == '0':\n    print('waiting', file=sys.stderr, flush=True)\n    time.sleep(600)"
+    document = workflow(python(code, "{{retries}}", timeout="1m", retryStrategy={"limit": 1}))
+    result = engine(document, tmp_path, clock=clock, observer=diary).run()
     assert [child.phase for child in result.entry.children] == [Phase.FAILED, Phase.SUCCEEDED]
     assert result.phase is Phase.SUCCEEDED
 

@@ -174,6 +174,23 @@ def test_the_terminal_is_called_off_when_the_answer_comes_from_elsewhere(tmp_pat
     assert called_off.wait(5)
 
 
+def test_one_question_at_a_time_on_the_terminal(tmp_path):
+    asking, most = [], []
+
+    def ask(node, parameters, called_off):
+        asking.append(node.display_name)
+        most.append(len(asking))
+        time.sleep(0.05)
+        asking.remove(node.display_name)
+        return {"decision": "YES" if node.display_name == "left" else "NO"}
+
+    group = [{"name": name, "template": "approve"} for name in ("left", "right")]
+    document = workflow({"name": "main", "steps": [group]}, approval())
+    result = engine(document, tmp_path, ask=ask, clock=SystemClock()).run()
+    assert most == [1, 1]
+    assert [result.find(name)[0].outputs["decision"] for name in ("left", "right")] == ["YES", "NO"]
+
+
 def test_stopping_calls_off_the_wait(tmp_path):
     runner = engine(document(), tmp_path, clock=SystemClock())
     ended = in_thread(runner)

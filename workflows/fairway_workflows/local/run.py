@@ -80,7 +80,10 @@ class Watch:
 
 @dataclass(slots=True)
 class Run:
-    """One run. ``halted`` says why work must end now (empty: it need not), apart for the exit handler."""
+    """One run. ``halted`` says why work must end now (empty: it need not), apart for the exit handler.
+
+    ``terminal`` is held by whoever asks there: an answer must not reach another question.
+    """
 
     plan: Plan
     clock: Clock
@@ -92,6 +95,7 @@ class Run:
     environment: Mapping[str, str] | None
     grace: float
     halted: Callable[[bool], str]
+    terminal: threading.Lock = field(default_factory=threading.Lock)
 
     def open(
         self,

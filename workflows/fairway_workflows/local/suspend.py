@@ -112,6 +112,15 @@ class _Desk:
             threading.Thread(target=self._ask, args=(run, node, asked), daemon=True).start()
 
     def _ask(self, run: Run, node: Live, asked: tuple[Question, ...]) -> None:
+        while not run.terminal.acquire(timeout=BREATH):
+            if self.closed.is_set():
+                return
+        try:
+            self._ask_until_answered(run, node, asked)
+        finally:
+            run.terminal.release()
+
+    def _ask_until_answered(self, run: Run, node: Live, asked: tuple[Question, ...]) -> None:
         while run.ask is not None and not self.closed.is_set():
             given = run.ask(node.freeze(), asked, self.closed.is_set)
             if given is None:
