@@ -81,7 +81,17 @@ def test_all_stages_pass_and_the_candidate_is_promoted(release):
 
 
 def test_every_step_is_given_the_release_it_works_for(release):
-    run = release({"assess": [PROMOTE]}, **{"interval": "2s", "on-inconclusive": "rollback", "ready-timeout": "9s"})
+    run = release(
+        {"assess": [PROMOTE]},
+        **{
+            "metrics": "scrape:http://127.0.0.1:9",
+            "interval": "2s",
+            "on-inconclusive": "rollback",
+            "ready-timeout": "9s",
+        },
+    )
+    for name in ("begin", "set-weights", "assess"):
+        assert run.given(name)[0]["metrics"] == "scrape:http://127.0.0.1:9"
     begin, ready, assess = (run.given(name)[0] for name in ("begin", "wait-for-ready", "assess"))
     for name in ("wait-for-ready", "set-weights", "assess", "promote"):
         given = run.given(name)[0]

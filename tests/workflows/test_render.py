@@ -193,7 +193,7 @@ def test_files_of_others_stay(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "argo").write_text("in the way")
-    with pytest.raises(UsageError, match="argo.* cannot be written: .*; name another --out"):
+    with pytest.raises(UsageError, match=r"argo.* cannot be written: .*; name another --out"):
         render(tmp_path)
 
 

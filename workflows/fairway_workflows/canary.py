@@ -40,11 +40,11 @@ JUDGED = ("interval", "patience", "on-inconclusive", "metrics")
 """What the judging steps are given besides."""
 LOAD = ("url", "rate", "duration")
 """What a load test is given, as the workflow's parameters ``load-…``."""
-BEGUN = ("service", "route", "primary", "candidate", "stages", "slos", "record", "resume", "holder")
+BEGUN = ("service", "route", "primary", "candidate", "stages", "slos", "metrics", "record", "resume", "holder")
 """What ``begin`` is given."""
 MAPPED: Mapping[str, tuple[str, str]] = {
     **{name: ("begin", name) for name in BEGUN},
-    **{name: ("assess", name) for name in JUDGED},
+    **{name: ("assess", name) for name in JUDGED if name not in BEGUN},
     "model": ("wait-for-ready", "model"),
     "payload": ("wait-for-ready", "payload"),
     "ready-timeout": ("wait-for-ready", "timeout"),
@@ -218,7 +218,7 @@ def _stage(options: CanaryOptions) -> Template:
     params = {param.name: param for spec in (weights, assess) for param in spec.params}
     image = options.images.of(assess.image)
     setting = ContainerNode(
-        name="set-weights", image=image, command=["fairway"], args=arguments(weights, ("stage", *ASKED))
+        name="set-weights", image=image, command=["fairway"], args=arguments(weights, ("stage", *ASKED, "metrics"))
     )
     judging = ContainerNode(
         name="main",
