@@ -25,7 +25,9 @@ COMMANDS = {name: fairway.get_command(CONTEXT, name) for name in fairway.list_co
 STEPS = {name: command for name, command in COMMANDS.items() if isinstance(command, StepCommand)}
 
 
-@step("sample", outputs=[Output("verdict", "hold", "What.")], failure="it breaks", example="fairway sample", mutates=True)
+@step(
+    "sample", outputs=[Output("verdict", "hold", "What.")], failure="it breaks", example="fairway sample", mutates=True
+)
 @option("wait", DURATION_TYPE, default="3s", help="How long.")
 @option("name", required=True, help="Whose.")
 @option("raises", help="Which error.")
@@ -59,7 +61,11 @@ def call(monkeypatch, capsys):
         ("fenced", 1, "error: it is wrong; put it right\n"),
         ("usage", 2, "error: it is wrong; put it right\n"),
         ("transient", 75, "error: it is wrong; put it right\n"),
-        ("missing", 2, "error: this command needs scipy.special, which is not installed; `pip install 'fairway[assess]'`\n"),
+        (
+            "missing",
+            2,
+            "error: this command needs scipy.special, which is not installed; `pip install 'fairway[assess]'`\n",
+        ),
         ("interrupt", 130, "\n"),
     ],
 )
@@ -67,7 +73,9 @@ def test_each_error_has_its_exit_code_and_one_sentence(call, raises, code, said)
     assert call("--name", "x", "--raises", raises) == (code, "", said)
 
 
-@pytest.mark.parametrize("arguments", [[], ["--name="], ["--name", "x", "--wait", "soon"], ["--nam", "x", "--no-such", "1"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["--name="], ["--name", "x", "--wait", "soon"], ["--nam", "x", "--no-such", "1"]]
+)
 def test_a_wrong_call_is_one_line_and_exit_2(call, arguments):
     code, out, err = call(*arguments)
     assert (code, out, err.count("\n")) == (2, "", 1)
@@ -79,7 +87,9 @@ def test_an_empty_value_is_no_value(call):
 
 
 def test_outputs_go_to_stdout_folder_and_results(call, tmp_path):
-    code, out, _ = call("--name", "x", "--output", "json", "--out-dir", str(tmp_path / "o"), "--result", f"verdict={tmp_path}/r")
+    code, out, _ = call(
+        "--name", "x", "--output", "json", "--out-dir", str(tmp_path / "o"), "--result", f"verdict={tmp_path}/r"
+    )
     assert (code, json.loads(out)) == (0, {"verdict": "x 3 False"})
     assert (tmp_path / "o" / "verdict").read_text() == (tmp_path / "r").read_text() == "x 3 False"
 

@@ -1,0 +1,171 @@
+"""Covers: opening a record (what it remembers, the lease, who may take it, resuming, what an expired holder left behind), and
+every refusal, none of which changes anything.
+
+Leaves out: the command (tests/steps/cli), a real proxy (tests/e2e).
+"""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from fairway_steps.begin import begin
+from fairway_steps.clock import FakeClock
+from fairway_steps.errors import Fenced, Refused, UsageError
+from fairway_steps.model import Assessment, Metric, Outcome, Routes, Slo, Stage, Verdict, Version
+from fairway_steps.record import FileStore, StageResult
+from fakes_routing import FakeRouter, Stored
+
+V1, V2 = Version("v1", "http://127.0.0.1:8001"), Version("v2", "http://127.0.0.1:8002")
+
+
+class World:
+    def __init__(self, folder, **weights):
+        self.store = FileStore(folder / "r.json")
+        self.route = Stored(Routes(weights or {"v1": 100}))
+        self.router, self.clock = FakeRouter(self.route), FakeClock()
+
+    def begin(self, holder="a", **changed):
+        values = {
+            "service": "iris",
+            "route": "envoy:route",
+            "primary": V1,
+            "candidate": V2,
+            "stages": (Stage(10, 5.0), Stage(50, 5.0)),
+            "slos": (Slo(Metric.ERROR_RATE, 0.01),),
+            "lease_for": 60.0,
+            "resume": False,
+            "gone": lambda _: False,
+        }
+        return begin(self.store, self.router, self.clock, holder=holder, **values | changed)
+
+    def set(self, **fields):
+        return self.store.update(lambda record: replace(record, **fields))
+
+
+@pytest.fixture
+def world(tmp_path):
+    return World(tmp_path)
+
+
+def test_the_record_remembers_the_way_back(world):
+    world.router.counts.update(v1=7)
+    record = world.begin(cursor="here")
+    assert world.store.load() == record
+    assert (record.token, record.holder, record.stage, record.next_stage) == (1, "a", -1, 0)
+    assert json.loads(record.original)["weights"] == {"v1": 100}
+    assert record.baseline == {"requests": 7, "lost": 0, "version:v1": 7}
+    assert (record.cursor, record.cursor_stage) == ("here", -1)
+    assert record.lease_until == world.clock.now() + 60
+    assert record.release_id.startswith("iris-20231114-")
+
+
+def test_the_same_holder_begins_once(world):
+    first = world.begin()
+    world.clock.sleep(5)
+    assert world.begin() == first
+
+
+def test_a_service_that_is_held_is_refused_with_the_holders_name(world):
+    world.begin("a")
+    with pytest.raises(Fenced, match=r"iris is held by a \(release iris-.*\) until .* UTC"):
+        world.begin("b")
+    assert world.store.load().holder == "a"
+
+
+@pytest.mark.parametrize("how", ["the lease is over", "the holder is gone"])
+def test_what_a_dead_holder_left_is_put_back_first(world, how):
+    world.begin("a")
+    world.route.routes = Routes({"v1": 60, "v2": 40})
+    if how == "the lease is over":
+        world.clock.sleep(61)
+    record = world.begin("b", gone=lambda holder: holder == "a" and how == "the holder is gone")
+    assert world.route.routes.weights == {"v1": 100}
+    assert (record.holder, record.outcome) == ("b", None)
+    assert record.token > 2, "the token grew with the restoring and with the new release"
+
+
+def test_tokens_grow_from_release_to_release(world):
+    first = world.begin()
+    world.set(outcome=Outcome.ROLLED_BACK)
+    second = world.begin()
+    assert second.token == first.token + 1
+    assert second.release_id != first.release_id
+
+
+def test_resuming_takes_over_where_it_was(world):
+    world.begin("a")
+    world.set(stage=1)
+    record = world.begin("b", resume=True)
+    assert (record.holder, record.token, record.next_stage) == ("b", 2, 1)
+    assert "taken over from a by b" in record.events[-1].message
+
+
+def test_what_ensure_safe_put_back_can_be_resumed(world):
+    world.begin("a")
+    world.set(stage=1, outcome=Outcome.ROLLED_BACK, reason="died", finished=1.0, interrupted=True)
+    record = world.begin("b", resume=True)
+    assert (record.outcome, record.reason, record.finished, record.interrupted) == (None, "", None, False)
+
+
+def test_what_a_verdict_ended_cannot_be_resumed(world):
+    world.begin("a")
+    verdict = StageResult(0.0, 0, 10, Assessment(Verdict.ROLLBACK, "slow"))
+    world.set(outcome=Outcome.ROLLED_BACK, interrupted=True, results=(verdict,))
+    with pytest.raises(UsageError, match="cannot be resumed: it ended rolled-back"):
+        world.begin("b", resume=True)
+
+
+def test_with_nothing_to_resume_a_release_begins(world):
+    assert world.begin(resume=True).token == 1
+
+
+def test_a_dry_run_leaves_nothing(world):
+    assert world.begin(dry_run=True).token == 1
+    assert world.store.load() is None
+
+
+@pytest.mark.parametrize("candidate", [Version("v1", "http://127.0.0.1:9"), Version("v2", "http://127.0.0.1:8001/")])
+def test_one_version_twice_is_refused(world, candidate):
+    with pytest.raises(UsageError, match="are the same version; give each its own"):
+        world.begin(candidate=candidate)
+    assert world.store.load() is None
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [({"v1": 60, "v0": 40}, "sends traffic to v0, which is neither"), ({"v2": 100}, "the primary v1 has no traffic")],
+)
+def test_a_route_that_is_not_as_needed_is_refused(tmp_path, weights, said):
+    world = World(tmp_path, **weights)
+    with pytest.raises(Refused, match=said):
+        world.begin()
+    assert world.store.load() is None
+    assert world.route.routes.weights == weights
+
+
+def test_a_route_with_a_foreign_backend_is_refused(world):
+    world.route.unknown = "somebody/else"
+    with pytest.raises(Refused, match="somebody/else"):
+        world.begin()
+    assert world.store.load() is None
+
+
+def test_a_record_of_another_service_is_refused(world):
+    world.begin()
+    with pytest.raises(UsageError, match="is of service iris, not wine"):
+        world.begin("b", service="wine")
+
+
+def test_of_two_that_begin_at_once_one_wins(world, tmp_path):
+    other = World(tmp_path)
+
+    class Slow(FakeRouter):
+        def snapshot(self):
+            other.begin("b")
+            return super().snapshot()
+
+    world.router = Slow(world.route)
+    with pytest.raises(Fenced, match="was taken by b just now"):
+        world.begin("a")
+    assert world.store.load().holder == "b"

@@ -1,0 +1,176 @@
+"""Covers: promotion (only of a candidate that answers), rollback by its own path and by the plain one if that fails, taking a
+candidate off at once, and making safe whatever was left behind, at every state a release can be in.
+
+Leaves out: real proxies (tests/e2e kills releases at random moments in front of one).
+"""
+
+from dataclasses import replace
+
+import pytest
+
+from fairway_steps.clock import FakeClock
+from fairway_steps.errors import DomainError, Fenced, NotReady, NotSettled, UsageError
+from fairway_steps.model import Assessment, Outcome, Routes, Verdict
+from fairway_steps.record import Event, FileStore, Lease, StageResult
+from fairway_steps.release import ensure_safe, promote, rollback, told, withdraw
+from fairway_steps.weights import Confirmation
+from fakes_routing import FakeRouter, Stored
+from records import record
+
+PRIMARY = '{"weights": {"v1": 100}, "matches": [], "mirror": null, "sticky": null}'
+QUICK = Confirmation(settle=0.2, requests=0, wait=0.0)
+
+
+@pytest.fixture
+def router():
+    return FakeRouter(Stored(Routes({"v1": 50, "v2": 50})))
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = FileStore(tmp_path / "r.json")
+    store.update(lambda _: record(original=PRIMARY, stage=2))
+    return store
+
+
+def weights(router):
+    return dict(router.stored.routes.weights)
+
+
+def test_promotion_gives_everything_to_the_candidate(store, router):
+    router.counts.update(v1=5, v2=5)
+    ended = promote(store, Lease(), router, FakeClock(), alive=lambda: "", confirm=QUICK)
+    assert weights(router) == {"v2": 100}
+    assert (ended.outcome, ended.timeline[-1].why) == (Outcome.PROMOTED, "promoted")
+    assert ended.counted == {"requests": 10, "lost": 0, "version:v1": 5, "version:v2": 5}
+
+
+def test_a_candidate_that_does_not_answer_is_not_promoted(store, router):
+    with pytest.raises(NotReady, match="v2 cannot be promoted: it is gone"):
+        promote(store, Lease(), router, FakeClock(), alive=lambda: "it is gone", confirm=QUICK)
+    assert weights(router) == {"v1": 50, "v2": 50}
+    assert store.load().outcome is None
+
+
+def test_a_promotion_the_proxy_does_not_serve_is_none(store, router):
+    router.settles = False
+    with pytest.raises(NotSettled):
+        promote(store, Lease(), router, FakeClock(), alive=lambda: "", confirm=QUICK)
+    assert store.load().outcome is None
+
+
+@pytest.mark.parametrize("outcome", [Outcome.ROLLED_BACK, Outcome.HELD])
+def test_rollback_puts_the_snapshot_back(store, router, outcome):
+    router.apply = None  # the path of the stages must not be used
+    ended = rollback(store, Lease(), router, FakeClock(), outcome=outcome, reason="because", confirm=QUICK)
+    assert weights(router) == {"v1": 100}
+    assert (ended.outcome, ended.reason) == (outcome, "because")
+
+
+def test_a_broken_snapshot_falls_back_on_the_plain_route(store, router):
+    def broken(snapshot, *, fence=0):
+        raise DomainError("unreadable")
+
+    router.restore = broken
+    rollback(store, Lease(), router, FakeClock(), outcome=Outcome.ROLLED_BACK, reason="", confirm=QUICK)
+    assert weights(router) == {"v1": 100}
+
+
+def test_a_split_from_before_the_release_does_not_come_back(store, router):
+    split = PRIMARY.replace('{"v1": 100}', '{"v1": 90, "v2": 10}')
+    store.update(lambda r: replace(r, original=split))
+    rollback(store, Lease(), router, FakeClock(), outcome=Outcome.ROLLED_BACK, reason="", confirm=QUICK)
+    assert weights(router) == {"v1": 100}
+
+
+def test_an_end_is_an_end(store, router):
+    rollback(store, Lease(), router, FakeClock(), outcome=Outcome.HELD, reason="first", confirm=QUICK)
+    again = promote(store, Lease(), router, FakeClock(), alive=lambda: "", confirm=QUICK)
+    assert (again.outcome, again.reason, weights(router)) == (Outcome.HELD, "first", {"v1": 100})
+
+
+def test_a_fenced_holder_ends_nothing(store, router):
+    store.update(lambda r: replace(r, token=5))
+    for end in (
+        lambda: promote(store, Lease("iris-1", 4), router, FakeClock(), alive=lambda: "", confirm=QUICK),
+        lambda: rollback(
+            store, Lease("iris-1", 4), router, FakeClock(), outcome=Outcome.HELD, reason="", confirm=QUICK
+        ),
+        lambda: withdraw(store, Lease("iris-1", 4), router, FakeClock(), confirm=QUICK),
+    ):
+        with pytest.raises(Fenced):
+            end()
+    assert weights(router) == {"v1": 50, "v2": 50}
+
+
+def test_a_harmful_candidate_is_off_at_once_and_the_record_open(store, router):
+    withdraw(store, Lease(), router, FakeClock(), confirm=QUICK)
+    assert weights(router) == {"v1": 100}
+    assert store.load().outcome is None
+    ended = rollback(store, Lease(), router, FakeClock(), outcome=Outcome.ROLLED_BACK, reason="", confirm=QUICK)
+    assert [c.why for c in ended.timeline] == ["rolled back"], "the change is written down once"
+
+
+def test_an_unfinished_release_is_made_safe_and_taken_over(store, router):
+    action, ended = ensure_safe(store, router, FakeClock(), holder="me")
+    assert (action, weights(router)) == ("restored", {"v1": 100})
+    assert (ended.outcome, ended.holder, ended.token, ended.interrupted) == (Outcome.ROLLED_BACK, "me", 2, True)
+    assert ended.reason == "the run ended before the release did"
+    assert ended.resumable
+
+
+def test_without_a_release_there_is_nothing_to_make_safe(tmp_path, router):
+    assert ensure_safe(FileStore(tmp_path / "none.json"), router, FakeClock(), holder="me") == ("none", None)
+    assert not (tmp_path / "none.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "stable"), [(Outcome.PROMOTED, "v2"), (Outcome.ROLLED_BACK, "v1"), (Outcome.HELD, "v1")]
+)
+def test_a_finished_release_is_held_to_its_end(store, router, outcome, stable):
+    store.update(lambda r: replace(r, outcome=outcome))
+    assert ensure_safe(store, router, FakeClock(), holder="me")[0] == "restored"
+    assert weights(router) == {stable: 100}
+    before = store.load()
+    assert ensure_safe(store, router, FakeClock(), holder="me")[0] == "confirmed"
+    assert store.load() == before
+
+
+def test_what_cannot_be_put_right_says_broken_and_can_be_mended(store, router):
+    working = router.apply, router.restore
+
+    def refuse(*_, **__):
+        raise DomainError("the disk is full")
+
+    router.apply = router.restore = refuse
+    with pytest.raises(DomainError, match="could not be put back to v1: the disk is full"):
+        ensure_safe(store, router, FakeClock(), holder="me")
+    assert store.load().outcome is Outcome.BROKEN
+    router.apply, router.restore = working
+    action, ended = ensure_safe(store, router, FakeClock(), holder="me")
+    assert (action, ended.outcome, weights(router)) == ("restored", Outcome.ROLLED_BACK, {"v1": 100})
+    assert ended.reason.endswith("put right afterwards")
+
+
+def test_the_reason_is_the_last_thing_that_went_wrong():
+    failed = Event(10.0, "assess", "the source is away", failed=True)
+    judged = StageResult(5.0, 0, 10, Assessment(Verdict.ROLLBACK, "v2 is slow"))
+    assert told(record()) == "the run ended before the release did"
+    assert told(record(events=(failed,))) == "the source is away"
+    assert told(record(results=(judged,))) == "v2 is slow"
+    assert told(record(events=(failed,), results=(judged,))) == "the source is away"
+    assert told(record(events=(failed,), results=(replace(judged, at=11.0),))) == "v2 is slow"
+    assert told(record(events=(replace(failed, failed=False),))) == "the run ended before the release did"
+
+
+def test_a_missing_record_is_refused(tmp_path, router):
+    with pytest.raises(UsageError, match="begin the release first"):
+        rollback(
+            FileStore(tmp_path / "no.json"),
+            Lease(),
+            router,
+            FakeClock(),
+            outcome=Outcome.HELD,
+            reason="",
+            confirm=QUICK,
+        )

@@ -1,0 +1,151 @@
+"""Covers: setting weights and knowing that they are served (read-back, the proxy's word, counting), a stage entered once however
+often it is called, and where its evidence begins.
+
+Leaves out: real proxies (tests/contract, tests/e2e).
+"""
+
+import pytest
+
+from fairway_steps.clock import FakeClock
+from fairway_steps.errors import Fenced, NotSettled, TransientError
+from fairway_steps.metrics.base import Reading
+from fairway_steps.model import Routes, Stratum, Version
+from fairway_steps.record import FileStore, Lease
+from fairway_steps.weights import Confirmation, enter_stage, set_weights
+from fakes_routing import FakeRouter, Stored
+from records import record
+
+VERSIONS = {name: Version(name, f"http://{name}:1") for name in ("v1", "v2")}
+SPLIT = Routes({"v1": 90, "v2": 10})
+
+
+class Serving(FakeClock):
+    """Time in which a router serves: each sleep adds the given requests to its counters."""
+
+    def __init__(self, router, **requests):
+        super().__init__()
+        self.router, self.requests = router, requests
+
+    def sleep(self, seconds):
+        super().sleep(seconds)
+        self.router.counts.update(self.requests)
+
+
+@pytest.fixture
+def router():
+    return FakeRouter(Stored(Routes({"v1": 100})))
+
+
+def change(router, clock, confirm=None, **more):
+    values = {"routes": SPLIT, "versions": VERSIONS, "fence": 1, "stage": 0, "why": "stage"}
+    return set_weights(router, clock, confirm=confirm or Confirmation(), **values | more)
+
+
+def test_where_requests_went_is_counted(router):
+    set_ = change(router, Serving(router, v1=9, v2=1))
+    assert router.stored.routes == SPLIT
+    assert (set_.asked, set_.measured, set_.counted) == ({"v1": 90, "v2": 10}, {"v1": 0.9, "v2": 0.1}, 20)
+
+
+def test_without_traffic_there_is_nothing_to_count(router):
+    set_ = change(router, FakeClock(), Confirmation(wait=2.0))
+    assert (set_.measured, set_.counted) == (None, 0)
+
+
+def test_a_proxy_that_does_not_take_it_is_an_error_in_time(router):
+    router.settles, clock = False, FakeClock()
+    started = clock.now()
+    with pytest.raises(NotSettled, match="does not serve the stored route after 3 s"):
+        change(router, clock, Confirmation(settle=3.0))
+    assert 3 <= clock.now() - started < 4
+
+
+def test_a_write_that_something_else_undid_is_noticed(router):
+    router.apply = lambda routes, versions, fence=0: Routes({"v1": 100})
+    with pytest.raises(NotSettled, match="were accepted, but the route now holds v1 100 %"):
+        change(router, FakeClock())
+
+
+def test_a_split_that_contradicts_the_weights_is_noticed(router):
+    with pytest.raises(NotSettled, match="is not the split v1 90 %, v2 10 %"):
+        change(router, Serving(router, v2=1), Confirmation(requests=50, wait=10))
+
+
+def test_requests_under_way_when_a_version_left_are_no_contradiction(router):
+    set_ = change(router, Serving(router, v1=9, v2=1), routes=Routes({"v1": 100}))
+    assert set_.measured == {"v1": 0.9, "v2": 0.1}
+
+
+def test_a_version_that_left_but_gets_most_requests_is_one(router):
+    with pytest.raises(NotSettled, match="is not the split v1 100 %"):
+        change(router, Serving(router, v1=1, v2=9), routes=Routes({"v1": 100}))
+
+
+class Source:
+    """Hands out one stratum of the candidate a reading."""
+
+    def __init__(self):
+        self.asked = []
+
+    def read(self, versions, weights, cursor, now):
+        self.asked.append((dict(weights), cursor))
+        stratum = Stratum("v2", now - 1, now, weights.get("v2", 0), 3)
+        return Reading((stratum,), f"cursor{len(self.asked)}")
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = FileStore(tmp_path / "r.json")
+    store.update(lambda _: record(cursor="begin"))
+    return store
+
+
+def enter(store, router, index, clock=None, source=None, lease=None):
+    confirm = Confirmation(wait=0.1)
+    return enter_stage(
+        store, lease or Lease(), router, clock or FakeClock(), index=index, confirm=confirm, source=source
+    )
+
+
+def test_a_stage_is_written_down_once(store, router):
+    first = enter(store, router, 0)
+    again = enter(store, router, 0, FakeClock(1_800_000_000.0))
+    assert again == first
+    assert [c.stage for c in store.load().timeline] == [0]
+    enter(store, router, 1)
+    assert [dict(c.asked) for c in store.load().timeline] == [{"v1": 90, "v2": 10}, {"v1": 75, "v2": 25}]
+    assert store.load().stage == 1
+
+
+def test_a_stage_entered_again_repairs_the_route(store, router):
+    enter(store, router, 0)
+    router.stored.routes = Routes({"v1": 100})
+    enter(store, router, 0)
+    assert router.stored.routes == SPLIT
+
+
+def test_the_evidence_of_a_stage_begins_when_it_is_served(store, router):
+    source = Source()
+    enter(store, router, 0, source=source)
+    enter(store, router, 1, source=source)
+    assert source.asked == [({"v1": 100}, "begin"), ({"v1": 90, "v2": 10}, "cursor1")]
+    held = store.load()
+    assert [s.weight for s in held.strata] == [0, 10], "what came before belongs to the weight before"
+    assert (held.cursor, held.cursor_stage) == ("cursor2", 1)
+
+
+def test_a_source_that_is_away_does_not_stop_a_stage(store, router):
+    class Away:
+        def read(self, *_):
+            raise TransientError("away")
+
+    enter(store, router, 0, source=Away())
+    assert store.load().cursor == "begin"
+    assert store.load().stage == 0
+
+
+def test_a_holder_that_lost_its_lease_changes_nothing(store, router):
+    store.update(lambda r: record(token=2, cursor=r.cursor))
+    with pytest.raises(Fenced):
+        enter(store, router, 0, lease=Lease("iris-1", 1))
+    assert router.stored.routes.weights == {"v1": 100}
