@@ -142,6 +142,8 @@ JSON = st.recursive(
 
 
 @given(st.dictionaries(TEXT, JSON, max_size=4))
+@example({"\n\x850": None})
+@example({"a\nb": "c\r\nd\u2028e\n"})
 def test_every_mapping_comes_back_as_it_was_also_in_order(value):
     assert yaml.safe_load(dump(value)) == value
     assert ordered(value) == value

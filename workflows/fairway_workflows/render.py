@@ -44,10 +44,17 @@ class Dumper(yaml.SafeDumper):
 
 
 def _string(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = None if plain(text) else '"'
-    if "\n" in text and not any(line != line.rstrip() or "\t" in line for line in text.split("\n")):
-        style = "|"
+    style = "|" if _is_block(text) else None if plain(text) else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+def _is_block(text: str) -> bool:
+    """Whether a text is lines of printable characters, so that a block shows all there is to it.
+
+    YAML 1.1 breaks lines at U+0085, U+2028 and U+2029 too.
+    """
+    lines = text.split("\n")
+    return len(lines) > 1 and all(line.isprintable() and line == line.rstrip() for line in lines)
 
 
 Dumper.add_representer(str, _string)
