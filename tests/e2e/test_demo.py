@@ -41,7 +41,18 @@ def processes_naming(text: str) -> list[str]:
 @pytest.fixture(scope="module", params=ENDINGS)
 def ending(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo") / "d"
-    command = [sys.executable, "-m", "fairway_steps", "demo", "--dir", str(folder), "--candidate", request.param, "--output", "json"]
+    command = [
+        sys.executable,
+        "-m",
+        "fairway_steps",
+        "demo",
+        "--dir",
+        str(folder),
+        "--candidate",
+        request.param,
+        "--output",
+        "json",
+    ]
     run = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
     assert run.stdout, run.stderr
     return request.param, folder, run, json.loads(run.stdout)
@@ -84,7 +95,15 @@ def test_the_terminal_shows_what_happens(ending):
     assert "users send" in run.stderr
     assert "report: " in run.stderr
     if candidate == "good":
-        for said in ("v1 90 %, v2 10 %", "v1 50 %, v2 50 %", "stage 1/3 10 %", "advance: ", "promote: ", "(limit 1 %)", "(limit 100 ms)"):
+        for said in (
+            "v1 90 %, v2 10 %",
+            "v1 50 %, v2 50 %",
+            "stage 1/3 10 %",
+            "advance: ",
+            "promote: ",
+            "(limit 1 %)",
+            "(limit 100 ms)",
+        ):
             assert said in run.stderr
 
 

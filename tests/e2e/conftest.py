@@ -1,0 +1,23 @@
+"""Two real model servers for all of this folder's tests, and a place with a real Envoy for each."""
+
+from collections.abc import Iterator, Mapping
+
+import pytest
+from servers import Place, two_models
+
+from fairway_steps.model import Version
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Version]]:
+    with two_models(tmp_path_factory.mktemp("models")) as versions:
+        yield versions
+
+
+@pytest.fixture
+def place(tmp_path, models) -> Iterator[Place]:
+    made = Place(tmp_path, models)
+    try:
+        yield made
+    finally:
+        made.close()

@@ -1,0 +1,187 @@
+"""Covers: `fairway run` for servers that run already — promotion, approval, hold, interruption by each signal, SIGKILL at ten
+moments followed by `ensure-safe` and `--resume`, a second run beside the first, and what is refused before anything is touched.
+
+Leaves out: bad candidates (test_demo.py), what steps do alone (test_steps.py).
+"""
+
+import json
+import random
+import signal
+import time
+
+import pytest
+from servers import processes_naming
+
+pytestmark = pytest.mark.local
+
+
+def eventually(condition, timeout=60.0):
+    deadline = time.monotonic() + timeout
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.02)
+    return found
+
+
+def under_way(place, stage=0):
+    """Wait until the candidate has traffic in a stage."""
+    eventually(lambda: (place.record or {}).get("stage", -1) >= stage)
+
+
+def test_a_good_candidate_is_promoted_and_the_run_tells_so(place):
+    run = place.fairway("run", str(place.release()), "--output=json")
+    assert run.returncode == 0, run.stderr
+    told = json.loads(run.stdout)
+    assert (told["outcome"], told["lost"], told["failed"]) == ("promoted", 0, {"v1": {}, "v2": {}})
+    assert [stage["verdict"] for stage in told["stages"]] == ["advance", "promote"]
+    assert place.weights() == {"v2": 100}
+    assert (place.folder / "fairway-report.html").stat().st_size > 10_000
+    again = place.fairway("run", "release.yaml")
+    assert again.returncode == 1
+    assert "the primary v1 has no traffic" in again.stderr
+    resumed = place.fairway("run", "release.yaml", "--resume=true", "--output=json")
+    assert (resumed.returncode, json.loads(resumed.stdout)["outcome"]) == (0, "promoted")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_puts_the_traffic_back_and_leaves_nothing(place, number, code):
+    run = place.start("run", str(place.release(stages=[{"weight": 50, "duration": "60s"}])), "--output=json")
+    under_way(place)
+    eventually(lambda: place.weights().get("v2") == 50)
+    run.send_signal(number)
+    out, err = run.communicate(timeout=60)
+    assert run.returncode == code, err
+    assert json.loads(out)["outcome"] == "rolled-back"
+    assert json.loads(out)["lost"] == 0
+    assert place.weights() == {"v1": 100}
+    assert place.record["outcome"] == "rolled-back"
+    assert processes_naming(str(place.folder / ".fairway")) == []
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_killed_at_any_moment_it_is_made_safe_and_can_be_resumed(place, seed):
+    release = str(place.release())
+    run = place.start("run", release)
+    # Killed is a random moment of what a whole run takes; whatever state it is in, what follows must hold.
+    time.sleep(random.Random(seed).uniform(0.2, 9.0))  # noqa: S311 - a moment, not a secret
+    run.kill()
+    run.communicate()
+    ended_by_itself = run.returncode == 0
+    eventually(lambda: not processes_naming(str(place.folder / ".fairway")))
+    safe = place.fairway("ensure-safe", "--record=file:.fairway/digits.json")
+    assert safe.returncode == 0, safe.stderr
+    stable = "v2" if (place.record or {}).get("outcome") == "promoted" else "v1"
+    assert stable == "v1" or ended_by_itself or place.record["timeline"][-1]["why"] == "promoted"
+    assert place.weights() == {stable: 100}
+    finished = place.fairway("run", release, "--resume=true", "--output=json")
+    assert finished.returncode == 0, finished.stderr
+    assert json.loads(finished.stdout)["outcome"] == "promoted"
+    assert place.weights() == {"v2": 100}
+
+
+def test_after_a_kill_the_next_run_restores_and_goes_ahead(place):
+    release = str(place.release(stages=[{"weight": 50, "duration": "60s"}]))
+    run = place.start("run", release)
+    under_way(place)
+    run.kill()
+    run.communicate()
+    short = str(place.release())
+    again = place.fairway("run", short, "--output=json")
+    assert again.returncode == 0, again.stderr
+    assert "was left unfinished" in again.stderr
+    assert json.loads(again.stdout)["outcome"] == "promoted"
+
+
+def test_a_second_run_for_the_same_service_is_refused_and_disturbs_nothing(place):
+    release = str(place.release(stages=[{"weight": 50, "duration": "60s"}]))
+    run = place.start("run", release)
+    under_way(place)
+    before = place.record["release_id"]
+    second = place.fairway("run", release, "--output=json")
+    assert second.returncode in (1, 2)
+    assert "held by" in second.stderr
+    assert place.record["release_id"] == before
+    assert place.record["outcome"] is None
+    run.send_signal(signal.SIGTERM)
+    run.communicate(timeout=60)
+
+
+@pytest.mark.parametrize(("answer", "outcome", "code"), [("YES", "promoted", 0), ("NO", "held", 1)])
+def test_a_person_is_asked_and_answers_from_another_terminal(place, answer, outcome, code):
+    release = str(place.release(approval="before-promotion", stages=[{"weight": 50, "duration": "2s"}]))
+    run = place.start("run", release, "--output=json")
+    record = "--record=file:.fairway/digits.json"
+    eventually(lambda: "approve (YES or NO)" in place.fairway("approve", record).stdout)
+    answered = place.fairway("approve", record, f"--answer={answer}", "--by=ann")
+    assert answered.returncode == 0, answered.stderr
+    out, err = run.communicate(timeout=60)
+    assert (json.loads(out)["outcome"], run.returncode) == (outcome, code), err
+    assert place.weights() == ({"v2": 100} if answer == "YES" else {"v1": 100})
+
+
+def test_without_traffic_there_is_no_verdict_but_hold(place):
+    release = str(
+        place.release(traffic=None, patience="1s", stages=[{"weight": 50, "duration": "1s"}], **{"hold-timeout": "1s"})
+    )
+    run = place.fairway("run", release, "--output=json")
+    assert run.returncode == 1, run.stderr
+    assert json.loads(run.stdout)["outcome"] == "held"
+    assert place.weights() == {"v1": 100}
+
+
+def test_a_dead_candidate_url_is_the_worlds_fault(place, unused_port):
+    release = str(place.release(candidate=f"v2=http://127.0.0.1:{unused_port}", ready={"timeout": "1s"}))
+    run = place.fairway("run", release, "--output=json")
+    assert run.returncode == 1
+    told = json.loads(run.stdout)
+    assert told["outcome"] == "rolled-back"
+    assert "connection was refused" in told["reason"]
+    assert place.weights() == {"v1": 100}
+
+
+REFUSED = [
+    ({"stages": [{"weight": 50, "duration": "1s"}, {"weight": 20, "duration": "1s"}]}, "rise"),
+    ({"stages": [{"weight": 120, "duration": "1s"}]}, "weight"),
+    ({"slos": [{"metric": "latencyy", "quantile": "p95", "limit": "1s"}]}, "latency"),
+    ({"slos": [{"metric": "error-rate"}]}, "limit"),
+    ({"slso": []}, "did you mean 'slos'"),
+    ({"primary": "v1=http://127.0.0.1:1", "candidate": "v1=http://127.0.0.1:2"}, "same"),
+    ({"route": "traefik:./x"}, "envoy:DIR"),
+]
+
+
+@pytest.mark.parametrize(("changed", "said"), REFUSED, ids=[said for _, said in REFUSED])
+def test_a_wrong_release_file_is_one_sentence_and_nothing_is_touched(place, changed, said):
+    path = place.release(**changed)
+    run = place.fairway("run", str(path))
+    assert run.returncode == 2, run.stderr
+    assert said in run.stderr
+    assert "Traceback" not in run.stderr
+    assert place.record is None
+    assert place.weights() == {"v1": 100}
+
+
+@pytest.mark.parametrize("text", ["", "service: [", "just words", "service: a\nservice: b\n", "- 1"])
+def test_a_file_that_is_no_release_is_named(place, text):
+    (place.folder / "release.yaml").write_text(text)
+    run = place.fairway("run", "release.yaml")
+    assert run.returncode == 2
+    assert run.stderr.startswith("error: release.yaml")
+    assert run.stderr.count("\n") == 1
+
+
+def test_an_unwritable_record_is_refused(place):
+    (place.folder / "taken").write_text("")
+    run = place.fairway("run", str(place.release(record="file:taken/r.json")))
+    assert run.returncode == 2
+    assert "cannot be" in run.stderr
+    assert place.weights() == {"v1": 100}
+
+
+def test_a_route_with_somebody_elses_backend_is_refused(place):
+    routes = place.folder / "route" / "routes.json"
+    routes.write_text(routes.read_text().replace("digits/v1", "somebody"))
+    run = place.fairway("run", str(place.release()))
+    assert run.returncode in (1, 2)
+    assert "somebody" in run.stderr
+    assert place.record is None
