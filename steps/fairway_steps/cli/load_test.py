@@ -1,6 +1,5 @@
 """``fairway load-test``."""
 
-import asyncio
 import json
 import os
 import re
@@ -86,6 +85,8 @@ def load_test(
     is charged for all who would have waited. Redirects are not followed. A result that this client, not the service,
     has shaped says so (client_limited).
     """
+    import asyncio
+
     from fairway_steps.loadtest import result as results
     from fairway_steps.loadtest.engine import Settings
     from fairway_steps.loadtest.plan import constant, poisson
@@ -117,6 +118,8 @@ def load_test(
 
 async def _run(plan: "Plan", request: "Request", settings: "Settings") -> tuple["Records", int]:
     """The records, and the signal that ended the run early, or 0: what was measured until then is kept."""
+    import asyncio
+
     from fairway_steps.loadtest.engine import run
     from fairway_steps.loadtest.http import Http
 
