@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 
 import pytest
-from servers import Place, two_models
 
 from fairway_steps.model import Version
+from servers import Place, two_models
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import signal
 import time
 
 import pytest
+
 from servers import processes_naming
 
 pytestmark = pytest.mark.local
@@ -63,7 +64,7 @@ def test_killed_at_any_moment_it_is_made_safe_and_can_be_resumed(place, seed):
     release = str(place.release())
     run = place.start("run", release)
     # Killed is a random moment of what a whole run takes; whatever state it is in, what follows must hold.
-    time.sleep(random.Random(seed).uniform(0.2, 9.0))  # noqa: S311 - a moment, not a secret
+    time.sleep(random.Random(seed).uniform(0.2, 9.0))
     run.kill()
     run.communicate()
     ended_by_itself = run.returncode == 0
@@ -145,7 +146,7 @@ REFUSED = [
     ({"slos": [{"metric": "latencyy", "quantile": "p95", "limit": "1s"}]}, "latency"),
     ({"slos": [{"metric": "error-rate"}]}, "limit"),
     ({"slso": []}, "did you mean 'slos'"),
-    ({"primary": "v1=http://127.0.0.1:1", "candidate": "v1=http://127.0.0.1:2"}, "same"),
+    ({"primary": "v1=http://127.0.0.1:1", "candidate": "v1=http://127.0.0.1:2"}, "like the primary"),
     ({"route": "traefik:./x"}, "envoy:DIR"),
 ]
 

@@ -65,6 +65,7 @@ def run_release(
             workdir=Path.cwd(),
             observer=console,
             control=control_folder(store),
+            locks=_locks(spec.route),
             ask=ask,
             clock=clock,
             name=f"canary-{spec.service}",
@@ -120,6 +121,12 @@ def _absolute(uri: str) -> str:
     scheme, _, rest = uri.partition(":")
     path, mark, query = rest.partition("?")
     return f"{scheme}:{Path(path).absolute()}{mark}{query}" if scheme in ("envoy", "samples") else uri
+
+
+def _locks(route: str) -> Path | None:
+    """Where releases of a route keep out of each other's way: beside it, for it is what they would both write."""
+    scheme, _, rest = route.partition(":")
+    return Path(rest.partition("?")[0]).absolute() / "locks" if scheme == "envoy" else None
 
 
 @contextmanager

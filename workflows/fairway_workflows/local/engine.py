@@ -104,7 +104,7 @@ class Engine:
         inside the runner itself is raised when the exit handler has run.
         """
         mutexes = [substitute(mutex, self._run.known) for mutex in self._plan.mutexes]
-        with own(self._run.control), held(self._locks, mutexes, self._name):
+        with held(self._locks, mutexes, self._name), own(self._run.control):
             outcome: list[WorkflowResult] = []
             thread = threading.Thread(target=self._work, args=(outcome,), name=f"workflow {self._name}")
             thread.start()
