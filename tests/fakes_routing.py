@@ -162,6 +162,7 @@ class Client:
             answer = self._connection.getresponse()
             return Answer(answer.status, answer.getheader("x-fairway-version", ""), answer.read().decode())
         except (OSError, http.client.HTTPException) as error:
+            self._connection.close()
             self._connection = http.client.HTTPConnection(self._address, timeout=10)
             return Answer(0, "", repr(error))
 

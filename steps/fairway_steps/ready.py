@@ -16,6 +16,7 @@ from fairway_steps.errors import NotReady, UsageError
 from fairway_steps.model import Version
 
 LOG = logging.getLogger(__name__)
+UNAVAILABLE = 503
 
 Probe = Callable[[Version], str]
 """Empty if the version is ready now, else a sentence that says why not."""
@@ -64,6 +65,22 @@ class HttpProbe:
         except requests.RequestException as error:
             return f"{version.name} at {version.uri}: first inference: {_short(error)}"
         return "" if answer.ok else f"{version.name}: a first inference is answered with {answer.status_code}"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReach:
+    """Asks one HTTP server whether it is still there: any answer but 503 will do, for not every server knows ``path``."""
+
+    session: requests.Session
+    path: str = "/v2/health/ready"
+    timeout: float = 2.0
+
+    def __call__(self, version: Version) -> str:
+        try:
+            answer = self.session.get(version.uri.rstrip("/") + self.path, timeout=self.timeout)
+        except requests.RequestException as error:
+            return f"{version.name} at {version.uri}: {_short(error)}"
+        return f"{version.name}: {answer.url} answers 503" if answer.status_code == UNAVAILABLE else ""
 
 
 def wait_for_ready(

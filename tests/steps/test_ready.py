@@ -11,7 +11,7 @@ from pytest_httpserver import HTTPServer
 from fairway_steps.clock import FakeClock
 from fairway_steps.errors import NotReady, UsageError
 from fairway_steps.model import Version
-from fairway_steps.ready import HttpProbe, wait_for_ready
+from fairway_steps.ready import HttpProbe, HttpReach, wait_for_ready
 
 
 @pytest.fixture
@@ -58,6 +58,18 @@ def test_a_server_that_never_answers_does_not_hang(probe, silent_server):
 def test_a_reference_that_is_no_http_server_is_refused(probe):
     with pytest.raises(UsageError, match="is not an HTTP server"):
         probe(Version("v2", "deployment/default/iris"))
+
+
+@pytest.mark.parametrize(("status", "there"), [(200, True), (404, True), (500, True), (503, False)])
+def test_a_server_is_still_there_if_it_answers_at_all(httpserver, status, there):
+    httpserver.expect_request("/v2/health/ready").respond_with_data("", status=status)
+    with requests.Session() as session:
+        assert (HttpReach(session)(Version("v2", httpserver.url_for(""))) == "") is there
+
+
+def test_a_server_that_is_gone_is_not(unused_port):
+    with requests.Session() as session:
+        assert "refused or broke" in HttpReach(session)(Version("v2", f"http://127.0.0.1:{unused_port}"))
 
 
 def test_the_wait_ends_when_the_last_version_is_ready():

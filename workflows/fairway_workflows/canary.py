@@ -48,6 +48,7 @@ MAPPED: Mapping[str, tuple[str, str]] = {
     "model": ("wait-for-ready", "model"),
     "payload": ("wait-for-ready", "payload"),
     "ready-timeout": ("wait-for-ready", "timeout"),
+    "ready-path": ("wait-for-ready", "ready-path"),
     "fail-on": ("report", "fail-on"),
     "report": ("report", "out"),
 }
@@ -142,7 +143,7 @@ def _main(options: CanaryOptions) -> Steps:
     """The entry: beside the exit handler, the only template that knows the workflow's parameters."""
     asks = options.approval is Approval.BEFORE_TRAFFIC
     begun = {"record": of_workflow("record")} | {name: output("begin", name) for name in ("release-id", "token")}
-    ready = {"timeout": "ready-timeout", "model": "model", "payload": "payload"}
+    ready = {"timeout": "ready-timeout", "ready-path": "ready-path", "model": "model", "payload": "payload"}
     handed = {name: of_workflow(name) for name in options.given if name not in ASKED}
     question = {"about": "May the candidate get its first requests?", "timeout": of_workflow("hold-timeout")}
     told = {"record": "record", "fail-on": "fail-on", "out": "report"}

@@ -100,6 +100,7 @@ def arguments(spec: ReleaseSpec, store: RecordStore, *, resume: bool) -> dict[st
         "model": spec.inference.model,
         "payload": spec.inference.payload,
         "ready-timeout": f"{spec.ready_timeout!r}s",
+        "ready-path": spec.ready_path,
         "interval": f"{spec.interval!r}s",
         "patience": "" if spec.patience is None else f"{spec.patience!r}s",
         "on-inconclusive": spec.on_inconclusive.value,

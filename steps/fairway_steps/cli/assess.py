@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from fairway_steps import log
 from fairway_steps.cli import nearest
 from fairway_steps.cli.params import DURATION_TYPE, FLAG, VERSION, option
 from fairway_steps.cli.step import Answer, logger, step
-from fairway_steps.cli.wiring import CLOCK, Release, lease, needed, noting, open_release, probe, record_options, router
+from fairway_steps.cli.wiring import CLOCK, Release, alive, lease, needed, noting, open_release, record_options, router
 from fairway_steps.errors import UsageError
 from fairway_steps.model import Evidence, Slo, Stage, Verdict, Version
 from fairway_steps.outputs import RESULT_BYTES, Output
@@ -145,7 +145,7 @@ class Task:
             release.lease if release else lease("", 0),
             open_source(self.metrics, self.service),
             self.router,
-            _alive(self.candidate, ready_path),
+            alive(self.candidate, ready_path),
             CLOCK,
             slos=self.slos,
             primary=self.primary,
@@ -242,14 +242,6 @@ def _text(result: StageResult) -> str:
     lines = [f"{result.assessment.verdict.value}: {result.assessment.reason}"]
     lines += [f"  {item.result.value}: {item.sentence}" for item in result.assessment.evidence]
     return "\n".join(lines)
-
-
-def _alive(candidate: Version, ready_path: str) -> Callable[[], str]:
-    """Whether the candidate can be reached, where it is a server that can be asked."""
-    if ready_path == "none" or not candidate.uri.startswith(("http://", "https://")):
-        return lambda: ""
-    asked = probe("", "", ready_path, 2.0)
-    return lambda: asked(candidate)
 
 
 def _verdicts(listed: str | None) -> frozenset[Verdict]:

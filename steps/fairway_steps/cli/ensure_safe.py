@@ -38,6 +38,8 @@ def ensure_safe(record: str | None, holder: str | None, reason: str | None, dry_
             {"would": "ensure-safe", "state": str(state)},
             f"release {held.release_id} is {state}; would make it safe",
         )
-    action, after = run(store, router(held.route, held.service), CLOCK, holder=holder or this_process(), reason=reason or "")
+    action, after = run(
+        store, router(held.route, held.service), CLOCK, holder=holder or this_process(), reason=reason or ""
+    )
     stable = after.candidate if after and after.outcome == "promoted" else held.primary
     return Answer({"action": action}, text=f"{action}: {stable.name} has all of the traffic")

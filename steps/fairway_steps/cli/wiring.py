@@ -84,10 +84,16 @@ def probe(model: str | None, payload: str | None, ready_path: str, timeout: floa
     return HttpProbe(requests.Session(), model or "", from_file(payload or ""), ready_path, timeout)
 
 
-def alive(candidate: Version) -> Callable[[], str]:
-    """Whether a version can be reached, as a function of nothing."""
-    asked = probe("", "", "/v2/health/ready", 2.0)
-    return lambda: asked(candidate)
+def alive(candidate: Version, ready_path: str = "/v2/health/ready") -> Callable[[], str]:
+    """Whether a version can still be reached, as a function of nothing; one that is no HTTP server is believed."""
+    import requests
+
+    from fairway_steps.ready import HttpReach
+
+    if ready_path == "none" or not candidate.uri.startswith(("http://", "https://")):
+        return lambda: ""
+    reach = HttpReach(requests.Session(), ready_path)
+    return lambda: reach(candidate)
 
 
 @contextmanager

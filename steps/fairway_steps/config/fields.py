@@ -135,6 +135,7 @@ class InferenceItem(_Model):
 
 class ReadyItem(_Model):
     timeout: Period = Field(60.0, description="How long the versions may take to become ready.", examples=["60s"])
+    path: Text = Field("/v2/health/ready", description="Where a server says that it is ready.", examples=["/health"])
 
 
 class TrafficItem(_Model):

@@ -69,6 +69,7 @@ def _release(file: Release) -> ReleaseSpec:
         metrics=file.metrics,
         inference=Inference(file.inference.model, file.inference.payload),
         ready_timeout=file.ready.timeout,
+        ready_path=file.ready.path,
         interval=file.interval,
         patience=file.patience,
         on_inconclusive=Verdict(file.on_inconclusive),

@@ -75,6 +75,7 @@ class ReleaseSpec:
     metrics: str = ""
     inference: Inference = Inference()
     ready_timeout: float = 60.0
+    ready_path: str = "/v2/health/ready"
     interval: float = 1.0
     patience: float | None = None
     on_inconclusive: Verdict = Verdict.HOLD

@@ -27,7 +27,7 @@ slos:
 inference:
   model: iris
   payload: {inputs: [{name: input-0, shape: [1, 4], datatype: FP64, data: [5.1, 3.5, 1.4, 0.2]}]}
-ready: {timeout: 60s}
+ready: {timeout: 60s, path: /v2/health/ready}
 
 interval: 1s              # how often to look at the evidence
 # patience: 20s           # how long after a stage to wait for min-requests (default: the stage's duration, at least 10s)

@@ -43,7 +43,7 @@ def world(monkeypatch, tmp_path):
     monkeypatch.setattr(cli, "CLOCK", clock)
     monkeypatch.setattr(cli, "router", lambda uri, service: router)
     monkeypatch.setattr(
-        cli, "probe", lambda model, payload, path, timeout: lambda version: made.probes.append(path) or ""
+        "fairway_steps.ready.HttpReach", lambda session, path: lambda version: made.probes.append(path) or ""
     )
     made.store = FileStore(tmp_path / "record.json")
     made.store.update(lambda _: record(stage=0, timeline=(WeightChange(START, 0, {"v1": 90, "v2": 10}),)))
