@@ -1,5 +1,6 @@
 """An Envoy as a process of this machine: find one, start it, see it ready, stop it."""
 
+import os
 import re
 import shutil
 import socket
