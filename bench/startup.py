@@ -47,10 +47,14 @@ def main() -> None:
         for name, arguments in calls.items():
             times[name].append(seconds([sys.executable, "-m", "fairway_steps", *arguments]))
     base = statistics.median(floor)
-    print(f"a bare interpreter starts in {base * 1000:.0f} ms (median of {rounds}); a command takes, as a multiple of that:")
+    print(
+        f"a bare interpreter starts in {base * 1000:.0f} ms (median of {rounds}); a command takes, as a multiple of that:"
+    )
     for name, arguments in calls.items():
         middle = statistics.median(times[name])
-        print(f"  {name:<16} {middle * 1000:6.0f} ms  {middle / base:5.1f} x   imports {', '.join(heavy(arguments)) or 'nothing heavy'}")
+        print(
+            f"  {name:<16} {middle * 1000:6.0f} ms  {middle / base:5.1f} x   imports {', '.join(heavy(arguments)) or 'nothing heavy'}"
+        )
 
 
 if __name__ == "__main__":
