@@ -57,7 +57,7 @@ class Real:
     """A real Envoy before two servers."""
 
     def __init__(self, lab: Lab, versions) -> None:
-        self._lab = lab
+        self._lab, self._versions, self._client = lab, versions, Client(lab.address)
         lab.start()
         lab.router().apply(Routes(WEIGHTS), versions)
         eventually(lab.router().settled)
