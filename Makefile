@@ -39,6 +39,7 @@ unit: .venv/.dev ## The tests that start no servers, in seconds
 
 golden: .venv/.dev ## Rewrite what is rendered from the code: manifests and reference
 	$(BIN)/fairway render --out manifests
+	$(BIN)/fairway schema > examples/release.schema.json
 	$(BIN)/python docs/reference.py
 
 bench: .venv/.dev ## Measure: start-up of each step, the overhead of a release, the load test

@@ -5,6 +5,7 @@ Leaves out: the tutorial's commands end to end (tests/e2e/test_steps.py).
 """
 
 import importlib.util
+import json
 import re
 import shlex
 from pathlib import Path
@@ -13,7 +14,7 @@ import click
 import pytest
 
 from fairway_steps.cli import fairway
-from fairway_steps.config import parse_release
+from fairway_steps.config import parse_release, release_schema
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -56,6 +57,11 @@ def test_enough_is_shown():
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
         assert target.startswith("http") or (page.parent / target).exists(), target
+
+
+def test_the_schema_for_editors_is_up_to_date():
+    stored = json.loads((ROOT / "examples" / "release.schema.json").read_text())
+    assert stored == release_schema(), "run `make golden`"
 
 
 def test_the_release_file_of_the_readme_loads():
