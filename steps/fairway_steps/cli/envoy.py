@@ -35,6 +35,7 @@ def envoy(folder: Path, service: str | None, primary: Version | None, listen: st
     if not (folder / BOOTSTRAP).exists():
         if not service or primary is None:
             raise UsageError(f"there is no route in {folder}", mend="give --service and --primary to make it")
+        process.check_free([bootstrap.parse_address(listen, "--listen"), bootstrap.parse_address(admin, "--admin")])
         bootstrap.write_folder(folder, service, primary, listen, admin)
     elif service or primary is not None:
         click.echo(f"{folder} is there already and is served as it is", err=True)

@@ -11,6 +11,7 @@ https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/upstream/aggrega
 
 import ipaddress
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -64,11 +65,11 @@ def owns(service: str, name: object) -> bool:
 
 def address(version: Version) -> tuple[SplitResult, str, int]:
     """A version's URI, its host and its port. Raises UsageError for anything but ``http(s)://HOST:PORT``."""
-    try:
+    url, host, port = urlsplit(""), "", 0
+    with suppress(ValueError, KeyError):
         url = urlsplit(version.uri)
-        host, port = url.hostname or "", url.port or {"http": 80, "https": 443}[url.scheme]
-    except (ValueError, KeyError):
-        host, port = "", 0
+        default = {"http": 80, "https": 443}[url.scheme]
+        host, port = url.hostname or "", url.port or default
     if not host or url.path not in ("", "/") or url.query or url.username:
         raise UsageError(
             f"version {version.name}={version.uri} cannot be routed to by Envoy", mend="write http://HOST:PORT"

@@ -1,11 +1,11 @@
 """An Envoy as a process of this machine: find one, start it, see it ready, stop it."""
 
-import os
 import re
 import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -52,8 +52,7 @@ def start(folder: Path, clock: Clock, *, envoy: Path | None = None, patience: fl
     """
     binary = envoy or find_envoy()
     places = addresses(folder)
-    for place in places:
-        _check_free(place)
+    check_free(places)
     # No shared memory to restart from: any number of Envoys can run beside each other.
     command = [
         str(binary),
@@ -65,14 +64,32 @@ def start(folder: Path, clock: Clock, *, envoy: Path | None = None, patience: fl
         "--log-level",
         "warning",
     ]
-    with (folder / LOG_FILE).open("ab") as log:
-        process = processes.start(command, stdout=log)
+    try:
+        with (folder / LOG_FILE).open("ab") as log:
+            process = processes.start(command, stdout=log)
+    except OSError as error:
+        raise UsageError(f"Envoy cannot be started on {folder}: {error.strerror}: {error.filename}") from error
     try:
         _await_live(process, folder, places, clock, patience)
     except BaseException:
         stop(process)
         raise
     return process
+
+
+def check_free(places: Iterable[tuple[str, int]]) -> None:
+    """Raise Refused if anything listens on one of the addresses, or nothing may."""
+    for host, port in places:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                raise Refused(
+                    f"Envoy cannot listen on {host}:{port}: {error.strerror or error}",
+                    mend="end what listens there, or choose another port",
+                ) from error
 
 
 def stop(process: "subprocess.Popen[bytes]", patience: float = 5.0) -> None:
@@ -110,16 +127,3 @@ def _await_live(
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _check_free(place: tuple[str, int]) -> None:
-    family = socket.AF_INET6 if ":" in place[0] else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(place)
-        except OSError as error:
-            raise Refused(
-                f"Envoy cannot listen on {place[0]}:{place[1]}: {os.strerror(error.errno or 0)}",
-                mend="end what listens there, or choose another port",
-            ) from error

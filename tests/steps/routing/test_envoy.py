@@ -1,0 +1,81 @@
+"""What the Envoy back end refuses before it writes anything, and an admin interface that speaks nonsense.
+
+On files and scripted answers. Left out: all that the contract suite covers with a real Envoy.
+"""
+
+import pytest
+from pytest_httpserver import HTTPServer
+
+from fairway_steps.clock import FakeClock
+from fairway_steps.errors import Refused, TransientError, UsageError
+from fairway_steps.model import Mirror, Routes, Stickiness, Version
+from fairway_steps.routing.bootstrap import write_folder
+from fairway_steps.routing.envoy import EnvoyRouter
+
+V1, V2 = Version("v1", "http://127.0.0.1:1"), Version("v2", "http://127.0.0.1:2")
+KNOWN = {"v1": V1, "v2": V2}
+
+
+@pytest.fixture
+def router(tmp_path, unused_port):
+    write_folder(tmp_path, "iris", V1, "127.0.0.1:2", "127.0.0.1:3")
+    return EnvoyRouter(tmp_path, "iris", f"http://127.0.0.1:{unused_port}", FakeClock())
+
+
+@pytest.mark.parametrize(
+    ("routes", "versions", "says"),
+    [
+        (Routes({"v1": 90}), KNOWN, "add up to 100"),
+        (Routes({}), KNOWN, "add up to 100"),
+        (Routes({"v1": 100, "v2": 0}), KNOWN, "from 1"),
+        (Routes({"v1": 110, "v2": -10}), KNOWN, "from 1"),
+        (Routes({"v1": 90, "v3": 10}), KNOWN, "nothing says where it is"),
+        (Routes({"v1": 100}, mirror=Mirror("v3", 5)), KNOWN, "name version v3"),
+        (Routes({"v1": 100}, sticky=Stickiness()), KNOWN, "one of the two"),
+        (Routes({"v1": 100}, sticky=Stickiness("a", "b")), KNOWN, "one of the two"),
+        (Routes({"v1": 100}), {"v1": Version("v1", "deployment/ns/iris")}, "cannot be routed to by Envoy"),
+    ],
+)
+def test_routes_that_cannot_be_are_refused_and_nothing_is_written(router, routes, versions, says):
+    before = {path: path.read_bytes() for path in router.folder.path.rglob("*.json")}
+    with pytest.raises(UsageError, match=says):
+        router.apply(routes, versions, fence=9)
+    assert {path: path.read_bytes() for path in router.folder.path.rglob("*.json")} == before
+
+
+def test_a_service_that_has_no_route_here_is_refused(router):
+    other = EnvoyRouter(router.folder.path, "rose", "http://127.0.0.1:9", FakeClock())
+    with pytest.raises(Refused, match="no route entry named 'rose'"):
+        other.read()
+
+
+def test_two_services_in_one_folder_leave_each_other_alone(router):
+    stored = router.folder.load("routes.json")
+    (entry,) = stored["resources"][0]["virtual_hosts"][0]["routes"]
+    rose = {"name": "rose", "match": {"prefix": "/rose"}, "route": {"cluster": "rose/v1"}}
+    stored["resources"][0]["virtual_hosts"][0]["routes"] = [rose, entry]
+    router.folder.write("routes.json", stored)
+    other = EnvoyRouter(router.folder.path, "rose", "http://127.0.0.1:9", FakeClock())
+    other.apply(Routes({"v1": 60, "v2": 40}), KNOWN, fence=9)
+    router.apply(Routes({"v1": 80, "v2": 20}), KNOWN, fence=1)
+    assert (other.read(), router.read()) == (Routes({"v1": 60, "v2": 40}), Routes({"v1": 80, "v2": 20}))
+    router.apply(Routes({"v2": 100}), KNOWN, fence=2)
+    names = {cluster["name"] for cluster in router.folder.load("clusters.json")["resources"]}
+    assert names == {"rose/v1", "rose/v2", "rose/v2+v1", "iris/v2"}
+
+
+def test_the_highest_token_stays_beside_the_route(router):
+    router.apply(Routes({"v1": 80, "v2": 20}), KNOWN, fence=4)
+    router.apply(Routes({"v1": 70, "v2": 30}), KNOWN, fence=0)
+    (entry,) = router.folder.load("routes.json")["resources"][0]["virtual_hosts"][0]["routes"]
+    assert entry["metadata"]["filter_metadata"]["fairway"] == {"fence": 4, "fallback": "v1"}
+
+
+@pytest.mark.parametrize(("body", "status"), [("<html>", 200), ("nope", 404), ("busy", 503)])
+def test_an_admin_interface_that_speaks_nonsense_is_worth_a_retry(tmp_path, httpserver: HTTPServer, body, status):
+    write_folder(tmp_path, "iris", V1, "127.0.0.1:2", "127.0.0.1:3")
+    httpserver.expect_request("/server_info").respond_with_data(body, status=status)
+    router = EnvoyRouter(tmp_path, "iris", httpserver.url_for("").rstrip("/"), FakeClock())
+    for call in (router.settled, router.served):
+        with pytest.raises(TransientError, match="admin interface"):
+            call()
