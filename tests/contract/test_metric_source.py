@@ -129,13 +129,13 @@ def test_every_request_is_counted_once_by_whoever_carries_the_cursor_on(world):
     assert {kind for reading in readings for s in reading.strata for kind in s.failures} == set()
 
     def all_timed() -> bool:
-        """Envoy merges its histograms a moment after its counters: a latency may be told one reading later."""
+        """Envoy brings its histograms up to date a moment after it is asked: now and then one comes a reading later."""
         readings.append(world.source().read(VERSIONS, WEIGHTS, readings[-1].cursor, time.time()))
         timed = sum(s.latency.total for reading in readings for s in reading.strata if s.latency)
         assert timed <= sent.total()
         return timed == sent.total()
 
-    eventually(all_timed)
+    assert any(all_timed() for _ in range(5))
 
 
 def test_failures_are_told_by_class_and_client_errors_are_none(world):

@@ -28,6 +28,8 @@ class MetricNames:
     4xx is, for that is the client's doing. ``failures`` maps further classes to counters. ``histogram`` is the
     latency's, ``per_second`` the number of its units in a second. ``uptime`` is a gauge of the seconds since the
     process started, ``started`` one of the Unix time at which it did: either tells a restart that the counters do not.
+    A server that ``lags`` brings its histograms up to date when it is asked, but too late for that answer: it is
+    asked twice.
     """
 
     requests: str
@@ -40,6 +42,7 @@ class MetricNames:
     per_second: float = 1.0
     uptime: str = ""
     started: str = "process_start_time_seconds"
+    lags: bool = False
 
 
 ENVOY = MetricNames(
@@ -59,6 +62,7 @@ ENVOY = MetricNames(
     per_second=1000.0,
     uptime="envoy_server_uptime",
     started="",
+    lags=True,
 )
 """https://www.envoyproxy.io/docs/envoy/latest/configuration/upstream/cluster_manager/cluster_stats"""
 

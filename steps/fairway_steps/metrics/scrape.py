@@ -59,7 +59,10 @@ class ScrapeSource:
         try:
             with requests.Session() as session:
                 session.trust_env = False
-                answer = session.get(self.url, timeout=TIMEOUT, headers={"Accept": "text/plain;version=0.0.4"})
+                session.headers["Accept"] = "text/plain;version=0.0.4"
+                if self.names.lags:
+                    session.get(self.url, timeout=TIMEOUT)
+                answer = session.get(self.url, timeout=TIMEOUT)
         except requests.RequestException as error:
             raise _Away(f"{self.url} does not answer ({type(error).__name__})") from error
         if answer.status_code != 200:

@@ -96,7 +96,7 @@ def _bootstrap(folder: Path, listen: tuple[str, int], admin: tuple[str, int]) ->
     return {
         "node": {"id": "fairway", "cluster": "fairway"},
         "admin": {"address": _socket(admin)},
-        # Each reading of the statistics is of that moment, and not up to 5 s old.
+        # A reading of the statistics brings them up to date; otherwise latencies would be up to 5 s old.
         "stats_flush_on_admin": True,
         "stats_config": {"histogram_bucket_settings": [buckets]},
         "dynamic_resources": {"cds_config": _source(folder / CLUSTERS)},

@@ -241,6 +241,14 @@ def test_there_is_at_most_one_failure_a_request_and_none_is_taken_without_need(r
         assert "http-503" not in capped.failures
 
 
+def test_a_request_that_failed_at_every_attempt_is_one_failure(source, says):
+    says(envoy())
+    cursor = source.read(["v1", "v2"], BOTH, "", 0.0).cursor
+    tried = 'envoy_cluster_upstream_rq_pending_failure_eject{envoy_cluster_name="iris/v2"} 6'
+    says(envoy(requests=2, codes=[("503", 2)], more=tried))
+    assert [s.failures for s in source.read(["v1", "v2"], BOTH, cursor, 1.0).strata] == [{}, {"connect": 2}]
+
+
 def test_names_are_read_from_a_fragment():
     names = parse_names("requests=a_total&label=v&codes=a_total&code=c&histogram=h&unit=ms")
     assert (names.requests, names.label, names.codes, names.code) == ("a_total", "v", "a_total", "c")

@@ -75,6 +75,7 @@ def test_a_virtual_host_that_is_gone_is_said(folder, put_back):
 def test_who_is_fenced_writes_nothing(folder, put_back):
     saved = snapshots.take(folder, "iris")
     rewrite(folder, [{"name": "iris", "route": {"cluster": "x"}}])
+    folder.replace(CLUSTERS, folder.load(CLUSTERS), [])
     before = folder.load(ROUTES), folder.load(CLUSTERS)
 
     def fenced(own):
