@@ -101,6 +101,7 @@ def test_a_second_run_for_the_same_service_is_refused_and_disturbs_nothing(place
     second = place.fairway("run", release, "--output=json")
     assert second.returncode in (1, 2)
     assert "held by" in second.stderr
+    assert json.loads(second.stdout)["outcome"] == "broken"
     assert place.record["release_id"] == before
     assert place.record["outcome"] is None
     run.send_signal(signal.SIGTERM)

@@ -144,8 +144,13 @@ def _never_began(result: WorkflowResult, console: Console, wall: float) -> Endin
     begin = next(iter(result.find("begin")), None)
     code = begin.exit_code if begin and begin.exit_code else 1
     reason = result.stopped or console.last_error or (begin.message if begin else "") or result.message
+    return Ending(code, nothing_done(reason, wall))
+
+
+def nothing_done(reason: str, wall: float = 0.0) -> dict[str, Any]:
+    """What is told of a release that was refused before anything was touched."""
     told = {"outcome": Outcome.BROKEN.value, "reason": reason, "requests": 0, "failed": {}, "lost": 0, "stages": []}
-    return Ending(code, told | {"wall_s": round(wall, 3), "evidence_s": 0.0, "report": None})
+    return told | {"wall_s": round(wall, 3), "evidence_s": 0.0, "report": None}
 
 
 def _told(record: Record, count: ClientCount | None, spec: ReleaseSpec, wall: float) -> dict[str, Any]:

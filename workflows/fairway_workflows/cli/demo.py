@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from fairway_steps.cli.params import option
+from fairway_workflows.cli.run import telling
 
 
 @click.command("demo", epilog="Example: fairway demo --candidate failing --output json")
@@ -34,7 +35,8 @@ def demo(candidate: str, dir: str, port: int | None, rate: float, output: str) -
 
     clock = SystemClock()
     console = Console(now=clock.now, titles=TITLES)
-    ending = play(Path(dir), candidate=candidate, port=port, rate=rate, console=console, clock=clock)
+    with telling(output):
+        ending = play(Path(dir), candidate=candidate, port=port, rate=rate, console=console, clock=clock)
     if output == "json":
         click.echo(json.dumps(ending.told))
     return ending.exit_code

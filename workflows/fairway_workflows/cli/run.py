@@ -2,11 +2,14 @@
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from fairway_steps.cli.params import FLAG, option
+from fairway_steps.errors import FairwayError
 
 
 @click.command("run", epilog="Example: fairway run release.yaml --output json")
@@ -29,10 +32,24 @@ def run(file: str, resume: bool, output: str, dir: str) -> int:  # noqa: A002 - 
     from fairway_workflows.run import TITLES, run_release
 
     clock = SystemClock()
-    spec = load_release(file)
     console = Console(now=clock.now, titles=TITLES)
     ask = ask_on_terminal if sys.stdin.isatty() and sys.stderr.isatty() else None
-    ending = run_release(spec, resume=resume, console=console, clock=clock, ask=ask, folder=Path(dir))
+    with telling(output):
+        spec = load_release(file)
+        ending = run_release(spec, resume=resume, console=console, clock=clock, ask=ask, folder=Path(dir))
     if output == "json":
         click.echo(json.dumps(ending.told))
     return ending.exit_code
+
+
+@contextmanager
+def telling(output: str) -> Iterator[None]:
+    """With ``json``, a refusal is told on stdout as well: whoever reads it gets one object, however the run ends."""
+    from fairway_workflows.run import nothing_done
+
+    try:
+        yield
+    except FairwayError as error:
+        if output == "json":
+            click.echo(json.dumps(nothing_done(error.message)))
+        raise
