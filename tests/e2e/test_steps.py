@@ -119,6 +119,14 @@ def test_a_port_in_use_is_one_sentence(place):
     assert "is in use" in demo.stderr
 
 
+@pytest.mark.parametrize("rate", ["0", "-1", "nan", "inf", "1e9"])
+def test_a_rate_the_demo_cannot_do_is_refused_before_anything_starts(place, rate):
+    run = place.fairway("demo", f"--rate={rate}")
+    assert run.returncode == 2
+    assert run.stderr.startswith(f"error: --rate {float(rate):g} is not")
+    assert not (place.folder / "fairway-demo").exists()
+
+
 def test_the_wheel_runs_with_its_runtime_dependencies_alone(tmp_path):
     uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
     assert uv, "make setup installs uv"

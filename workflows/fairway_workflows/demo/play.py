@@ -16,6 +16,8 @@ from fairway_workflows.demo.servers import await_primary, free_ports, model_serv
 from fairway_workflows.run import Ending, run_release
 
 SERVICE = MODEL = "digits"
+MOST = 500
+"""Requests per second that two model servers and their client can do on a small machine."""
 READY_WITHIN = {"never-ready": "20s"}
 PAYLOAD = json.dumps(
     {"inputs": [{"name": "pixels", "shape": [1, 64], "datatype": "FP64", "data": [float(i % 17) for i in range(64)]}]}
@@ -50,6 +52,8 @@ traffic:
 def play(folder: Path, *, candidate: str, port: int | None, rate: float, console: Console, clock: Clock) -> Ending:
     """Play the whole demo in ``folder``; nothing it started is left when it returns or raises."""
     folder = folder.absolute()
+    if not 0 < rate <= MOST:
+        raise UsageError(f"--rate {rate:g} is not above 0 and at most {MOST} requests per second")
     _prepare(folder)
     if port is not None:
         refuse_used(port)
