@@ -127,6 +127,21 @@ def test_a_rate_the_demo_cannot_do_is_refused_before_anything_starts(place, rate
     assert not (place.folder / "fairway-demo").exists()
 
 
+def test_the_demo_leaves_a_users_folder_alone(place):
+    path = place.release()
+    before = path.read_text()
+    run = place.fairway("demo", f"--dir={place.folder}")
+    assert run.returncode == 2
+    assert "holds something that is no demo" in run.stderr
+    assert path.read_text() == before
+    assert place.weights() == {"v1": 100}
+
+
+def test_a_port_that_is_none_is_refused(place):
+    run = place.fairway("demo", "--port=99999")
+    assert (run.returncode, run.stderr) == (2, "error: --port 99999 is not between 1 and 65535\n")
+
+
 def test_the_wheel_runs_with_its_runtime_dependencies_alone(tmp_path):
     uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
     assert uv, "make setup installs uv"

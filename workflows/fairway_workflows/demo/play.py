@@ -54,6 +54,8 @@ def play(folder: Path, *, candidate: str, port: int | None, rate: float, console
     folder = folder.absolute()
     if not 0 < rate <= MOST:
         raise UsageError(f"--rate {rate:g} is not above 0 and at most {MOST} requests per second")
+    if port is not None and not 0 < port < 65536:
+        raise UsageError(f"--port {port} is not between 1 and 65535")
     _prepare(folder)
     if port is not None:
         refuse_used(port)
@@ -86,7 +88,7 @@ def _prepare(folder: Path) -> None:
     ours = ("release.yaml", "record.json", "report.html", "client.json", "client.npz", "client.log", "v1.log", "v2.log")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is a file", mend="name a folder with --dir")
-    if folder.exists() and any(folder.iterdir()) and not (folder / "release.yaml").exists():
+    if folder.exists() and any(folder.iterdir()) and not _is_ours(folder / "release.yaml"):
         raise UsageError(f"{folder} holds something that is no demo", mend="name another --dir")
     try:
         (folder / "route").mkdir(parents=True, exist_ok=True)
@@ -97,6 +99,14 @@ def _prepare(folder: Path) -> None:
     for path in (folder / "route").rglob("*"):
         if path.is_file():
             path.unlink()
+
+
+def _is_ours(release: Path) -> bool:
+    """Whether a demo wrote this release file: a user's own, of the same name, must never be taken for one."""
+    try:
+        return release.read_text(encoding="utf-8").startswith(RELEASE.splitlines()[0])
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _write_release(folder: Path, versions: dict[str, Version], port: int, rate: float, ready: str) -> Path:
