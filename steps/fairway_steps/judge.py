@@ -283,7 +283,8 @@ def _shares(before: Served | None, after: Served | None, samples: Mapping[str, i
     counts = dict(samples)
     if before and after:
         since = {name: n - before.by_version.get(name, 0) for name, n in after.by_version.items()}
-        if sum(since.values()) > 0 and min(since.values()) >= 0:
+        # Whoever saw more of the stage: the proxy is asked from when we began, the source from when the weights were served.
+        if sum(since.values()) > sum(samples.values()) and min(since.values()) >= 0:
             counts = since
     total = sum(counts.values())
     return {name: n / total for name, n in counts.items()} if total else None

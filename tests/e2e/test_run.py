@@ -183,7 +183,7 @@ def test_an_unwritable_record_is_refused(place):
 def test_a_route_with_somebody_elses_backend_is_refused(place):
     routes = place.folder / "route" / "routes.json"
     routes.write_text(routes.read_text().replace("digits/v1", "somebody"))
-    run = place.fairway("run", str(place.release()))
+    run = place.fairway("run", str(place.release()), "--output=json")
     assert run.returncode in (1, 2)
-    assert "somebody" in run.stderr
+    assert "somebody" in json.loads(run.stdout)["reason"]
     assert place.record is None

@@ -27,6 +27,7 @@ class Console:
         self.in_place = stream.isatty()
         self.drawn, self.said_at = False, 0.0
         self.last_error = ""
+        self.errors: dict[str, str] = {}
 
     def say(self, text: str) -> None:
         """One whole line."""
@@ -47,9 +48,8 @@ class Console:
             self.say(f"  ✓ {_verdict(summary)}")
 
     def line(self, node: Node, text: str) -> None:
-        del node
         if text.startswith(ERROR):
-            self.last_error = text.removeprefix(ERROR)
+            self.last_error = self.errors[node.template] = text.removeprefix(ERROR)
         if not text.startswith(PROGRESS_MARK):
             self.say(f"  {text}")
         elif self.in_place:

@@ -143,7 +143,13 @@ def _never_began(result: WorkflowResult, console: Console, wall: float) -> Endin
     """Nothing was touched: the release was refused before it had a record."""
     begin = next(iter(result.find("begin")), None)
     code = begin.exit_code if begin and begin.exit_code else 1
-    reason = result.stopped or console.last_error or (begin.message if begin else "") or result.message
+    reason = (
+        result.stopped
+        or console.errors.get("begin")
+        or console.last_error
+        or (begin.message if begin else "")
+        or result.message
+    )
     return Ending(code, nothing_done(reason, wall))
 
 
