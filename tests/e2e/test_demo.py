@@ -5,14 +5,14 @@ Leaves out: how long things take (bench/).
 """
 
 import json
-import os
 import subprocess
 import sys
 from collections import Counter
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
+
+from servers import processes_naming
 
 pytestmark = pytest.mark.local
 
@@ -23,19 +23,6 @@ ENDINGS = {
     "crashing": ("rolled-back", 1, "v2"),
     "never-ready": ("rolled-back", 1, "not ready within"),
 }
-
-
-def processes_naming(text: str) -> list[str]:
-    """The command lines of all processes that name ``text``, our own left out."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdecimal() and int(folder.name) != os.getpid():
-            try:
-                line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            except OSError:
-                continue
-            found += [line] if text in line else []
-    return found
 
 
 @pytest.fixture(scope="module", params=ENDINGS)
