@@ -21,6 +21,7 @@ import numpy as np
 from fairway_steps.clock import SystemClock
 from fairway_steps.loadtest.engine import Settings, run
 from fairway_steps.loadtest.http import Http, Request
+from fairway_steps.loadtest.payloads import Payloads
 from fairway_steps.loadtest.plan import Plan, constant
 from fairway_steps.loadtest.result import Result, measured
 
@@ -86,7 +87,7 @@ async def took(url: str) -> list[int]:
 
 def load(url: str, plan: Plan) -> tuple[Result, float]:
     """The result, and µs of the sending thread a request."""
-    records = asyncio.run(run(plan, Http(Request(url)), Settings(), clock=SystemClock()))
+    records = asyncio.run(run(plan, Http(Request(url), Payloads()), Settings(), clock=SystemClock()))
     span = (plan.offsets[-1] + 2_000_000) / 1e3
     return measured(records), records.cpu * span / len(plan)
 

@@ -20,8 +20,10 @@ from fairway_steps.errors import DomainError, UsageError
 from fairway_steps.outputs import Output
 
 if TYPE_CHECKING:
+    from fairway_steps.loadtest.client import Target
     from fairway_steps.loadtest.engine import Progress, Settings
     from fairway_steps.loadtest.http import Request
+    from fairway_steps.loadtest.payloads import Payloads
     from fairway_steps.loadtest.plan import Plan
     from fairway_steps.loadtest.records import Records
     from fairway_steps.loadtest.result import Result
@@ -103,7 +105,8 @@ def load_test(
         raise UsageError("--timeout and --connections must be above 0")
     if samples:
         _check_writable(Path(samples))
-    records, signum = asyncio.run(_run(plan, _request(url, **request), Settings(timeout, connections)))
+    target, payloads = _request(url, **request)
+    records, signum = asyncio.run(_run(plan, target, payloads, Settings(timeout, connections)))
     result = results.measured(records, limits=edges)
     if samples:
         results.write(result, Path(samples))
@@ -116,12 +119,11 @@ def load_test(
     return Answer(outputs, values | {"samples": samples or ""}, _table(values, result), 128 + signum if signum else 0)
 
 
-async def _run(plan: "Plan", request: "Request", settings: "Settings") -> tuple["Records", int]:
+async def _run(plan: "Plan", target: "Target", payloads: "Payloads", settings: "Settings") -> tuple["Records", int]:
     """The records, and the signal that ended the run early, or 0: what was measured until then is kept."""
     import asyncio
 
     from fairway_steps.loadtest.engine import run
-    from fairway_steps.loadtest.http import Http
 
     stop = asyncio.Event()
     came: list[int] = []
@@ -135,7 +137,7 @@ async def _run(plan: "Plan", request: "Request", settings: "Settings") -> tuple[
     for signum in before:
         loop.add_signal_handler(signum, on_signal, signum)
     try:
-        records = await run(plan, Http(request), settings, clock=SystemClock(), progress=_progress(), stop=stop)
+        records = await run(plan, target.open(payloads), settings, clock=SystemClock(), progress=_progress(), stop=stop)
     finally:
         for signum, handler in before.items():
             loop.remove_signal_handler(signum)
@@ -172,21 +174,17 @@ def _request(
     header: Sequence[str],
     ca_file: str | None,
     label_header: str | None,
-) -> "Request":
+) -> "tuple[Request, Payloads]":
     from fairway_steps.loadtest.http import Request
+    from fairway_steps.loadtest.payloads import Payloads
 
     body = _body(payload, payload_file)
     headers = _headers(header)
     if body and "content-type" not in {name.lower() for name in headers}:
         headers["Content-Type"] = content_type
-    return Request(
-        url,
-        method or ("POST" if body else "GET"),
-        headers,
-        body,
-        label_header=label_header or "",
-        ca_file=ca_file or "",
-    )
+    method = method or ("POST" if body else "GET")
+    target = Request(url, method, headers, label_header=label_header or "", ca_file=ca_file or "")
+    return target, Payloads((body,))
 
 
 def _body(payload: str | None, payload_file: str | None) -> bytes:

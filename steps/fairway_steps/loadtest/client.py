@@ -1,17 +1,34 @@
-"""The contract between the engine and what it loads: connections that carry one request at a time.
+"""The contract between the engine and what it loads: a protocol is a ``Target`` that opens a ``Client`` in each sending process.
 
-HTTP/1.1 is one client; gRPC (a connection is then a slot of a channel) and event streams are others.
+HTTP/1.1 is one protocol, event streams over it included; gRPC is another, whose connections are slots of a channel.
 """
 
+from array import array
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
+
+from fairway_steps.loadtest.payloads import Payloads
+
+
+class Stream(NamedTuple):
+    """What a streamed answer brought, piece by piece.
+
+    ``events`` are the moments (nanoseconds of ``time.monotonic_ns``) at which pieces with output were read: an event with at
+    least one token, or a message. Pieces that came in one read have the same moment. Numbers of tokens are -1 where the
+    server did not tell them; ``output`` includes ``reasoning``, the events before the first one with an answer's own text.
+    """
+
+    events: "array[int]"
+    output_tokens: int = -1
+    prompt_tokens: int = -1
+    reasoning: int = 0
 
 
 class Answer(NamedTuple):
     """How a request ended: ``error`` is its class, empty for a success; ``status`` is 0 without an answer.
 
     ``version`` is what the answer says of its origin. ``upstream`` tells whether a proxy on the way got the answer
-    from behind it: 1 yes, 0 no, -1 not known.
+    from behind it: 1 yes, 0 no, -1 not known. ``at`` is the moment its last byte was read (``time.monotonic_ns``), 0 now.
     """
 
     status: int
@@ -20,6 +37,8 @@ class Answer(NamedTuple):
     upstream: int = -1
     reusable: bool = False
     detail: str = ""
+    at: int = 0
+    stream: Stream | None = None
 
 
 class ConnectionFailed(Exception):
@@ -44,6 +63,20 @@ Done = Callable[[Connection, int, Answer], None]
 
 
 class Client(Protocol):
-    """Opens connections. Raises ConnectionFailed; may be cancelled."""
+    """Opens connections. ``connect`` raises ConnectionFailed; it may be cancelled."""
 
     async def connect(self, done: Done) -> Connection: ...
+
+    async def close(self) -> None:
+        """Let go of what its connections shared, once all of them were aborted."""
+
+
+class Target(Protocol):
+    """What is loaded and how, as a frozen value that can be pickled: it is checked once, and opened in each process."""
+
+    @property
+    def name(self) -> str:
+        """The endpoint, as a sentence would name it."""
+
+    def open(self, payloads: Payloads) -> Client:
+        """A client whose request ``index`` carries ``payloads[index]``. Called within the running event loop."""

@@ -130,6 +130,7 @@ class _Engine:
         if self._opening:
             await asyncio.wait(self._opening)
         await asyncio.sleep(0)  # lets the transports close their sockets
+        await self._client.close()
 
     def _now(self) -> int:
         return time.monotonic_ns() - self._zero

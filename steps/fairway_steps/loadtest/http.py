@@ -1,4 +1,4 @@
-"""HTTP/1.1 for the engine: one request, prepared once, sent over connections that are kept open.
+"""HTTP/1.1 for the engine: requests prepared once, sent over connections that are kept open.
 
 Classes of error: ``dns``, ``connect``, ``tls`` (no connection), ``timeout``, ``reset`` (closed without an answer),
 ``truncated`` (closed within one), ``protocol`` (not HTTP/1.1), ``http-NNN`` (any status but 2xx: redirects are not
@@ -15,7 +15,7 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.client import Answer, Connection, ConnectionFailed, Done
 from fairway_steps.loadtest.http1 import Parser, ProtocolError
+from fairway_steps.loadtest.payloads import Payloads
 
 UPSTREAM_HEADER = b"x-envoy-upstream-service-time"
 """Envoy adds it to answers from an upstream, and not to those it makes up itself."""
@@ -36,7 +37,7 @@ _TCP_INFO = getattr(socket, "TCP_INFO", None)  # Linux
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One HTTP request. Raises UsageError for a URL or a header that cannot be sent.
+    """A request but for its body. Raises UsageError for a URL or a header that cannot be sent.
 
     ``label_header`` names the header of an answer that tells which version it is from; empty: nobody asks.
     ``ca_file`` replaces the system's authorities.
@@ -45,7 +46,6 @@ class Request:
     url: str
     method: str = "GET"
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    body: bytes = field(default=b"", repr=False)
     label_header: str = ""
     ca_file: str = ""
 
@@ -69,7 +69,14 @@ class Request:
             if name.lower() in _OURS:
                 raise UsageError(f"header {name!r} is the load test's own", mend="leave it out")
 
-    def to_bytes(self) -> bytes:
+    @property
+    def name(self) -> str:
+        return self.url
+
+    def open(self, payloads: Payloads) -> "Http":
+        return Http(self, payloads)
+
+    def to_bytes(self, body: bytes = b"") -> bytes:
         """The request as it goes over the wire."""
         parts = urlsplit(self.url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -78,19 +85,20 @@ class Request:
         defaults = {"Host": parts.netloc, "User-Agent": "fairway-load-test", "Accept": "*/*"}
         lines += [f"{name}: {value}" for name, value in defaults.items() if name.lower() not in given]
         lines += [f"{name}: {value}" for name, value in self.headers.items()]
-        if self.body or self.method not in ("GET", "HEAD"):
-            lines.append(f"Content-Length: {len(self.body)}")
-        return "\r\n".join([*lines, "", ""]).encode("latin-1") + self.body
+        if body or self.method not in ("GET", "HEAD"):
+            lines.append(f"Content-Length: {len(body)}")
+        return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
 class Http:
-    """The engine's client for one HTTP request. The host's name is resolved once, by the first connection."""
+    """The engine's client for HTTP. The host's name is resolved once, by the first connection."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, payloads: Payloads) -> None:
         parts = urlsplit(request.url)
         self._host = parts.hostname or ""
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
-        self._bytes = request.to_bytes()
+        self._pick = payloads.pick
+        self._prepared = [request.to_bytes(body) for body in payloads.bodies]
         self._bodiless = request.method == "HEAD"
         self._label = request.label_header.lower().encode()
         self._tls = _tls(request.ca_file) if parts.scheme == "https" else None
@@ -98,7 +106,7 @@ class Http:
 
     async def connect(self, done: Done) -> Connection:
         sock = await self._socket()
-        connection = _HttpConnection(self._bytes, Parser(head=self._bodiless), self._label, done)
+        connection = _HttpConnection(self._prepared, self._pick, Parser(head=self._bodiless), self._label, done)
         try:
             await asyncio.get_running_loop().create_connection(
                 lambda: connection, sock=sock, ssl=self._tls, server_hostname=self._host if self._tls else None
@@ -111,6 +119,9 @@ class Http:
             sock.close()
             raise
         return connection
+
+    async def close(self) -> None:
+        """Connections share nothing that must be closed."""
 
     async def _socket(self) -> socket.socket:
         loop = asyncio.get_running_loop()
@@ -139,8 +150,10 @@ class Http:
 class _HttpConnection(asyncio.Protocol):
     """``_index`` is the request under way, -1 when idle."""
 
-    def __init__(self, request: bytes, parser: Parser, label: bytes, done: Done) -> None:
-        self._request, self._parser, self._label, self._report = request, parser, label, done
+    def __init__(
+        self, prepared: Sequence[bytes], pick: Callable[[int], int], parser: Parser, label: bytes, done: Done
+    ) -> None:
+        self._prepared, self._pick, self._parser, self._label, self._report = prepared, pick, parser, label, done
         self._index = -1
         self._transport: asyncio.Transport | None = None
         self._socket: socket.socket | None = None
@@ -156,7 +169,7 @@ class _HttpConnection(asyncio.Protocol):
             return False
         self._parser.reset()
         self._index = index
-        transport.write(self._request)
+        transport.write(self._prepared[self._pick(index)])
         if transport.is_closing():  # the write failed at once: the kernel took no byte of it
             self._index = -1
             return False

@@ -26,7 +26,10 @@ class Simulated:
     def __init__(self, answers=lambda i: (0.0, OK), *, opening=0.0, dead=frozenset()):
         self.answers, self.opening, self.dead = answers, opening, dead
         self.sent: list[tuple[int, int]] = []  # (connection, request)
-        self.opened = self.aborted = 0
+        self.opened = self.aborted = self.closed = 0
+
+    async def close(self):
+        self.closed += 1
 
     async def connect(self, done):
         number = self.opened
@@ -211,6 +214,7 @@ def test_a_cancelled_caller_leaves_no_connection_behind():
 
     client, sent = asyncio.run(cancelled())
     assert client.aborted == client.opened == sent == len(client.sent)
+    assert client.closed == 1
 
 
 def test_progress_is_told_every_second_and_at_the_end():

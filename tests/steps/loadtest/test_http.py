@@ -16,19 +16,24 @@ import pytest
 from fairway_steps.clock import FakeClock
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.engine import Settings, run
-from fairway_steps.loadtest.http import Http, Request
+from fairway_steps.loadtest.http import Request
+from fairway_steps.loadtest.payloads import Payloads
 from fairway_steps.loadtest.plan import SECOND, Plan, constant
 from fairway_steps.loadtest.records import Records
 from raw_server import OK, always, always_then_close, answer, serving
 
 
-def load(request: Request, plan: Plan | None = None, *, timeout: float = 5.0, connections: int = 64) -> Records:
+def load(
+    request: Request, plan: Plan | None = None, *, body: bytes = b"", timeout: float = 5.0, connections: int = 64
+) -> Records:
     faults: list[dict] = []
 
     async def carry_out() -> Records:
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: faults.append(context))
         settings = Settings(timeout, connections)
-        return await run(plan or constant(100, requests=3), Http(request), settings, clock=FakeClock())
+        return await run(
+            plan or constant(100, requests=3), request.open(Payloads((body,))), settings, clock=FakeClock()
+        )
 
     records = asyncio.run(carry_out())
     assert not faults
@@ -51,7 +56,7 @@ def test_a_connection_carries_one_request_after_another():
 def test_the_request_as_it_is_sent():
     headers = {"Authorization": "Bearer x", "content-type": "application/json"}
     with serving(always(OK)) as server:
-        load(Request(server.url, "POST", headers, b'{"a": 1}'), constant(1, requests=1))
+        load(Request(server.url, "POST", headers), constant(1, requests=1), body=b'{"a": 1}')
     head, _, body = server.requests[0].partition(b"\r\n\r\n")
     assert head.split(b"\r\n") == [
         b"POST / HTTP/1.1",
@@ -75,7 +80,7 @@ def test_a_host_header_replaces_ours():
 def test_a_body_larger_than_the_sockets_buffers_arrives():
     body = b"x" * 8_000_000
     with serving(always(OK)) as server:
-        records = load(Request(server.url, "POST", body=body), constant(1, requests=1))
+        records = load(Request(server.url, "POST"), constant(1, requests=1), body=body)
     assert errors(records) == [""]
     assert len(server.requests[0].partition(b"\r\n\r\n")[2]) == len(body)
 
@@ -168,7 +173,7 @@ def test_half_an_answer_that_never_goes_on_is_timeout():
 
 def test_a_close_without_an_answer_is_reset_and_the_request_is_not_repeated():
     with serving(always_then_close(b"")) as server:
-        records = load(Request(server.url, "POST", body=b"{}"))
+        records = load(Request(server.url, "POST"), body=b"{}")
         assert errors(records) == ["reset"] * 3
         assert len(server.requests) == 3
 
@@ -214,7 +219,7 @@ def test_garbage_is_protocol(data: bytes):
 
 def test_an_idle_connection_that_the_server_closed_costs_no_request():
     with serving(always_then_close(OK)) as server:  # it says nothing of closing, and does it
-        records = load(Request(server.url, "POST", body=b"{}"), constant(10, requests=5))
+        records = load(Request(server.url, "POST"), constant(10, requests=5), body=b"{}")
         assert errors(records) == [""] * 5
         assert (len(server.requests), server.connections) == (5, 5)
 
@@ -222,7 +227,7 @@ def test_an_idle_connection_that_the_server_closed_costs_no_request():
 def test_a_close_that_only_the_kernel_knows_of_is_seen_before_sending():
     async def closed_behind_the_loop(listener: socket.socket) -> bool:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        connection = await Http(Request(url)).connect(lambda *_: None)
+        connection = await Request(url).open(Payloads()).connect(lambda *_: None)
         listener.accept()[0].close()
         sock = connection._transport.get_extra_info("socket")
         deadline = time.monotonic() + 10
@@ -331,7 +336,7 @@ def test_a_ca_file_that_is_none_is_refused(tmp_path):
     (tmp_path / "ca.pem").write_text("nothing")
     for path in (tmp_path / "ca.pem", tmp_path / "absent.pem"):
         with pytest.raises(UsageError, match="cannot be used"):
-            Http(Request("https://host/", ca_file=str(path)))
+            Request("https://host/", ca_file=str(path)).open(Payloads())
 
 
 def test_every_response_is_at_least_what_the_server_took():
