@@ -31,7 +31,7 @@ check: .venv/.dev ## Check the rendered manifests: up to date, and every argumen
 	$(BIN)/fairway render --check true
 	$(BIN)/fairway check manifests
 
-test: .venv/.dev lint types check ## All of the above, then every test: unit, contract, and releases on this machine
+test: .venv/.dev .venv/.prometheus lint types check ## All of the above, then every test: unit, contract, and releases on this machine
 	$(BIN)/pytest
 
 unit: .venv/.dev ## The tests that start no servers, in seconds
@@ -71,5 +71,9 @@ clean: ## Remove what was made
 	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@ .venv/.demo
+
+# A machine without apt may bring its own Prometheus on the PATH; the tests say so where there is none, and CI fails.
+.venv/.prometheus: .venv/.uv requirements/debian.py
+	@$(BIN)/python requirements/debian.py prometheus >/dev/null && touch $@ || command -v prometheus >/dev/null || test -z "$(CI)"
 
 .PHONY: help setup demo fmt lint types check test unit golden bench lock clean

@@ -1,7 +1,6 @@
 """``fairway notify``."""
 
 import json
-import os
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -9,6 +8,7 @@ import click
 
 from fairway_steps.cli.outcomes import outcomes
 from fairway_steps.cli.params import DURATION_TYPE, FLAG, option
+from fairway_steps.cli.secret import secret
 from fairway_steps.cli.step import Answer, logger, step
 from fairway_steps.cli.wiring import CLOCK, lease, needed, record_options
 from fairway_steps.config import read_file
@@ -18,7 +18,7 @@ from fairway_steps.record import Lease, Record, RecordStore, amend, open_store, 
 
 if TYPE_CHECKING:
     from fairway_steps.notify.notice import Notice, Request
-    from fairway_steps.notify.secrets import Secret
+    from fairway_steps.secrets import Secret
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -105,7 +105,7 @@ def _request(
 ) -> "Request":
     from fairway_steps.notify import notice as kinds
 
-    token = _secret("token-from", token_from) if token_from else None
+    token = secret("--token-from", token_from) if token_from else None
     if to == "slack":
         return kinds.slack(notice, _url(needed(url, "url"), literal=False, encrypted=True))
     if to == "http":
@@ -118,7 +118,7 @@ def _request(
 
 def _url(reference: str, *, literal: bool = True, encrypted: bool = False) -> "Secret":
     """The URL behind a reference; its sentences never repeat it, for it may be a secret."""
-    from fairway_steps.notify.secrets import Secret
+    from fairway_steps.secrets import Secret
 
     given = reference.lower().startswith(("http:", "https:"))
     if given and not literal:
@@ -126,7 +126,7 @@ def _url(reference: str, *, literal: bool = True, encrypted: bool = False) -> "S
             "--url: a Slack webhook's URL is a secret, and arguments can be read by others",
             mend="put it into a variable or a file and write env:NAME or file:PATH",
         )
-    found = Secret(reference, "") if given else _secret("url", reference)
+    found = Secret(reference, "") if given else secret("--url", reference)
     where = f"--url {found.source}".strip()
     try:
         parts = urlsplit(found.value)
@@ -142,27 +142,9 @@ def _url(reference: str, *, literal: bool = True, encrypted: bool = False) -> "S
     return found
 
 
-def _secret(name: str, reference: str) -> "Secret":
-    """The secret behind ``env:NAME`` or ``file:PATH``; what was given instead of a reference is not repeated."""
-    from fairway_steps.notify.secrets import Secret
-
-    kind, _, place = reference.partition(":")
-    if kind == "env" and place:
-        value = os.environ.get(place, "").strip()
-        if not value:
-            raise UsageError(f"--{name}: the environment variable {place} is not set")
-    elif kind == "file" and place:
-        value = read_file(place).strip()
-        if not value:
-            raise UsageError(f"--{name}: the file {place} is empty")
-    else:
-        raise UsageError(f"--{name} is not a reference", mend="write env:NAME or file:PATH")
-    return Secret(value, reference)
-
-
 def _shown(request: "Request") -> dict[str, object]:
     """The request as it would be sent, without its secrets."""
-    from fairway_steps.notify.secrets import STARS, scrub
+    from fairway_steps.secrets import STARS, scrub
 
     hidden = request.url if request.url.source else None
     body = json.loads(scrub(json.dumps(request.body, ensure_ascii=False), hidden, request.token))

@@ -16,7 +16,7 @@ from requests.auth import AuthBase
 
 from fairway_steps.clock import Clock
 from fairway_steps.notify.notice import Request
-from fairway_steps.notify.secrets import Secret
+from fairway_steps.secrets import Secret
 
 CONNECT, READ = 5.0, 10.0
 FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0

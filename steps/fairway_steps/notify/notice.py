@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from fairway_steps.errors import UsageError
-from fairway_steps.notify.secrets import Secret
+from fairway_steps.secrets import Secret
 
 GITHUB = "https://api.github.com"
 SIGNS = {"promoted": "✅", "rolled-back": "↩️", "held": "⏸️", "broken": "🚨", "running": "⏳"}

@@ -16,7 +16,7 @@ from fairway_steps.clock import FakeClock, SystemClock
 from fairway_steps.notify import delivery
 from fairway_steps.notify.delivery import bounded, deliver
 from fairway_steps.notify.notice import Request
-from fairway_steps.notify.secrets import Secret, scrub
+from fairway_steps.secrets import Secret, scrub
 
 PATH = "/services/T/B/s3cret"
 

@@ -10,8 +10,8 @@ import pytest
 
 from fairway_steps.errors import UsageError
 from fairway_steps.notify.notice import Notice, cloud_event, github, slack
-from fairway_steps.notify.secrets import Secret
 from fairway_steps.report.text import result
+from fairway_steps.secrets import Secret
 from sample_records import all_records, failing, running
 
 URL = Secret("https://hooks.example/x", "env:HOOK")
