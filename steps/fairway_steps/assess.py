@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from fairway_steps.model import Assessment, Evidence, Histogram, Metric, Result, Slo, Stratum, Verdict
+from fairway_steps.stats.evidence import ALPHA
 from fairway_steps.stats.latency import Tail, quantile, tail
-from fairway_steps.stats.rate import ALPHA, confidence_interval, log_e_violated
+from fairway_steps.stats.rate import confidence_interval, log_e_violated
 from fairway_steps.words import count, interval, limit_of, name_of, seconds, share, value_of
 
 ROUNDING = 1e-9

@@ -17,7 +17,7 @@ from fairway_steps.model import Assessment, Evidence, Slo, Stage, Stratum, Verdi
 from fairway_steps.record import Lease, Record, RecordStore, StageResult, amend, compact, required
 from fairway_steps.routing.base import Router, Served
 from fairway_steps.schedule import position, split
-from fairway_steps.stats.rate import ALPHA
+from fairway_steps.stats.evidence import ALPHA
 from fairway_steps.words import count, number, value_of
 
 GONE_AFTER = 2

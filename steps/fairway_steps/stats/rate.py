@@ -11,12 +11,53 @@ b = (1 - limit) / limit. Logarithms are natural. Bad counts or limits raise Valu
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
+import numpy as np
 from scipy import special
 
-ALPHA = 0.05
+from fairway_steps.stats.counts import Array, Counts, rates, running
+from fairway_steps.stats.evidence import ALPHA, NO_EVIDENCE, EValues, bar
+
 UNDERFLOW = 1e-280
 ZERO_LIMIT_PRIOR = 0.01
+ROUNDING = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class RateVsLimit:
+    """The evidence on whether a rate keeps ``limit`` (a fraction), after ``errors`` of ``n`` requests.
+
+    ``peak`` holds the largest e-values at any look so far, as logarithms. Frozen: ``update`` gives the next state.
+    """
+
+    limit: float
+    errors: int = 0
+    n: int = 0
+    peak: EValues = NO_EVIDENCE
+
+    def update(self, errors: Counts, n: Counts) -> "RateVsLimit":
+        """The state after further strata, one look after each: whole counts, in the order of time."""
+        e, m = rates(errors, n)
+        total_errors, total = running(self.errors, e), running(self.n, m)
+        if not total.size:
+            return self
+        peak = self.peak.highest(_peak(total_errors, total, self.limit))
+        return RateVsLimit(self.limit, int(total_errors[-1]), int(total[-1]), peak)
+
+    def then(self, later: "RateVsLimit") -> "RateVsLimit":
+        """The state after all that ``later`` saw, too: other strata, as one look."""
+        if self.limit != later.limit:
+            raise ValueError(f"evidence on a limit of {later.limit:g} does not continue that on {self.limit:g}")
+        return self.update(later.errors, later.n)
+
+    @property
+    def now(self) -> EValues:
+        return EValues(log_e_violated(self.errors, self.n, self.limit), log_e_met(self.errors, self.n, self.limit))
+
+    def interval(self, alpha: float = ALPHA) -> tuple[float, float]:
+        """Rates that the counts do not exclude at any look."""
+        return confidence_interval(self.errors, self.n, self.limit, alpha)
 
 
 def log_e_violated(errors: int, n: int, limit: float) -> float:
@@ -24,10 +65,8 @@ def log_e_violated(errors: int, n: int, limit: float) -> float:
 
     With a limit of 0 the first error is proof: infinity.
     """
-    _check(errors, n, limit)
-    if limit == 0:
-        return math.inf if errors else 0.0
-    return _log_e(errors, n, limit, _log_above)
+    s, m = rates(errors, n)
+    return float(_violated(s, m, _checked(limit))[0])
 
 
 def log_e_met(errors: int, n: int, limit: float) -> float:
@@ -35,8 +74,8 @@ def log_e_met(errors: int, n: int, limit: float) -> float:
 
     A limit of 0 cannot be proved: 0.
     """
-    _check(errors, n, limit)
-    return 0.0 if limit == 0 else _log_e(errors, n, limit, _log_below)
+    s, m = rates(errors, n)
+    return float(_met(s, m, _checked(limit))[0])
 
 
 def confidence_interval(errors: int, n: int, limit: float, alpha: float = ALPHA) -> tuple[float, float]:
@@ -44,9 +83,9 @@ def confidence_interval(errors: int, n: int, limit: float, alpha: float = ALPHA)
 
     The two-sided mixture of proposition 6 in the same paper, its prior at ``limit``.
     """
-    _check(errors, n, limit)
-    a, b = _prior(limit or ZERO_LIMIT_PRIOR)
-    mixture = float(special.betaln(a + errors, b + n - errors) - special.betaln(a, b)) + math.log(alpha)
+    rates(errors, n)
+    a, b = _prior(_checked(limit) or ZERO_LIMIT_PRIOR)
+    mixture = float(special.betaln(a + errors, b + n - errors) - special.betaln(a, b)) - bar(alpha)
 
     def excluded(rate: float) -> bool:
         return bool(mixture - special.xlogy(errors, rate) - special.xlog1py(n - errors, -rate) >= 0)
@@ -61,10 +100,10 @@ def confidence_interval(errors: int, n: int, limit: float, alpha: float = ALPHA)
 
 def requests_to_prove(limit: float, errors: int = 0, beta: float = ALPHA) -> int:
     """How many requests prove that ``limit`` is kept, if no more than ``errors`` of them fail."""
-    _check(errors, errors, limit)
-    if limit == 0:
+    rates(errors, errors)
+    if _checked(limit) == 0:
         raise ValueError("a limit of 0 cannot be proved")
-    enough = math.log(1 / beta)
+    enough = bar(beta)
     high = max(1, errors)
     while log_e_met(errors, high, limit) < enough:
         high *= 2
@@ -75,37 +114,73 @@ def requests_to_prove(limit: float, errors: int = 0, beta: float = ALPHA) -> int
     return high
 
 
-def _check(errors: int, n: int, limit: float) -> None:
-    if not 0 <= errors <= n:
-        raise ValueError(f"{errors} errors of {n} requests cannot be")
+def _checked(limit: float) -> float:
     if not 0 <= limit < 1:
         raise ValueError(f"a limit of {limit} is not a rate below 1")
+    return limit
 
 
 def _prior(limit: float) -> tuple[float, float]:
     return 1.0, (1 - limit) / limit
 
 
-def _log_e(errors: int, n: int, limit: float, log_mass: Callable[[float, float, float], float]) -> float:
+def _violated(errors: Array, n: Array, limit: float) -> Array:
+    if limit == 0:
+        return np.where(errors > 0, np.inf, 0.0)
+    return _log_e(errors, n, limit, _log_above)
+
+
+def _met(errors: Array, n: Array, limit: float) -> Array:
+    return np.zeros_like(n) if limit == 0 else _log_e(errors, n, limit, _log_below)
+
+
+def _peak(errors: Array, n: Array, limit: float) -> EValues:
+    """The largest e-values over all looks.
+
+    The incomplete beta function is dear. What the mixture would be without the cut is an upper bound and cheap, so that only
+    the looks which could hold the maximum are computed in full.
+    """
+    if limit == 0:
+        return EValues(float(_violated(errors, n, limit).max()), 0.0)
     a, b = _prior(limit)
-    posterior, prior = log_mass(a + errors, b + n - errors, limit), log_mass(a, b, limit)
+    whole = special.betaln(a + errors, b + n - errors) - errors * math.log(limit) - (n - errors) * math.log1p(-limit)
+    found = []
+    for log_e, mass in ((_violated, _log_above), (_met, _log_below)):
+        most = whole - mass(np.array([a]), np.array([b]), limit) + ROUNDING
+        first = int(np.argmax(most))
+        best = max(0.0, float(log_e(errors[[first]], n[[first]], limit)[0]))
+        open_ = most > best
+        if open_.any():
+            best = max(best, float(log_e(errors[open_], n[open_], limit).max()))
+        found.append(best)
+    return EValues(*found)
+
+
+def _log_e(errors: Array, n: Array, limit: float, log_mass: Callable[[Array, Array, float], Array]) -> Array:
+    a, b = _prior(limit)
+    posterior = log_mass(a + errors, b + n - errors, limit)
+    prior = log_mass(np.array([a]), np.array([b]), limit)
     return posterior - prior - errors * math.log(limit) - (n - errors) * math.log1p(-limit)
 
 
-def _log_below(a: float, b: float, x: float) -> float:
+def _log_below(a: Array, b: Array, x: float) -> Array:
     """Ln of the integral of t^(a-1) (1-t)^(b-1) from 0 to ``x``."""
-    share = float(special.betainc(a, b, x))
-    if share > UNDERFLOW:
-        return float(special.betaln(a, b)) + math.log(share)
-    return a * math.log(x) + b * math.log1p(-x) - math.log(a) - math.log(_continued_fraction(a, b, x))
+    return _log_mass(special.betainc(a, b, x), a, b, x, mirrored=False)
 
 
-def _log_above(a: float, b: float, x: float) -> float:
+def _log_above(a: Array, b: Array, x: float) -> Array:
     """Ln of the same integral from ``x`` to 1."""
-    share = float(special.betaincc(a, b, x))
-    if share > UNDERFLOW:
-        return float(special.betaln(a, b)) + math.log(share)
-    return a * math.log(x) + b * math.log1p(-x) - math.log(b) - math.log(_continued_fraction(b, a, 1 - x))
+    return _log_mass(special.betaincc(a, b, x), b, a, 1 - x, mirrored=True)
+
+
+def _log_mass(share: Array, a: Array, b: Array, x: float, *, mirrored: bool) -> Array:
+    tiny = share <= UNDERFLOW
+    logs: Array = special.betaln(a, b) + np.log(np.where(tiny, 1.0, share))
+    log_x, log_rest = (math.log1p(-(1 - x)), math.log(1 - x)) if mirrored else (math.log(x), math.log1p(-x))
+    for i in np.flatnonzero(tiny):
+        fraction = _continued_fraction(float(a[i]), float(b[i]), x)
+        logs[i] = a[i] * log_x + b[i] * log_rest - math.log(a[i]) - math.log(fraction)
+    return logs
 
 
 def _continued_fraction(a: float, b: float, x: float) -> float:

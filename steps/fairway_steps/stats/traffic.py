@@ -6,6 +6,7 @@ The Dirichlet-multinomial mixture (Lindon and Malek, "Anytime-valid inference fo
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 CONCENTRATION = 100.0
 
@@ -29,3 +30,34 @@ def log_e_split(counts: Sequence[int], shares: Sequence[float], concentration: f
             alpha = concentration * share
             log_e += math.lgamma(alpha + count) - math.lgamma(alpha) - count * math.log(share)
     return log_e
+
+
+@dataclass(frozen=True, slots=True)
+class SplitVsWeights:
+    """The evidence that traffic does not split as ``shares`` ask, after ``counts`` since they were set.
+
+    ``before`` is what earlier shares came to, as the logarithm of their e-value: the product goes on. Frozen.
+    """
+
+    shares: tuple[float, ...]
+    counts: tuple[int, ...] = ()
+    before: float = 0.0
+    peak: float = 0.0
+    concentration: float = CONCENTRATION
+
+    def update(self, counts: Sequence[int]) -> "SplitVsWeights":
+        """The state after one more look: requests by version since the last."""
+        known = self.counts or (0,) * len(self.shares)
+        if len(counts) != len(known):
+            raise ValueError(f"{list(counts)} are not counts of {len(known)} versions")
+        after = replace(self, counts=tuple(a + int(b) for a, b in zip(known, counts, strict=True)))
+        return replace(after, peak=max(self.peak, after.log_e))
+
+    def reweighted(self, shares: Sequence[float]) -> "SplitVsWeights":
+        """The state when the weights are changed: the counts begin anew, the evidence stays."""
+        return replace(self, shares=tuple(shares), counts=(), before=self.log_e)
+
+    @property
+    def log_e(self) -> float:
+        """Ln of the e-value against "the traffic splits as asked"; at ln 20 it is an alarm."""
+        return self.before + log_e_split(self.counts or (0,) * len(self.shares), self.shares, self.concentration)

@@ -1,0 +1,222 @@
+"""Whether the candidate fails more often than the primary that runs beside it, valid however often one looks.
+
+A *stratum* is one interval at one weight. Given how many requests of both versions failed in it, the candidate's share of them depends
+on the odds ratio psi alone (``stats.odds``), so traffic that drifts, and weights that change, cancel: no ramp can pass for a
+regression. The product over the strata of conditional likelihood ratios psi against psi0, averaged over a fixed grid of psi above
+psi0, is a nonnegative martingale at psi0 and a supermartingale for every odds ratio below it, by the monotone likelihood
+ratio of Fisher's noncentral hypergeometric distribution (Lehmann and Romano, "Testing statistical hypotheses", 4.4-4.5). Counts-only
+cousins: Lindon and Malek 2022; Turner and Grünwald, arXiv 2302.11401. Assumed: requests within a stratum are independent, given the rates.
+"""
+
+import functools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import interpolate, optimize, special
+
+from fairway_steps.stats.counts import Array, Counts, rates, running
+from fairway_steps.stats.evidence import ALPHA, NO_EVIDENCE, EValues, bar
+from fairway_steps.stats.odds import log_likelihoods
+
+POINTS = 40
+REACH = math.log(20)
+"""The grid: 40 odds ratios up to 20 times the one tested, evenly spaced in their logarithm."""
+
+AT_ONCE = 1024
+"""Strata taken at once: their likelihoods then stay in the processor's cache."""
+
+WORSE_THAN = 1.0
+MARGIN = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class RateVsPrimary:
+    """The evidence on the odds ratio of the candidate's failures to the primary's.
+
+    ``violated`` refutes "at most ``worse_than``", ``met`` refutes "``margin`` or more". The state is the log likelihood
+    at ``grid()``, the sums of Mantel and Haenszel, and the totals. Frozen: ``update`` gives the next state.
+    """
+
+    worse_than: float = WORSE_THAN
+    margin: float = MARGIN
+    errors: int = 0
+    n: int = 0
+    errors_primary: int = 0
+    n_primary: int = 0
+    likelihood: tuple[float, ...] = ()
+    numerator: float = 0.0
+    denominator: float = 0.0
+    peak: EValues = NO_EVIDENCE
+
+    def __post_init__(self) -> None:
+        for name, value in (("an odds ratio", self.worse_than), ("a margin", self.margin)):
+            if not 1 <= value <= 10:
+                raise ValueError(f"{name} of {value:g} is not between 1 and 10")
+
+    def grid(self) -> Array:
+        """The log odds ratios at which the likelihood is kept: the one tested, those above; the margin, those below."""
+        steps = REACH * np.arange(POINTS + 1) / POINTS
+        return np.concatenate((math.log(self.worse_than) + steps, math.log(self.margin) - steps))
+
+    def update(self, errors: Counts, n: Counts, errors_primary: Counts, n_primary: Counts) -> "RateVsPrimary":
+        """The state after further strata, one look after each: whole counts of both versions, in the order of time."""
+        steps = self._paths(_table(errors, n, errors_primary, n_primary))
+        return functools.reduce(lambda _, step: step[0], steps, self)
+
+    def walk(
+        self, errors: Counts, n: Counts, errors_primary: Counts, n_primary: Counts
+    ) -> tuple["RateVsPrimary", Array, Array]:
+        """The same, and ln of both e-values after each stratum: violated, met."""
+        steps = list(self._paths(_table(errors, n, errors_primary, n_primary)))
+        looks = [(np.empty(0), np.empty(0)), *(_mixtures(path) for _, path in steps)]
+        violated, met = (np.concatenate(column) for column in zip(*looks, strict=True))
+        return (steps[-1][0] if steps else self), violated, met
+
+    def _paths(self, table: Array) -> Iterator[tuple["RateVsPrimary", Array]]:
+        """By some strata at a time: the state after them, and the log likelihood at the grid after each."""
+        state, grid = self, self.grid()
+        for start in range(0, table.shape[1], AT_ONCE):
+            some = table[:, start : start + AT_ONCE]
+            now = np.array(state.likelihood or np.zeros(grid.size))
+            path = np.cumsum(np.vstack((now, log_likelihoods(some[0], some[1], some[2], some[3], grid))), axis=0)[1:]
+            state = replace(state._counted(some), likelihood=tuple(path[-1].tolist()), peak=_peak(path, state.peak))
+            yield state, path
+
+    def _counted(self, table: Array) -> "RateVsPrimary":
+        """With the totals of further strata, and the sums of Mantel and Haenszel."""
+        x, n_c, y, n_p = table
+        both = np.maximum(n_c + n_p, 1)
+        return replace(
+            self,
+            errors=self.errors + int(x.sum()),
+            n=self.n + int(n_c.sum()),
+            errors_primary=self.errors_primary + int(y.sum()),
+            n_primary=self.n_primary + int(n_p.sum()),
+            numerator=float(running(self.numerator, x * (n_p - y) / both)[-1]),
+            denominator=float(running(self.denominator, y * (n_c - x) / both)[-1]),
+        )
+
+    def then(self, later: "RateVsPrimary") -> "RateVsPrimary":
+        """The state after all that ``later`` saw, too: other strata, as one look."""
+        if (self.worse_than, self.margin) != (later.worse_than, later.margin):
+            raise ValueError("evidence on other odds ratios does not continue this")
+        if not (self.likelihood and later.likelihood):
+            return self if self.likelihood else later
+        likelihood = tuple(a + b for a, b in zip(self.likelihood, later.likelihood, strict=True))
+        merged = RateVsPrimary(
+            self.worse_than,
+            self.margin,
+            self.errors + later.errors,
+            self.n + later.n,
+            self.errors_primary + later.errors_primary,
+            self.n_primary + later.n_primary,
+            likelihood,
+            self.numerator + later.numerator,
+            self.denominator + later.denominator,
+        )
+        return replace(merged, peak=self.peak.highest(merged.now))
+
+    @property
+    def now(self) -> EValues:
+        if not self.likelihood:
+            return NO_EVIDENCE
+        violated, met = _mixtures(np.array([self.likelihood]))
+        return EValues(float(violated[0]), float(met[0]))
+
+    @property
+    def odds_ratio(self) -> float | None:
+        """The estimate of Mantel and Haenszel (J. Natl. Cancer Inst. 22, 1959); None as long as neither version failed."""
+        if self.numerator == 0 and self.denominator == 0:
+            return None
+        return self.numerator / self.denominator if self.denominator else math.inf
+
+    def interval(self, alpha: float = ALPHA) -> tuple[float, float]:
+        """Odds ratios that the counts do not exclude at any look; 0 or infinity where they exclude none within the grid.
+
+        By the likelihood averaged over all log odds ratios of the grid evenly, against that of each.
+        """
+        if not self.likelihood:
+            return 0.0, math.inf
+        curve = self._curve()
+        low, high = float(curve.x[0]), float(curve.x[-1])
+        turns = [t for t in np.real(curve.derivative().roots(extrapolate=False)) if low < t < high]
+        mode = float(max([low, high, *turns], key=curve))
+        width = 10 / math.sqrt(max(float(-curve(mode, 2)), 1e-12))
+        near = np.linspace(max(low, mode - width), min(high, mode + width), 2001)
+        fine = np.unique(np.concatenate((near, np.linspace(low, high, 2001))))
+        heights = curve(fine)
+        average = float(np.trapezoid(np.exp(heights - heights.max()), fine)) / (high - low)
+        level = float(heights.max()) + math.log(average) - bar(alpha)
+
+        def over(t: float) -> float:
+            return float(curve(t)) - level
+
+        return (
+            0.0 if over(low) > 0 else math.exp(optimize.brentq(over, low, mode)),
+            math.inf if over(high) > 0 else math.exp(optimize.brentq(over, mode, high)),
+        )
+
+    def _curve(self) -> interpolate.CubicSpline:
+        """The log likelihood between the points of the grid; it is smooth and concave."""
+        at, likelihood = self.grid(), np.array(self.likelihood)
+        below = POINTS + 1 + np.flatnonzero(at[POINTS + 1 :] < at[0] - REACH / POINTS / 4)[::-1]
+        keep = np.concatenate((below, np.arange(POINTS + 1)))
+        return interpolate.CubicSpline(at[keep], likelihood[keep])
+
+
+def log_likelihood_ratio(
+    errors: int, n: int, errors_primary: int, n_primary: int, psi: float, psi0: float = 1.0
+) -> float:
+    """Ln of the conditional likelihood of the odds ratio ``psi`` over that of ``psi0``, for one stratum."""
+    x, n_c, y, n_p = _table(errors, n, errors_primary, n_primary)
+    for value in (psi, psi0):
+        if not 0 < value < math.inf:
+            raise ValueError(f"an odds ratio of {value:g} is not above 0")
+    first, second = log_likelihoods(x, n_c, y, n_p, np.log(np.array([psi, psi0])))[0]
+    return float(first - second)
+
+
+def mantel_haenszel(strata: Sequence[tuple[int, int, int, int]]) -> float | None:
+    """The common odds ratio of strata (errors, n, the primary's errors, its n)."""
+    x, n, y, m = (list(column) for column in zip(*strata, strict=True)) if strata else ([], [], [], [])
+    return RateVsPrimary().update(x, n, y, m).odds_ratio
+
+
+def _table(errors: Counts, n: Counts, errors_primary: Counts, n_primary: Counts) -> Array:
+    own, other = rates(errors, n), rates(errors_primary, n_primary, "the primary's requests")
+    if own[0].shape != other[0].shape:
+        raise ValueError(f"{own[0].size} strata of the candidate do not fit {other[0].size} of the primary")
+    return np.array([*own, *other])
+
+
+def _weights() -> Array:
+    """Proportional to the tested odds ratio over the alternative one, as logarithms, over the grid's points."""
+    weights = -REACH * np.arange(1, POINTS + 1) / POINTS
+    normed: Array = weights - special.logsumexp(weights)
+    return normed
+
+
+def _mixtures(path: Array) -> tuple[Array, Array]:
+    """Ln of both e-values at each row of log likelihoods at the grid."""
+    weights = _weights()
+    violated = path[:, 1 : POINTS + 1] - path[:, :1] + weights
+    met = path[:, POINTS + 2 :] - path[:, POINTS + 1 : POINTS + 2] + weights
+    return _log_sum(violated), _log_sum(met)
+
+
+def _peak(path: Array, peak: EValues) -> EValues:
+    """The largest e-values at any look. An average is at most its largest part, so few looks need be computed in full."""
+    rows = path[:, 1 : POINTS + 1].max(axis=1) - path[:, 0] > peak.violated
+    rows |= path[:, POINTS + 2 :].max(axis=1) - path[:, POINTS + 1] > peak.met
+    if not rows.any():
+        return peak
+    violated, met = _mixtures(path[rows])
+    return peak.highest(EValues(float(violated.max()), float(met.max())))
+
+
+def _log_sum(rows: Array) -> Array:
+    top = rows.max(axis=1)
+    total: Array = top + np.log(np.exp(rows - top[:, None]).sum(axis=1))
+    return total
