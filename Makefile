@@ -32,10 +32,10 @@ check: .venv/.dev ## Check the rendered manifests: up to date, and every argumen
 	$(BIN)/fairway check manifests
 
 test: .venv/.dev .venv/.prometheus lint types check ## All of the above, then every test: unit, contract, and releases on this machine
-	$(BIN)/pytest
+	$(BIN)/pytest -m "not cluster"
 
 unit: .venv/.dev ## The tests that start no servers, in seconds
-	$(BIN)/pytest -m "not local"
+	$(BIN)/pytest -m "not local and not cluster"
 
 golden: .venv/.dev ## Rewrite what is rendered from the code: manifests and reference
 	$(BIN)/fairway render --out manifests

@@ -9,6 +9,7 @@
     │   ├── Fenced                another release, or a newer holder of this one, owns the service
     │   └── Unassessable          no measurement could be taken at all
     └── TransientError   exit 75  the same call may work in a moment
+        └── Conflict              somebody else changed the object meanwhile: read it again
 
 Each message is one sentence that names what is wrong and where; ``mend`` is one that says how to put it right.
 The original exception is always chained.
@@ -63,3 +64,7 @@ class TransientError(FairwayError):
     """The same call may work in a moment."""
 
     exit_code = 75
+
+
+class Conflict(TransientError):
+    """Somebody else changed the object meanwhile: read it again, then write again."""
