@@ -20,10 +20,12 @@ import numpy as np
 
 from fairway_steps.clock import SystemClock
 from fairway_steps.loadtest.engine import Settings, run
-from fairway_steps.loadtest.http import Http, Request
+from fairway_steps.loadtest.http import Request
+from fairway_steps.loadtest.measured import measured
 from fairway_steps.loadtest.payloads import Payloads
 from fairway_steps.loadtest.plan import Plan, constant
-from fairway_steps.loadtest.result import Result, measured
+from fairway_steps.loadtest.records import Records
+from fairway_steps.loadtest.result import Result
 
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
 
@@ -85,11 +87,15 @@ async def took(url: str) -> list[int]:
     return json.loads(body)
 
 
+async def _load(url: str, plan: Plan) -> Records:
+    return await run(plan, Request(url).open(Payloads()), Settings(), clock=SystemClock())
+
+
 def load(url: str, plan: Plan) -> tuple[Result, float]:
     """The result, and µs of the sending thread a request."""
-    records = asyncio.run(run(plan, Http(Request(url), Payloads()), Settings(), clock=SystemClock()))
+    records = asyncio.run(_load(url, plan))
     span = (plan.offsets[-1] + 2_000_000) / 1e3
-    return measured(records), records.cpu * span / len(plan)
+    return measured([records]), records.cpu * span / len(plan)
 
 
 def accuracy(rate: float, seconds: float) -> None:

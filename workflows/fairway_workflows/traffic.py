@@ -67,7 +67,7 @@ def _start(traffic: Traffic, lasting: float, samples: Path, log: IO[bytes]) -> s
 
 
 def _count(samples: Path, log: Path) -> ClientCount:
-    from fairway_steps.loadtest.result import read  # noqa: PLC0415 - numpy only where there is traffic to count
+    from fairway_steps.loadtest.samples import read  # noqa: PLC0415 - numpy only where there is traffic to count
 
     if not samples.exists():
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines() or ["it said nothing"]

@@ -89,8 +89,9 @@ def load_test(
     """
     import asyncio
 
-    from fairway_steps.loadtest import result as results
+    from fairway_steps.loadtest import samples as files
     from fairway_steps.loadtest.engine import Settings
+    from fairway_steps.loadtest.measured import measured
     from fairway_steps.loadtest.plan import constant, poisson
     from fairway_steps.loadtest.summary import summary, to_json
 
@@ -107,10 +108,15 @@ def load_test(
         _check_writable(Path(samples))
     target, payloads = _request(url, **request)
     records, signum = asyncio.run(_run(plan, target, payloads, Settings(timeout, connections)))
-    result = results.measured(records, limits=edges)
+    result = measured([records], limits=edges)
     if samples:
-        results.write(result, Path(samples))
-    if records.due and not signum and set(records.error) <= _codes(records, UNREACHED):
+        files.write(result, Path(samples))
+    if (
+        records.due
+        and not signum
+        and set(result.failures)
+        and len(result) == sum(result.failures.get(name, 0) for name in UNREACHED)
+    ):
         raise DomainError(f"endpoint {url} is unusable, no request could connect: {_first(records)}")
     if result.meta.client_limited:
         logger().warning("these results can neither pass nor fail a version: %s", result.meta.client_limited)
@@ -250,10 +256,6 @@ def _limits(text: str | None) -> list[float]:
     if limits and limits[0] <= 0:
         raise UsageError("--limits: a latency of 0 is no limit")
     return limits
-
-
-def _codes(records: "Records", names: frozenset[str]) -> set[int]:
-    return {code for code, name in enumerate(records.error_names) if name in names}
 
 
 def _first(records: "Records") -> str:

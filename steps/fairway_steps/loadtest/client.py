@@ -67,6 +67,9 @@ class Client(Protocol):
 
     async def connect(self, done: Done) -> Connection: ...
 
+    def cpu_ns(self) -> int:
+        """The CPU time that sending has taken: of this thread (``time.thread_time_ns``), or of the process if others help."""
+
     async def close(self) -> None:
         """Let go of what its connections shared, once all of them were aborted."""
 
@@ -78,5 +81,8 @@ class Target(Protocol):
     def name(self) -> str:
         """The endpoint, as a sentence would name it."""
 
+    def prepare(self, payloads: Payloads) -> Payloads:
+        """The bodies as they will be sent, made once, before any process is started. Raises UsageError for one that cannot be."""
+
     def open(self, payloads: Payloads) -> Client:
-        """A client whose request ``index`` carries ``payloads[index]``. Called within the running event loop."""
+        """A client whose request ``index`` carries ``payloads[index]``, as prepared. Called within the running event loop."""

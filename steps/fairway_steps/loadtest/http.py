@@ -15,6 +15,7 @@ import os
 import re
 import socket
 import ssl
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -73,6 +74,10 @@ class Request:
     def name(self) -> str:
         return self.url
 
+    def prepare(self, payloads: Payloads) -> Payloads:
+        """Any body is sent as it is."""
+        return payloads
+
     def open(self, payloads: Payloads) -> "Http":
         return Http(self, payloads)
 
@@ -119,6 +124,9 @@ class Http:
             sock.close()
             raise
         return connection
+
+    def cpu_ns(self) -> int:
+        return time.thread_time_ns()
 
     async def close(self) -> None:
         """Connections share nothing that must be closed."""

@@ -1,34 +1,60 @@
-"""What a run leaves behind: a few bytes a request, in columns."""
+"""What a run leaves behind: 18 bytes a request, in columns, and 8 for each event of a stream."""
 
 from array import array
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from fairway_steps.loadtest.plan import Plan
+from fairway_steps.loadtest.client import Answer
+from fairway_steps.loadtest.plan import AnyPlan, Plan
 
-NEVER = -1
+MAX_VERSIONS = 100
+"""Names of versions that are told apart; a header that names more is not a version's, and the rest are ``other``."""
+MAX_OUTCOMES = 65_535
+NEVER = -1.0
+
+
+class Outcome(NamedTuple):
+    """What requests have in common that ended alike; the fields are those of Answer."""
+
+    status: int = 0
+    error: str = ""
+    version: str = ""
+    upstream: int = -1
+
+
+OTHER = Outcome(error="other")
 
 
 @dataclass(slots=True)
 class Records:
     """What became of each request of ``plan``, in its order; ``started`` is the Unix time of offset 0.
 
-    Of the ``due`` requests (the others of the plan were never tried) ``sent`` and ``end`` are nanoseconds since the start,
-    -1 where it did not happen, ``status`` the HTTP status or 0, ``error`` and ``version`` indices into their names
-    (0: none), ``upstream`` as in Answer. ``cpu`` is the share of one core that the sending thread used, ``backlog``
-    the most requests that ever waited for a connection, ``details`` the first message of each class of error.
+    ``offsets`` are the moments at which requests were due, in nanoseconds since the start. Of the first ``due`` of them (the
+    others were never tried) ``slip`` is how much later each was sent, ``took`` how long after its moment it ended, in nanoseconds,
+    -1 where it did not happen: single precision keeps a microsecond of 16 s. ``outcome`` is an index into ``outcomes``.
+
+    Streams are recorded as they end: ``stream_rows`` are their requests, ``stream_events`` how many events each had, and ``events``
+    the moments of all of these, since the start; tokens are -1 where they are not known.
+
+    ``cpu`` is the share of one core that the sending thread used, ``backlog`` the most requests that ever waited for a
+    connection, ``details`` the first message of each class of error.
     """
 
-    plan: Plan
+    plan: AnyPlan
     started: float
-    sent: "array[int]"
-    end: "array[int]"
-    status: "array[int]"
-    error: "array[int]"
-    version: "array[int]"
-    upstream: "array[int]"
-    error_names: list[str] = field(default_factory=lambda: [""])
-    version_names: list[str] = field(default_factory=lambda: [""])
+    offsets: "array[int]"
+    slip: "array[float]"
+    took: "array[float]"
+    outcome: "array[int]"
+    outcomes: dict[Outcome, int] = field(default_factory=lambda: {Outcome(): 0, OTHER: 1})
+    versions: set[str] = field(default_factory=lambda: {""})
     details: dict[str, str] = field(default_factory=dict)
+    stream_rows: "array[int]" = field(default_factory=lambda: array("I"))
+    stream_events: "array[int]" = field(default_factory=lambda: array("I"))
+    events: "array[int]" = field(default_factory=lambda: array("q"))
+    output_tokens: "array[int]" = field(default_factory=lambda: array("i"))
+    prompt_tokens: "array[int]" = field(default_factory=lambda: array("i"))
+    reasoning: "array[int]" = field(default_factory=lambda: array("i"))
     due: int = 0
     cpu: float = 0.0
     backlog: int = 0
@@ -36,17 +62,46 @@ class Records:
     stopped: bool = False
 
     @classmethod
-    def empty(cls, plan: Plan, started: float) -> "Records":
-        def column(kind: str, value: int) -> "array[int]":
-            return array(kind, [value]) * len(plan)
+    def empty(cls, plan: AnyPlan, started: float) -> "Records":
+        """Room for each request of ``plan``; for none of one that does not know them."""
+        offsets = plan.offsets if isinstance(plan, Plan) else array("q")
+        count, never = len(offsets), array("f", [NEVER])
+        return cls(plan, started, offsets, never * count, never * count, array("H", [0]) * count)
 
-        return cls(
-            plan=plan,
-            started=started,
-            sent=column("q", NEVER),
-            end=column("q", NEVER),
-            status=column("h", 0),
-            error=column("H", 0),
-            version=column("H", 0),
-            upstream=column("b", -1),
-        )
+    def grow(self, offset: int) -> None:
+        """One request more than was known beforehand."""
+        self.offsets.append(offset)
+        self.slip.append(NEVER)
+        self.took.append(NEVER)
+        self.outcome.append(0)
+
+    def end(self, index: int, took: int, answer: Answer, zero: int) -> None:
+        """Request ``index`` ended ``took`` nanoseconds after its moment; ``zero`` is the start by ``time.monotonic_ns``."""
+        self.took[index] = took
+        outcome = (answer.status, answer.error, answer.version, answer.upstream)
+        code = self.outcomes.get(outcome)  # type: ignore[call-overload]  # a plain tuple equals the named one
+        self.outcome[index] = self._new(answer) if code is None else code
+        if answer.stream is not None:
+            self.stream_rows.append(index)
+            self.stream_events.append(len(answer.stream.events))
+            self.events.extend(at - zero for at in answer.stream.events)
+            self.output_tokens.append(answer.stream.output_tokens)
+            self.prompt_tokens.append(answer.stream.prompt_tokens)
+            self.reasoning.append(answer.stream.reasoning)
+
+    def _new(self, answer: Answer) -> int:
+        """The code of an outcome not seen before, or too different from too many others."""
+        if answer.error:
+            self.details.setdefault(answer.error, answer.detail)
+        known = answer.version in self.versions or len(self.versions) <= MAX_VERSIONS
+        outcome = Outcome(answer.status, answer.error, answer.version if known else "other", answer.upstream)
+        if len(self.outcomes) >= MAX_OUTCOMES:
+            return self.outcomes[OTHER]
+        self.versions.add(outcome.version)
+        return self.outcomes.setdefault(outcome, len(self.outcomes))
+
+    @property
+    def ends(self) -> list[Outcome]:
+        """How each request ended; the default where it did not."""
+        names = list(self.outcomes)
+        return [names[code] for code in self.outcome]

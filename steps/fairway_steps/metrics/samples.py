@@ -1,6 +1,6 @@
 """A load test's file as a metric source: every request is known, so every count is exact.
 
-The file is numpy's ``.npz``, a zip of ``.npy`` arrays (``numpy.lib.format``, version 1), as ``loadtest/result.py`` writes it.
+The file is numpy's ``.npz``, a zip of ``.npy`` arrays (``numpy.lib.format``, version 1), as ``loadtest/samples.py`` writes it.
 It is read here with the standard library alone: the arrays are plain, and the step that reads them needs no numpy.
 """
 
@@ -25,7 +25,7 @@ SECOND = 1_000_000_000
 FORMAT = 1
 EDGES = tuple(round(10.0 ** (k / 20) * 1e-4, 10) for k in range(121))
 """Seconds, 0.1 ms to 100 s in steps of 12 % (the preferred numbers R20, ISO 3); an SLO's limit is an edge of its own."""
-_TYPES = {"<i8": "q", "<i2": "h", "<u2": "H", "|i1": "b", "|u1": "B"}
+_TYPES = {"<i8": "q", "<i4": "i", "<i2": "h", "<u2": "H", "|i1": "b", "|u1": "B"}
 
 
 @dataclass(slots=True)

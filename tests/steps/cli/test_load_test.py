@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from fairway_steps.loadtest.result import read
+from fairway_steps.loadtest.samples import read
 from fairway_steps.metrics.samples import SamplesSource
 from raw_server import OK, always, answer, serving
 

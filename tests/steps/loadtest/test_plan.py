@@ -87,7 +87,7 @@ def test_the_warm_up_comes_before_a_duration():
         ({"rate": 5000, "seconds": 3600}, "about 18,000,000 requests"),
         ({"rate": 1, "seconds": 1, "requests": 1}, "give one of the two"),
         ({"rate": 1}, "give one of the two"),
-        ({"rate": 1, "seconds": 1, "warm_up": -1}, "a warm-up of -1"),
+        ({"rate": 1, "seconds": 1, "warm_up": -1}, "a warm-up cannot be below 0"),
     ],
 )
 def test_a_plan_that_cannot_be_run_is_refused_in_one_sentence(arguments, sentence):

@@ -5,8 +5,6 @@ Left out: where the records come from (test_engine.py), what assessments make of
 
 import json
 import statistics
-from array import array
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,42 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairway_steps.errors import DomainError, UsageError
-from fairway_steps.loadtest.plan import Plan
+from fairway_steps.loadtest.measured import measured
 from fairway_steps.loadtest.records import Records
-from fairway_steps.loadtest.result import Result, measured, read, write
+from fairway_steps.loadtest.result import COLUMNS, Result
+from fairway_steps.loadtest.samples import read, write
 from fairway_steps.loadtest.summary import SUMMARY_BYTES, summary, to_json
+from load_records import MS, records
 
-MS = 1_000_000
 
-
-def records(
-    responses: list[float],
-    *,
-    gap: float = 10.0,
-    slips: list[float] | None = None,
-    errors: dict[int, str] | None = None,
-    versions: dict[int, str] | None = None,
-    **fields,
-) -> Records:
-    """One request every ``gap`` ms; ``responses`` and ``slips`` in ms, ``errors`` and ``versions`` by index."""
-    n = len(responses)
-    offsets = array("q", [round(i * gap * MS) for i in range(n)])
-    made = Records.empty(Plan(offsets, 1000 / gap, fields.pop("warm_up", 0)), 1_700_000_000.0)
-    made.due = n
-    names = ["", *sorted(set((errors or {}).values()))]
-    labels = ["", *sorted(set((versions or {}).values()))]
-    for i, response in enumerate(responses):
-        made.sent[i] = offsets[i] + round((slips[i] if slips else 0.05) * MS)
-        made.end[i] = offsets[i] + round(response * MS)
-        made.status[i] = 200
-        made.error[i] = names.index((errors or {}).get(i, ""))
-        made.version[i] = labels.index((versions or {}).get(i, ""))
-    made.error_names, made.version_names = names, labels
-    return replace(made, **fields)
+def of(*arguments, **fields) -> Result:
+    return measured([records(*arguments, **fields)])
 
 
 def test_three_latencies_with_exact_quantiles():
-    result = measured(records([float(i) for i in range(1, 101)], slips=[0.5] * 100))
+    result = of([float(i) for i in range(1, 101)], slips=[0.5] * 100)
     assert summary(result)["response_ms"] == {
         "p50": 50.5,
         "p90": 90.1,
@@ -65,7 +41,7 @@ def test_three_latencies_with_exact_quantiles():
 
 @given(st.lists(st.integers(1, 10**10), min_size=2, max_size=50))
 def test_quantiles_are_definition_7(nanoseconds: list[int]):
-    result = measured(records([n / MS for n in nanoseconds]))
+    result = of([n / MS for n in nanoseconds])
     ours = summary(result)["response_ms"]
     theirs = statistics.quantiles([int(v) for v in result.response], n=1000, method="inclusive")
     for name, at in (("p50", 500), ("p90", 900), ("p95", 950), ("p99", 990), ("p99.9", 999)):
@@ -73,7 +49,7 @@ def test_quantiles_are_definition_7(nanoseconds: list[int]):
 
 
 def test_failed_requests_are_counted_and_kept_out_of_latencies():
-    result = measured(records([10, 10, 5000, 5000, 1], errors={2: "timeout", 3: "http-500", 4: "http-500"}))
+    result = of([10, 10, 5000, 5000, 1], errors={2: "timeout", 3: "http-500", 4: "http-500"})
     values = summary(result, [0.005, 0.02])
     assert values["requests"] == 5
     assert values["errors"] == {"http-500": 2, "timeout": 1}
@@ -82,46 +58,46 @@ def test_failed_requests_are_counted_and_kept_out_of_latencies():
 
 
 def test_a_limit_is_broken_above_it_not_at_it():
-    result = measured(records([100, 100.000001, 99.999999]))
+    result = of([100, 100.0001, 99.9999])
     assert result.over(0.1) == 1
 
 
 def test_without_a_success_there_are_no_quantiles_but_counts():
-    values = summary(measured(records([1, 1], errors={0: "connect", 1: "connect"})), [0.1])
+    values = summary(of([1, 1], errors={0: "connect", 1: "connect"}), [0.1])
     assert set(values["response_ms"].values()) == {None}
     assert values["over_ms"] == {"100": 2}
 
 
 def test_the_achieved_rate_counts_gaps_not_requests():
-    assert summary(measured(records([1] * 11, gap=100)))["achieved_rate"] == 10
-    assert summary(measured(records([1])))["achieved_rate"] is None
+    assert summary(of([1] * 11, gap=100))["achieved_rate"] == 10
+    assert summary(of([1]))["achieved_rate"] is None
 
 
 def test_the_warm_up_is_reported_and_left_out():
-    values = summary(measured(records([1000.0] * 3 + [10.0] * 7, warm_up=3)))
+    values = summary(of([1000.0] * 3 + [10.0] * 7, warm_up=3))
     assert (values["requests"], values["warm_up"], values["response_ms"]["max"]) == (7, 3, 10)
 
 
 def test_a_run_stopped_in_its_warm_up_has_nothing_to_say():
     made = records([10.0] * 10, warm_up=5)
     made.due, made.stopped = 2, True
-    values = summary(measured(made))
+    values = summary(measured([made]))
     assert (values["requests"], values["warm_up"], values["stopped"], values["client_limited"]) == (0, 2, True, False)
 
 
 def test_requests_never_tried_are_no_rows():
     made = records([10.0] * 10)
     made.due = 4
-    assert len(measured(made)) == 4
+    assert len(measured([made])) == 4
 
 
 def test_who_answered_and_whether_nobody_did():
-    marked = records([1] * 5, versions={0: "v1", 1: "v1", 2: "v2"}, errors={3: "http-503", 4: "cancelled"})
-    values = summary(measured(marked))
+    labels, errors = {0: "v1", 1: "v1", 2: "v2"}, {3: "http-503", 4: "cancelled"}
+    values = summary(of([1] * 5, versions=labels, errors=errors))
     assert (values["versions"], values["lost"]) == ({"v1": 2, "v2": 1}, 1)
-    marked.upstream = array("b", [1, 1, 0, 0, -1])  # a proxy labels an answer that it made up
-    assert summary(measured(marked))["lost"] == 2
-    assert "lost" not in summary(measured(records([1] * 5)))
+    upstreams = {0: 1, 1: 1, 2: 0, 3: 0}  # a proxy labels an answer that it made up
+    assert summary(of([1] * 5, versions=labels, errors=errors, upstreams=upstreams))["lost"] == 2
+    assert "lost" not in summary(of([1] * 5))
 
 
 @pytest.mark.parametrize(
@@ -144,7 +120,7 @@ def test_who_answered_and_whether_nobody_did():
     ],
 )
 def test_a_client_that_shaped_the_numbers_says_so_and_why(made: Records, reason: str):
-    result = measured(made)
+    result = measured([made])
     assert reason in result.meta.client_limited
     assert bool(reason) == bool(result.meta.client_limited) == summary(result)["client_limited"]
     assert summary(result).get("reason", "") == result.meta.client_limited
@@ -152,16 +128,16 @@ def test_a_client_that_shaped_the_numbers_says_so_and_why(made: Records, reason:
 
 def test_a_request_that_was_never_sent_is_the_clients_limit():
     made = records([50.0] * 10, errors={9: "timeout"}, connections=3, backlog=5)
-    made.sent[9] = -1
-    assert "1 requests were never sent: all 3 connections were busy" in measured(made).meta.client_limited
+    made.slip[9] = -1
+    assert "1 requests were never sent: all 3 connections were busy" in measured([made]).meta.client_limited
 
 
 def test_lateness_that_moves_no_request_over_a_limit_does_not_matter():
     late = records([50.0] * 200, slips=[5.0] * 200)
-    assert measured(late).meta.client_limited
-    assert not measured(late, limits=[0.25, 0.04]).meta.client_limited
-    assert measured(late, limits=[0.25, 0.048]).meta.client_limited
-    assert measured(late, limits=[0.25]).meta.late  # kept for whoever knows other limits
+    assert measured([late]).meta.client_limited
+    assert not measured([late], limits=[0.25, 0.04]).meta.client_limited
+    assert measured([late], limits=[0.25, 0.048]).meta.client_limited
+    assert measured([late], limits=[0.25]).meta.late  # kept for whoever knows other limits
 
 
 @pytest.mark.parametrize("count", [1, 30, 300])
@@ -172,24 +148,23 @@ def test_the_summary_fits_a_parameter_whatever_went_wrong(count: int):
         versions={i: f"v{i % count}-".ljust(63, "x") for i in range(900)},
         slips=[9999.0] * 900,
     )
-    values = summary(measured(made), [0.1, 0.25])
+    values = summary(measured([made]), [0.1, 0.25])
     assert len(to_json(values).encode()) <= SUMMARY_BYTES
     assert sum(values["errors"].values()) == 600
     assert sum(values["versions"].values()) == 900
 
 
 def test_many_limits_fit_too():
-    values = summary(measured(records([1.0] * 10)), [i / 1000 for i in range(1, 400)])
+    values = summary(of([1.0] * 10), [i / 1000 for i in range(1, 400)])
     assert len(to_json(values)) <= SUMMARY_BYTES
 
 
 def same(a: Result, b: Result) -> bool:
-    columns = ("scheduled_ns", "sent_ns", "end_ns", "status", "error", "version", "upstream")
-    return a.meta == b.meta and all(np.array_equal(getattr(a, name), getattr(b, name)) for name in columns)
+    return a.meta == b.meta and all(np.array_equal(getattr(a, name), getattr(b, name)) for name in COLUMNS)
 
 
 def test_the_file_gives_back_what_was_written(tmp_path):
-    result = measured(records([10, 20, 30], errors={1: "http-500"}, versions={0: "v1"}, cpu=0.25))
+    result = of([10, 20, 30], errors={1: "http-500"}, versions={0: "v1"}, cpu=0.25)
     path = tmp_path / "new" / "samples.npz"
     write(result, path)
     assert same(read(path), result)
@@ -198,18 +173,18 @@ def test_the_file_gives_back_what_was_written(tmp_path):
 
 def test_a_file_is_replaced_whole(tmp_path):
     path = tmp_path / "samples.npz"
-    write(measured(records([10.0] * 500)), path)
-    write(measured(records([10.0])), path)
+    write(of([10.0] * 500), path)
+    write(of([10.0]), path)
     assert len(read(path)) == 1
 
 
 def test_a_file_that_cannot_be_written_is_one_sentence_and_leaves_nothing(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DomainError, match=r"samples .* cannot be written"):
-        write(measured(records([10.0])), tmp_path / "file" / "samples.npz")
+        write(of([10.0]), tmp_path / "file" / "samples.npz")
     (tmp_path / "folder").mkdir()
     with pytest.raises(DomainError, match=r"samples .* cannot be written"):
-        write(measured(records([10.0])), tmp_path / "folder")
+        write(of([10.0]), tmp_path / "folder")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
 
 
@@ -217,7 +192,7 @@ def test_a_file_that_is_none_is_one_sentence(tmp_path):
     path = tmp_path / "samples.npz"
     with pytest.raises(UsageError, match="cannot be read"):
         read(path)
-    write(measured(records([10.0] * 50)), path)
+    write(of([10.0] * 50), path)
     whole = path.read_bytes()
     np.savez(tmp_path / "other.npz", a=[1])
     meta = np.frombuffer(json.dumps({"format": 99}).encode(), np.uint8)

@@ -1,6 +1,6 @@
 """A load test's file as evidence: strata by version and second, exact at the limits, and when it is no evidence at all.
 
-The files are written by ``loadtest.result`` as in life. Left out: how load tests are run.
+The files are written by ``loadtest.samples`` as in life. Left out: how load tests are run.
 """
 
 import json
@@ -14,9 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairway_steps.errors import UsageError
+from fairway_steps.loadtest.client import Answer
+from fairway_steps.loadtest.measured import measured
 from fairway_steps.loadtest.plan import Plan
 from fairway_steps.loadtest.records import Records
-from fairway_steps.loadtest.result import measured, read, write
+from fairway_steps.loadtest.samples import read, write
 from fairway_steps.metrics.base import MetricSource
 from fairway_steps.metrics.samples import SamplesSource
 from fairway_steps.model import Stratum
@@ -29,14 +31,10 @@ def save(path: Path, rows: list[tuple[float, float, str, str]], *, started: floa
     """Rows are (scheduled in s, response in ms, error, version)."""
     records = Records.empty(Plan(array("q", [round(row[0] * 1e9) for row in rows]), 10.0), started)
     records.due = len(rows)
-    records.error_names = ["", *sorted({row[2] for row in rows} - {""})]
-    records.version_names = ["", *sorted({row[3] for row in rows} - {""})]
     for i, (_, response, error, version) in enumerate(rows):
-        records.sent[i] = records.plan.offsets[i]
-        records.end[i] = records.plan.offsets[i] + round(response * MS)
-        records.error[i] = records.error_names.index(error)
-        records.version[i] = records.version_names.index(version)
-    result = measured(records)
+        records.slip[i] = 0
+        records.end(i, round(response * MS), Answer(200, error, version), 0)
+    result = measured([records])
     write(replace(result, meta=replace(result.meta, **meta)), path)
     return path
 
@@ -160,8 +158,8 @@ def test_a_client_limited_run_is_no_evidence_and_says_why(path: Path):
 def test_lateness_matters_where_it_moved_a_request_over_our_limits(path: Path, limits, said: str, evidence: bool):
     """60 ms from the scheduled moment, 45 from being sent, whatever the load test itself said of that."""
     records = Records.empty(Plan(array("q", [0]), 1.0), START)
-    records.due, records.sent[0], records.end[0] = 1, 15 * MS, 60 * MS
-    result = measured(records)
+    records.due, records.slip[0], records.took[0] = 1, 15 * MS, 60 * MS
+    result = measured([records])
     write(replace(result, meta=replace(result.meta, late="late", client_limited=said)), path)
     reading = SamplesSource(path, limits).read(["v2"], {}, "", 0.0)
     assert (reading.problem == "") is evidence

@@ -1,0 +1,201 @@
+"""From the records of a run to its result: the shares of all processes put together, the warm-up left out.
+
+The client is the limit if it sent at less than 99 % of the planned rate, if it used more than 80 % of its core, or if
+more than 1 % of the requests were sent later than 1 ms or 2 % of the median response, whichever is more. So that one
+hiccup of a busy machine is not taken for that, a run may end 0.1 s late and two requests of any run may be late; and
+where limits are known, lateness matters only if it alone brought a request over one of them (it brings none under).
+"""
+
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairway_steps.loadtest.plan import SECOND, Closed
+from fairway_steps.loadtest.records import Records
+from fairway_steps.loadtest.result import COLUMNS, STREAM_COLUMNS, UNKNOWN, Meta, Result, Streams, rate_of
+
+RATE_KEPT = 0.99
+SLIP_FLOOR = 1e6  # ns
+SLIP_SHARE = 0.02  # of the median response
+HICCUP = 100e6  # ns by which any run may end late
+FEW = 2  # late requests that any run may have
+CPU_SHARE = 0.8
+
+
+def measured(
+    shares: Sequence[Records], *, limits: Sequence[float] = (), version: str = "", decided: str = ""
+) -> Result:
+    """The requests of a run that count; ``shares`` are the records of its processes, in their order.
+
+    ``limits`` (seconds) are those the result will be held against, if known. Requests whose answer names no version belong to
+    ``version``, if the endpoint is one's.
+    """
+    errors, versions = _names(shares, version)
+    whole = _merged([_share(records, errors, versions, version) for records in shares], shares)
+    closed = isinstance(shares[0].plan, Closed)
+    warm_up = _warm_up(shares, whole.scheduled_ns)
+    rates = [records.plan.rate for records in shares]
+    meta = Meta(
+        started=shares[0].started,
+        rate=None if closed else sum(rate or 0.0 for rate in rates),
+        error_names=tuple(errors),
+        version_names=tuple(versions),
+        warm_up=warm_up,
+        cpu=round(max(records.cpu for records in shares), 4),
+        backlog=sum(records.backlog for records in shares),
+        connections=sum(records.connections for records in shares),
+        workers=len(shares),
+        stopped=any(records.stopped for records in shares),
+        closed_loop=closed,
+        decided=decided,
+    )
+    result = replace(whole.of(np.arange(len(whole)) >= warm_up), meta=meta)
+    late = "" if closed else _lateness(result)
+    limited = _shortfall(result) or (late if late and (not limits or result.moved(limits)) else "")
+    return replace(result, meta=replace(meta, client_limited=limited, late=late))
+
+
+def combined(results: Mapping[str, Result]) -> Result:
+    """One result of several endpoints that were loaded at the same time, by their names; rows by their moments."""
+    if len(results) == 1:
+        ((name, only),) = results.items()
+        return replace(only, meta=replace(only.meta, endpoint_names=(name,)))
+    metas = [result.meta for result in results.values()]
+    errors = list(dict.fromkeys(name for meta in metas for name in meta.error_names))
+    versions = list(dict.fromkeys(name for meta in metas for name in meta.version_names))
+    parts = []
+    for number, result in enumerate(results.values()):
+        recode = {"error": (result.meta.error_names, errors), "version": (result.meta.version_names, versions)}
+        codes = {
+            name: np.array([into.index(one) for one in names], np.uint16)[getattr(result, name)]
+            for name, (names, into) in recode.items()
+        }
+        parts.append(replace(result, **codes, endpoint=np.full(len(result), number, np.uint8)))
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS}
+    streams = {
+        name: np.concatenate([getattr(part.streams, name) for part in parts]) for name in (*STREAM_COLUMNS, "event_ns")
+    }
+    limited = [
+        f"{name}: {result.meta.client_limited}" for name, result in results.items() if result.meta.client_limited
+    ]
+    meta = replace(
+        metas[0],
+        rate=None if any(meta.closed_loop for meta in metas) else sum(meta.rate or 0.0 for meta in metas),
+        error_names=tuple(errors),
+        version_names=tuple(versions),
+        endpoint_names=tuple(results),
+        warm_up=sum(meta.warm_up for meta in metas),
+        cpu=max(meta.cpu for meta in metas),
+        backlog=sum(meta.backlog for meta in metas),
+        connections=sum(meta.connections for meta in metas),
+        stopped=any(meta.stopped for meta in metas),
+        closed_loop=any(meta.closed_loop for meta in metas),
+        client_limited="; ".join(limited),
+        late="; ".join(f"{name}: {result.meta.late}" for name, result in results.items() if result.meta.late),
+    )
+    whole = Result(**columns, meta=meta, streams=Streams(**streams))
+    return whole.of(np.argsort(whole.scheduled_ns, kind="stable"))
+
+
+def _names(shares: Sequence[Records], version: str) -> tuple[list[str], list[str]]:
+    used = [outcome for records in shares for outcome in records.outcomes]
+    errors = dict.fromkeys(["", *(outcome.error for outcome in used)])
+    versions = dict.fromkeys(["", version, *(outcome.version for outcome in used)])
+    counts = [
+        np.bincount(np.frombuffer(records.outcome, np.uint16), minlength=len(records.outcomes)) for records in shares
+    ]
+    met = {o.error for r, n in zip(shares, counts, strict=True) for o, k in zip(r.outcomes, n, strict=True) if k}
+    return [name for name in errors if not name or name in met], list(versions)
+
+
+def _share(records: Records, errors: Sequence[str], versions: Sequence[str], version: str) -> dict[str, Any]:
+    """The columns of one process, of the requests that it tried."""
+    due = slice(0, records.due)
+    scheduled = np.frombuffer(records.offsets, np.int64)[due]
+    slip, took = _whole(records.slip)[due], _whole(records.took)[due]
+    sent = np.where(slip < 0, UNKNOWN, scheduled + slip)
+    codes = np.frombuffer(records.outcome, np.uint16)[due]
+    outcomes = list(records.outcomes)
+    table = {
+        "status": [outcome.status for outcome in outcomes],
+        "error": [errors.index(outcome.error) if outcome.error in errors else 0 for outcome in outcomes],
+        "version": [versions.index(outcome.version or version) for outcome in outcomes],
+        "upstream": [outcome.upstream for outcome in outcomes],
+    }
+    columns = {name: np.array(values, COLUMNS[name])[codes] for name, values in table.items()}
+    # Single precision may put an end before its sending by less than a microsecond.
+    end = np.where(took < 0, UNKNOWN, np.maximum(scheduled + took, sent))
+    columns |= {"scheduled_ns": scheduled, "sent_ns": sent, "end_ns": end, "endpoint": np.zeros(len(codes), np.uint8)}
+    return columns | {"streams": _streams(records, len(codes))}
+
+
+def _whole(values: "array[float]") -> NDArray[np.int64]:
+    return np.rint(np.frombuffer(values, np.float32).astype(np.float64)).astype(np.int64)
+
+
+def _streams(records: Records, rows: int) -> Streams:
+    streams = Streams.none(rows)
+    if not records.stream_rows:
+        return streams
+    place = np.frombuffer(records.stream_rows, np.uint32).astype(np.intp)
+    ended = np.frombuffer(records.stream_events, np.uint32).astype(np.int32)
+    columns = {name: np.array(getattr(streams, name)) for name in STREAM_COLUMNS}
+    columns["events"][place] = ended
+    for name in ("output_tokens", "prompt_tokens", "reasoning"):
+        columns[name][place] = np.frombuffer(getattr(records, name), np.int32)
+    # In the order in which they ended; then by request.
+    asked = Streams(ended, ended, ended, ended, np.frombuffer(records.events, np.int64))
+    return Streams(**columns, event_ns=asked.of(np.argsort(place, kind="stable")).event_ns)
+
+
+def _merged(columns: Sequence[Mapping[str, Any]], shares: Sequence[Records]) -> Result:
+    whole = {name: np.concatenate([part[name] for part in columns]) for name in COLUMNS}
+    names = (*STREAM_COLUMNS, "event_ns")
+    streams = Streams(**{name: np.concatenate([getattr(part["streams"], name) for part in columns]) for name in names})
+    result = Result(**whole, meta=Meta(shares[0].started, None, ("",), ("",)), streams=streams)
+    if len(shares) == 1:
+        return result
+    return result.of(np.argsort(result.scheduled_ns, kind="stable"))
+
+
+def _warm_up(shares: Sequence[Records], scheduled: NDArray[np.int64]) -> int:
+    first = shares[0].plan
+    if not isinstance(first, Closed):
+        return min(sum(min(records.plan.warm_up, records.due) for records in shares), len(scheduled))
+    by_time = int(np.searchsorted(scheduled, round(first.warm_up_seconds * SECOND)))
+    return min(max(by_time, sum(records.plan.warm_up for records in shares)), len(scheduled))
+
+
+def _shortfall(result: Result) -> str:
+    meta, sent = result.meta, result.sent_ns[result.sent_ns >= 0]
+    if len(sent) < len(result):
+        return f"{len(result) - len(sent)} requests were never sent: {_cause(meta)}"
+    achieved, planned = result.achieved_rate, rate_of(result.scheduled_ns)
+    lag = int(result.slip[-1] - result.slip[0]) if len(result) else 0
+    if achieved is not None and planned is not None and achieved < RATE_KEPT * planned and lag > HICCUP:
+        return f"sent {achieved:.4g} requests per second of the planned {planned:.4g}: {_cause(meta)}"
+    return f"it used {meta.cpu:.0%} of its core; {_lighter(meta)}" if meta.cpu > CPU_SHARE else ""
+
+
+def _lighter(meta: Meta) -> str:
+    return "measure at a planned rate instead" if meta.closed_loop else "lower the rate"
+
+
+def _lateness(result: Result) -> str:
+    slip, response = result.slip, result.response
+    allowed = max(SLIP_FLOOR, SLIP_SHARE * float(np.median(response)) if len(response) else 0.0)
+    late = int(np.count_nonzero(slip > allowed))
+    if late <= max(FEW, 0.01 * len(slip)):
+        return ""
+    return f"{late} of {len(slip)} requests were sent more than {allowed / 1e6:.3g} ms late: {_cause(result.meta)}"
+
+
+def _cause(meta: Meta) -> str:
+    if not meta.backlog:
+        return "lower the rate or give it more CPU"
+    busy = f"all {meta.connections} connections were busy and up to {meta.backlog} requests waited for one"
+    return f"{busy}; allow more connections"
