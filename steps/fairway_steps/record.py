@@ -226,14 +226,6 @@ class FileStore:
             raise DomainError(f"record {self.path} cannot be written: {error.strerror}") from error
 
 
-def open_store(uri: str) -> RecordStore:
-    """The store a record URI names: ``file:PATH``."""
-    scheme, _, path = uri.partition(":")
-    if scheme == "file" and path:
-        return FileStore(Path(path).absolute())
-    raise UsageError(f"record {uri!r} is not a reference Fairway knows", mend="write file:PATH")
-
-
 def required(store: RecordStore, lease: Lease) -> Record:
     """The record that a step needs, checked against its lease."""
     record = store.load()

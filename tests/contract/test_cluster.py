@@ -9,11 +9,10 @@ Left out: faults of the server (tests/steps/cluster, over a scripted server).
 import itertools
 import os
 import threading
-from pathlib import Path
 
 import pytest
 
-from api_server import kubeconfig
+from api_server import TOKEN
 from fairway_steps.clock import SystemClock
 from fairway_steps.cluster import Reference
 from fairway_steps.cluster.connect import connect
@@ -22,14 +21,6 @@ from fakes_cluster import FakeCluster
 from fakes_routing import eventually
 
 NAMES = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def real(tmp_path_factory):
-    with kubeconfig(tmp_path_factory.mktemp("api")) as path:
-        cluster = connect({"KUBECONFIG": str(path)}, SystemClock())
-        yield cluster
-        cluster.close()
 
 
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.cluster)])
@@ -216,17 +207,12 @@ def test_a_watch_goes_on_over_many_requests_of_the_server(real, ref, monkeypatch
 
 
 @pytest.mark.cluster
-def test_without_rights_the_sentence_says_what_is_missing(real, tmp_path):
-    config = Path(os.environ.get("KUBECONFIG") or real_config(real))
+def test_without_credentials_the_sentence_says_so(real_config, tmp_path):
     lesser = tmp_path / "kubeconfig"
-    lesser.write_text(config.read_text().replace("fairway-tests", "nobody"))
-    if lesser.read_text() == config.read_text():
-        pytest.skip("the tests' own API server alone has a token to spoil")
+    lesser.write_text(real_config.read_text().replace(TOKEN, "nobody"))
+    if lesser.read_text() == real_config.read_text():
+        pytest.skip("only the tests' own API server has a token to spoil")
     cluster = connect({"KUBECONFIG": str(lesser)}, SystemClock())
     with pytest.raises(DomainError, match="does not know who we are"):
         cluster.get(Reference.of("configmap", "default", "x"))
     cluster.close()
-
-
-def real_config(real) -> str:
-    return str(Path(real._client.configuration.ssl_ca_cert).parent.parent / "kubeconfig")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from fairway_steps.errors import DomainError, Fenced, UsageError
 from fairway_steps.model import Assessment, Histogram, Outcome, Stratum, Verdict
-from fairway_steps.record import FileStore, Lease, StageResult, amend, compact, merge, open_store, required
+from fairway_steps.record import FileStore, Lease, StageResult, amend, compact, merge, required
 from records import record
 
 
@@ -48,12 +48,6 @@ def test_an_unwritable_record_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises((UsageError, DomainError), match=r"cannot be (written|read)"):
         FileStore(tmp_path / "file" / "r.json").update(lambda _: record())
-
-
-@pytest.mark.parametrize("uri", ["", "file:", "r.json", "configmap/ns/name", "s3:bucket"])
-def test_an_unknown_kind_of_store_is_refused(uri):
-    with pytest.raises(UsageError, match="write file:PATH"):
-        open_store(uri)
 
 
 def _count_up(path, times):

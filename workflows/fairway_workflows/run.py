@@ -13,9 +13,10 @@ from fairway_steps.cli.wiring import this_process
 from fairway_steps.clock import Clock
 from fairway_steps.config import ReleaseSpec
 from fairway_steps.model import Metric, Outcome, Slo
-from fairway_steps.record import Record, RecordStore, open_store
+from fairway_steps.record import Record, RecordStore
 from fairway_steps.report.counts import ClientCount
 from fairway_steps.report.text import result as result_of
+from fairway_steps.stores import open_store
 from fairway_workflows.console import Console
 from fairway_workflows.local import Ask, WorkflowResult, run_workflow
 from fairway_workflows.traffic import Client, client, longest

@@ -5,11 +5,10 @@ from collections.abc import Sequence
 
 from fairway_steps.cli.params import DURATION_TYPE, FLAG, VERSION, option
 from fairway_steps.cli.step import Answer, logger, step
-from fairway_steps.cli.wiring import CLOCK, holder_is_gone, router, this_process
+from fairway_steps.cli.wiring import CLOCK, holder_is_gone, record_store, router, this_process
 from fairway_steps.errors import TransientError
 from fairway_steps.model import Version
 from fairway_steps.outputs import Output
-from fairway_steps.record import open_store
 
 EXAMPLE = """
 fairway begin --service iris --route envoy:./route --primary v1=http://127.0.0.1:8001 \\
@@ -36,7 +35,7 @@ fairway begin --service iris --route envoy:./route --primary v1=http://127.0.0.1
 @option("candidate", VERSION, required=True, help="The version to release: NAME=URI.")
 @option("stages", required=True, help="Weights and how long each is held: 10@20s,25@20s,50@20s.")
 @option("slos", required=True, help="SLOs as YAML, or file:PATH.")
-@option("record", required=True, help="Where to keep the record, such as file:.fairway/iris.json.")
+@option("record", required=True, help="Where to keep the record: file:PATH or configmap/NAMESPACE/NAME.")
 @option("metrics", help="Where the evidence comes from.  [default: the route's own proxy]")
 @option("holder", help="Who holds the service meanwhile.  [default: this process]")
 @option("lease", DURATION_TYPE, default="10m", help="How long without a sign of life until others may take over.")
@@ -62,7 +61,7 @@ def begin(
     from fairway_steps.begin import begin as run
     from fairway_steps.config import load_slos, parse_stages
 
-    store = open_store(record)
+    store = record_store(record)
     begun = run(
         store,
         router(route, service),

@@ -2,9 +2,8 @@
 
 from fairway_steps.cli.params import option
 from fairway_steps.cli.step import Answer, step
-from fairway_steps.cli.wiring import CLOCK, needed, router, this_process
+from fairway_steps.cli.wiring import CLOCK, needed, record_store, router, this_process
 from fairway_steps.outputs import Output
-from fairway_steps.record import open_store
 
 
 @step(
@@ -14,7 +13,7 @@ from fairway_steps.record import open_store
     failure="the route could not be put right",
     example="fairway ensure-safe --record file:.fairway/iris.json",
 )
-@option("record", help="The release's record, such as file:.fairway/iris.json.")
+@option("record", help="The release's record: file:PATH or configmap/NAMESPACE/NAME.")
 @option("holder", help="Act only if this holder has the service, as an exit handler must.  [default: whoever has it]")
 @option("reason", help="Why, for the record.  [default: what the record tells]")
 def ensure_safe(record: str | None, holder: str | None, reason: str | None, dry_run: bool) -> Answer:
@@ -25,7 +24,7 @@ def ensure_safe(record: str | None, holder: str | None, reason: str | None, dry_
     """
     from fairway_steps.release import ensure_safe as run
 
-    store = open_store(needed(record, "record"))
+    store = record_store(needed(record, "record"))
     held = store.load()
     if held is None:
         return Answer({"action": "none"}, text=f"none: there is no record at {store.uri}")

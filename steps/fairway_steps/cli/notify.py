@@ -10,11 +10,11 @@ from fairway_steps.cli.outcomes import outcomes
 from fairway_steps.cli.params import DURATION_TYPE, FLAG, option
 from fairway_steps.cli.secret import secret
 from fairway_steps.cli.step import Answer, logger, step
-from fairway_steps.cli.wiring import CLOCK, lease, needed, record_options
+from fairway_steps.cli.wiring import CLOCK, lease, needed, record_options, record_store
 from fairway_steps.config import read_file
 from fairway_steps.errors import FairwayError, UsageError
 from fairway_steps.outputs import Output
-from fairway_steps.record import Lease, Record, RecordStore, amend, open_store, required
+from fairway_steps.record import Lease, Record, RecordStore, amend, required
 
 if TYPE_CHECKING:
     from fairway_steps.notify.notice import Notice, Request
@@ -70,7 +70,7 @@ def notify(
     from fairway_steps.notify.delivery import deliver
 
     wanted = outcomes(on, "on")
-    store, held = open_store(needed(record, "record")), lease(release_id, token)
+    store, held = record_store(needed(record, "record")), lease(release_id, token)
     found = required(store, held)
     request = _request(to, url, token_from, repository, event_type, _notice(found, message, template))
     if wanted and found.outcome not in wanted:

@@ -11,11 +11,11 @@ import click
 from fairway_steps.cli.outcomes import outcomes
 from fairway_steps.cli.params import option
 from fairway_steps.cli.step import Answer, step
-from fairway_steps.cli.wiring import lease, needed, record_options
+from fairway_steps.cli.wiring import lease, needed, record_options, record_store
 from fairway_steps.config import read_file
 from fairway_steps.errors import DomainError, UsageError
 from fairway_steps.outputs import RESULT_BYTES, Output
-from fairway_steps.record import open_store, required
+from fairway_steps.record import required
 
 if TYPE_CHECKING:
     from fairway_steps.report.counts import ClientCount
@@ -57,7 +57,7 @@ def report(
 
     failing = outcomes(fail_on, "fail-on")
     seen = _client(client) if client else None
-    found = required(open_store(needed(record, "record")), lease(release_id, token))
+    found = required(record_store(needed(record, "record")), lease(release_id, token))
     told = text(found, seen) + "\n"
     if format == "html":
         from fairway_steps.report.html import html

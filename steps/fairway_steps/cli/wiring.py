@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,13 +13,27 @@ from fairway_steps.cli.params import F, option
 from fairway_steps.clock import Clock, SystemClock
 from fairway_steps.errors import FairwayError, Fenced, UsageError
 from fairway_steps.model import Version
-from fairway_steps.record import Lease, Record, RecordStore, amend, open_store, required
+from fairway_steps.record import Lease, Record, RecordStore, amend, required
 from fairway_steps.routing.base import Router
+from fairway_steps.stores import open_store
 
 if TYPE_CHECKING:
+    from fairway_steps.cluster import Cluster
     from fairway_steps.ready import Probe
 
 CLOCK: Clock = SystemClock()
+
+
+@cache
+def cluster() -> "Cluster":
+    """The cluster that this process works on; the client is imported when it is first asked for."""
+    from fairway_steps.cluster.connect import connect
+
+    return connect(os.environ, CLOCK)
+
+
+def record_store(uri: str) -> RecordStore:
+    return open_store(uri, cluster)
 
 
 def record_options(command: F) -> F:
@@ -26,7 +41,7 @@ def record_options(command: F) -> F:
     for name, help_text in (
         ("token", "The fencing token `begin` gave; a newer holder's is higher and wins."),
         ("release-id", "Refuse a record of any other release."),
-        ("record", "The release's record, such as file:.fairway/iris.json."),
+        ("record", "The release's record: file:PATH or configmap/NAMESPACE/NAME."),
     ):
         command = option(name, int if name == "token" else str, help=help_text)(command)
     return command
@@ -54,7 +69,7 @@ def open_release(
     """The release a step works for; None without ``--record``. One that has ended is refused unless ``ended``."""
     if not record:
         return None
-    store, held = open_store(record), lease(release_id, token)
+    store, held = record_store(record), lease(release_id, token)
     found = required(store, held)
     if found.outcome is not None and not ended:
         raise Fenced(f"release {found.release_id} has ended: {found.outcome}", mend="begin a new one")

@@ -15,7 +15,7 @@ from fairway_steps.errors import UsageError
 @option("by", help="Who answers.  [default: the user of this machine]")
 def approve(record: str, answer: str | None, node: str | None, by: str | None) -> None:
     """Answer a release on this machine that waits for a person, or list what it asks."""
-    from fairway_steps.record import open_store
+    from fairway_steps.stores import open_store
     from fairway_workflows import local
     from fairway_workflows.run import control_folder
 
