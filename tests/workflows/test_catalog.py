@@ -96,8 +96,11 @@ def test_passing_every_default_is_the_same_as_passing_nothing(spec, step_command
         assert full.params == bare.params
 
 
+EXAMPLES = {"version": "v1=http://127.0.0.1:1", "slos": "[{metric: error-rate, limit: 1%}]"}
+
+
 def example(param: Param) -> str:
-    return param.choices[0] if param.choices else "v1=http://127.0.0.1:1" if param.type == "version" else "10@1s"
+    return param.choices[0] if param.choices else EXAMPLES.get(param.type, "10@1s")
 
 
 @pytest.fixture

@@ -64,9 +64,14 @@ def step_spec(name: str) -> StepSpec:
     return {spec.name: spec for spec in catalog()}[name]
 
 
+@cache
+def commands() -> Mapping[str, click.Command]:
+    """Every command of the program by its name, steps and others."""
+    return {entry.name: entry.load() for entry in metadata.distribution("fairway").entry_points.select(group=GROUP)}
+
+
 def _steps() -> Iterator[StepSpec]:
-    for entry in metadata.distribution("fairway").entry_points.select(group=GROUP):
-        command = entry.load() if entry.module.startswith("fairway_steps.") else None
+    for command in commands().values():
         if isinstance(command, StepCommand):
             yield read(command)
 

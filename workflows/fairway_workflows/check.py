@@ -11,6 +11,7 @@ from typing import Any
 from fairway_workflows.check_argo import ArgoDocument
 from fairway_workflows.check_fields import unknown_fields
 from fairway_workflows.check_tekton import check_tekton
+from fairway_workflows.check_values import refused_values
 from fairway_workflows.findings import Document, Finding
 
 ARGO = ("Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow")
@@ -24,7 +25,8 @@ def check(documents: Sequence[Document]) -> list[Finding]:
     """
     argo = {id(document): ArgoDocument(document) for document in documents if document.kind in ARGO}
     library = {(one.cluster_scope, one.name): one for one in argo.values() if one.is_template}
-    return list(dict.fromkeys(finding for document in documents for finding in _checked(document, argo, library)))
+    found = [finding for document in documents for finding in _checked(document, argo, library)]
+    return list(dict.fromkeys([*found, *refused_values(list(argo.values()), library)]))
 
 
 def _checked(

@@ -6,8 +6,10 @@ from functools import cached_property
 
 from fairway_steps.cli import nearest
 from fairway_workflows.check_calls import Call, Template, calls, cycles
+from fairway_workflows.check_containers import container_problems
+from fairway_workflows.check_names import argo_names, name_problems, word_problems
 from fairway_workflows.check_scope import Node, Scope
-from fairway_workflows.findings import Document, Finding, items, names, repeated, runs_a_shell_line, section, text
+from fairway_workflows.findings import Document, Finding, items, names, repeated, section, text
 
 KINDS = ("container", "containerSet", "script", "resource", "steps", "dag", "suspend", "http", "data", "plugin")
 LIBRARY = ("WorkflowTemplate", "ClusterWorkflowTemplate")
@@ -41,9 +43,26 @@ class ArgoDocument:
                 open_ += [str(call.node.get("template", "")) for call in calls(self.by_name[name])]
         return reached
 
+    def home_of(self, call: Template, library: Library) -> "ArgoDocument | None":
+        """The document that the template called by a step must be in, if it is among those that are checked."""
+        ref = section(call, "templateRef")
+        if ref:
+            return library.get((bool(ref.get("clusterScope")), str(ref.get("name", ""))))
+        return self if call.get("template") else None
+
+    def called(self, call: Template, library: Library) -> Template | None:
+        """The template that a step calls."""
+        home = self.home_of(call, library)
+        name = str(section(call, "templateRef").get("template") or call.get("template", ""))
+        return home.by_name.get(name) if home else None
+
     def findings(self, library: Library) -> Iterator[Finding]:
         """All that is wrong; ``library`` has the templates of other documents that this one may refer to."""
-        for sentence in self._spec(library):
+        for sentence in (
+            *name_problems(self.document),
+            *word_problems(self.document.body.get("spec")),
+            *self._spec(library),
+        ):
             yield Finding(self.source, "spec", sentence)
         exported = self._exported()
         for template in self.templates:
@@ -116,7 +135,7 @@ class _Template:
         for sentence in self._faults():
             yield False, sentence
         for call in calls(self.template):
-            if call.node.get("templateRef") and self._called(call) is None and self._known_home(call) is None:
+            if call.node.get("templateRef") and self.home.home_of(call.node, self.library) is None:
                 ref = section(call.node, "templateRef")
                 yield (
                     True,
@@ -127,8 +146,9 @@ class _Template:
         kinds = [kind for kind in KINDS if self.template.get(kind) is not None]
         if len(kinds) != 1:
             yield f"it is {' and '.join(kinds) or 'nothing'}, and must be one of {', '.join(KINDS)}"
+        yield from argo_names(self.template)
         yield from self._parameters()
-        yield from self._containers()
+        yield from container_problems(self.template, self.home.spec)
         leaf = {key: value for key, value in self.template.items() if key not in ("steps", "dag", "outputs", "name")}
         yield from self.scope.problems(leaf)
         nodes = {call.name: self._node(call) for call in calls(self.template)}
@@ -147,37 +167,6 @@ class _Template:
             if "value" not in output and section(output, "valueFrom").get("default") is None:
                 yield f"output {output.get('name')!r} has no valueFrom.default for when it is not written"
 
-    def _containers(self) -> Iterator[str]:
-        single = section(self.template, "container")
-        several = items(self.template, "containerSet", "containers")
-        volumes = {str(v.get("name")) for side in (self.template, self.home.spec) for v in items(side, "volumes")}
-        volumes |= {str(section(v, "metadata").get("name")) for v in items(self.home.spec, "volumeClaimTemplates")}
-        for container in [single] if single else several:
-            where = f"container {container['name']}" if container.get("name") else "the container"
-            if not container.get("command") and not section(self.home.spec, "templateDefaults", "container").get(
-                "command"
-            ):
-                yield f"{where} has no command: Argo would have to ask the image's registry for it"
-            if runs_a_shell_line(container):
-                yield f"{where} runs a shell line (sh -c), in which a parameter's value can become code"
-            for mount in items(container, "volumeMounts"):
-                if mount.get("name") not in volumes and not items(self.template, "inputs", "artifacts"):
-                    yield f"{where} mounts the volume {mount.get('name')!r}, which is not declared"
-        if "{{" in str(section(self.template, "script").get("source", "")):
-            yield "its script has {{…}} in the source, where a parameter's value can become code"
-        if several:
-            yield from self._container_set(several)
-
-    def _container_set(self, containers: list[Template]) -> Iterator[str]:
-        known = names(containers)
-        yield from (f"there is more than one container {name!r}" for name in repeated(known))
-        if "main" not in known and items(self.template, "outputs", "parameters"):
-            yield "it has outputs but no container 'main', the only one that they are read from"
-        for container in containers:
-            for needed in container.get("dependencies") or []:
-                if needed not in known:
-                    yield f"container {container.get('name')} depends on {needed!r}, which there is not{nearest(str(needed), known)}"
-
     def _call(self, call: Call, nodes: Mapping[str, Node]) -> Iterator[str]:
         scope = replace(
             self.scope,
@@ -192,7 +181,7 @@ class _Template:
         yield from _hooks(call.node, self.home.by_name)
         if call.node.get("inline") is not None:
             return
-        called = self._called(call)
+        called = self.home.called(call.node, self.library)
         if called is None:
             yield from self._missing(call)
             return
@@ -209,7 +198,7 @@ class _Template:
             yield from _allowed(argument, called)
 
     def _missing(self, call: Call) -> Iterator[str]:
-        home = self._known_home(call)
+        home = self.home.home_of(call.node, self.library)
         ref = section(call.node, "templateRef")
         if home is not None:
             name = str(ref.get("template") if ref else call.node.get("template", ""))
@@ -218,20 +207,8 @@ class _Template:
         elif not ref:
             yield "it names no template"
 
-    def _known_home(self, call: Call) -> ArgoDocument | None:
-        """The document that the called template must be in, if it is among those that are checked."""
-        ref = section(call.node, "templateRef")
-        if ref:
-            return self.library.get((bool(ref.get("clusterScope")), str(ref.get("name", ""))))
-        return self.home if call.node.get("template") else None
-
-    def _called(self, call: Call) -> Template | None:
-        home = self._known_home(call)
-        name = str(section(call.node, "templateRef").get("template") or call.node.get("template", ""))
-        return home.by_name.get(name) if home else None
-
     def _node(self, call: Call) -> Node:
-        called = section(call.node, "inline") or self._called(call)
+        called = section(call.node, "inline") or self.home.called(call.node, self.library)
         if called is None:
             return Node(str(call.node.get("template", "")))
         outputs = {kind: set(names(items(called, "outputs", kind))) for kind in ("parameters", "artifacts")}

@@ -8,6 +8,8 @@ from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from fairway_steps.cli import nearest
+from fairway_workflows.check_command import Line, line, refusal
+from fairway_workflows.check_names import name_problems, tekton_names, word_problems
 from fairway_workflows.findings import (
     Document,
     Finding,
@@ -20,6 +22,7 @@ from fairway_workflows.findings import (
     text,
 )
 
+WHOLE = re.compile(r"\$\(params\.([-\w]+)\)")
 VARIABLE = re.compile(
     r"""\$\((?P<root>params|results|step\.results|workspaces)(?:\.(?P<plain>[\w-]+)|\[\s*['"](?P<quoted>[^'"]+)['"]\s*\])(?P<rest>[^)]*)\)"""
 )
@@ -28,12 +31,13 @@ VARIABLE = re.compile(
 def check_tekton(document: Document) -> Iterator[Finding]:
     """What is wrong in one document."""
     spec = section(document.body, "spec")
-    for sentence in _problems(document.kind, spec):
+    for sentence in (*name_problems(document), *word_problems(spec), *_problems(document.kind, spec)):
         yield Finding(document.source, f"{document.kind} {document.name}", sentence)
 
 
 def _problems(kind: str, spec: Mapping[str, Any]) -> Iterator[str]:
     params, results = items(spec, "params"), items(spec, "results")
+    yield from tekton_names(spec)
     yield from (f"there is more than one param {name!r}" for name in repeated(names(params)))
     yield from (f"there is more than one result {name!r}" for name in repeated(names(results)))
     for param in params:
@@ -49,6 +53,13 @@ def _problems(kind: str, spec: Mapping[str, Any]) -> Iterator[str]:
         where = f"step {step.get('name', '?')}" if kind == "Task" else "it"
         of_step = known | ({"step.results": names(items(step, "results"))} if kind == "Task" else {})
         yield from (f"{where}: {problem}" for problem in _step(step, of_step))
+        ours = line(step)
+        if ours is not None:
+            yield from (f"{where}: {problem}" for problem in _command(ours, params))
+    lines = [ours for step in steps if (ours := line(step))]
+    if lines and len(lines) == len(steps):
+        of_kind = "results" if kind == "Task" else "step.results"
+        yield from _unwritten(results, lines, of_kind)
     rest = (
         {key: value for key, value in spec.items() if key not in ("steps", "params", "description")}
         if kind == "Task"
@@ -59,6 +70,30 @@ def _problems(kind: str, spec: Mapping[str, Any]) -> Iterator[str]:
     for mount in (mount for step in steps for mount in items(step, "volumeMounts") if kind == "Task"):
         if mount.get("name") not in volumes and "$(" not in str(mount.get("name")):
             yield f"volume {mount.get('name')!r} is mounted but not declared"
+
+
+def _command(ours: Line, params: list[Mapping[str, Any]]) -> Iterator[str]:
+    """What is wrong with a call of one of our own commands, the defaults that it would get included."""
+    yield from ours.problems()
+    yield from ours.unpassed(names(params), "$(params.{})")
+    defaults = {str(param.get("name")): param.get("default") for param in params}
+    for name, value in ours.options:
+        whole = WHOLE.fullmatch(value)
+        default = defaults.get(whole[1]) if whole else None
+        if whole and ours.command and isinstance(default, str) and (reason := refusal(ours.command, name, default)):
+            yield f"param {whole[1]!r} has the default {default!r}, which {ours.name} refuses as --{name}: {reason}"
+
+
+def _unwritten(results: list[Mapping[str, Any]], lines: list[Line], of_kind: str) -> Iterator[str]:
+    written = [value for ours in lines for value in ours.values("result")]
+    for name in names(results):
+        path = f"$({of_kind}.{name}.path)"
+        if not any(value.endswith("=" + path) for value in written):
+            yield f"result {name!r} is not written: no step has --result={name}={path}"
+    for value in written:
+        output, _, path = value.partition("=")
+        if path.startswith(f"$({of_kind}.") and path != f"$({of_kind}.{output}.path)" and output in names(results):
+            yield f"--result={value} writes {output!r} into another result"
 
 
 def _step(step: Mapping[str, Any], known: Mapping[str, Container[str]]) -> Iterator[str]:

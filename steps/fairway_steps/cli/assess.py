@@ -11,8 +11,7 @@ from typing import Any
 import click
 
 from fairway_steps import log
-from fairway_steps.cli import nearest
-from fairway_steps.cli.params import DURATION_TYPE, FLAG, VERSION, option
+from fairway_steps.cli.params import DURATION_TYPE, FLAG, SLOS, STAGES, VERDICTS, VERSION, option
 from fairway_steps.cli.step import Answer, logger, step
 from fairway_steps.cli.wiring import CLOCK, Release, alive, lease, needed, noting, open_release, record_options, router
 from fairway_steps.errors import UsageError
@@ -37,13 +36,13 @@ fairway assess --service iris --route envoy:./route --candidate v2=http://127.0.
     failure="nothing could be assessed at all, or the verdict is one of --fail-on",
     example=EXAMPLE,
 )
-@option("slos", help="SLOs as YAML, or file:PATH.  [default: the record's]")
+@option("slos", SLOS, help="SLOs as YAML, or file:PATH.  [default: the record's]")
 @option("metrics", help="Where the evidence comes from.  [default: the route's own proxy]")
 @option("service", help="What clients call.  [default: the record's]")
 @option("route", help="The service's route, such as envoy:DIR.  [default: the record's]")
 @option("primary", VERSION, help="NAME=URI.  [default: the record's]")
 @option("candidate", VERSION, help="The version to judge: NAME=URI.  [default: the record's]")
-@option("stages", help="The schedule, such as 10@20s,25@20s,50@20s.  [default: the record's]")
+@option("stages", STAGES, help="The schedule, such as 10@20s,25@20s,50@20s.  [default: the record's]")
 @option("stage", int, default="0", help="The stage to judge, from 0.")
 @option("duration", DURATION_TYPE, default="0s", help="How long to look, where there is no schedule.")
 @option("interval", DURATION_TYPE, default="1s", help="How often to look.")
@@ -62,16 +61,16 @@ fairway assess --service iris --route envoy:./route --candidate v2=http://127.0.
 @option(
     "ready-path", default="/v2/health/ready", help="Where the candidate is asked whether it still is there, or none."
 )
-@option("fail-on", help="Exit 1 on these verdicts, such as rollback,hold.")
+@option("fail-on", VERDICTS, help="Exit 1 on these verdicts, such as rollback,hold.")
 @record_options
 def assess(
-    slos: str | None,
+    slos: Sequence[Slo] | None,
     metrics: str | None,
     service: str | None,
     route: str | None,
     primary: Version | None,
     candidate: Version | None,
-    stages: str | None,
+    stages: Sequence[Stage] | None,
     stage: int,
     duration: float,
     interval: float,
@@ -79,7 +78,7 @@ def assess(
     on_inconclusive: str,
     is_last: bool | None,
     ready_path: str,
-    fail_on: str | None,
+    fail_on: frozenset[Verdict] | None,
     record: str | None,
     release_id: str | None,
     token: int | None,
@@ -89,7 +88,6 @@ def assess(
     Once harm is proved, the candidate of a --record is taken off the traffic at once; `rollback` then closes the
     record. The verdict is data: the exit code is 0 whatever it says, unless --fail-on names it.
     """
-    failing = _verdicts(fail_on)
     release = open_release(record, release_id, token)
     with noting("assess", release):
         task = task_of(release, slos, metrics, service, route, primary, candidate, stages, duration)
@@ -106,7 +104,7 @@ def assess(
         {"verdict": result.assessment.verdict.value, "summary": summary(result)},
         _data(result),
         _text(result),
-        exit_code=int(result.assessment.verdict in failing),
+        exit_code=int(result.assessment.verdict in (fail_on or ())),
     )
 
 
@@ -165,18 +163,16 @@ class Task:
 
 def task_of(
     release: Release | None,
-    slos: str | None = None,
+    slos: Sequence[Slo] | None = None,
     metrics: str | None = None,
     service: str | None = None,
     route: str | None = None,
     primary: Version | None = None,
     candidate: Version | None = None,
-    stages: str | None = None,
+    stages: Sequence[Stage] | None = None,
     duration: float = 0.0,
 ) -> Task:
     """The task that options and record describe. Raises UsageError for what neither has."""
-    from fairway_steps.config import load_slos, parse_stages
-
     held = release.record if release else None
     candidate = candidate or (held.candidate if held else None)
     primary = primary or (held.primary if held else None)
@@ -186,9 +182,9 @@ def task_of(
         raise UsageError("--candidate is missing", mend="give it, or a --record that has it")
     if not (metrics or route):
         raise UsageError("there is nothing to read evidence from", mend="give --metrics, --route or a --record")
-    asked = load_slos(slos, name="--slos") if slos else held.slos if held else load_slos(needed(slos, "slos"))
+    asked = slos or (held.slos if held else needed(slos, "slos"))
     opened = router(route, service) if route else None
-    schedule = parse_stages(stages, name="--stages") if stages else held.stages if held else ()
+    schedule = stages or (held.stages if held else ())
     return Task(
         service=service,
         metrics=metrics or route,
@@ -242,16 +238,6 @@ def _text(result: StageResult) -> str:
     lines = [f"{result.assessment.verdict.value}: {result.assessment.reason}"]
     lines += [f"  {item.result.value}: {item.sentence}" for item in result.assessment.evidence]
     return "\n".join(lines)
-
-
-def _verdicts(listed: str | None) -> frozenset[Verdict]:
-    names = [name.strip() for name in (listed or "").split(",") if name.strip()]
-    known = [verdict.value for verdict in Verdict]
-    for name in names:
-        if name not in known:
-            hint = nearest(name, known) or f"; it is one of {', '.join(known)}"
-            raise UsageError(f"--fail-on: {name!r} is no verdict{hint}")
-    return frozenset(Verdict(name) for name in names)
 
 
 @dataclass(slots=True)

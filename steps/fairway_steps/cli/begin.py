@@ -3,11 +3,11 @@
 import json
 from collections.abc import Sequence
 
-from fairway_steps.cli.params import DURATION_TYPE, FLAG, VERSION, option
+from fairway_steps.cli.params import DURATION_TYPE, FLAG, SLOS, STAGES, VERSION, option
 from fairway_steps.cli.step import Answer, logger, step
 from fairway_steps.cli.wiring import CLOCK, holder_is_gone, record_store, router, this_process
 from fairway_steps.errors import TransientError
-from fairway_steps.model import Version
+from fairway_steps.model import Slo, Stage, Version
 from fairway_steps.outputs import Output
 
 EXAMPLE = """
@@ -33,9 +33,15 @@ fairway begin --service iris --route envoy:./route --primary v1=http://127.0.0.1
 @option("route", required=True, help="The service's route, such as envoy:DIR.")
 @option("primary", VERSION, required=True, help="The version that has the traffic: NAME=URI.")
 @option("candidate", VERSION, required=True, help="The version to release: NAME=URI.")
+<<<<<<< HEAD
 @option("stages", required=True, help="Weights and how long each is held: 10@20s,25@20s,50@20s.")
 @option("slos", required=True, help="SLOs as YAML, or file:PATH.")
 @option("record", required=True, help="Where to keep the record: file:PATH or configmap/NAMESPACE/NAME.")
+=======
+@option("stages", STAGES, required=True, help="Weights and how long each is held: 10@20s,25@20s,50@20s.")
+@option("slos", SLOS, required=True, help="SLOs as YAML, or file:PATH.")
+@option("record", required=True, help="Where to keep the record, such as file:.fairway/iris.json.")
+>>>>>>> 85bad40 (Compare the calls of fairway in manifests with its commands; refuse names and words that clusters refuse)
 @option("metrics", help="Where the evidence comes from.  [default: the route's own proxy]")
 @option("holder", help="Who holds the service meanwhile.  [default: this process]")
 @option("lease", DURATION_TYPE, default="10m", help="How long without a sign of life until others may take over.")
@@ -45,8 +51,8 @@ def begin(
     route: str,
     primary: Version,
     candidate: Version,
-    stages: str,
-    slos: str,
+    stages: Sequence[Stage],
+    slos: Sequence[Slo],
     record: str,
     metrics: str | None,
     holder: str | None,
@@ -59,7 +65,6 @@ def begin(
     The record remembers the route as it is now, and is what every other step reads and writes.
     """
     from fairway_steps.begin import begin as run
-    from fairway_steps.config import load_slos, parse_stages
 
     store = record_store(record)
     begun = run(
@@ -70,8 +75,8 @@ def begin(
         route=route,
         primary=primary,
         candidate=candidate,
-        stages=parse_stages(stages),
-        slos=load_slos(slos),
+        stages=stages,
+        slos=slos,
         holder=holder or this_process(),
         lease_for=lease,
         resume=resume,

@@ -6,13 +6,17 @@ from urllib.parse import urlsplit
 
 import click
 
-from fairway_steps.cli.outcomes import outcomes
-from fairway_steps.cli.params import DURATION_TYPE, FLAG, option
+from fairway_steps.cli.params import DURATION_TYPE, FLAG, OUTCOMES, option
 from fairway_steps.cli.secret import secret
 from fairway_steps.cli.step import Answer, logger, step
+<<<<<<< HEAD
 from fairway_steps.cli.wiring import CLOCK, lease, needed, record_options, record_store
+=======
+from fairway_steps.cli.wiring import CLOCK, lease, needed, release_options
+>>>>>>> 85bad40 (Compare the calls of fairway in manifests with its commands; refuse names and words that clusters refuse)
 from fairway_steps.config import read_file
 from fairway_steps.errors import FairwayError, UsageError
+from fairway_steps.model import Outcome
 from fairway_steps.outputs import Output
 from fairway_steps.record import Lease, Record, RecordStore, amend, required
 
@@ -38,26 +42,26 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 @option("token-from", help="Where the bearer token lies: env:NAME or file:PATH.")
 @option("repository", help="github: OWNER/REPO.")
 @option("event-type", default="fairway-release", help="github: the event's type.")
-@option("on", help="Tell only of these outcomes, such as rolled-back,held,broken.")
+@option("on", OUTCOMES, help="Tell only of these outcomes, such as rolled-back,held,broken.")
 @option("message", help="What to say instead of the release's reason.")
 @option(
     "template", help="A file with a Jinja2 template of the message; it may use all that `report --output json` has."
 )
 @option("timeout", DURATION_TYPE, default="30s", help="How long to try at most.")
 @option("fail-on-error", FLAG, default="false", help="Exit 1 if the notice cannot be delivered.")
-@record_options
+@release_options
 def notify(
     to: str,
     url: str | None,
     token_from: str | None,
     repository: str | None,
     event_type: str,
-    on: str | None,
+    on: frozenset[Outcome] | None,
     message: str | None,
     template: str | None,
     timeout: float,
     fail_on_error: bool,
-    record: str | None,
+    record: str,
     release_id: str | None,
     token: int | None,
     dry_run: bool,
@@ -69,11 +73,15 @@ def notify(
     """
     from fairway_steps.notify.delivery import deliver
 
+<<<<<<< HEAD
     wanted = outcomes(on, "on")
     store, held = record_store(needed(record, "record")), lease(release_id, token)
+=======
+    store, held = open_store(record), lease(release_id, token)
+>>>>>>> 85bad40 (Compare the calls of fairway in manifests with its commands; refuse names and words that clusters refuse)
     found = required(store, held)
     request = _request(to, url, token_from, repository, event_type, _notice(found, message, template))
-    if wanted and found.outcome not in wanted:
+    if on and found.outcome not in on:
         return Answer({"action": "none"}, text=f"nothing to tell: the release is {found.outcome or 'running'}")
     if dry_run:
         shown = _shown(request)
@@ -107,13 +115,13 @@ def _request(
 
     token = secret("--token-from", token_from) if token_from else None
     if to == "slack":
-        return kinds.slack(notice, _url(needed(url, "url"), literal=False, encrypted=True))
+        return kinds.slack(notice, _url(needed(url, "url", f"--to {to} needs it"), literal=False, encrypted=True))
     if to == "http":
-        return kinds.cloud_event(notice, _url(needed(url, "url")), token)
+        return kinds.cloud_event(notice, _url(needed(url, "url", f"--to {to} needs it")), token)
     if token is None:
         raise UsageError("--token-from is missing", mend="name the GitHub token by env:NAME or file:PATH")
     base = _url(url or kinds.GITHUB, encrypted=True)
-    return kinds.github(notice, needed(repository, "repository"), event_type, token, base)
+    return kinds.github(notice, needed(repository, "repository", "write OWNER/REPO"), event_type, token, base)
 
 
 def _url(reference: str, *, literal: bool = True, encrypted: bool = False) -> "Secret":

@@ -5,14 +5,28 @@ Every option takes a value and an empty string means unset, so that one template
 """
 
 from collections.abc import Callable, Mapping
+from enum import StrEnum
 from typing import Any, TypeVar
 
 import click
 
-from fairway_steps.config.units import parse_duration, parse_version
-from fairway_steps.model import Version
+from fairway_steps.config.units import nearest, parse_duration, parse_version
+from fairway_steps.errors import UsageError
+from fairway_steps.model import Outcome, Slo, Stage, Verdict, Version
 
-__all__ = ["DURATION_TYPE", "FLAG", "VERSION", "F", "Option", "option", "parse_version"]
+__all__ = [
+    "DURATION_TYPE",
+    "FLAG",
+    "OUTCOMES",
+    "SLOS",
+    "STAGES",
+    "VERDICTS",
+    "VERSION",
+    "F",
+    "Option",
+    "option",
+    "parse_version",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -72,7 +86,65 @@ class VersionRef(click.ParamType[Version]):
             self.fail(str(error), param, ctx)
 
 
+class Stages(click.ParamType[tuple[Stage, ...]]):
+    """``10@20s,25@20s,50@20s``, or a YAML list of ``{weight: 10, duration: 20s}``."""
+
+    name = "stages"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Stage, ...]:
+        from fairway_steps.config import parse_stages
+
+        if not isinstance(value, str):
+            return tuple(value)
+        try:
+            return parse_stages(value)
+        except UsageError as error:
+            self.fail(str(error).removeprefix("stages: "), param, ctx)
+
+
+class Slos(click.ParamType[tuple[Slo, ...]]):
+    """SLOs as YAML, or ``file:PATH``."""
+
+    name = "slos"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Slo, ...]:
+        from fairway_steps.config import load_slos
+
+        if not isinstance(value, str):
+            return tuple(value)
+        try:
+            return load_slos(value)
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
+
+
+E = TypeVar("E", bound=StrEnum)
+
+
+class Several(click.ParamType[frozenset[E]]):
+    """Some of an enumeration, separated by commas: ``rolled-back,held``."""
+
+    def __init__(self, known: type[E]) -> None:
+        self.known = known
+        self.name = f"{known.__name__.lower()}s"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> frozenset[E]:
+        if not isinstance(value, str):
+            return frozenset(value)
+        every = [item.value for item in self.known]
+        names = [name.strip() for name in value.split(",") if name.strip()]
+        for name in names:
+            if name not in every:
+                hint = nearest(name, every) or f"; it is one of {', '.join(every)}"
+                self.fail(f"{name!r} is no {self.known.__name__.lower()}{hint}", param, ctx)
+        return frozenset(self.known(name) for name in names)
+
+
 DURATION_TYPE = Duration()
+OUTCOMES = Several(Outcome)
+SLOS = Slos()
+STAGES = Stages()
+VERDICTS = Several(Verdict)
 FLAG = Flag()
 VERSION = VersionRef()
 

@@ -2,8 +2,8 @@
 
 from fairway_steps.cli.params import DURATION_TYPE, option
 from fairway_steps.cli.step import Answer, step
-from fairway_steps.cli.wiring import CLOCK, alive, needed, noting, open_release, record_options
-from fairway_steps.errors import DomainError, UsageError
+from fairway_steps.cli.wiring import CLOCK, alive, noting, release_options, the_release
+from fairway_steps.errors import DomainError
 from fairway_steps.model import Outcome
 from fairway_steps.outputs import Output
 from fairway_steps.weights import Confirmation
@@ -22,12 +22,12 @@ from fairway_steps.weights import Confirmation
 @option("settle-timeout", DURATION_TYPE, default="10s", help="How long the proxy may take to serve the new route.")
 @option("confirm-requests", int, default="20", help="Count so many requests to see where traffic really goes.")
 @option("confirm-timeout", DURATION_TYPE, default="1s", help="How long to count at most.")
-@record_options
+@release_options
 def promote(
     settle_timeout: float,
     confirm_requests: int,
     confirm_timeout: float,
-    record: str | None,
+    record: str,
     release_id: str | None,
     token: int | None,
     dry_run: bool,
@@ -38,9 +38,7 @@ def promote(
     """
     from fairway_steps.release import promote as run
 
-    release = open_release(needed(record, "record"), release_id, token, ended=True)
-    if release is None:  # pragma: no cover - needed() has seen to it
-        raise UsageError("--record is missing")
+    release = the_release(record, release_id, token, ended=True)
     held = release.record
     if held.outcome not in (None, Outcome.PROMOTED):
         raise DomainError(f"release {held.release_id} has ended: {held.outcome}", mend="begin a new one")

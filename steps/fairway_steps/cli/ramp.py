@@ -7,7 +7,7 @@ import click
 from fairway_steps.cli.assess import summary, task_of
 from fairway_steps.cli.params import DURATION_TYPE, option
 from fairway_steps.cli.step import Answer, step
-from fairway_steps.cli.wiring import CLOCK, needed, noting, open_release, record_options
+from fairway_steps.cli.wiring import CLOCK, noting, release_options, the_release
 from fairway_steps.errors import UsageError
 from fairway_steps.model import Verdict
 from fairway_steps.outputs import Output
@@ -39,14 +39,14 @@ from fairway_steps.weights import Confirmation
     default="hold",
     help="What evidence that decides nothing leads to; no data never promotes.",
 )
-@record_options
+@release_options
 def ramp(
     stage: int | None,
     metrics: str | None,
     interval: float,
     patience: float | None,
     on_inconclusive: str,
-    record: str | None,
+    record: str,
     release_id: str | None,
     token: int | None,
 ) -> Answer:
@@ -58,9 +58,7 @@ def ramp(
     from fairway_steps.ramp import ramp as run
     from fairway_steps.weights import enter_stage
 
-    release = open_release(needed(record, "record"), release_id, token)
-    if release is None:
-        raise UsageError("--record is missing")
+    release = the_release(record, release_id, token)
     with noting("ramp", release):
         held, task = release.record, task_of(release, metrics=metrics)
         first = held.next_stage if stage is None else stage

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fairway_steps.cli.outcomes import outcomes
-from fairway_steps.cli.params import option
+from fairway_steps.cli.params import OUTCOMES, option
 from fairway_steps.cli.step import Answer, step
+<<<<<<< HEAD
 from fairway_steps.cli.wiring import lease, needed, record_options, record_store
+=======
+from fairway_steps.cli.wiring import lease, release_options
+>>>>>>> 85bad40 (Compare the calls of fairway in manifests with its commands; refuse names and words that clusters refuse)
 from fairway_steps.config import read_file
 from fairway_steps.errors import DomainError, UsageError
+from fairway_steps.model import Outcome
 from fairway_steps.outputs import RESULT_BYTES, Output
 from fairway_steps.record import required
 
@@ -38,14 +42,14 @@ PAGE = "fairway-report.html"
 @option("out", help=f"The file to write.  [default: {PAGE} for html, else stdout]")
 @option("format", click.Choice(["html", "markdown", "text"]), default="html", help="What to write.")
 @option("client", help="A client's own count, as a JSON file: requests, failed (by version and class), lost.")
-@option("fail-on", help="Exit 1 if the outcome is one of these, such as rolled-back,held,broken.")
-@record_options
+@option("fail-on", OUTCOMES, help="Exit 1 if the outcome is one of these, such as rolled-back,held,broken.")
+@release_options
 def report(
     out: str | None,
     format: str,  # noqa: A002 - the option's name
     client: str | None,
-    fail_on: str | None,
-    record: str | None,
+    fail_on: frozenset[Outcome] | None,
+    record: str,
     release_id: str | None,
     token: int | None,
 ) -> Answer:
@@ -55,9 +59,12 @@ def report(
     """
     from fairway_steps.report.text import line, markdown, result, text
 
-    failing = outcomes(fail_on, "fail-on")
     seen = _client(client) if client else None
+<<<<<<< HEAD
     found = required(record_store(needed(record, "record")), lease(release_id, token))
+=======
+    found = required(open_store(record), lease(release_id, token))
+>>>>>>> 85bad40 (Compare the calls of fairway in manifests with its commands; refuse names and words that clusters refuse)
     told = text(found, seen) + "\n"
     if format == "html":
         from fairway_steps.report.html import html
@@ -72,7 +79,7 @@ def report(
         {"outcome": outcome, "summary": _short(line(found, seen)), "action": "reported"},
         result(found, seen) | ({"report": str(Path(path).absolute())} if path else {}),
         f"{told}\n  report: {path}" if path else written.rstrip("\n"),
-        exit_code=1 if found.outcome in failing else 0,
+        exit_code=1 if found.outcome in (fail_on or ()) else 0,
     )
 
 

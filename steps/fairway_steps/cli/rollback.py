@@ -4,8 +4,8 @@ import click
 
 from fairway_steps.cli.params import DURATION_TYPE, option
 from fairway_steps.cli.step import Answer, step
-from fairway_steps.cli.wiring import CLOCK, needed, noting, open_release, record_options
-from fairway_steps.errors import DomainError, UsageError
+from fairway_steps.cli.wiring import CLOCK, noting, release_options, the_release
+from fairway_steps.errors import DomainError
 from fairway_steps.model import Outcome
 from fairway_steps.outputs import Output
 from fairway_steps.weights import Confirmation
@@ -24,12 +24,12 @@ from fairway_steps.weights import Confirmation
 @option("reason", help="Why, for the record.  [default: what the record tells]")
 @option("outcome", click.Choice(["rolled-back", "held"]), default="rolled-back", help="How the release ended.")
 @option("settle-timeout", DURATION_TYPE, default="10s", help="How long the proxy may take to serve the old route.")
-@record_options
+@release_options
 def rollback(
     reason: str | None,
     outcome: str,
     settle_timeout: float,
-    record: str | None,
+    record: str,
     release_id: str | None,
     token: int | None,
     dry_run: bool,
@@ -40,9 +40,7 @@ def rollback(
     """
     from fairway_steps.release import rollback as run
 
-    release = open_release(needed(record, "record"), release_id, token, ended=True)
-    if release is None:  # pragma: no cover - needed() has seen to it
-        raise UsageError("--record is missing")
+    release = the_release(record, release_id, token, ended=True)
     held = release.record
     if held.outcome is Outcome.PROMOTED:
         raise DomainError(

@@ -1,10 +1,10 @@
 """``fairway set-weights``."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from fairway_steps.cli.params import DURATION_TYPE, VERSION, option
+from fairway_steps.cli.params import DURATION_TYPE, STAGES, VERSION, option
 from fairway_steps.cli.step import Answer, step
 from fairway_steps.cli.wiring import CLOCK, Release, needed, noting, open_release, record_options, router
 from fairway_steps.errors import UsageError
@@ -30,7 +30,7 @@ from fairway_steps.weights import set_weights as run
 )
 @option("stage", int, help="The stage of --stages (or of the record) to set, from 0.")
 @option("weights", help="Weights by version, instead of a stage: v1=90,v2=10.")
-@option("stages", help="The schedule, if there is no record: 10@20s,25@20s,50@20s.")
+@option("stages", STAGES, help="The schedule, if there is no record: 10@20s,25@20s,50@20s.")
 @option("service", help="What clients call.  [default: the record's]")
 @option("route", help="The service's route, such as envoy:DIR.  [default: the record's]")
 @option("primary", VERSION, help="NAME=URI.  [default: the record's]")
@@ -43,7 +43,7 @@ from fairway_steps.weights import set_weights as run
 def set_weights(
     stage: int | None,
     weights: str | None,
-    stages: str | None,
+    stages: Sequence[Stage] | None,
     service: str | None,
     route: str | None,
     primary: Version | None,
@@ -73,7 +73,11 @@ def set_weights(
         candidate = candidate or (held.candidate if held else None)
         known = {version.name: version for version in (primary, candidate) if version is not None}
         at = None if weights else _position(stages, stage, primary, candidate, release)
-        routes = at.routes if at else _parse_weights(needed(weights, "weights"), known)
+        routes = (
+            at.routes
+            if at
+            else _parse_weights(needed(weights, "weights", "write v1=90,v2=10, or name a --stage"), known)
+        )
         outputs = {
             "weights": json.dumps(dict(routes.weights)),
             "next-index": str(at.next_index if at else -1),
@@ -109,15 +113,17 @@ def set_weights(
 
 
 def _position(
-    stages: str | None, stage: int | None, primary: Version | None, candidate: Version | None, release: Release | None
+    stages: Sequence[Stage] | None,
+    stage: int | None,
+    primary: Version | None,
+    candidate: Version | None,
+    release: Release | None,
 ) -> Position:
-    from fairway_steps.config import parse_stages
-
     if stage is None or primary is None or candidate is None:
         raise UsageError(
             "there is nothing to set", mend="give --weights, or --stage with --primary and --candidate or a --record"
         )
-    schedule: tuple[Stage, ...] = parse_stages(stages) if stages else release.record.stages if release else ()
+    schedule = stages or (release.record.stages if release else ())
     return position(schedule, stage, primary.name, candidate.name)
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from fairway_steps.cli.params import F, option
 from fairway_steps.clock import Clock, SystemClock
@@ -20,6 +20,8 @@ from fairway_steps.stores import open_store
 if TYPE_CHECKING:
     from fairway_steps.cluster import Cluster
     from fairway_steps.ready import Probe
+
+T = TypeVar("T")
 
 CLOCK: Clock = SystemClock()
 
@@ -37,6 +39,7 @@ def record_store(uri: str) -> RecordStore:
 
 
 def record_options(command: F) -> F:
+<<<<<<< HEAD
     """``--record``, ``--release-id`` and ``--token``: which release a step works for."""
     for name, help_text in (
         ("token", "The fencing token `begin` gave; a newer holder's is higher and wins."),
@@ -45,6 +48,22 @@ def record_options(command: F) -> F:
     ):
         command = option(name, int if name == "token" else str, help=help_text)(command)
     return command
+=======
+    """``--record``, ``--release-id`` and ``--token``: which release a step works for, if for any."""
+    return _record_options(command, required=False)
+
+
+def release_options(command: F) -> F:
+    """The same for a step that does nothing without a release: ``--record`` must be given."""
+    return _record_options(command, required=True)
+
+
+def _record_options(command: F, *, required: bool) -> F:
+    token = option("token", int, help="The fencing token `begin` gave; a newer holder's is higher and wins.")
+    release_id = option("release-id", help="Refuse a record of any other release.")
+    record = option("record", required=required, help="The release's record, such as file:.fairway/iris.json.")
+    return record(release_id(token(command)))
+>>>>>>> 85bad40 (Compare the calls of fairway in manifests with its commands; refuse names and words that clusters refuse)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +86,18 @@ def open_release(
     record: str | None, release_id: str | None, token: int | None, *, ended: bool = False
 ) -> Release | None:
     """The release a step works for; None without ``--record``. One that has ended is refused unless ``ended``."""
+<<<<<<< HEAD
     if not record:
         return None
     store, held = record_store(record), lease(release_id, token)
+=======
+    return the_release(record, release_id, token, ended=ended) if record else None
+
+
+def the_release(record: str, release_id: str | None, token: int | None, *, ended: bool = False) -> Release:
+    """The release of a record. One that has ended is refused unless ``ended``."""
+    store, held = open_store(record), lease(release_id, token)
+>>>>>>> 85bad40 (Compare the calls of fairway in manifests with its commands; refuse names and words that clusters refuse)
     found = required(store, held)
     if found.outcome is not None and not ended:
         raise Fenced(f"release {found.release_id} has ended: {found.outcome}", mend="begin a new one")
@@ -82,10 +110,10 @@ def router(uri: str, service: str) -> Router:
     return open_router(uri, service, CLOCK)
 
 
-def needed(value: str | None, name: str) -> str:
-    """An option that is needed because there is no record to take it from."""
+def needed(value: T | None, name: str, mend: str = "give it, or a --record that has it") -> T:
+    """An option that is needed here, as there is no record to take it from."""
     if not value:
-        raise UsageError(f"--{name} is missing", mend="give it, or a --record that has it")
+        raise UsageError(f"--{name} is missing", mend=mend)
     return value
 
 

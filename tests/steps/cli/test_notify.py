@@ -170,7 +170,7 @@ def test_a_dry_run_shows_the_request_without_its_secrets_and_sends_nothing(folde
             ["--to", "http", "--url", "http://x", "--template", "wrong"],
             "template wrong cannot be rendered: 'nope' is undefined",
         ),
-        (["--to", "http", "--url", "http://x", "--on", "hold"], "--on: 'hold' is no outcome; did you mean 'held'?"),
+        (["--to", "http", "--url", "http://x", "--on", "hold"], "'--on': 'hold' is no outcome; did you mean 'held'?"),
         (["--to", "carrier-pigeon"], "carrier-pigeon"),
     ],
 )

@@ -90,7 +90,7 @@ def test_fail_on(folder, name, listed, code):
 @pytest.mark.parametrize(
     ("args", "code", "sentence"),
     [
-        (["--fail-on", "roled-back"], 2, "--fail-on: 'roled-back' is no outcome; did you mean 'rolled-back'?"),
+        (["--fail-on", "roled-back"], 2, "'--fail-on': 'roled-back' is no outcome; did you mean 'rolled-back'?"),
         (["--client", "none.json"], 2, "none.json cannot be read: no such file or directory"),
         (["--client", "failing.json"], 2, "--client failing.json is not a client's count"),
         (["--client", "bad.json"], 2, "--client bad.json is not JSON"),
@@ -115,7 +115,7 @@ def test_a_missing_record_is_a_usage_error(folder, capsys):
     assert run("none") == 2
     assert "there is no record at file:" in capsys.readouterr().err
     assert _run(["report"]) == 2
-    assert "--record is missing" in capsys.readouterr().err
+    assert "Missing option '--record'" in capsys.readouterr().err
 
 
 def test_a_reader_of_the_report_before_is_not_disturbed(folder):
