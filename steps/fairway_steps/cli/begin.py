@@ -33,15 +33,9 @@ fairway begin --service iris --route envoy:./route --primary v1=http://127.0.0.1
 @option("route", required=True, help="The service's route, such as envoy:DIR.")
 @option("primary", VERSION, required=True, help="The version that has the traffic: NAME=URI.")
 @option("candidate", VERSION, required=True, help="The version to release: NAME=URI.")
-<<<<<<< HEAD
-@option("stages", required=True, help="Weights and how long each is held: 10@20s,25@20s,50@20s.")
-@option("slos", required=True, help="SLOs as YAML, or file:PATH.")
-@option("record", required=True, help="Where to keep the record: file:PATH or configmap/NAMESPACE/NAME.")
-=======
 @option("stages", STAGES, required=True, help="Weights and how long each is held: 10@20s,25@20s,50@20s.")
 @option("slos", SLOS, required=True, help="SLOs as YAML, or file:PATH.")
-@option("record", required=True, help="Where to keep the record, such as file:.fairway/iris.json.")
->>>>>>> 85bad40 (Compare the calls of fairway in manifests with its commands; refuse names and words that clusters refuse)
+@option("record", required=True, help="Where to keep the record: file:PATH or configmap/NAMESPACE/NAME.")
 @option("metrics", help="Where the evidence comes from.  [default: the route's own proxy]")
 @option("holder", help="Who holds the service meanwhile.  [default: this process]")
 @option("lease", DURATION_TYPE, default="10m", help="How long without a sign of life until others may take over.")

@@ -2,11 +2,7 @@
 
 from fairway_steps.cli.params import option
 from fairway_steps.cli.step import Answer, step
-<<<<<<< HEAD
-from fairway_steps.cli.wiring import CLOCK, needed, record_store, router, this_process
-=======
-from fairway_steps.cli.wiring import CLOCK, router, this_process
->>>>>>> 85bad40 (Compare the calls of fairway in manifests with its commands; refuse names and words that clusters refuse)
+from fairway_steps.cli.wiring import CLOCK, record_store, router, this_process
 from fairway_steps.outputs import Output
 
 
@@ -17,11 +13,7 @@ from fairway_steps.outputs import Output
     failure="the route could not be put right",
     example="fairway ensure-safe --record file:.fairway/iris.json",
 )
-<<<<<<< HEAD
-@option("record", help="The release's record: file:PATH or configmap/NAMESPACE/NAME.")
-=======
-@option("record", required=True, help="The release's record, such as file:.fairway/iris.json.")
->>>>>>> 85bad40 (Compare the calls of fairway in manifests with its commands; refuse names and words that clusters refuse)
+@option("record", required=True, help="The release's record: file:PATH or configmap/NAMESPACE/NAME.")
 @option("holder", help="Act only if this holder has the service, as an exit handler must.  [default: whoever has it]")
 @option("reason", help="Why, for the record.  [default: what the record tells]")
 def ensure_safe(record: str, holder: str | None, reason: str | None, dry_run: bool) -> Answer:
@@ -32,11 +24,7 @@ def ensure_safe(record: str, holder: str | None, reason: str | None, dry_run: bo
     """
     from fairway_steps.release import ensure_safe as run
 
-<<<<<<< HEAD
-    store = record_store(needed(record, "record"))
-=======
-    store = open_store(record)
->>>>>>> 85bad40 (Compare the calls of fairway in manifests with its commands; refuse names and words that clusters refuse)
+    store = record_store(record)
     held = store.load()
     if held is None:
         return Answer({"action": "none"}, text=f"none: there is no record at {store.uri}")

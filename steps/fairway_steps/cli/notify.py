@@ -9,11 +9,7 @@ import click
 from fairway_steps.cli.params import DURATION_TYPE, FLAG, OUTCOMES, option
 from fairway_steps.cli.secret import secret
 from fairway_steps.cli.step import Answer, logger, step
-<<<<<<< HEAD
-from fairway_steps.cli.wiring import CLOCK, lease, needed, record_options, record_store
-=======
-from fairway_steps.cli.wiring import CLOCK, lease, needed, release_options
->>>>>>> 85bad40 (Compare the calls of fairway in manifests with its commands; refuse names and words that clusters refuse)
+from fairway_steps.cli.wiring import CLOCK, lease, needed, record_store, release_options
 from fairway_steps.config import read_file
 from fairway_steps.errors import FairwayError, UsageError
 from fairway_steps.model import Outcome
@@ -73,12 +69,7 @@ def notify(
     """
     from fairway_steps.notify.delivery import deliver
 
-<<<<<<< HEAD
-    wanted = outcomes(on, "on")
-    store, held = record_store(needed(record, "record")), lease(release_id, token)
-=======
-    store, held = open_store(record), lease(release_id, token)
->>>>>>> 85bad40 (Compare the calls of fairway in manifests with its commands; refuse names and words that clusters refuse)
+    store, held = record_store(record), lease(release_id, token)
     found = required(store, held)
     request = _request(to, url, token_from, repository, event_type, _notice(found, message, template))
     if on and found.outcome not in on:

@@ -10,11 +10,7 @@ import click
 
 from fairway_steps.cli.params import OUTCOMES, option
 from fairway_steps.cli.step import Answer, step
-<<<<<<< HEAD
-from fairway_steps.cli.wiring import lease, needed, record_options, record_store
-=======
-from fairway_steps.cli.wiring import lease, release_options
->>>>>>> 85bad40 (Compare the calls of fairway in manifests with its commands; refuse names and words that clusters refuse)
+from fairway_steps.cli.wiring import lease, record_store, release_options
 from fairway_steps.config import read_file
 from fairway_steps.errors import DomainError, UsageError
 from fairway_steps.model import Outcome
@@ -60,11 +56,7 @@ def report(
     from fairway_steps.report.text import line, markdown, result, text
 
     seen = _client(client) if client else None
-<<<<<<< HEAD
-    found = required(record_store(needed(record, "record")), lease(release_id, token))
-=======
-    found = required(open_store(record), lease(release_id, token))
->>>>>>> 85bad40 (Compare the calls of fairway in manifests with its commands; refuse names and words that clusters refuse)
+    found = required(record_store(record), lease(release_id, token))
     told = text(found, seen) + "\n"
     if format == "html":
         from fairway_steps.report.html import html

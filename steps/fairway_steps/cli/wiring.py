@@ -39,16 +39,6 @@ def record_store(uri: str) -> RecordStore:
 
 
 def record_options(command: F) -> F:
-<<<<<<< HEAD
-    """``--record``, ``--release-id`` and ``--token``: which release a step works for."""
-    for name, help_text in (
-        ("token", "The fencing token `begin` gave; a newer holder's is higher and wins."),
-        ("release-id", "Refuse a record of any other release."),
-        ("record", "The release's record: file:PATH or configmap/NAMESPACE/NAME."),
-    ):
-        command = option(name, int if name == "token" else str, help=help_text)(command)
-    return command
-=======
     """``--record``, ``--release-id`` and ``--token``: which release a step works for, if for any."""
     return _record_options(command, required=False)
 
@@ -61,9 +51,8 @@ def release_options(command: F) -> F:
 def _record_options(command: F, *, required: bool) -> F:
     token = option("token", int, help="The fencing token `begin` gave; a newer holder's is higher and wins.")
     release_id = option("release-id", help="Refuse a record of any other release.")
-    record = option("record", required=required, help="The release's record, such as file:.fairway/iris.json.")
+    record = option("record", required=required, help="The release's record: file:PATH or configmap/NAMESPACE/NAME.")
     return record(release_id(token(command)))
->>>>>>> 85bad40 (Compare the calls of fairway in manifests with its commands; refuse names and words that clusters refuse)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,18 +75,12 @@ def open_release(
     record: str | None, release_id: str | None, token: int | None, *, ended: bool = False
 ) -> Release | None:
     """The release a step works for; None without ``--record``. One that has ended is refused unless ``ended``."""
-<<<<<<< HEAD
-    if not record:
-        return None
-    store, held = record_store(record), lease(release_id, token)
-=======
     return the_release(record, release_id, token, ended=ended) if record else None
 
 
 def the_release(record: str, release_id: str | None, token: int | None, *, ended: bool = False) -> Release:
     """The release of a record. One that has ended is refused unless ``ended``."""
-    store, held = open_store(record), lease(release_id, token)
->>>>>>> 85bad40 (Compare the calls of fairway in manifests with its commands; refuse names and words that clusters refuse)
+    store, held = record_store(record), lease(release_id, token)
     found = required(store, held)
     if found.outcome is not None and not ended:
         raise Fenced(f"release {found.release_id} has ended: {found.outcome}", mend="begin a new one")
