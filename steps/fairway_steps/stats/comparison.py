@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import interpolate, optimize, special
 
 from fairway_steps.stats.counts import Array, Counts, rates, running
@@ -164,6 +165,22 @@ class RateVsPrimary:
         below = POINTS + 1 + np.flatnonzero(at[POINTS + 1 :] < at[0] - REACH / POINTS / 4)[::-1]
         keep = np.concatenate((below, np.arange(POINTS + 1)))
         return interpolate.CubicSpline(at[keep], likelihood[keep])
+
+
+def e_values_of(
+    test: RateVsPrimary,
+    errors: NDArray[np.int_],
+    n: NDArray[np.int_],
+    errors_primary: NDArray[np.int_],
+    n_primary: NDArray[np.int_],
+) -> tuple[Array, Array]:
+    """Ln of both e-values at every look of many releases at once, all begun at ``test``'s odds ratios: shape (releases, strata)."""
+    shape = errors.shape
+    flat = [array.ravel().astype(np.float64) for array in (errors, n, errors_primary, n_primary)]
+    grid = test.grid()
+    path = log_likelihoods(flat[0], flat[1], flat[2], flat[3], grid).reshape(*shape, grid.size).cumsum(axis=1)
+    violated, met = _mixtures(path.reshape(-1, grid.size))
+    return violated.reshape(shape), met.reshape(shape)
 
 
 def log_likelihood_ratio(

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from fairway_steps.stats.counts import Array, Counts, rates, running
+from fairway_steps.stats.counts import Array, Counts, rates, running, whole
 from fairway_steps.stats.evidence import ALPHA, NO_EVIDENCE, EValues, bar
 
 UNDERFLOW = 1e-280
@@ -76,6 +76,18 @@ def log_e_met(errors: int, n: int, limit: float) -> float:
     """
     s, m = rates(errors, n)
     return float(_met(s, m, _checked(limit))[0])
+
+
+def log_e_violateds(errors: Counts, n: Counts, limit: float) -> Array:
+    """``log_e_violated`` of many counts at once; one ``n`` serves for all."""
+    s = whole(errors, "number of errors")
+    return _violated(*rates(s, np.broadcast_to(whole(n), s.shape)), _checked(limit))
+
+
+def log_e_mets(errors: Counts, n: Counts, limit: float) -> Array:
+    """``log_e_met`` of many counts at once; one ``n`` serves for all."""
+    s = whole(errors, "number of errors")
+    return _met(*rates(s, np.broadcast_to(whole(n), s.shape)), _checked(limit))
 
 
 def confidence_interval(errors: int, n: int, limit: float, alpha: float = ALPHA) -> tuple[float, float]:
