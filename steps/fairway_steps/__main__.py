@@ -2,4 +2,5 @@
 
 from fairway_steps.cli import main
 
-main()
+if __name__ == "__main__":  # processes that a step starts import this file, too
+    main()

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from fairway_steps.loadtest.plan import Plan
     from fairway_steps.loadtest.records import Records
     from fairway_steps.loadtest.result import Result
+    from fairway_steps.loadtest.streaming import Limit
 
-UNREACHED = frozenset({"dns", "connect", "tls"})
+UNREACHED = frozenset({"dns", "connect", "tls", "protocol"})
 REFERENCE = re.compile(r"(?P<before>.*?)(?P<kind>env|file):(?P<name>\S+)")
 
 
@@ -108,7 +109,7 @@ def load_test(
         _check_writable(Path(samples))
     target, payloads = _request(url, **request)
     records, signum = asyncio.run(_run(plan, target, payloads, Settings(timeout, connections)))
-    result = measured([records], limits=edges)
+    result = measured([records], limits=[limit.seconds for limit in edges if limit.metric == "response"])
     if samples:
         files.write(result, Path(samples))
     if (
@@ -183,13 +184,14 @@ def _request(
 ) -> "tuple[Request, Payloads]":
     from fairway_steps.loadtest.http import Request
     from fairway_steps.loadtest.payloads import Payloads
+    from fairway_steps.loadtest.tls import Tls
 
     body = _body(payload, payload_file)
     headers = _headers(header)
     if body and "content-type" not in {name.lower() for name in headers}:
         headers["Content-Type"] = content_type
     method = method or ("POST" if body else "GET")
-    target = Request(url, method, headers, label_header=label_header or "", ca_file=ca_file or "")
+    target = Request(url, method, headers, label_header=label_header or "", tls=Tls(ca_file or ""))
     return target, Payloads((body,))
 
 
@@ -248,14 +250,23 @@ def _check_writable(path: Path) -> None:
         raise UsageError(f"--samples {path} cannot be written", mend="name a file in a folder that you may write to")
 
 
-def _limits(text: str | None) -> list[float]:
-    try:
-        limits = sorted({parse_duration(part) for part in (text or "").split(",") if part.strip()})
-    except ValueError as error:
-        raise UsageError(f"--limits: {error}") from error
-    if limits and limits[0] <= 0:
-        raise UsageError("--limits: a latency of 0 is no limit")
-    return limits
+def _limits(text: str | None) -> "list[Limit]":
+    """``100ms,ttft:200ms``: the limits to count by, the lowest first."""
+    from fairway_steps.loadtest.streaming import METRICS, Limit
+
+    found = set()
+    for part in filter(None, (part.strip() for part in (text or "").split(","))):
+        metric, colon, lasting = part.rpartition(":")
+        if colon and metric not in METRICS:
+            raise UsageError(f"--limits: {metric!r} is not measured", mend=f"it is one of {', '.join(METRICS)}")
+        try:
+            seconds = parse_duration(lasting)
+        except ValueError as error:
+            raise UsageError(f"--limits: {error}") from error
+        if seconds <= 0:
+            raise UsageError("--limits: a latency of 0 is no limit")
+        found.add(Limit(seconds, metric or "response"))
+    return sorted(found, key=lambda limit: (METRICS.index(limit.metric), limit.seconds))
 
 
 def _first(records: "Records") -> str:

@@ -15,7 +15,7 @@ class Stream(NamedTuple):
 
     ``events`` are the moments (nanoseconds of ``time.monotonic_ns``) at which pieces with output were read: an event with at
     least one token, or a message. Pieces that came in one read have the same moment. Numbers of tokens are -1 where the
-    server did not tell them; ``output`` includes ``reasoning``, the events before the first one with an answer's own text.
+    server did not tell them; ``reasoning`` is how many of the events brought a model's reasoning instead of its answer.
     """
 
     events: "array[int]"

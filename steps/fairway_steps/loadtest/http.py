@@ -1,8 +1,11 @@
 """HTTP/1.1 for the engine: requests prepared once, sent over connections that are kept open.
 
 Classes of error: ``dns``, ``connect``, ``tls`` (no connection), ``timeout``, ``reset`` (closed without an answer),
-``truncated`` (closed within one), ``protocol`` (not HTTP/1.1), ``http-NNN`` (any status but 2xx: redirects are not
-followed), and the engine's ``cancelled``.
+``truncated`` (closed within one, or a stream that ends before its answer), ``protocol`` (not HTTP/1.1), ``http-NNN`` (any status
+but 2xx: redirects are not followed), ``stream-error`` (the server said so within a stream), ``content-check`` (not the body that
+was expected, or a stream that is none), and the engine's ``cancelled``.
+
+An answer of type ``text/event-stream`` is followed event by event; what else comes is not looked at, unless it is to be checked.
 
 A request is sent at most once. An idle connection that the server has closed is known by the state of its socket and
 is not used; that costs no request. If the close crosses the request on the wire, the request may have been carried out
@@ -11,23 +14,27 @@ without retries would have seen, and a repetition would be load that nobody plan
 """
 
 import asyncio
-import os
 import re
 import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.client import Answer, Connection, ConnectionFailed, Done
-from fairway_steps.loadtest.http1 import Parser, ProtocolError
+from fairway_steps.loadtest.generation import Generation
+from fairway_steps.loadtest.http1 import Parser, Sink
 from fairway_steps.loadtest.payloads import Payloads
+from fairway_steps.loadtest.sse import EventStream
+from fairway_steps.loadtest.tls import PLAIN, Tls, context, reason
 
 UPSTREAM_HEADER = b"x-envoy-upstream-service-time"
 """Envoy adds it to answers from an upstream, and not to those it makes up itself."""
+ALPN = ("http/1.1",)
+EVENTS = b"text/event-stream"
 MAX_LABEL = 63
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -41,14 +48,15 @@ class Request:
     """A request but for its body. Raises UsageError for a URL or a header that cannot be sent.
 
     ``label_header`` names the header of an answer that tells which version it is from; empty: nobody asks.
-    ``ca_file`` replaces the system's authorities.
+    With ``expect`` an answer without these bytes in its body has failed.
     """
 
     url: str
     method: str = "GET"
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     label_header: str = ""
-    ca_file: str = ""
+    expect: bytes = b""
+    tls: Tls = PLAIN
 
     def __post_init__(self) -> None:
         try:
@@ -62,8 +70,10 @@ class Request:
             raise UsageError("the URL carries credentials", mend="give them in a header, by reference")
         if not (self.url.isascii() and self.url.isprintable()) or " " in self.url:
             raise UsageError(f"URL {self.url!r} has characters that must be percent-encoded")
-        if self.ca_file and parts.scheme != "https":
-            raise UsageError(f"a CA file is of no use for {self.url!r}", mend="write https://, or leave it out")
+        if self.tls != PLAIN and parts.scheme != "https":
+            raise UsageError(
+                f"certificates and the like are of no use for {self.url!r}", mend="write https://, or leave them out"
+            )
         for name, value in self.headers.items():
             if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
                 raise UsageError(f"header {name!r} cannot be sent", mend="its name or its value is not allowed in HTTP")
@@ -75,7 +85,9 @@ class Request:
         return self.url
 
     def prepare(self, payloads: Payloads) -> Payloads:
-        """Any body is sent as it is."""
+        """Any body is sent as it is; what TLS needs is looked at."""
+        if self.url.startswith("https:"):
+            context(self.tls, ALPN)
         return payloads
 
     def open(self, payloads: Payloads) -> "Http":
@@ -102,23 +114,24 @@ class Http:
         parts = urlsplit(request.url)
         self._host = parts.hostname or ""
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
-        self._pick = payloads.pick
-        self._prepared = [request.to_bytes(body) for body in payloads.bodies]
-        self._bodiless = request.method == "HEAD"
-        self._label = request.label_header.lower().encode()
-        self._tls = _tls(request.ca_file) if parts.scheme == "https" else None
+        self.pick = payloads.pick
+        self.prepared = [request.to_bytes(body) for body in payloads.bodies]
+        self.bodiless, self.expect = request.method == "HEAD", request.expect
+        self.label = request.label_header.lower().encode()
+        self._tls = context(request.tls, ALPN) if parts.scheme == "https" else None
+        self._name = request.tls.server_name or self._host
         self._addresses: list[tuple[int, Any]] = []  # family and address, as getaddrinfo gives them
 
     async def connect(self, done: Done) -> Connection:
         sock = await self._socket()
-        connection = _HttpConnection(self._prepared, self._pick, Parser(head=self._bodiless), self._label, done)
+        connection = _HttpConnection(self, done)
         try:
             await asyncio.get_running_loop().create_connection(
-                lambda: connection, sock=sock, ssl=self._tls, server_hostname=self._host if self._tls else None
+                lambda: connection, sock=sock, ssl=self._tls, server_hostname=self._name if self._tls else None
             )
         except (ssl.SSLError, OSError) as error:
             sock.close()
-            raise ConnectionFailed("tls" if self._tls else "connect", _reason(error)) from error
+            raise ConnectionFailed("tls" if self._tls else "connect", reason(error)) from error
         except asyncio.CancelledError:
             connection.abort()
             sock.close()
@@ -137,7 +150,7 @@ class Http:
             try:
                 found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
             except (OSError, UnicodeError) as error:
-                raise ConnectionFailed("dns", f"{self._host!r} cannot be resolved: {_reason(error)}") from error
+                raise ConnectionFailed("dns", f"{self._host!r} cannot be resolved: {reason(error)}") from error
             self._addresses = [(entry[0], entry[4]) for entry in found]
         failure: OSError | None = None
         for family, address in self._addresses:
@@ -152,17 +165,26 @@ class Http:
                 failure = error
             else:
                 return sock
-        raise ConnectionFailed("connect", _reason(failure)) from failure
+        raise ConnectionFailed("connect", reason(failure)) from failure
 
 
 class _HttpConnection(asyncio.Protocol):
     """``_index`` is the request under way, -1 when idle."""
 
-    def __init__(
-        self, prepared: Sequence[bytes], pick: Callable[[int], int], parser: Parser, label: bytes, done: Done
-    ) -> None:
-        self._prepared, self._pick, self._parser, self._label, self._report = prepared, pick, parser, label, done
+    def __init__(self, client: Http, done: Done) -> None:
+        self._prepared, self._pick, self._label, self._expect = (
+            client.prepared,
+            client.pick,
+            client.label,
+            client.expect,
+        )
+        self._report = done
+        self._parser = Parser(head=client.bodiless, wanted=self._wanted)
         self._index = -1
+        self._at = 0
+        self._generation: Generation | None = None
+        self._events: EventStream | None = None
+        self._body = bytearray()
         self._transport: asyncio.Transport | None = None
         self._socket: socket.socket | None = None
 
@@ -176,6 +198,7 @@ class _HttpConnection(asyncio.Protocol):
             self.abort()
             return False
         self._parser.reset()
+        self._generation = None
         self._index = index
         transport.write(self._prepared[self._pick(index)])
         if transport.is_closing():  # the write failed at once: the kernel took no byte of it
@@ -194,13 +217,25 @@ class _HttpConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def _wanted(self, parser: Parser) -> Sink | None:
+        """Who takes the body of the answer that begins."""
+        if 200 <= parser.status < 300 and parser.headers.get(b"content-type", b"").startswith(EVENTS):
+            generation = self._generation = Generation()
+            self._events = EventStream(lambda data: generation.take(data, self._at))
+            return self._events.feed
+        if self._expect:
+            self._body = bytearray()
+            return self._body.extend
+        return None
+
     def data_received(self, data: bytes) -> None:
+        self._at = time.monotonic_ns()
         if self._index < 0:  # nobody asked: a 408 before the server closes, or garbage
             self.abort()
             return
         try:
             complete = self._parser.feed(data)
-        except ProtocolError as error:
+        except ValueError as error:
             self._end("protocol", str(error))
         else:
             if complete:
@@ -216,8 +251,9 @@ class _HttpConnection(asyncio.Protocol):
     def _closed(self, error: Exception | None) -> None:
         if self._index < 0:
             return
+        self._at = time.monotonic_ns()
         if error is not None:
-            self._end("reset", _reason(error))
+            self._end("reset", reason(error))
         elif self._parser.eof():
             self._end("")
         elif self._parser.begun:
@@ -230,6 +266,8 @@ class _HttpConnection(asyncio.Protocol):
         self._index = -1
         if parser.status and not 200 <= parser.status < 300 and error != "protocol":
             error, detail = f"http-{parser.status}", detail or f"status {parser.status}"
+        elif not error and parser.status:
+            error, detail = self._flaw()
         reusable = parser.complete and parser.keep_alive and error != "protocol"
         if not reusable:
             self.abort()
@@ -237,24 +275,19 @@ class _HttpConnection(asyncio.Protocol):
         if self._label and parser.status:
             version = parser.headers.get(self._label, b"").decode("ascii", "ignore")[:MAX_LABEL]
             upstream = int(UPSTREAM_HEADER in parser.headers)
-        self._report(self, index, Answer(parser.status, error, version, upstream, reusable, detail))
+        stream = self._generation.stream if self._generation is not None else None
+        self._report(self, index, Answer(parser.status, error, version, upstream, reusable, detail, self._at, stream))
 
-
-def _tls(ca_file: str) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=ca_file or None)
-    except (OSError, ssl.SSLError) as error:
-        raise UsageError(f"CA file {ca_file} cannot be used: {_reason(error)}") from error
-    context.set_alpn_protocols(["http/1.1"])
-    return context
-
-
-def _reason(error: BaseException | None) -> str:
-    """What happened, without the errno and the traceback."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return error.verify_message
-    if isinstance(error, ConnectionError) and error.errno:
-        return os.strerror(error.errno).lower()
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    return str(error) or type(error).__name__
+    def _flaw(self) -> tuple[str, str]:
+        """What is wrong with an answer that came whole and well: its class and a sentence, or neither."""
+        generation = self._generation
+        if generation is None:
+            missing = self._expect and self._expect not in self._body
+            return ("content-check", "the body has not what was expected") if missing else ("", "")
+        if generation.error:
+            return "stream-error", f"the stream ended in an error: {generation.error}"
+        if generation.garbled:
+            return "content-check", generation.garbled
+        if generation.cut or (self._events is not None and self._events.open):
+            return "truncated", "the stream ended before its answer did"
+        return "", ""

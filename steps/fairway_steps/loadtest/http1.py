@@ -1,7 +1,7 @@
 """A parser of HTTP/1.1 answers (RFC 9112): bytes in, the end of the answer out. No I/O.
 
-It reads what a load test needs (status, framing, whether the connection lives on, two headers) and passes over the
-body. It is strict: what RFC 9112 calls an error is one here too.
+It reads what a load test needs (status, framing, whether the connection lives on, the headers) and passes over the
+body, unless somebody wants it. It is strict: what RFC 9112 calls an error is one here too.
 """
 
 import re
@@ -19,15 +19,20 @@ class ProtocolError(ValueError):
     """What came is not an HTTP/1.1 answer."""
 
 
+Sink = Callable[[bytes], None]
+
+
 class Parser:
     """Reads one answer after another; ``reset`` stands between two. ``head`` says that the request was a HEAD.
+
+    ``wanted`` is asked, once status and headers are known, who takes the body, piece by piece as it comes; None: nobody.
 
     After ``feed`` has returned true: ``status`` (0 before the head of a final answer), ``keep_alive`` (the connection may carry another request) and
     ``headers`` (names in lower case). ``begun`` is true from the first byte on.
     """
 
-    def __init__(self, *, head: bool = False) -> None:
-        self._bodiless = head
+    def __init__(self, *, head: bool = False, wanted: "Callable[[Parser], Sink | None] | None" = None) -> None:
+        self._bodiless, self._wanted = head, wanted
         self.reset()
 
     def reset(self) -> None:
@@ -36,6 +41,7 @@ class Parser:
         self.keep_alive = self.begun = self.complete = False
         self._buffer = b""
         self._left = 0
+        self._sink: Sink | None = None
         self._step: Callable[[], bool] = self._head
 
     def feed(self, data: bytes) -> bool:
@@ -58,7 +64,7 @@ class Parser:
     def _head(self) -> bool:
         buffer = self._buffer
         if not buffer.startswith(_PREFIX[: len(buffer)]):
-            raise ProtocolError("the answer does not begin with HTTP/1")
+            raise ProtocolError(_other_protocol(buffer))
         end = buffer.find(b"\r\n\r\n")
         if end < 0 or end > MAX_HEAD:
             if len(buffer) > MAX_HEAD:
@@ -73,6 +79,8 @@ class Parser:
         status = int(match[2])
         if status >= 200:
             self.status = status
+            if self._wanted is not None:
+                self._sink = self._wanted(self)
             self._frame(persistent=match[1] == b"1")
         elif status == 101:
             raise ProtocolError("the server switched protocols unasked")
@@ -103,6 +111,8 @@ class Parser:
         """Pass over the body as far as it has come; true at the end of the part that was announced."""
         taken = min(self._left, len(self._buffer))
         self._left -= taken
+        if self._sink is not None and taken:
+            self._sink(self._buffer[:taken])
         self._buffer = self._buffer[taken:]
         return self._left == 0
 
@@ -111,6 +121,8 @@ class Parser:
         return False
 
     def _until_close(self) -> bool:
+        if self._sink is not None and self._buffer:
+            self._sink(self._buffer)
         self._buffer = b""
         return False
 
@@ -147,6 +159,15 @@ class Parser:
             return None
         self._buffer = rest
         return line
+
+
+def _other_protocol(buffer: bytes) -> str:
+    """What an answer is that does not begin as one of HTTP/1 does."""
+    if buffer[3:5] == b"\x04\x00":  # a SETTINGS frame (RFC 9113, section 3.4)
+        return "the server speaks HTTP/2 only, which is for gRPC endpoints"
+    if buffer[:2] == b"\x15\x03":  # a TLS alert (RFC 8446, section 5.1)
+        return "the server speaks TLS"
+    return "the answer does not begin with HTTP/1"
 
 
 def _fields(lines: list[bytes]) -> dict[bytes, bytes]:

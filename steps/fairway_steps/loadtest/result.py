@@ -183,10 +183,6 @@ class Result:
         slow = self.end_ns - self.scheduled_ns > round(limit * 1e9)
         return slow | (~self.ok & self.counted)
 
-    def over(self, limit: float) -> int:
-        """How many requests took longer than ``limit`` seconds."""
-        return int(np.count_nonzero(self.exceeded(limit)))
-
     def moved(self, limits: Sequence[float]) -> bool:
         """Whether being sent late alone brought a request over one of the ``limits`` (seconds)."""
         edges = [round(limit * 1e9) for limit in limits]

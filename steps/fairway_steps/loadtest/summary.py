@@ -5,43 +5,53 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fairway_steps.loadtest.result import Result, quantiles
+from fairway_steps.loadtest.streaming import Limit, Tokens, goodput, over, tokens
 
 SUMMARY_BYTES = 1000
+SPARED = ("tpot_ms", "itl_ms", "ttft_ms")
+"""What is cut to its ends, in this order, where room is short."""
+KEPT = ("p50", "p99", "max")
 
 
-def summary(result: Result, limits: Sequence[float] = ()) -> dict[str, Any]:
+def summary(result: Result, limits: Sequence[Limit] = ()) -> dict[str, Any]:
     """The result in at most ``SUMMARY_BYTES`` of compact JSON.
 
-    ``errors`` maps classes to counts and ``over_ms`` each limit in ms to the requests over it, failed ones included.
-    ``versions`` and ``lost`` are there if answers say where they are from. Rare classes and versions are added up as ``other``,
-    and the highest limits left out, where room is short.
+    ``errors`` maps classes to counts and ``over_ms`` each limit in ms to the requests over it, failed ones included; with several
+    versions ``by_version`` has of each its requests, failures and the counts over the limits, in the same order: what an
+    assessment needs. ``versions`` and ``lost`` are there if answers say where they are from; what concerns tokens, if
+    answers were streamed. Rare classes and versions are added up as ``other``, quantiles cut to p50, p99 and max, and the highest
+    limits left out, where room is short.
     """
     meta = result.meta
     values: dict[str, Any] = {
         "requests": len(result),
-        "requested_rate": _rounded(meta.rate),
-        "achieved_rate": _rounded(result.achieved_rate),
+        "requested_rate": rounded(meta.rate),
+        "achieved_rate": rounded(result.achieved_rate),
         "client_limited": bool(meta.client_limited),
         "errors": result.failures,
-        "response_ms": _all_rounded(quantiles(result.response)),
-        "service_ms": _all_rounded(quantiles(result.service)),
-        "slip_ms": _all_rounded(quantiles(result.slip)),
-        "over_ms": {f"{limit * 1000:g}": result.over(limit) for limit in limits},
+        "response_ms": all_rounded(quantiles(result.response)),
+        "service_ms": all_rounded(quantiles(result.service)),
+        "slip_ms": all_rounded(quantiles(result.slip)),
+        "over_ms": dict(over(result, limits)),
         "warm_up": meta.warm_up,
+        "started": round(meta.started, 1),
     }
+    if meta.closed_loop:
+        values["loop"] = "closed"
+    if not meta.co_corrected:
+        values["co_corrected"] = False
     if meta.client_limited:
-        values["reason"] = meta.client_limited
-    if (lost := result.lost) is not None:
-        values |= {"versions": result.versions, "lost": lost}
+        values["reason"] = meta.client_limited[:160]
+    values |= _versions(result, limits)
     if meta.stopped:
         values["stopped"] = True
-    while len(to_json(values)) > SUMMARY_BYTES:
-        parts = [name for name in ("errors", "versions", "over_ms") if len(values.get(name, {})) > 1]
-        if not parts:
-            break
-        longest = max(parts, key=lambda name: len(to_json(values[name])))
-        values[longest] = _merged(values[longest]) if longest != "over_ms" else dict([*values[longest].items()][:-1])
-    return values
+    if meta.decided:
+        values["decided"] = meta.decided[:120]
+    if found := tokens(result):
+        values |= _tokens(found)
+    if limits and (good := goodput(result, limits)):
+        values |= {"goodput": rounded(good.per_second), "attainment": round(good.attainment, 5)}
+    return _fitted(values)
 
 
 def to_json(values: Mapping[str, Any]) -> str:
@@ -49,13 +59,61 @@ def to_json(values: Mapping[str, Any]) -> str:
     return json.dumps(values, separators=(",", ":"))
 
 
-def _all_rounded(numbers: Mapping[str, float | None]) -> dict[str, float | None]:
-    return {name: _rounded(number) for name, number in numbers.items()}
+def all_rounded(numbers: Mapping[str, float | None]) -> dict[str, float | None]:
+    return {name: rounded(number) for name, number in numbers.items()}
 
 
-def _rounded(number: float | None) -> float | None:
+def rounded(number: float | None) -> float | None:
     """Five significant digits, and no more than a thousandth."""
     return None if number is None else round(float(f"{number:.5g}"), 3)
+
+
+def _versions(result: Result, limits: Sequence[Limit]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if (lost := result.lost) is not None:
+        found |= {"versions": result.versions, "lost": lost}
+    names = [name for name in result.meta.version_names if name]
+    if len(names) > 1:
+        parts = {name: result.of(result.version == result.meta.version_names.index(name)) for name in names}
+        found["by_version"] = {
+            name: [int(part.counted.sum()), int((~part.ok & part.counted).sum()), *over(part, limits).values()]
+            for name, part in parts.items()
+            if len(part)
+        }
+    return found
+
+
+def _tokens(found: Tokens) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "ttft_ms": all_rounded(quantiles(found.ttft)),
+        "itl_ms": all_rounded(quantiles(found.itl)),
+        "tpot_ms": all_rounded(quantiles(found.tpot[found.tpot == found.tpot])),
+        "output_tokens": found.output_total,
+        "tokens_per_s": rounded(found.per_second),
+    }
+    if found.counted:
+        values["tokens_counted_by_events"] = found.counted
+    if found.coalesced:
+        values["coalesced"] = found.coalesced
+    return values
+
+
+def _fitted(values: dict[str, Any]) -> dict[str, Any]:
+    for name in SPARED:
+        if len(to_json(values)) <= SUMMARY_BYTES:
+            return values
+        if name in values:
+            values[name] = {key: number for key, number in values[name].items() if key in KEPT}
+    while len(to_json(values)) > SUMMARY_BYTES:
+        parts = [name for name in ("errors", "versions", "by_version", "over_ms") if len(values.get(name, {})) > 1]
+        if not parts:
+            break
+        longest = max(parts, key=lambda name: len(to_json(values[name])))
+        if longest in ("over_ms", "by_version"):
+            values[longest] = dict([*values[longest].items()][:-1])
+        else:
+            values[longest] = _merged(values[longest])
+    return values
 
 
 def _merged(counts: Mapping[str, int]) -> dict[str, int]:

@@ -129,7 +129,7 @@ def test_empty_options_are_unset_and_a_payload_may_be_a_file(tmp_path: Path):
         (["--arrivals=random"], "'random' is not one of"),
         (["--samples=/dev/null/x.npz"], "--samples /dev/null/x.npz cannot be written"),
         (["--samples=/tmp"], "--samples /tmp cannot be written"),
-        (["--ca-file=/no/such"], "a CA file is of no use"),
+        (["--ca-file=/no/such"], "are of no use"),
         (["--url=https://127.0.0.1:1/", "--ca-file=/no/such"], "CA file /no/such cannot be used"),
         (["--url=nowhere"], "URL 'nowhere' is no endpoint"),
     ],

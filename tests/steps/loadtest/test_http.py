@@ -20,6 +20,7 @@ from fairway_steps.loadtest.http import Request
 from fairway_steps.loadtest.payloads import Payloads
 from fairway_steps.loadtest.plan import SECOND, Plan, constant
 from fairway_steps.loadtest.records import Records
+from fairway_steps.loadtest.tls import Tls
 from raw_server import OK, always, always_then_close, answer, serving
 
 
@@ -296,7 +297,7 @@ def test_a_certificate_nobody_vouches_for_is_tls(certificate):
 
 def test_with_its_authority_tls_works_and_keeps_its_connection(certificate):
     with serving(always(OK), certificate[0]) as server:
-        records = load(Request(server.url, ca_file=certificate[1]), constant(20, requests=5))
+        records = load(Request(server.url, tls=Tls(certificate[1])), constant(20, requests=5))
     assert errors(records) == [""] * 5
     assert server.connections < 5
 
@@ -306,7 +307,7 @@ def test_with_its_authority_tls_works_and_keeps_its_connection(certificate):
 )
 def test_closes_are_told_apart_over_tls_too(certificate, data, error):
     with serving(always_then_close(data), certificate[0]) as server:
-        assert errors(load(Request(server.url, ca_file=certificate[1]))) == [error] * 3
+        assert errors(load(Request(server.url, tls=Tls(certificate[1])))) == [error] * 3
 
 
 @pytest.mark.parametrize(
@@ -319,7 +320,7 @@ def test_closes_are_told_apart_over_tls_too(certificate, data, error):
         ({"url": "http://user:secret@host/"}, "the URL carries credentials"),
         ({"url": "http://host/a b"}, "percent-encoded"),
         ({"url": "http://host/ü"}, "percent-encoded"),
-        ({"url": "http://host/", "ca_file": "ca.pem"}, "a CA file is of no use"),
+        ({"url": "http://host/", "tls": Tls("ca.pem")}, "are of no use"),
         ({"url": "http://host/", "headers": {"a b": "c"}}, "header 'a b' cannot be sent"),
         ({"url": "http://host/", "headers": {"a": "secret\r\nb: c"}}, "header 'a' cannot be sent"),
         ({"url": "http://host/", "headers": {"Content-Length": "3"}}, "the load test's own"),
@@ -335,7 +336,7 @@ def test_a_ca_file_that_is_none_is_refused(tmp_path):
     (tmp_path / "ca.pem").write_text("nothing")
     for path in (tmp_path / "ca.pem", tmp_path / "absent.pem"):
         with pytest.raises(UsageError, match="cannot be used"):
-            Request("https://host/", ca_file=str(path)).open(Payloads())
+            Request("https://host/", tls=Tls(str(path))).open(Payloads())
 
 
 def test_every_response_is_at_least_what_the_server_took():

@@ -16,6 +16,7 @@ from fairway_steps.loadtest.measured import measured
 from fairway_steps.loadtest.records import Records
 from fairway_steps.loadtest.result import COLUMNS, Result
 from fairway_steps.loadtest.samples import read, write
+from fairway_steps.loadtest.streaming import Limit
 from fairway_steps.loadtest.summary import SUMMARY_BYTES, summary, to_json
 from load_records import MS, records
 
@@ -50,7 +51,7 @@ def test_quantiles_are_definition_7(nanoseconds: list[int]):
 
 def test_failed_requests_are_counted_and_kept_out_of_latencies():
     result = of([10, 10, 5000, 5000, 1], errors={2: "timeout", 3: "http-500", 4: "http-500"})
-    values = summary(result, [0.005, 0.02])
+    values = summary(result, [Limit(0.005), Limit(0.02)])
     assert values["requests"] == 5
     assert values["errors"] == {"http-500": 2, "timeout": 1}
     assert values["response_ms"]["max"] == 10
@@ -59,11 +60,11 @@ def test_failed_requests_are_counted_and_kept_out_of_latencies():
 
 def test_a_limit_is_broken_above_it_not_at_it():
     result = of([100, 100.0001, 99.9999])
-    assert result.over(0.1) == 1
+    assert list(result.exceeded(0.1)) == [False, True, False]
 
 
 def test_without_a_success_there_are_no_quantiles_but_counts():
-    values = summary(of([1, 1], errors={0: "connect", 1: "connect"}), [0.1])
+    values = summary(of([1, 1], errors={0: "connect", 1: "connect"}), [Limit(0.1)])
     assert set(values["response_ms"].values()) == {None}
     assert values["over_ms"] == {"100": 2}
 
@@ -148,14 +149,14 @@ def test_the_summary_fits_a_parameter_whatever_went_wrong(count: int):
         versions={i: f"v{i % count}-".ljust(63, "x") for i in range(900)},
         slips=[9999.0] * 900,
     )
-    values = summary(measured([made]), [0.1, 0.25])
+    values = summary(measured([made]), [Limit(0.1), Limit(0.25)])
     assert len(to_json(values).encode()) <= SUMMARY_BYTES
     assert sum(values["errors"].values()) == 600
     assert sum(values["versions"].values()) == 900
 
 
 def test_many_limits_fit_too():
-    values = summary(of([1.0] * 10), [i / 1000 for i in range(1, 400)])
+    values = summary(of([1.0] * 10), [Limit(i / 1000) for i in range(1, 400)])
     assert len(to_json(values)) <= SUMMARY_BYTES
 
 

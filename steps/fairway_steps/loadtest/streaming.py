@@ -1,0 +1,148 @@
+"""What streamed answers tell of a generating model, as a client sees it.
+
+Of a request with events at t_1 … t_m that is due at t_0, sent at t_s, ends at t_e, and gives n output tokens:
+
+- *TTFT*, time to first token: t_1 - t_0; ``ttft_sent`` is t_1 - t_s, what tools without a schedule report;
+- *ITL*, inter-token latency: t_i - t_(i-1) of all requests together; ``itl_weighted`` spreads each gap over the tokens an event
+  carries on average, where n is known: an event may carry several (speculative decoding, a busy server);
+- *TPOT*, time per output token: (t_m - t_1)/(n - 1), one value a request (vLLM's and inference-perf's definition);
+- ``normalized_tpot``: (t_e - t_0)/n;
+- output tokens per second: Σn / (last end - first due moment);
+- *goodput*: requests that kept every limit per second of that time; *attainment*: their share of all requests that were due,
+  failed ones included (inference-perf divides by the successful ones).
+
+Where the server tells no usage, n is the number of events, and that is said. A request without a token has no TTFT: it is
+missing, not 0. Events that were read together cannot be told apart in time: the gaps of 0 between them are counted as *coalesced*.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairway_steps.loadtest.result import Result
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """At most ``seconds`` of ``metric``: ``response``, ``ttft``, ``ttft_sent``, ``tpot`` or ``normalized_tpot``."""
+
+    seconds: float
+    metric: str = "response"
+
+    @property
+    def name(self) -> str:
+        """The key of a summary: milliseconds, and the metric unless it is the response."""
+        milliseconds = f"{self.seconds * 1000:g}"
+        return milliseconds if self.metric == "response" else f"{self.metric}:{milliseconds}"
+
+
+METRICS = ("response", "ttft", "ttft_sent", "tpot", "normalized_tpot")
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """One value a request of the successful ones that streamed; nanoseconds, NaN where there is none. ``itl`` is of all gaps."""
+
+    ttft: Values
+    ttft_sent: Values
+    tpot: Values
+    normalized_tpot: Values
+    itl: Values
+    itl_weighted: Values
+    output: NDArray[np.int64]
+    prompt: NDArray[np.int64]
+    events: int
+    coalesced: int
+    reasoning: int
+    counted: int
+    """How many of the requests had their tokens counted by events, for want of usage."""
+    per_second: float | None
+
+    @property
+    def output_total(self) -> int:
+        return int(self.output.sum())
+
+
+def tokens(result: Result) -> Tokens | None:
+    """The measures of a result's streams; None if nothing was streamed."""
+    streamed = result.ok & (result.streams.events > 0)
+    if not streamed.any():
+        return None
+    chosen = result.of(streamed)
+    events = chosen.streams.events.astype(np.int64)
+    ends = np.cumsum(events)
+    moments = chosen.streams.event_ns
+    first, last = moments[ends - events], moments[ends - 1]
+    told = chosen.streams.output_tokens.astype(np.int64)
+    output = np.where(told > 0, told, events)
+    gaps = np.diff(moments)
+    within = np.ones(len(moments), bool)
+    within[ends - 1] = False
+    itl = gaps[within[:-1]].astype(np.float64)
+    per_event = np.repeat(output / events, events - 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        tpot = np.where(output > 1, (last - first) / (output - 1), np.nan)
+    span = int(chosen.end_ns.max() - result.scheduled_ns.min())
+    return Tokens(
+        ttft=(first - chosen.scheduled_ns).astype(np.float64),
+        ttft_sent=(first - chosen.sent_ns).astype(np.float64),
+        tpot=tpot,
+        normalized_tpot=(chosen.end_ns - chosen.scheduled_ns) / output,
+        itl=itl,
+        itl_weighted=np.repeat(itl / np.maximum(per_event, 1), np.maximum(1, np.rint(per_event)).astype(np.int64)),
+        output=output,
+        prompt=chosen.streams.prompt_tokens.astype(np.int64),
+        events=int(events.sum()),
+        coalesced=int(np.count_nonzero(itl == 0)),
+        reasoning=int(chosen.streams.reasoning.sum()),
+        counted=int(np.count_nonzero(told <= 0)),
+        per_second=float(output.sum() * 1e9 / span) if span > 0 else None,
+    )
+
+
+def exceeded(result: Result, limit: Limit) -> NDArray[np.bool_]:
+    """Which requests broke a limit. Failed ones broke every one; so did a success that has no token to measure by."""
+    if limit.metric == "response":
+        return result.exceeded(limit.seconds)
+    broke = ~result.ok & result.counted
+    streamed = result.ok & (result.streams.events > 0)
+    broke |= result.ok & ~streamed
+    if found := tokens(result):
+        values: Values = getattr(found, limit.metric)
+        broke[streamed] = values > limit.seconds * 1e9  # NaN, a single token's TPOT, breaks none
+    return broke
+
+
+def over(result: Result, limits: Sequence[Limit]) -> Mapping[str, int]:
+    """How many requests broke each limit, by its name."""
+    return {limit.name: int(np.count_nonzero(exceeded(result, limit))) for limit in limits}
+
+
+@dataclass(frozen=True, slots=True)
+class Goodput:
+    """``kept`` of ``due`` requests kept every limit; ``per_second`` of them did."""
+
+    kept: int
+    due: int
+    per_second: float | None
+
+    @property
+    def attainment(self) -> float:
+        return self.kept / self.due
+
+
+def goodput(result: Result, limits: Sequence[Limit]) -> Goodput | None:
+    """None without limits or requests. Those that we cancelled ourselves are left out, unless they broke a limit before."""
+    if not limits or not len(result):
+        return None
+    broke = np.zeros(len(result), bool)
+    for limit in limits:
+        broke |= exceeded(result, limit)
+    kept = int(np.count_nonzero(~broke & result.counted))
+    due = int(np.count_nonzero(broke | result.counted))
+    span = int(result.end_ns.max() - result.scheduled_ns.min())
+    return Goodput(kept, due, kept * 1e9 / span if span > 0 else None) if due else None

@@ -1,0 +1,62 @@
+"""TLS for load: whom to trust, who we are, and what went wrong with it in a few words."""
+
+import os
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fairway_steps.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How to speak to a server that is to prove who it is.
+
+    ``ca_file`` (PEM) replaces the system's authorities. ``cert_file`` and ``key_file`` are our own certificate, for servers that
+    ask for one. ``server_name`` is asked for (SNI) and verified instead of the URL's host. ``insecure`` verifies nothing.
+    """
+
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    server_name: str = ""
+    insecure: bool = False
+
+
+PLAIN = Tls()
+"""Nothing out of the ordinary."""
+
+
+def context(tls: Tls, protocols: Sequence[str]) -> ssl.SSLContext:
+    """The settings for a connection that speaks one of ``protocols`` (ALPN). Raises UsageError for files that cannot be used."""
+    try:
+        made = ssl.create_default_context(cafile=tls.ca_file or None)
+    except (OSError, ssl.SSLError) as error:
+        raise UsageError(f"CA file {tls.ca_file} cannot be used: {reason(error)}") from error
+    if tls.key_file and not tls.cert_file:
+        raise UsageError("a key without its certificate is of no use", mend="give the certificate, too")
+    if tls.cert_file:
+        try:
+            made.load_cert_chain(tls.cert_file, tls.key_file or None, password=_no_password)
+        except (OSError, ssl.SSLError, ValueError) as error:
+            raise UsageError(f"certificate {tls.cert_file} cannot be used: {reason(error)}") from error
+    if tls.insecure:
+        made.check_hostname = False
+        made.verify_mode = ssl.CERT_NONE
+    made.set_alpn_protocols([*protocols])
+    return made
+
+
+def reason(error: BaseException | None) -> str:
+    """What happened, without the errno and the traceback."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    if isinstance(error, ConnectionError) and error.errno:
+        return os.strerror(error.errno).lower()
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error) or type(error).__name__
+
+
+def _no_password() -> str:
+    raise ValueError("its key has a password, which a load test cannot ask for")

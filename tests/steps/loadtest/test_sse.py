@@ -1,0 +1,122 @@
+"""Server-sent events, and what those of a generated answer say. Left out: how they come over HTTP (test_http.py)."""
+
+import json
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairway_steps.loadtest.generation import Generation
+from fairway_steps.loadtest.sse import MAX_EVENT, EventStream
+
+
+def events(*pieces: bytes) -> list[bytes]:
+    taken: list[bytes] = []
+    stream = EventStream(taken.append)
+    for piece in pieces:
+        stream.feed(piece)
+    return taken
+
+
+WHATWG = [
+    # The examples of the standard's own section 9.2.6, and its rules on line ends.
+    (b"data: YHOO\ndata: +2\ndata: 10\n\n", [b"YHOO\n+2\n10"]),
+    (
+        b": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event\n\n",
+        [b"first event", b"second event", b" third event"],
+    ),
+    (b"data\n\ndata\ndata\n\ndata:", [b"", b"\n"]),
+    (b"data:test\n\ndata: test\n\n", [b"test", b"test"]),
+    (b"\xef\xbb\xbfdata: a\r\n\r\ndata: b\r\rdata: c\n\n", [b"a", b"b", b"c"]),
+    (b"event: ping\n\n:\n\nretry: 10\n\n", []),
+]
+
+
+@pytest.mark.parametrize(("whole", "expected"), WHATWG)
+def test_events_as_the_standard_has_them(whole: bytes, expected: list[bytes]):
+    assert events(whole) == expected
+
+
+@given(st.sampled_from(WHATWG), st.lists(st.integers(0, 120), max_size=6))
+def test_where_reads_end_makes_no_difference(case: tuple[bytes, list[bytes]], cuts: list[int]):
+    whole, expected = case
+    edges = sorted({0, len(whole), *(min(cut, len(whole)) for cut in cuts)})
+    assert events(*(whole[a:b] for a, b in pairwise(edges))) == expected
+
+
+def test_an_event_without_an_end_is_refused_before_it_fills_the_memory():
+    stream = EventStream(lambda data: None)
+    stream.feed(b"data: ".ljust(MAX_EVENT, b"x"))
+    with pytest.raises(ValueError, match="longer than"):
+        stream.feed(b"x")
+
+
+def generation(*told: object) -> Generation:
+    made = Generation()
+    for at, event in enumerate(told):
+        made.take(event if isinstance(event, bytes) else json.dumps(event).encode(), at)
+    return made
+
+
+def chat(finish: str | None = None, **delta: object) -> dict[str, object]:
+    return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
+
+
+def test_a_chat_counts_what_brings_output():
+    made = generation(
+        chat(role="assistant", content=""),
+        chat(content="Hel"),
+        chat(content="lo"),
+        chat(content=None),
+        chat(tool_calls=[{"function": {"arguments": "{"}}]),
+        chat("stop"),
+        {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 5}},
+        b"[DONE]",
+    )
+    assert list(made.stream.events) == [1, 2, 4]
+    assert made.stream[1:] == (5, 7, 0)
+    assert (made.cut, made.error, made.garbled) == (False, "", "")
+
+
+@pytest.mark.parametrize("field", ["reasoning", "reasoning_content"])
+def test_reasoning_counts_and_is_told_apart(field: str):
+    made = generation(chat(**{field: "hm"}), chat(**{field: "so"}), chat(content="42"), b"[DONE]")
+    assert (list(made.stream.events), made.stream.reasoning) == ([0, 1, 2], 2)
+
+
+def test_completions_and_the_generate_stream():
+    made = generation({"choices": [{"text": "a"}]}, {"choices": [{"text": "", "finish_reason": "length"}]})
+    assert (list(made.stream.events), made.cut) == ([0], False)
+    made = generation({"model_name": "m", "text_output": "a"}, {"text_output": ""}, {"text_output": "b"})
+    assert (list(made.stream.events), made.cut, made.stream.output_tokens) == ([0, 2], False, -1)
+
+
+def test_usage_so_far_is_replaced_by_the_last():
+    made = generation(*(chat(content="x") | {"usage": {"completion_tokens": n, "prompt_tokens": 3}} for n in (1, 2, 3)))
+    assert made.stream.output_tokens == 3
+
+
+def test_a_stream_that_does_not_say_that_it_ended_was_cut():
+    assert generation(chat(content="x")).cut
+    assert not generation(chat(content="x"), chat("stop")).cut
+
+
+@pytest.mark.parametrize(
+    ("event", "error", "garbled"),
+    [
+        ({"error": {"message": "out of memory", "code": 500}}, "out of memory", ""),
+        ({"error": "busy"}, "busy", ""),
+        (b"{", "", "event 1 of the stream is not JSON"),
+        (b"3", "", "is no JSON object"),
+        ({"choices": ["x"]}, "", "not one of a generated answer"),
+        ({"choices": 3}, "", "not one of a generated answer"),
+        ({"choices": [{"delta": "x"}]}, "", "not one of a generated answer"),
+        ({"usage": 3}, "", "not one of a generated answer"),
+    ],
+)
+def test_what_is_wrong_is_said(event: object, error: str, garbled: str):
+    made = generation(event)
+    assert made.error == error
+    assert garbled in made.garbled
+    assert bool(garbled) == bool(made.garbled)

@@ -1,0 +1,128 @@
+"""TTFT, ITL, TPOT, tokens a second and goodput, from event times that can be checked by hand.
+
+Left out: where the times come from (test_http.py, test_grpc.py), and how exact they are (bench/load_test.py).
+"""
+
+from array import array
+
+import numpy as np
+import pytest
+
+from fairway_steps.loadtest.client import Stream
+from fairway_steps.loadtest.measured import measured
+from fairway_steps.loadtest.records import Records
+from fairway_steps.loadtest.result import Result
+from fairway_steps.loadtest.samples import read, write
+from fairway_steps.loadtest.streaming import Limit, Tokens, exceeded, goodput, over, tokens
+from fairway_steps.loadtest.summary import SUMMARY_BYTES, summary, to_json
+from load_records import MS, records
+
+
+def stream(begin: float, *moments: float, output: int = -1, prompt: int = -1, reasoning: int = 0) -> Stream:
+    """Events ``moments`` ms after ``begin`` ms."""
+    return Stream(array("q", [round((begin + at) * MS) for at in moments]), output, prompt, reasoning)
+
+
+def three() -> Records:
+    """Due at 0, 100 and 200 ms, sent 1 ms late; the second one has a single token, the third brings 8 in 4 events."""
+    streams = {
+        0: stream(0, 50, 60, 75, output=3, prompt=10),
+        1: stream(100, 30, output=1, prompt=20),
+        2: stream(200, 40, 40, 60, 80, output=8, prompt=30),
+    }
+    return records([80, 31, 90], gap=100, slips=[1, 1, 1], streams=streams)
+
+
+def found(made: Records) -> tuple[Result, Tokens]:
+    result = measured([made])
+    values = tokens(result)
+    assert values is not None
+    return result, values
+
+
+def test_every_measure_by_hand():
+    _, values = found(three())
+    assert list(values.ttft / MS) == [50, 30, 40]
+    assert list(values.ttft_sent / MS) == [49, 29, 39]
+    assert list(values.itl / MS) == [10, 15, 0, 20, 20]
+    assert [None if np.isnan(v) else v / MS for v in values.tpot] == [12.5, None, pytest.approx(40 / 7)]
+    assert list(values.normalized_tpot / MS) == [pytest.approx(80 / 3), 31, 90 / 8]
+    assert (values.output_total, values.events, values.coalesced, values.counted) == (12, 8, 1, 0)
+    assert values.per_second == pytest.approx(12 / 0.290)
+
+
+def test_a_gap_before_several_tokens_is_shared_among_them():
+    _, values = found(records([80], streams={0: stream(0, 10, 20, 40, output=6)}))
+    assert list(values.itl_weighted / MS) == [5, 5, 10, 10]
+
+
+def test_without_usage_events_are_counted_and_it_is_said():
+    result, values = found(records([80], streams={0: stream(0, 10, 20, 30)}))
+    assert (values.output_total, values.counted) == (3, 1)
+    assert summary(result)["tokens_counted_by_events"] == 1
+
+
+def test_an_answer_without_a_token_has_no_ttft_and_breaks_its_limit():
+    made = records([80, 80, 80], streams={0: stream(0, 10, 20), 1: stream(10)}, errors={2: "stream-error"})
+    result, values = found(made)
+    assert list(values.ttft / MS) == [10]
+    assert list(exceeded(result, Limit(0.05, "ttft"))) == [False, True, True]
+
+
+def test_failed_streams_are_in_no_latency():
+    made = records([80, 80], streams={0: stream(0, 10, 20), 1: stream(10, 70, 71)}, errors={1: "truncated"})
+    assert list(found(made)[1].ttft / MS) == [10]
+
+
+def test_goodput_counts_every_limit_and_every_request():
+    made = three()
+    result = measured([made])
+    limits = [Limit(0.085), Limit(0.045, "ttft"), Limit(0.006, "tpot")]
+    assert over(result, limits) == {"85": 1, "ttft:45": 1, "tpot:6": 1}
+    good = goodput(result, limits)
+    assert good is not None
+    assert (good.kept, good.due, good.attainment) == (1, 3, pytest.approx(1 / 3))
+    assert good.per_second == pytest.approx(1 / 0.290)
+    assert goodput(result, []) is None
+
+
+def test_what_we_cancelled_is_no_failure_unless_it_was_too_slow_already():
+    result = measured([records([80, 20, 90], errors={1: "cancelled", 2: "cancelled"})])
+    good = goodput(result, [Limit(0.085)])
+    assert good is not None
+    assert (good.kept, good.due) == (1, 2)
+
+
+def test_the_summary_has_it_all_and_fits():
+    values = summary(measured([three()]), [Limit(0.085), Limit(0.045, "ttft")])
+    assert values["ttft_ms"]["p50"] == 40
+    assert values["itl_ms"]["max"] == 20
+    assert (values["output_tokens"], values["tokens_per_s"], values["coalesced"]) == (12, 41.379, 1)
+    assert (values["goodput"], values["attainment"]) == (3.448, 0.33333)
+    assert len(to_json(values)) <= SUMMARY_BYTES
+    assert len(values["response_ms"]) == len(values["slip_ms"]) == 7
+
+
+def test_event_times_survive_the_file_the_warm_up_and_being_put_together(tmp_path):
+    made = three()
+    made.plan = type(made.plan)(made.plan.offsets, 10, 1)
+    write(measured([made]), tmp_path / "s.npz")
+    back = read(tmp_path / "s.npz")
+    values = tokens(back)
+    assert values is not None
+    assert list(values.ttft / MS) == [30, 40]
+    assert list(back.streams.events) == [1, 4]
+    assert list(back.streams.prompt_tokens) == [20, 30]
+
+
+def test_streams_recorded_as_they_end_come_back_request_by_request():
+    made = records([300, 50], gap=10)
+    for index, moments in ((1, (20, 30)), (0, (5, 250))):  # the second one ended first
+        made.stream_rows.append(index)
+        made.stream_events.append(2)
+        made.events.extend(at * MS for at in moments)
+        for column in (made.output_tokens, made.prompt_tokens, made.reasoning):
+            column.append(index)
+    result = measured([made])
+    assert [at / MS for at in result.streams.event_ns] == [5, 250, 20, 30]
+    assert list(result.streams.output_tokens) == [0, 1]
