@@ -59,6 +59,9 @@ class FakeRouter:
         self.stored.routes, self.stored.backends = routes, set(routes.versions())
         return self.read()
 
+    def fence(self) -> int:
+        return self.stored.fence
+
     def settled(self) -> bool | None:
         return self.settles
 

@@ -11,6 +11,7 @@ from fairway_steps.model import Routes, Slo, Stage, Version
 from fairway_steps.record import Record, RecordStore
 from fairway_steps.release import close_unfinished
 from fairway_steps.routing.base import Router
+from fairway_steps.weights import shares
 
 LOG = logging.getLogger(__name__)
 
@@ -67,10 +68,13 @@ def begin(
             f"release {held.release_id} cannot be resumed: it ended {held.outcome}",
             mend="leave --resume out to begin anew",
         )
-    _preflight(router.read(), primary, candidate)
+    routes = router.read()
+    _preflight(routes, primary, candidate)
+    # A record may be new on a route that has had releases (a CI job's clean checkout): its token is above theirs.
+    token = max(held.token if held else 0, router.fence()) + 1
     served = router.served()
     record = Record(
-        release_id=f"{service}-{datetime.fromtimestamp(clock.now(), UTC):%Y%m%d-%H%M%S}-{held.token + 1 if held else 1}",
+        release_id=f"{service}-{datetime.fromtimestamp(clock.now(), UTC):%Y%m%d-%H%M%S}-{token}",
         service=service,
         route=route,
         primary=primary,
@@ -78,7 +82,7 @@ def begin(
         stages=tuple(stages),
         slos=tuple(slos),
         holder=holder,
-        token=held.token + 1 if held else 1,
+        token=token,
         lease_until=clock.now() + lease_for,
         lease_for=lease_for,
         created=clock.now(),
@@ -107,6 +111,11 @@ def _preflight(routes: Routes, primary: Version, candidate: Version) -> None:
         raise Refused(
             f"the primary {primary.name} has no traffic: the route gives all of it to {', '.join(routes.weights) or 'nobody'}",
             mend=f"if {candidate.name} is already promoted there is nothing to release",
+        )
+    if len(routes.weights) > 1:
+        raise Refused(
+            f"the route is split ({shares(routes.weights)}): another release may be under way",
+            mend=f"end that one with `fairway ensure-safe`, or give {primary.name} all traffic with `fairway set-weights`",
         )
 
 

@@ -154,6 +154,17 @@ def test_an_older_holder_can_neither_apply_nor_restore(world):
     assert router.read() == Routes({"v1": 100})
 
 
+def test_the_route_itself_tells_the_highest_token_it_has_seen(world):
+    router = world.router()
+    assert router.fence() == 0
+    router.apply(Routes({"v1": 90, "v2.1": 10}), KNOWN, fence=5)
+    router.apply(Routes({"v1": 80, "v2.1": 20}), KNOWN)
+    assert world.router().fence() == 5
+    saved = router.snapshot()
+    router.restore(saved, fence=7)
+    assert world.router().fence() == 7
+
+
 def test_a_person_without_a_token_passes_and_leaves_the_fence_where_it_is(world):
     router = world.router()
     router.apply(Routes({"v1": 90, "v2.1": 10}), KNOWN, fence=5)

@@ -93,6 +93,14 @@ def test_tokens_grow_from_release_to_release(world):
     assert second.release_id != first.release_id
 
 
+def test_a_new_record_on_a_route_that_has_had_releases_begins_above_their_tokens(world):
+    world.route.fence = 7
+    record = world.begin()
+    assert record.token == 8
+    assert record.release_id.endswith("-8")
+    world.router.apply(Routes({"v1": 90, "v2": 10}), record.versions, fence=record.token)
+
+
 def test_resuming_takes_over_where_it_was(world):
     world.begin("a")
     world.set(stage=1)
@@ -134,7 +142,11 @@ def test_one_version_twice_is_refused(world, candidate):
 
 @pytest.mark.parametrize(
     ("weights", "said"),
-    [({"v1": 60, "v0": 40}, "sends traffic to v0, which is neither"), ({"v2": 100}, "the primary v1 has no traffic")],
+    [
+        ({"v1": 60, "v0": 40}, "sends traffic to v0, which is neither"),
+        ({"v2": 100}, "the primary v1 has no traffic"),
+        ({"v1": 60, "v2": 40}, r"the route is split \(v1 60 %, v2 40 %\): another release may be under way"),
+    ],
 )
 def test_a_route_that_is_not_as_needed_is_refused(tmp_path, weights, said):
     world = World(tmp_path, **weights)

@@ -58,6 +58,9 @@ class Router(Protocol):
         points at them; a backend without a share is removed after it has lost its traffic.
         """
 
+    def fence(self) -> int:
+        """The highest token that the stored route has seen; 0 before any."""
+
     def settled(self) -> bool | None:
         """Whether the proxy serves the routes last stored; None if this back end cannot tell."""
 

@@ -73,6 +73,9 @@ class EnvoyRouter:
         self._remove_backends(running=running)
         return self.read()
 
+    def fence(self) -> int:
+        return self._fenced(self._place(self.folder.load(ROUTES)).own, 0)
+
     def settled(self) -> bool | None:
         stored = self.folder.load(ROUTES)
         place = self._place(stored)
