@@ -4,6 +4,7 @@ The clock jumps and the traffic is a function of time. Left out: real sources an
 what the counts mean (test_assess.py).
 """
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -384,6 +385,28 @@ def test_measured_shares_fall_back_on_the_source_s_counts(world):
     assert world.judge().measured == {"v1": 0.9, "v2": 0.1}
     world.router = None
     assert world.judge(index=1).measured == {"v1": 0.9, "v2": 0.1}
+
+
+def test_a_stage_that_ends_early_is_measured_by_the_source_that_saw_more_of_it(tmp_path):
+    world = World(tmp_path, Version(20.0, failing=0.2))
+    began = START - 4
+    world.source = FakeSource(world.source.versions, began)
+    world.begin(timeline=(change(0, began),), cursor=json.dumps({"at": began}), cursor_stage=0)
+
+    class Lately:
+        """A proxy of which only the last moments were seen: one request, and that was the candidate's."""
+
+        counts = iter([Served({"v1": 900, "v2": 100}, 1000, 0), Served({"v1": 900, "v2": 101}, 1001, 0)])
+
+        def served(self) -> Served | None:
+            return next(self.counts)
+
+    world.router = Lately()
+    result = world.judge()
+    assert result.assessment.verdict is Verdict.ROLLBACK
+    assert world.elapsed == 0, "it ended at the first look, before the proxy's counters had moved"
+    assert result.samples == {"v1": 720, "v2": 80}
+    assert result.measured == {"v1": 0.9, "v2": 0.1}
 
 
 def test_a_proxy_that_restarted_is_not_measured_by_its_counters(world):
