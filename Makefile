@@ -4,11 +4,12 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 UV := $(BIN)/uv
 OUT ?= fairway-demo
+LAB := $(BIN)/python -m lab
 
 .DEFAULT_GOAL := help
 
 help: ## Say what can be made
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: .venv/.dev ## Make the environment of developers
 
@@ -36,6 +37,21 @@ test: .venv/.dev .venv/.prometheus lint types check ## All of the above, then ev
 
 unit: .venv/.dev ## The tests that start no servers, in seconds
 	$(BIN)/pytest -m "not local and not cluster"
+
+lab: .venv/.dev ## Bring up a whole cluster on this machine: Kubernetes, Argo, Tekton, Envoy Gateway, KServe, Prometheus (root)
+	@$(LAB) up
+
+lab-status: .venv/.dev ## Tell what of the lab runs
+	@$(LAB) status
+
+lab-shell: .venv/.dev ## A shell inside the lab, with kubectl and argo at hand
+	@$(LAB) shell
+
+lab-down: .venv/.dev ## Remove every trace of the lab, but not its cache
+	@$(LAB) down
+
+e2e: .venv/.dev ## The end-to-end tests on the lab, or on the cluster of KUBECONFIG
+	@$(E2E)
 
 golden: .venv/.dev ## Rewrite what is rendered from the code: manifests and reference
 	$(BIN)/fairway render --out manifests
@@ -76,4 +92,4 @@ clean: ## Remove what was made
 .venv/.prometheus: .venv/.uv requirements/debian.py
 	@$(BIN)/python requirements/debian.py prometheus >/dev/null && touch $@ || command -v prometheus >/dev/null || test -z "$(CI)"
 
-.PHONY: help setup demo fmt lint types check test unit golden bench lock clean
+.PHONY: help setup demo fmt lint types check test unit lab lab-status lab-shell lab-down e2e golden bench lock clean

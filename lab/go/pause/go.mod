@@ -1,0 +1,3 @@
+module fairway/lab/pause
+
+go 1.24.0

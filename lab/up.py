@@ -1,0 +1,134 @@
+"""Bring the lab up: what is there already is left, what is stale is cleared away, what is missing is made."""
+
+import fcntl
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+from lab import binaries, certificates, control_plane, down, machine, network, node, processes, project, project_images
+from lab.addons import argo, coredns, envoy_gateway, prometheus
+from lab.images import StaticImage
+from lab.kubectl import await_condition
+from lab.places import CACHE, IMAGE_STORE, LOCK, NETNS, NODE, ROOT, STATE
+from lab.progress import LabError, part, say
+
+ADDONS: tuple[ModuleType, ...] = (coredns, prometheus, envoy_gateway, argo)
+READY = STATE / "ready.json"
+"""Written last. Holds what the lab and the project in it were made from."""
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Raises LabError if another `make lab` or `make lab-down` is at work."""
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with LOCK.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LabError("another `make lab` or `make lab-down` is at work on this machine; wait for it") from None
+        yield
+
+
+def up() -> None:
+    """From whatever state to a lab that is ready. A second call finds nothing to do."""
+    began = time.monotonic()
+    told = told_ready()
+    if told and told["lab"] == lab_digest() and all(processes.known().values()):
+        if told["project"] == project.digest():
+            say(f"the lab is up; {HOW}")
+            return
+        say("the lab is up; the project has changed since")
+        _project(told["lab"])
+    else:
+        machine.check()
+        if left := down.remains():
+            say(f"removing what an earlier lab left: {left[0]}" + (f", and {len(left) - 1} more" if left[1:] else ""))
+            down.remove()
+        _whole()
+    say(f"the lab is ready after {time.monotonic() - began:.0f} s; {HOW}")
+
+
+HOW = "`make lab-shell` has kubectl and argo, `make e2e` runs the tests, `make lab-down` removes it"
+
+
+def told_ready() -> dict[str, str]:
+    try:
+        told: dict[str, str] = json.loads(READY.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return told
+
+
+def _whole() -> None:
+    machine.install_packages()
+    binaries.make_all()
+    STATE.mkdir(mode=0o700)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with part(f"network namespace {NETNS}"):
+        network.make()
+    with part("certificates"):
+        certificates.make()
+    with part("containerd"):
+        _containerd()
+    with part("images of the cluster's programs"):
+        for image in static_images():
+            image.bring()
+    with part("etcd and control plane"):
+        control_plane.begin()
+    with part("node"):
+        node.begin()
+        processes.await_("kubelet", node.registered)
+        await_condition("Ready", f"node/{NODE}")
+    for addon in ADDONS:
+        with part(f"install {_name(addon)}"):
+            addon.install()
+    for addon in ADDONS:
+        with part(f"{_name(addon)} is ready"):
+            addon.ready()
+    _project(lab_digest())
+
+
+def _project(lab: str) -> None:
+    """The project's images and manifests; all that changes with its code."""
+    READY.unlink(missing_ok=True)
+    project_images.bring()
+    with part("manifests of the project"):
+        project.install()
+    READY.write_text(json.dumps({"lab": lab, "project": project.digest()}), encoding="utf-8")
+
+
+def _containerd() -> None:
+    """Start it on the images of earlier labs; if it cannot read them, they are made anew."""
+    try:
+        node.begin_containerd()
+    except LabError:
+        processes.end("containerd")
+        down.clear(IMAGE_STORE)
+        node.begin_containerd()
+
+
+def static_images() -> list[StaticImage]:
+    pause = StaticImage(node.PAUSE_IMAGE, {"/bin/pause": binaries.PAUSE.program("pause")}, ("pause",))
+    return [pause, *(image for addon in ADDONS for image in addon.images())]
+
+
+def lab_digest() -> str:
+    """What the lab is made from: its own code and its pins."""
+    sum_ = hashlib.sha256()
+    for path in sorted(_code()):
+        sum_.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
+    return sum_.hexdigest()
+
+
+def _code() -> Iterator[Path]:
+    folder = ROOT / "lab"
+    yield from folder.rglob("*.py")
+    yield from (folder / "go").rglob("go.*")
+
+
+def _name(addon: ModuleType) -> str:
+    return addon.__name__.rpartition(".")[2].replace("_", " ")
