@@ -50,8 +50,9 @@ lab-shell: .venv/.dev ## A shell inside the lab, with kubectl and argo at hand
 lab-down: .venv/.dev ## Remove every trace of the lab, but not its cache
 	@$(LAB) down
 
-e2e: .venv/.dev ## The end-to-end tests on the lab, or on the cluster of KUBECONFIG
-	@$(E2E)
+e2e: .venv/.dev ## The end-to-end tests on the lab; make e2e KUBECONFIG=FILE: on another cluster
+	@$(if $(filter command,$(firstword $(origin KUBECONFIG))),env KUBECONFIG="$(abspath $(KUBECONFIG))" \
+		PATH="$(CURDIR)/$(BIN):$$PATH",$(LAB) run --) env FAIRWAY_E2E=1 $(BIN)/pytest tests/e2e/cluster $(TESTS)
 
 golden: .venv/.dev ## Rewrite what is rendered from the code: manifests and reference
 	$(BIN)/fairway render --out manifests

@@ -1,4 +1,7 @@
-"""Argo Workflows: its controller from its own `cluster-install`, with default settings; no server, the CLI needs none."""
+"""Argo Workflows: its controller from its own `cluster-install`, with default settings; no server, the CLI needs none.
+
+The definitions are the full ones, so that the API server refuses fields of a wrong type or name.
+"""
 
 from pathlib import Path
 
@@ -44,9 +47,10 @@ def restart() -> None:
 
 def _objects() -> Objects:
     """Its own manifests, without the server, and with the images that the node has."""
-    objects = [
+    manifests = ARGO.folder / "manifests"
+    objects = kustomize(manifests / "base" / "crds" / "full") + [
         each
-        for each in kustomize(ARGO.folder / "manifests" / "cluster-install")
+        for each in kustomize(manifests / "cluster-install-no-crds")
         if not each["metadata"]["name"].startswith("argo-server")
     ]
     for each in objects:

@@ -1,7 +1,9 @@
 """Two versions of one real model, behind KServe's own Python server (Open Inference Protocol V2, HTTP and gRPC).
 
 The model tells the hand-written digits that ship inside scikit-learn apart: v1 is a naive Bayes classifier, v2 a scaled
-logistic regression, and better. ``--behave`` makes a version misbehave as versions in the field do.
+logistic regression, and better. ``--behave`` makes a version misbehave as versions in the field do. With ``--model-dir``
+the fitted model is read from there, as servers in a cluster do; ``--save`` writes it. Every answer names its version in the
+header ``x-model-version``.
 
 KServe rather than MLServer: it is what Fairway's users run, it is released monthly (MLServer last in 2025), it
 supports one more Python (3.13), and it is 80 MB heavier once scikit-learn is there (455 against 375 MB).
@@ -13,8 +15,10 @@ import logging
 import os
 import random
 import warnings
+from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 from kserve import InferRequest, InferResponse, Model, ModelServer, model_server
 from kserve.errors import InferenceError
@@ -27,6 +31,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 MODEL = "digits"
+FILE = "model.joblib"
 BEHAVIOURS = ("good", "slow", "failing", "crashing", "never-ready")
 SLOW_BY = 0.25
 """Seconds that ``slow`` adds to each answer."""
@@ -52,15 +57,20 @@ def trained(version: str) -> tuple[Pipeline, float]:
 class Digits(Model):  # type: ignore[misc]  # kserve ships no types
     """Answers V2 inference requests of shape [n, 64] with n labels."""
 
-    def __init__(self, version: str, behave: str) -> None:
+    def __init__(self, version: str, behave: str, folder: Path | None = None) -> None:
         super().__init__(MODEL)
-        self.version, self.behave = version, behave
+        self.version, self.behave, self.folder = version, behave, folder
         self.answered, self.chance = 0, random.Random(7)  # noqa: S311 - a seeded fault, no secret
 
     def load(self) -> bool:
-        self.model, accuracy = trained(self.version)
+        told = f"read from {self.folder}"
+        if self.folder is not None:
+            self.model = joblib.load(self.folder / FILE)
+        else:
+            self.model, accuracy = trained(self.version)
+            told = f"accuracy {accuracy:.3f}"
         self.ready = True  # KServe's server does not even start without a ready model
-        logging.getLogger("demo").info("%s: accuracy %.3f, behaves %s", self.version, accuracy, self.behave)
+        logging.getLogger("demo").info("%s: %s, behaves %s", self.version, told, self.behave)
         return True
 
     async def healthy(self) -> bool:
@@ -69,7 +79,9 @@ class Digits(Model):  # type: ignore[misc]  # kserve ships no types
     async def predict(
         self, payload: InferRequest, headers: dict[str, str] | None = None, response_headers: Any = None
     ) -> InferResponse:
-        del headers, response_headers
+        del headers
+        if response_headers is not None:
+            response_headers["x-model-version"] = self.version
         self.answered += 1
         if self.behave == "slow":
             await asyncio.sleep(SLOW_BY)
@@ -85,11 +97,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, parents=[model_server.parser], conflict_handler="resolve")
     parser.add_argument("--version", required=True)
     parser.add_argument("--behave", choices=BEHAVIOURS, default="good")
+    parser.add_argument("--model-dir", "--model_dir", type=Path, help="read the fitted model from here")
+    parser.add_argument("--save", type=Path, help="fit the model, write it to this folder, and end")
     parser.set_defaults(configure_logging=False)
     chosen = parser.parse_args()
     warnings.filterwarnings("ignore")
     logging.basicConfig(level=logging.INFO)
-    model = Digits(chosen.version, chosen.behave)
+    if chosen.save is not None:
+        joblib.dump(trained(chosen.version)[0], chosen.save / FILE)
+        return
+    model = Digits(chosen.version, chosen.behave, chosen.model_dir)
     model.load()
     server = ModelServer(
         http_port=chosen.http_port,

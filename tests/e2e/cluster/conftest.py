@@ -1,0 +1,30 @@
+"""A namespace for each module's tests, with Fairway's templates in it, as `kubectl apply -k` would put them."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from on_cluster.kube import apply, gateway, kubectl
+from on_cluster.manifests import rendered
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def space(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A namespace of its own; what it held is deleted with it, unless a test failed."""
+    name = f"e2e-{request.module.__name__.rpartition('.')[2].removeprefix('test_').replace('_', '-')}-{uuid.uuid4().hex[:5]}"
+    kubectl("create", "namespace", name)
+    apply(name, rendered())
+    failed = request.session.testsfailed
+    yield name
+    if request.session.testsfailed == failed:
+        kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def address() -> str:
+    """The URL of the gateway."""
+    return gateway()

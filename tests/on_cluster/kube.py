@@ -1,0 +1,61 @@
+"""kubectl, on the cluster of KUBECONFIG; and waiting for what it shows."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+import yaml
+
+T = TypeVar("T")
+
+
+def kubectl(*command: str, text: str | None = None, check: bool = True, timeout: float = 120) -> str:
+    done = subprocess.run(
+        ["kubectl", *command], input=text, capture_output=True, text=True, timeout=timeout, check=False
+    )
+    assert done.returncode == 0 or not check, f"kubectl {' '.join(command)}\n{done.stderr}"
+    return done.stdout if done.returncode == 0 else done.stderr
+
+
+def apply(namespace: str, objects: Iterable[Mapping[str, Any]], *more: str) -> str:
+    text = yaml.safe_dump_all([dict(each) for each in objects])
+    return kubectl("apply", "--server-side", "--field-manager=tests", "-n", namespace, *more, "-f", "-", text=text)
+
+
+def get(namespace: str, what: str) -> dict[str, Any] | None:
+    """``KIND/NAME`` as JSON, or None."""
+    found = kubectl("get", what, "-n", namespace, "-o", "json", "--ignore-not-found")
+    return json.loads(found) if found.strip() else None
+
+
+def items(namespace: str, kind: str, selector: str = "") -> list[dict[str, Any]]:
+    found = kubectl("get", kind, "-n", namespace, "-o", "json", f"--selector={selector}")
+    return list(json.loads(found)["items"])
+
+
+def eventually(condition: Callable[[], T], timeout: float = 120.0, every: float = 0.25, why: str = "") -> T:
+    """What the condition returns as soon as it is true of something."""
+    deadline = time.monotonic() + timeout
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not in {timeout:g} s: {why or condition}"
+        time.sleep(every)
+    return found
+
+
+def weights(namespace: str, route: str, kind: str = "httproute") -> dict[str, int]:
+    """The Services that a route's first rule points at, and their weights, as stored."""
+    found = get(namespace, f"{kind}/{route}")
+    assert found is not None, f"there is no {kind} {route}"
+    return {one["name"]: one.get("weight", 1) for one in found["spec"]["rules"][0]["backendRefs"]}
+
+
+def gateway() -> str:
+    """Where the lab's gateway listens, or what GATEWAY says on a cluster of another's."""
+    if given := os.environ.get("GATEWAY"):
+        return given
+    selector = "gateway.envoyproxy.io/owning-gateway-name=eg"
+    (found,) = items("envoy-gateway-system", "service", selector)
+    return f"http://{found['spec']['clusterIP']}:{found['spec']['ports'][0]['port']}"
