@@ -7,25 +7,8 @@ missing connection; its words tell which (grpc/grpc, src/core, checked with 1.85
 
 import re
 
-CODES = (
-    "ok",
-    "cancelled",
-    "unknown",
-    "invalid-argument",
-    "deadline-exceeded",
-    "not-found",
-    "already-exists",
-    "permission-denied",
-    "resource-exhausted",
-    "failed-precondition",
-    "aborted",
-    "out-of-range",
-    "unimplemented",
-    "internal",
-    "unavailable",
-    "data-loss",
-    "unauthenticated",
-)
+from fairway_steps.loadtest.grpc_codes import code_name
+
 _BROKEN = ("unavailable", "internal", "unknown")
 _TRANSPORT = {
     "dns": ("dns resolution failed", "domain name not found", "name resolution failure"),
@@ -61,7 +44,7 @@ _HTTP_STATUS = re.compile(r"received http\S* status:? ?(?:header: )?(\d{3})", re
 
 def classify(number: int, details: str, *, begun: bool = False) -> str:
     """The class of a call that ended with the code ``number``; ``begun``: messages of the answer had come."""
-    name = CODES[number] if number < len(CODES) else f"code-{number}"
+    name = code_name(number)
     if name == "ok":
         return ""
     lowered = details.lower()
@@ -76,5 +59,5 @@ def classify(number: int, details: str, *, begun: bool = False) -> str:
 
 def sentence(number: int, details: str) -> str:
     """One line for the first of a class."""
-    name = CODES[number] if number < len(CODES) else f"code {number}"
-    return f"{name.replace('-', ' ')}: {' '.join(details.split())[:300]}" if details else name.replace("-", " ")
+    name = code_name(number).replace("-", " ")
+    return f"{name}: {' '.join(details.split())[:300]}" if details else name

@@ -1,0 +1,87 @@
+"""A foreign run in the summary of our own load tests, with what it lacks said."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from fairway_steps.loadtest.adapters.foreign import Foreign, quantile
+
+SUMMARY_BYTES = 1000
+_QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
+_NAMES = (*_QUANTILES, "max", "mean")
+
+
+def summary(run: Foreign, limits: Sequence[float] = ()) -> dict[str, Any]:
+    """At most ``SUMMARY_BYTES`` of JSON. ``co_corrected`` is whether latencies count from the moment a request was due.
+
+    What is not corrected is a service time; ``response_ms`` is then empty. ``quantiles`` are exact, or the tool's own or those of its
+    buckets. Raises UsageError for a limit that the file cannot tell the count of.
+    """
+    exact = run.exact
+    measured = _exact(run) if exact else _reported(run)
+    served = _exact(run, served=True) if run.corrected else measured
+    values: dict[str, Any] = {
+        "tool": run.tool,
+        "co_corrected": run.corrected,
+        "quantiles": "exact" if exact else "bucketed",
+        "requests": run.requests,
+        "requested_rate": _rounded(run.requested_rate),
+        "achieved_rate": _rounded(run.achieved_rate),
+        "client_limited": bool(run.limited),
+        "errors": dict(run.failures),
+        "response_ms": measured if run.corrected else dict.fromkeys(_NAMES),
+        "service_ms": served,
+        "slip_ms": dict.fromkeys(_NAMES),
+        "over_ms": {f"{limit * 1000:g}": run.over(limit) for limit in limits},
+        "warm_up": 0,
+    }
+    if run.limited:
+        values["reason"] = run.limited
+    while len(to_json(values)) > SUMMARY_BYTES and len(values["errors"]) > 1:
+        ordered = sorted(values["errors"].items(), key=lambda item: (item[0] == "other", -item[1]))
+        kept, rest = ordered[:-2], ordered[-2:]
+        values["errors"] = dict(kept) | {"other": sum(count for _, count in rest)}
+    return values
+
+
+def to_json(values: dict[str, Any]) -> str:
+    return json.dumps(values, separators=(",", ":"))
+
+
+def _exact(run: Foreign, *, served: bool = False) -> dict[str, float | None]:
+    if run.rows is None:
+        return dict.fromkeys(_NAMES)
+    starts = run.rows.sent if served else run.rows.scheduled
+    times = sorted(end - at for at, end, error in zip(starts, run.rows.end, run.rows.error, strict=True) if not error)
+    if not times:
+        return dict.fromkeys(_NAMES)
+    found: dict[str, float | None] = {name: _rounded(_r7(times, share) / 1e6) for name, share in _QUANTILES.items()}
+    return found | {"max": _rounded(times[-1] / 1e6), "mean": _rounded(sum(times) / len(times) / 1e6)}
+
+
+def _r7(ordered: Sequence[int], share: float) -> float:
+    """Hyndman and Fan's definition 7, as our own results."""
+    at = (len(ordered) - 1) * share
+    low = int(at)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (at - low) * (ordered[high] - ordered[low])
+
+
+def _reported(run: Foreign) -> dict[str, float | None]:
+    """The tool's own word, else what its buckets give."""
+    found: dict[str, float | None] = {}
+    for name in _NAMES:
+        number = run.reported.get(name)
+        if number is None and name in _QUANTILES:
+            seconds = quantile(run, _QUANTILES[name])
+            number = None if seconds is None else seconds * 1000
+        found[name] = _rounded(number)
+    if found["mean"] is None and run.spent and run.successes:
+        found["mean"] = _rounded(run.spent / run.successes * 1000)
+    if found["max"] is None and run.buckets and run.buckets[-1].high < float("inf"):
+        found["max"] = _rounded(max(b.high for b in run.buckets if b.count) * 1000)
+    return found
+
+
+def _rounded(number: float | None) -> float | None:
+    return None if number is None else round(float(f"{number:.5g}"), 3)
