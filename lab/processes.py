@@ -24,17 +24,19 @@ def start(name: str, command: list[str], env: Mapping[str, str] | None = None) -
     """Start a process that outlives us, with its output in ``LOGS``."""
     PIDS.mkdir(parents=True, exist_ok=True)
     LOGS.mkdir(parents=True, exist_ok=True)
-    with (LOGS / f"{name}.log").open("ab") as log:
-        process = subprocess.Popen(
-            inside(*command),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            cwd="/",
-            env=os.environ | dict(env or {}),
-        )
-    (PIDS / name).write_text(f"{process.pid} {_born(process.pid)}\n", encoding="utf-8")
+    words, log = inside(*command), str(LOGS / f"{name}.log")
+    pid = os.posix_spawnp(
+        words[0],
+        words,
+        os.environ | dict(env or {}),
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+        setsid=True,
+    )
+    (PIDS / name).write_text(f"{pid} {_born(pid)}\n", encoding="utf-8")
 
 
 def known() -> dict[str, bool]:

@@ -53,8 +53,8 @@ def weights(namespace: str, route: str, kind: str = "httproute") -> dict[str, in
 
 
 def gateway() -> str:
-    """Where the lab's gateway listens, or what GATEWAY says on a cluster of another's."""
-    if given := os.environ.get("GATEWAY"):
+    """Where the lab's gateway listens, or what FAIRWAY_GATEWAY_URL says of another cluster's."""
+    if given := os.environ.get("FAIRWAY_GATEWAY_URL"):
         return given
     selector = "gateway.envoyproxy.io/owning-gateway-name=eg"
     (found,) = items("envoy-gateway-system", "service", selector)

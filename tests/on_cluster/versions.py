@@ -1,10 +1,12 @@
 """Versions of the demo's model, as Deployment and Service, and the HTTPRoute in front of them."""
 
+import os
 from importlib.metadata import version as installed
 from typing import Any
 
 MODEL = "digits"
 IMAGE = f"fairway-model-server:{installed('fairway')}"
+GATEWAY = os.environ.get("FAIRWAY_GATEWAY", "default/eg")
 DRAIN = 5
 """Seconds that a pod goes on serving after it was told to end, until every proxy has heard of it."""
 
@@ -55,9 +57,9 @@ def deployment(
     ]
 
 
-def http_route(name: str, host: str, service: str, gateway: str = "default/eg") -> dict[str, Any]:
+def http_route(name: str, host: str, service: str) -> dict[str, Any]:
     """All of a host's traffic to one Service, with a filter of the user's own that no release may touch."""
-    namespace, _, parent = gateway.partition("/")
+    namespace, _, parent = GATEWAY.partition("/")
     mark = {
         "type": "ResponseHeaderModifier",
         "responseHeaderModifier": {"set": [{"name": "x-users-own", "value": "kept"}]},
