@@ -34,6 +34,7 @@ def summary(run: Foreign, limits: Sequence[float] = ()) -> dict[str, Any]:
         "slip_ms": dict.fromkeys(_NAMES),
         "over_ms": {f"{limit * 1000:g}": run.over(limit) for limit in limits},
         "warm_up": 0,
+        "started": round(run.started, 1),
     }
     if run.limited:
         values["reason"] = run.limited
