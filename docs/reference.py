@@ -16,6 +16,10 @@ Every command with its help, generated from the code by `make golden`. All optio
 """
 
 
+def section(title: str, command: click.Command, context: click.Context) -> str:
+    return f"{title}\n\n```\n{command.get_help(context).rstrip()}\n```\n\n"
+
+
 def render() -> str:
     context = click.Context(fairway, info_name="fairway", max_content_width=110, terminal_width=110)
     parts = [HEAD]
@@ -24,7 +28,15 @@ def render() -> str:
         if command is None:
             raise LookupError(name)
         own = click.Context(command, info_name=f"fairway {name}", terminal_width=110, max_content_width=110)
-        parts.append(f"## fairway {name}\n\n```\n{command.get_help(own).rstrip()}\n```\n\n")
+        parts.append(section(f"## fairway {name}", command, own))
+        if isinstance(command, click.Group):
+            for method in command.list_commands(own):
+                inner = command.get_command(own, method)
+                assert inner is not None
+                at = click.Context(
+                    inner, info_name=f"fairway {name} {method}", terminal_width=110, max_content_width=110
+                )
+                parts.append(section(f"### fairway {name} {method}", inner, at))
     return "".join(parts).rstrip() + "\n"
 
 

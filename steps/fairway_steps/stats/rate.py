@@ -36,6 +36,9 @@ class RateVsLimit:
     n: int = 0
     peak: EValues = NO_EVIDENCE
 
+    def __post_init__(self) -> None:
+        _checked(self.limit)
+
     def update(self, errors: Counts, n: Counts) -> "RateVsLimit":
         """The state after further strata, one look after each: whole counts, in the order of time."""
         e, m = rates(errors, n)
@@ -128,7 +131,7 @@ def requests_to_prove(limit: float, errors: int = 0, beta: float = ALPHA) -> int
 
 def _checked(limit: float) -> float:
     if not 0 <= limit < 1:
-        raise ValueError(f"a limit of {limit} is not a rate below 1")
+        raise ValueError(f"a limit of {limit:g} is not a rate below 1")
     return limit
 
 

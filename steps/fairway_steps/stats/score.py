@@ -77,10 +77,12 @@ def _share(labels: Sequence[Label]) -> float | None:
 
 
 def _spoilt(metrics: Sequence[Labelled]) -> str:
+    if not metrics:
+        return "there is no metric"
     if failed := [metric for metric in metrics if metric.critical and metric.label is not Label.PASS]:
         return f"{failed[0].name} is critical and is {failed[0].label}"
     without = sum(metric.label is Label.NO_DATA for metric in metrics)
-    if not metrics or without >= TOO_MANY_WITHOUT_DATA * len(metrics):
+    if without >= TOO_MANY_WITHOUT_DATA * len(metrics):
         return f"{without} of {len(metrics)} metrics have no data"
     return ""
 
