@@ -15,7 +15,7 @@ from fairway_steps.cli.params import DURATION_TYPE, FLAG, SLOS, STAGES, VERDICTS
 from fairway_steps.cli.step import Answer, logger, step
 from fairway_steps.cli.wiring import CLOCK, Release, alive, lease, needed, noting, open_release, record_options, router
 from fairway_steps.errors import UsageError
-from fairway_steps.model import Evidence, Slo, Stage, Verdict, Version
+from fairway_steps.model import Evidence, Metric, Slo, Stage, Verdict, Version
 from fairway_steps.outputs import RESULT_BYTES, Output
 from fairway_steps.record import StageResult
 from fairway_steps.routing.base import Router
@@ -141,7 +141,9 @@ class Task:
         result = judge(
             release.store if release else None,
             release.lease if release else lease("", 0),
-            open_source(self.metrics, self.service),
+            open_source(
+                self.metrics, self.service, limits=[slo.limit for slo in self.slos if slo.metric is Metric.LATENCY]
+            ),
             self.router,
             alive(self.candidate, ready_path),
             CLOCK,

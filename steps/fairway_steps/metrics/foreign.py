@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from fairway_steps.loadtest.adapters.foreign import Foreign, cells, edges
-from fairway_steps.loadtest.adapters.registry import open_foreign
+from fairway_steps.loadtest.adapters.registry import open_foreign, parse
 from fairway_steps.metrics.base import Reading
 from fairway_steps.metrics.samples import EDGES
 from fairway_steps.model import Histogram, Stratum
@@ -16,12 +16,14 @@ class ForeignSource:
     """The run in ``uri``, ``TOOL:PATH``, which was of one version.
 
     ``limits`` are the SLOs' latencies in seconds: each is an edge of the histograms, and a file that cannot tell how many
-    requests were over one of them is refused. ``version`` is the one that was tested; without it, the only one asked for.
+    requests were over one of them is refused. ``version`` (``#version=NAME`` in the URI) is the one that was tested; without
+    it, the only one asked for.
     Strata are one a second where every request is known, and one for the run where not.
     """
 
     def __init__(self, uri: str, limits: Sequence[float] = (), version: str = "") -> None:
-        self._uri, self._limits, self._version = uri, tuple(limits), version
+        self._uri, self._limits = uri, tuple(limits)
+        self._version = version or parse(uri)[2].get("version", "")
         self._run: Foreign | None = None
 
     def read(self, versions: Sequence[str], weights: Mapping[str, int], cursor: str, now: float) -> Reading:
@@ -36,7 +38,7 @@ class ForeignSource:
             return Reading((), identity, complete=True)
         version = self._version or (versions[0] if len(versions) == 1 else "")
         if version not in versions:
-            what = f"it tested {version!r}" if version else "say which version it tested"
+            what = f"it tested {version!r}" if version else "say which version it tested (#version=NAME)"
             return Reading((), cursor, complete=True, problem=f"{self._uri} does not tell versions apart: {what}")
         if run.limited:
             problem = f"the load test was limited by its own client, so it is evidence of nothing: {run.limited}"

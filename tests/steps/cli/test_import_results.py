@@ -1,4 +1,4 @@
-"""``fairway import-results``: summary, samples that assess can read, and refusals.
+"""``fairway import-results``: summary, samples that assess can read, and refusals; and assess on such a file itself.
 
 Left out: the files of each tool (loadtest/adapters/test_tools.py).
 """
@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from fairway_steps.cli import _run
 from fairway_steps.cli.import_results import import_results
 from fairway_steps.errors import UsageError
 from fairway_steps.metrics.samples import SamplesSource
@@ -68,3 +69,32 @@ def test_what_cannot_be_is_one_sentence(args, says):
     with pytest.raises(UsageError) as caught:
         run(*(arg.format(FIXTURES) for arg in args))
     assert says in str(caught.value)
+
+
+def assess(capsys, metrics: str, slo: str) -> tuple[int, str, str]:
+    code = _run(
+        [
+            "assess",
+            f"--metrics={metrics}",
+            "--candidate=v2=http://127.0.0.1:1",
+            f"--slos=[{slo}]",
+            "--ready-path=none",
+            "--output=json",
+        ]
+    )
+    told = capsys.readouterr()
+    return code, told.out, told.err
+
+
+def test_assess_judges_by_such_a_file(capsys):
+    code, out, err = assess(capsys, f"ghz:{FIXTURES}/ghz-0.121.0.json", "{metric: latency, quantile: p90, limit: 5s}")
+    assert (code, json.loads(out)["samples"]) == (0, {"v2": 60})
+    assert json.loads(out)["evidence"][0]["result"] == "pass"
+    assert "ghz counts latencies from the sending" in err
+
+
+def test_assess_refuses_a_limit_that_such_a_file_cannot_count_at(capsys):
+    slo = "{metric: latency, quantile: p95, limit: 21ms}"
+    code, _, err = assess(capsys, f"fortio:{FIXTURES}/fortio-1.57.3.json", slo)
+    assert code == 2
+    assert "lies across the limit of 21 ms; use a limit on an edge, such as 20 ms or 25 ms" in err

@@ -40,7 +40,7 @@ def test_a_load_tests_file(tmp_path):
 @pytest.mark.parametrize(
     ("uri", "says"),
     [
-        ("prometheus:http://h", "write envoy:DIR, scrape:URL or samples:PATH"),
+        ("prometheus:http://h", "write envoy:DIR, scrape:URL, samples:PATH or TOOL:PATH"),
         ("", "no kind"),
         ("envoy:", "no kind"),
         ("samples:", "no kind"),

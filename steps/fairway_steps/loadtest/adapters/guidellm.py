@@ -2,7 +2,7 @@
 
 Checked against guidellm 0.8.1 (``info.timings``, report version 2) and the published schema of 0.3 (``scheduler_info``, ``start_time``).
 Newer versions tell the moment each request was due, so that with an open-loop profile the response times are corrected. Requests
-that were under way at the end (``incomplete``) are nobody's failures. A report of several benchmarks needs ``#N``, from 1.
+that were under way at the end (``incomplete``) are nobody's failures. A report of several benchmarks needs ``#benchmark=N``, from 1.
 """
 
 import re
@@ -24,7 +24,9 @@ def read(path: Path, number: int = 0) -> Foreign:
     data = load_object(path)
     benchmarks = data["benchmarks"]
     if not number and len(benchmarks) != 1:
-        raise UsageError(f"{path} has {len(benchmarks)} benchmarks", mend=f"name one, such as guidellm:{path}#1")
+        raise UsageError(
+            f"{path} has {len(benchmarks)} benchmarks", mend=f"name one, such as guidellm:{path}#benchmark=1"
+        )
     if not 0 <= number <= len(benchmarks):
         raise UsageError(f"{path} has no benchmark {number}, only {len(benchmarks)}")
     benchmark = benchmarks[number - 1 if number else 0]

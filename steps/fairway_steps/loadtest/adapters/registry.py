@@ -4,6 +4,7 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
+from urllib.parse import parse_qsl
 
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.adapters.files import reading
@@ -17,19 +18,31 @@ class _Reader(Protocol):
 
 
 def open_foreign(uri: str) -> Foreign:
-    """Read ``TOOL:PATH``. Raises UsageError for a tool we do not know and for a file that is not its."""
+    """Read ``TOOL:PATH``, or ``guidellm:PATH#benchmark=N``.
+
+    Raises UsageError for a tool we do not know and for a file that is not its.
+    """
+    tool, path, fields = parse(uri)
+    reader = cast("_Reader", import_module(f"fairway_steps.loadtest.adapters.{tool.replace('-', '_')}"))
+    number = fields.get("benchmark", "")
+    with reading(tool, path):
+        if not number:
+            return reader.read(path)
+        if tool != "guidellm" or not number.isdigit() or number == "0":
+            raise UsageError(f"{uri!r}: {number!r} is no number of a benchmark", mend="count guidellm's from 1")
+        return reader.read(path, int(number))
+
+
+def parse(uri: str) -> tuple[str, Path, dict[str, str]]:
+    """Tool, file, and what stands behind ``#``: ``version`` (that was tested) and ``benchmark``. Raises UsageError."""
     tool, _, rest = uri.partition(":")
-    if tool not in TOOLS or not rest:
+    name, _, fragment = rest.partition("#")
+    if tool not in TOOLS or not name:
         raise UsageError(
             f"{uri!r} is no result of a tool that Fairway can read",
             mend=f"write TOOL:PATH, where TOOL is one of {', '.join(TOOLS)}",
         )
-    name, _, part = rest.partition("#") if tool == "guidellm" else (rest, "", "")
-    path = Path(name)
-    reader = cast("_Reader", import_module(f"fairway_steps.loadtest.adapters.{tool.replace('-', '_')}"))
-    with reading(tool, path):
-        if not part:
-            return reader.read(path)
-        if not part.isdigit() or part == "0":
-            raise UsageError(f"{uri!r}: {part!r} is no number of a benchmark", mend="count them from 1")
-        return reader.read(path, int(part))
+    fields = dict(parse_qsl(fragment, keep_blank_values=True))
+    if set(fields) - {"version", "benchmark"} or (fragment and not fields):
+        raise UsageError(f"{uri!r}: {fragment!r} cannot be read", mend="write #version=NAME or #benchmark=N")
+    return tool, Path(name), fields

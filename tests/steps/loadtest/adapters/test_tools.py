@@ -251,11 +251,11 @@ def test_guidellm_of_several_benchmarks_needs_a_number(tmp_path):
     data["benchmarks"] *= 2
     path = tmp_path / "two.json"
     path.write_text(json.dumps(data))
-    with pytest.raises(UsageError, match=r"has 2 benchmarks; name one, such as guidellm:.*#1"):
+    with pytest.raises(UsageError, match=r"has 2 benchmarks; name one, such as guidellm:.*#benchmark=1"):
         open_foreign(f"guidellm:{path}")
-    assert open_foreign(f"guidellm:{path}#2") == opened("guidellm:guidellm-0.8.1.json")
+    assert open_foreign(f"guidellm:{path}#benchmark=2") == opened("guidellm:guidellm-0.8.1.json")
     with pytest.raises(UsageError, match="has no benchmark 3, only 2"):
-        open_foreign(f"guidellm:{path}#3")
+        open_foreign(f"guidellm:{path}#benchmark=3")
 
 
 def test_guidellm_that_kept_a_sample_is_refused(tmp_path):
@@ -354,3 +354,13 @@ def test_a_file_that_is_not_there_is_one_sentence(tool, tmp_path):
 def test_a_tool_we_do_not_know_is_one_sentence(uri):
     with pytest.raises(UsageError, match="write TOOL:PATH, where TOOL is one of fortio, ghz"):
         open_foreign(uri)
+
+
+@pytest.mark.parametrize("part", ["#1", "#benchmark=0", "#benchmark=x", "#a=b", "#"])
+def test_what_stands_behind_the_file_is_checked(part):
+    uri = f"guidellm:{FIXTURES}/guidellm-0.8.1.json{part}"
+    if part == "#":
+        assert open_foreign(uri).requests == 51
+    else:
+        with pytest.raises(UsageError, match=r"cannot be read; write #version=NAME|is no number of a benchmark"):
+            open_foreign(uri)
