@@ -65,7 +65,7 @@ def _base() -> None:
 
 
 def _build(kind: str) -> None:
-    tag, archive = name_of(kind), CACHE / "image.tar"
+    tag, archive = name_of(kind), CACHE / f"image-{kind}.tar"
     _buildah(
         *("bud", "--layers", "--network", "host", "--build-arg", f"BASE={BASE}", "--build-arg", f"IMAGE={kind}"),
         *("--volume", "/etc/ssl/certs:/etc/ssl/certs:ro", "--volume", f"{PIP_CONFIG}:/etc/pip.conf:ro"),

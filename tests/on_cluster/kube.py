@@ -5,6 +5,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any, TypeVar
 
 import yaml
@@ -59,3 +60,13 @@ def gateway() -> str:
     selector = "gateway.envoyproxy.io/owning-gateway-name=eg"
     (found,) = items("envoy-gateway-system", "service", selector)
     return f"http://{found['spec']['clusterIP']}:{found['spec']['ports'][0]['port']}"
+
+
+@cache
+def kinds() -> frozenset[str]:
+    """All kinds that the cluster knows."""
+    return frozenset(line.split()[-1] for line in kubectl("api-resources", "--no-headers").splitlines())
+
+
+def has_kind(kind: str) -> bool:
+    return kind in kinds()

@@ -51,7 +51,7 @@ def node(found: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def outputs(one: Mapping[str, Any]) -> dict[str, str]:
-    return {each["name"]: each.get("value", "") for each in one.get("outputs", {}).get("parameters", [])}
+    return {each["name"]: each["value"] for each in one.get("outputs", {}).get("parameters", []) if "value" in each}
 
 
 def story(found: Mapping[str, Any]) -> str:

@@ -1,0 +1,63 @@
+"""Covers: `argo submit --from workflowtemplate/canary-v1` on plain Deployments behind a Gateway, judged by Prometheus, under 50
+requests/s with a record of each: the good candidate is promoted where it stands, the bad ones are rolled back, and no
+request is lost because of a route change.
+
+Leaves out: InferenceServices (test_kserve.py), copies (test_copy.py), what is killed or stopped (test_broken_off.py).
+"""
+
+import pytest
+
+from on_cluster.kube import eventually
+from on_cluster.release import Service, lost
+from on_cluster.workflows import ended, node, outputs, story, submit
+
+
+@pytest.fixture
+def service(space, address, request):
+    return Service(space, request.node.callspec.id if hasattr(request.node, "callspec") else "iris", address)
+
+
+def test_a_good_candidate_is_promoted_where_it_stands(space, service):
+    service.deploy()
+    before = service.pods("v2")
+    with service.client() as client:
+        found = ended(space, submit(space, "canary-v1", **service.parameters()))
+    assert found["status"]["phase"] == "Succeeded", story(found)
+    assert service.record()["outcome"] == "promoted"
+    service.check("v2", client)
+    assert client.failed() == []
+    assert service.pods("v2") == before
+    assert outputs(node(found, "promote"))["stable-version"] == "v2"
+    promoted = service.record()["ended"]
+    late = [one for one in client.answered_by("v1") if one.sent > promoted]
+    assert len(late) <= 3
+
+
+@pytest.mark.parametrize("behave", ["slow", "failing", "crashing"])
+def test_a_bad_candidate_is_rolled_back(space, service, behave):
+    service.deploy(behave)
+    with service.client() as client:
+        found = ended(space, submit(space, "canary-quick-v1", **service.parameters()))
+        assert found["status"]["phase"] == "Failed", story(found)
+        assert service.record()["outcome"] == "rolled-back", story(found)
+        off = service.record()["ended"]
+        eventually(lambda: len(client.since(off)) > 100, 30)
+    assert service.weights() == {service.primary: 1} or list(service.weights()) == [service.primary]
+    assert [one for one in client.since(off + 0.5) if one.failed] == []
+    if behave != "crashing":
+        service.check("v1", client)
+    else:
+        assert len(lost(client.records)) < 50
+
+
+@pytest.mark.parametrize("behave", ["never-ready", "no-image"])
+def test_a_candidate_that_never_gets_ready_gets_no_traffic(space, service, behave):
+    bad = {"image": "example.invalid/nothing:v1"} if behave == "no-image" else {}
+    service.deploy("never-ready", **bad)
+    with service.client() as client:
+        found = ended(space, submit(space, "canary-quick-v1", **service.parameters(), ready_timeout="20s"))
+    assert found["status"]["phase"] == "Failed", story(found)
+    assert service.record()["outcome"] == "rolled-back"
+    assert client.failed() == []
+    assert client.answered_by("v2") == []
+    service.check("v1", client)

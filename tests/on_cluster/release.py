@@ -1,0 +1,116 @@
+"""A service on the cluster: two versions behind a route, and what a release of it may not do.
+
+``Service.check`` holds the invariants of every release, whatever its outcome: the route is wholly one version's, what its
+user wrote into it is there, no lock is left, and nobody's request was lost.
+"""
+
+import json
+import os
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from on_cluster.client import BODY, Client, Request, told
+from on_cluster.kube import apply, eventually, get, items, kubectl, weights
+from on_cluster.versions import MODEL, deployment, http_route
+
+PROMETHEUS = os.environ.get("FAIRWAY_PROMETHEUS", "http://prometheus.monitoring:9090")
+SLOS = json.dumps(
+    [
+        {"metric": "error-rate", "limit": "1%", "min-requests": 30},
+        {"metric": "latency", "quantile": "p95", "limit": "250ms", "min-requests": 30},
+    ]
+)
+LOST = {0, 404, 502, 503, 504}
+"""What an answer that no model gave looks like: none, or one that the proxy made up."""
+
+
+@dataclass
+class Service:
+    """``name`` in ``namespace``: Deployments ``NAME-v1`` and ``NAME-v2``, and an HTTPRoute ``NAME``."""
+
+    namespace: str
+    name: str
+    address: str
+    given: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def host(self) -> str:
+        return f"{self.name}.{self.namespace}.example"
+
+    @property
+    def primary(self) -> str:
+        return f"{self.name}-v1"
+
+    @property
+    def candidate(self) -> str:
+        return f"{self.name}-v2"
+
+    def client(self, rate: float = 50.0) -> Client:
+        return Client(self.address, self.host, rate)
+
+    def deploy(self, behave: str = "good", **candidate: Any) -> None:
+        """Both versions, and all traffic on v1, which is waited for."""
+        route = http_route(self.name, self.host, self.primary)
+        objects = [*deployment(self.primary, model="v1"), route, *deployment(self.candidate, behave, **candidate)]
+        apply(self.namespace, objects)
+        kubectl("rollout", "status", f"deployment/{self.primary}", "-n", self.namespace, "--timeout=180s", timeout=200)
+        if behave == "good" and not candidate:
+            kubectl(
+                "rollout", "status", f"deployment/{self.candidate}", "-n", self.namespace, "--timeout=180s", timeout=200
+            )
+        self.await_traffic()
+
+    def await_traffic(self) -> None:
+        """Until the gateway serves the route."""
+
+        def served() -> bool:
+            with self.client(rate=5) as probe:
+                time.sleep(0.5)
+            return bool(probe.records) and not probe.failed()
+
+        eventually(served, 60, why=f"{self.host} is served")
+
+    def parameters(self, **changed: str) -> dict[str, str]:
+        """What `argo submit` is given."""
+        ns = self.namespace
+        return {
+            "service": self.name,
+            "route": f"httproute/{ns}/{self.name}",
+            "primary": f"v1=deployment/{ns}/{self.primary}",
+            "candidate": f"v2=deployment/{ns}/{self.candidate}",
+            "stages": "20@10s,40@10s,60@10s",
+            "slos": SLOS,
+            "metrics": f"prometheus:{PROMETHEUS}",
+            "record": f"configmap/{ns}/fairway-{self.name}",
+            "model": MODEL,
+            "payload": BODY,
+        } | changed
+
+    def weights(self) -> dict[str, int]:
+        return weights(self.namespace, self.name)
+
+    def record(self) -> dict[str, Any]:
+        """The release's record, as it lies in its ConfigMap."""
+        found = get(self.namespace, f"configmap/fairway-{self.name}")
+        assert found is not None, "there is no record"
+        (text,) = found["data"].values()
+        return dict(json.loads(text))
+
+    def pods(self, version: str) -> list[str]:
+        return sorted(one["metadata"]["name"] for one in items(self.namespace, "pod", f"app={self.name}-{version}"))
+
+    def check(self, winner: str, client: Client) -> None:
+        """The invariants of every end."""
+        route = get(self.namespace, f"httproute/{self.name}")
+        assert route is not None
+        (rule,) = route["spec"]["rules"]
+        assert [one["name"] for one in rule["backendRefs"]] == [f"{self.name}-{winner}"]
+        headers = [one["responseHeaderModifier"]["set"] for one in rule["filters"]]
+        assert headers == [[{"name": "x-users-own", "value": "kept"}]]
+        assert lost(client.records) == [], told(client.records)
+
+
+def lost(records: list[Request]) -> list[Request]:
+    """Requests that no model answered."""
+    return [one for one in records if one.status in LOST]
