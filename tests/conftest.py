@@ -4,6 +4,10 @@ import socket
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("untimed", deadline=None)  # a loaded machine is no reason to fail
+settings.load_profile("untimed")
 
 
 @pytest.fixture

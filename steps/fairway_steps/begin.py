@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from fairway_steps.clock import Clock
 from fairway_steps.errors import Fenced, Refused, UsageError
-from fairway_steps.model import Routes, Slo, Stage, Version
+from fairway_steps.model import DEFAULT_RULES, Routes, Rules, Slo, Stage, Version
 from fairway_steps.record import Record, RecordStore
 from fairway_steps.release import close_unfinished
 from fairway_steps.routing.base import Router
@@ -27,6 +27,7 @@ def begin(
     candidate: Version,
     stages: Sequence[Stage],
     slos: Sequence[Slo],
+    rules: Rules = DEFAULT_RULES,
     holder: str,
     lease_for: float,
     resume: bool,
@@ -81,6 +82,7 @@ def begin(
         candidate=candidate,
         stages=tuple(stages),
         slos=tuple(slos),
+        rules=rules,
         holder=holder,
         token=token,
         lease_until=clock.now() + lease_for,

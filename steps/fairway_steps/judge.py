@@ -8,16 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from fairway_steps.assess import decide, weigh
+from fairway_steps.assess import Weighed, decide, weigh
 from fairway_steps.clock import Clock
 from fairway_steps.config.spec import patience_for
 from fairway_steps.errors import FairwayError, Fenced, TransientError, Unassessable, UsageError
 from fairway_steps.metrics.base import MetricSource
-from fairway_steps.model import Assessment, Evidence, Slo, Stage, Stratum, Verdict
-from fairway_steps.record import Lease, Record, RecordStore, StageResult, amend, compact, required
+from fairway_steps.model import DEFAULT_RULES, Assessment, Mode, Rules, Slo, Stage, Stratum, Verdict
+from fairway_steps.record import Basis, Lease, Record, RecordStore, StageResult, amend, required
 from fairway_steps.routing.base import Router, Served
 from fairway_steps.schedule import position, split
-from fairway_steps.stats.evidence import ALPHA
+from fairway_steps.windows import added
 from fairway_steps.words import count, number, value_of
 
 GONE_AFTER = 2
@@ -51,19 +51,24 @@ def judge(
     patience: float | None = None,
     on_inconclusive: Verdict = Verdict.HOLD,
     is_last: bool | None = None,
-    alpha: float = ALPHA,
+    rules: Rules = DEFAULT_RULES,
     progress: Progress = silent,
 ) -> StageResult:
     """The result of stage ``index``, once there is one; with a ``store`` it is in the record, too.
 
-    Proof of harm, or a candidate that ``alive`` cannot reach at two looks in a row (it returns why), is a rollback at once.
-    All else waits until the stage's ``duration`` is over, and up to ``patience`` seconds more for the minimum sample or a
-    source that is away. A stage that was passed or failed is not looked at again, unless its weights were set anew; one that
+    Proof of harm, or a candidate that ``alive`` cannot reach at two looks in a row (it returns why), is a rollback at once,
+    and proof of health ends the stage early where ``rules`` allow it. All else waits until the stage's ``duration`` is over,
+    and up to ``patience`` seconds more for the minimum sample, for a proof that the last stage needs, or for a source that is
+    away. A stage that was passed or failed is not looked at again, unless its weights were set anew; one that
     was held is, with new patience and all the counts that came in meanwhile. Without a ``primary`` (empty) only the candidate
     is read. ``is_last`` overrides what the schedule says. Raises Unassessable if the source was never there, and Fenced.
     """
     if interval <= 0:
         raise UsageError(f"an interval of {interval:g} s is not above zero")
+    if rules.mode is Mode.PROVE and on_inconclusive is Verdict.PROMOTE:
+        raise UsageError("mode prove promotes on proof alone", mend="let on-inconclusive be hold or rollback")
+    if not primary and any(slo.relative for slo in slos):
+        raise UsageError("an SLO compares with the primary, which is not named", mend="give --primary")
     place = position(stages, index, primary, candidate)
     record = required(store, lease) if store else None
     if record and (known := _final(record, index)):
@@ -78,14 +83,15 @@ def judge(
         versions=(primary, candidate),
         stages=stages,
         index=index,
-        alpha=alpha,
+        rules=rules,
         progress=progress,
         began=clock.now(),
+        interval=interval,
     )
     watch.open(record, patience)
     before = _served(router)
-    assessment = watch.run(interval, is_last=place.is_last if is_last is None else is_last, otherwise=on_inconclusive)
-    return watch.close(assessment, _shares(before, _served(router), watch.samples()))
+    assessment = watch.run(is_last=place.is_last if is_last is None else is_last, otherwise=on_inconclusive)
+    return watch.close(*assessment, _shares(before, _served(router), watch.samples()))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -101,12 +107,14 @@ class _Watch:
     versions: tuple[str, str]
     stages: Sequence[Stage]
     index: int
-    alpha: float
+    rules: Rules
     progress: Progress
     began: float
     strata: tuple[Stratum, ...] = ()
     cursor: str = ""
     start: float = 0.0
+    changed: float | None = None
+    interval: float = 1.0
     deadline: float = 0.0
     problem: str = ""
     complete: bool = False
@@ -130,6 +138,7 @@ class _Watch:
         self.start = self.began
         resumed = False
         if record:
+            self.changed = _served_since(record, self.index)
             held = [result.at for result in record.results if result.stage == self.index]
             self.start = min(self.began, max([*_changes(record, self.index)[-1:], *held], default=self.began))
             self.strata, self.cursor = record.strata, record.cursor
@@ -139,33 +148,29 @@ class _Watch:
         late = self.horizon if resumed else max(self.horizon, self.began)
         self.deadline = late + patience_for(self.stage, patience)
 
-    def run(self, interval: float, *, is_last: bool, otherwise: Verdict) -> Assessment:
+    def run(self, *, is_last: bool, otherwise: Verdict) -> tuple[Assessment, Basis]:
+        basis = Basis(over=False, is_last=is_last, on_inconclusive=otherwise)
+        if (known := self._weigh(over=False, is_last=is_last)).harm and (verdict := self._decide(known, basis)):
+            return verdict, basis  # found by a look whose step was killed before it could say so
         while True:
             now = self.clock.now()
             self._read(now, self.stage.weight)
-            evidence = self._weigh(at_horizon=False)
+            weighed = self._weigh(over=False, is_last=is_last)
             if not self.complete:
                 self._listen()
-            self._tell(now, evidence)
-            if len(self.gone) >= GONE_AFTER:
-                return Assessment(Verdict.ROLLBACK, f"{self.versions[1]} cannot be reached: {self.gone[-1]}", evidence)
-            over = self._over(now, evidence)
-            if over and not self.was_read:
+            self._tell(now, weighed)
+            over = self._over(now, weighed)
+            gone = self.gone[-1] if len(self.gone) >= GONE_AFTER else ""
+            if over and not gone and not self.was_read:
                 raise Unassessable(f"no evidence could be read: {self.problem}")
-            verdict = decide(
-                self._weigh(at_horizon=True) if over else evidence,
-                candidate=self.versions[1],
-                at_horizon=over,
-                is_last=is_last,
-                on_inconclusive=otherwise,
-                problem=self.problem,
-            )
+            basis = replace(basis, over=over, problem=self.problem, gone=gone)
+            verdict = self._decide(self._weigh(over=True, is_last=is_last) if over else weighed, basis)
             if verdict:
-                return verdict
+                return verdict, basis
             ahead = (self.horizon if now < self.horizon else self.deadline) - now
-            self.clock.sleep(min(interval, ahead) if ahead > 0 else interval)
+            self.clock.sleep(min(self.interval, ahead) if ahead > 0 else self.interval)
 
-    def close(self, assessment: Assessment, measured: Mapping[str, float] | None) -> StageResult:
+    def close(self, assessment: Assessment, basis: Basis, measured: Mapping[str, float] | None) -> StageResult:
         now = self.clock.now()
         result = StageResult(
             at=now,
@@ -175,6 +180,8 @@ class _Watch:
             measured=measured,
             samples=self.samples(),
             waited=now - self.start,
+            until=max((stratum.end for stratum in self.strata), default=self.start),
+            basis=basis,
         )
         if self.store:
             amend(
@@ -192,9 +199,9 @@ class _Watch:
             for name in self.named
         }
 
-    def _over(self, now: float, evidence: Sequence[Evidence]) -> bool:
+    def _over(self, now: float, weighed: Weighed) -> bool:
         """Whether the stage is to be concluded now; not while the candidate's last answer is in doubt."""
-        enough = not self.problem and not any(item.missing for item in evidence)
+        enough = not self.problem and not any(item.missing for item in weighed.evidence)
         return not self.gone and (self.complete or now >= self.deadline or (now >= self.horizon and enough))
 
     def _catch_up(self, stage: int) -> None:
@@ -212,12 +219,22 @@ class _Watch:
         if catching_up and reading.complete:
             return
         self.was_read, self.problem, self.complete = True, reading.problem, reading.complete
-        self._save(() if reading.problem else reading.strata, reading.cursor or self.cursor, now)
+        strata = () if reading.problem else reading.strata
+        if not (catching_up or reading.complete):
+            strata = tuple(replace(stratum, settling=self._settling(stratum)) for stratum in strata)
+        self._save(strata, reading.cursor or self.cursor, now)
+
+    def _settling(self, stratum: Stratum) -> bool:
+        """Whether the weights changed in it, or most of it lies within the burn-in, so many looks after they were served."""
+        if self.changed is None:
+            return False
+        end = self.changed + self.rules.burn_in * self.interval
+        return stratum.start < self.changed or (stratum.start + stratum.end) / 2 < end
 
     def _save(self, strata: Sequence[Stratum], cursor: str, now: float) -> None:
         before, self.cursor = self.cursor, cursor
         if self.store is None:
-            self.strata = compact((*self.strata, *strata))
+            self.strata = added(self.strata, strata)
             return
 
         def add(record: Record) -> Record:
@@ -227,25 +244,42 @@ class _Watch:
 
         self.strata = amend(self.store, self.lease, add).strata
 
-    def _weigh(self, *, at_horizon: bool) -> tuple[Evidence, ...]:
+    def _weigh(self, *, over: bool, is_last: bool) -> Weighed:
         return weigh(
             self.slos,
             self.strata,
             candidate=self.versions[1],
+            primary=self.versions[0],
             weight=self.stage.weight,
-            at_horizon=at_horizon,
-            alpha=self.alpha,
+            over=over,
+            is_last=is_last,
+            rules=self.rules,
+        )
+
+    def _decide(self, weighed: Weighed, basis: Basis) -> Assessment | None:
+        return decide(
+            weighed,
+            candidate=self.versions[1],
+            over=basis.over,
+            is_last=basis.is_last,
+            rules=self.rules,
+            on_inconclusive=basis.on_inconclusive,
+            problem=basis.problem,
+            gone=basis.gone,
         )
 
     def _listen(self) -> None:
         why = self.alive()
         self.gone = [*self.gone, why] if why else []
 
-    def _tell(self, now: float, evidence: Sequence[Evidence]) -> None:
+    def _tell(self, now: float, weighed: Weighed) -> None:
         elapsed, requests = max(0.0, now - self.start), self.samples()[self.versions[1]]
         place = f"stage {self.index + 1}/{len(self.stages)} {self.stage.weight} %"
         time = f"{elapsed:.0f}/{number(self.stage.duration)} s"
-        parts = [time, f"{self.versions[1]} {count(requests)}", *(value_of(item) for item in evidence), *self.gone[-1:]]
+        here = [s for s in self.strata if s.version == self.versions[1] and s.weight == self.stage.weight]
+        settling = ["settling"] if here and all(s.settling for s in here) else []
+        values = [value_of(item) for item in weighed.evidence]
+        parts = [time, f"{self.versions[1]} {count(requests)}", *settling, *values, *self.gone[-1:]]
         self.progress(
             f"{place}: {', '.join(part for part in [*parts, self.problem] if part)}",
             stage=self.index,
@@ -253,13 +287,18 @@ class _Watch:
             elapsed=round(elapsed, 3),
             duration=self.stage.duration,
             requests=requests,
-            missing=max((item.missing for item in evidence), default=0),
+            missing=max((item.missing for item in weighed.evidence), default=0),
             problem=self.problem,
         )
 
 
 def _changes(record: Record, index: int) -> list[float]:
     return [change.at for change in record.timeline if change.stage == index]
+
+
+def _served_since(record: Record, index: int) -> float | None:
+    """When the weights of the stage were last served; None if they were never set."""
+    return max((c.at + (c.settled_after or 0.0) for c in record.timeline if c.stage == index), default=None)
 
 
 def _final(record: Record, index: int) -> StageResult | None:

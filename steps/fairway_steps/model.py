@@ -42,12 +42,36 @@ class Result(StrEnum):
     NO_DATA = "no-data"
 
 
+class Direction(StrEnum):
+    """Which way a metric is better."""
+
+    LOWER = "lower"
+    HIGHER = "higher"
+
+
 class Metric(StrEnum):
     """What an SLO may limit."""
 
     ERROR_RATE = "error-rate"
+    SUCCESS_RATE = "success-rate"
     LATENCY = "latency"
     LATENCY_MEAN = "latency-mean"
+
+    @property
+    def direction(self) -> Direction:
+        return Direction.HIGHER if self is Metric.SUCCESS_RATE else Direction.LOWER
+
+    @property
+    def is_share(self) -> bool:
+        """Whether its values are shares of requests; else they are seconds."""
+        return self in (Metric.ERROR_RATE, Metric.SUCCESS_RATE)
+
+
+class Mode(StrEnum):
+    """What a promotion needs: GUARD, no evidence of harm; PROVE, evidence of health."""
+
+    GUARD = "guard"
+    PROVE = "prove"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +97,40 @@ class Stage:
 class Slo:
     """A limit on one metric of the candidate.
 
-    ``limit`` is a fraction for the error rate and seconds for latencies. ``quantile`` (0 < q < 1) is set for
-    ``latency`` alone: at most ``1 - quantile`` of the requests may take longer than ``limit``. With fewer than
-    ``min_requests`` observed requests there is no verdict but hold.
+    ``limit`` is a fraction for rates and seconds for latencies: the most, or for ``success-rate`` the least, that keeps
+    the SLO. If it is ``relative``, it is a margin instead, a fraction: the candidate may be so much worse than the primary
+    at the same time (in odds of a failure, or in latency). ``quantile`` (0 < q < 1) is set for ``latency`` alone: at most
+    ``1 - quantile`` of the requests may take longer than ``limit``. With fewer than ``min_requests`` observed requests
+    there is no verdict but hold. A ``critical`` SLO is also judged alone, and not only with the others, among which it
+    has its ``weight``.
     """
 
     metric: Metric
     limit: float
     quantile: float | None = None
     min_requests: int = 50
+    relative: bool = False
+    critical: bool = False
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How evidence becomes a verdict.
+
+    A candidate that keeps every SLO is rolled back with probability at most ``alpha``, however often one looks; in mode
+    PROVE one that breaks any is promoted with probability at most ``beta``. What is counted within the first
+    ``burn_in`` looks after a change of weights is no evidence. With ``early_end`` a stage ends as soon as its own evidence proves every SLO kept.
+    """
+
+    mode: Mode = Mode.GUARD
+    alpha: float = 0.05
+    beta: float = 0.05
+    burn_in: int = 1
+    early_end: bool = True
+
+
+DEFAULT_RULES = Rules()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +198,8 @@ class Stratum:
     """What one version did between two looks at one weight: whole counts, the unit of all evidence.
 
     ``failures`` maps the class of each failed request (``http-500``, ``connect``, …) to its count. ``seconds`` is
-    the sum of all latencies that ``latency`` counts. A source that cannot tell latencies leaves both empty.
+    the sum of all latencies that ``latency`` counts. A source that cannot tell latencies leaves both empty. What was
+    counted while new weights were ``settling`` is shown, but is no evidence.
     """
 
     version: str
@@ -160,6 +210,7 @@ class Stratum:
     failures: Mapping[str, int] = field(default_factory=dict)
     latency: Histogram | None = None
     seconds: float = 0.0
+    settling: bool = False
 
     @property
     def errors(self) -> int:
@@ -170,9 +221,11 @@ class Stratum:
 class Evidence:
     """What the data say of one SLO, and why.
 
-    ``observed`` is in the unit of the limit, None without data. ``exceeded`` of ``requests`` broke the limit.
+    ``observed`` is in the unit of the metric, None without data. ``exceeded`` of ``requests`` broke the limit.
     ``low`` and ``high`` bound the true exceedance rate (95 %, valid at any look). ``log_e`` is the natural
-    logarithm of the e-value against "the limit is met". ``missing`` requests are still needed for a verdict.
+    logarithm of the e-value against "the SLO is kept", ``log_e_met`` of that against "it is broken". ``missing`` requests
+    are still needed for a verdict. Of a margin, ``reference`` is the primary's value at the same time, and the bounds are
+    those of the odds ratio.
     """
 
     slo: Slo
@@ -185,12 +238,18 @@ class Evidence:
     high: float | None = None
     log_e: float = 0.0
     missing: int = 0
+    log_e_met: float = 0.0
+    reference: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """A verdict on the candidate, with the evidence for each SLO and one sentence for a person."""
+    """A verdict on the candidate, with the evidence for each SLO and one sentence for a person.
+
+    ``log_e`` is the natural logarithm of the e-value of harm, all SLOs together.
+    """
 
     verdict: Verdict
     reason: str
     evidence: tuple[Evidence, ...] = ()
+    log_e: float = 0.0

@@ -8,6 +8,7 @@ change made with a lower one is refused.
 
 import fcntl
 import json
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,10 +18,10 @@ from typing import Protocol
 
 from fairway_steps.codec import decode, encode
 from fairway_steps.errors import DomainError, Fenced, UsageError
-from fairway_steps.model import Assessment, Histogram, Outcome, Slo, Stage, Stratum, Verdict, Version
+from fairway_steps.model import DEFAULT_RULES, Assessment, Outcome, Rules, Slo, Stage, Stratum, Verdict, Version
+from fairway_steps.windows import added
 
 FORMAT = 1
-STRATA_KEPT = 240
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,26 @@ class WeightChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Basis:
+    """What an assessment rests on beside the strata: with both, it can be made again.
+
+    ``over`` says whether the stage's time was. ``problem`` says why the source could not be read at the end, ``gone``
+    why the candidate could not be reached.
+    """
+
+    over: bool = True
+    is_last: bool = False
+    on_inconclusive: Verdict = Verdict.HOLD
+    problem: str = ""
+    gone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class StageResult:
-    """One assessment at one stage, with the share of requests each version really got meanwhile."""
+    """One assessment at one stage, with the share of requests each version really got meanwhile.
+
+    It rests on the record's strata that end at ``until`` or before, and on its ``basis``.
+    """
 
     at: float
     stage: int
@@ -50,6 +69,8 @@ class StageResult:
     measured: Mapping[str, float] | None = None
     samples: Mapping[str, int] = field(default_factory=dict)
     waited: float = 0.0
+    until: float = -math.inf
+    basis: Basis = Basis()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +106,7 @@ class Record:
     created: float
     original: str
     format: int = FORMAT
+    rules: Rules = DEFAULT_RULES
     stage: int = -1
     timeline: tuple[WeightChange, ...] = ()
     results: tuple[StageResult, ...] = ()
@@ -123,8 +145,9 @@ class Record:
         return replace(self, events=(*self.events, Event(at, step, message, failed)))
 
     def with_strata(self, more: Sequence[Stratum]) -> "Record":
-        """Add strata; past ``STRATA_KEPT`` a version and stage, neighbours at one weight are merged, no count lost."""
-        return replace(self, strata=compact((*self.strata, *more)))
+        """Add a reading's strata, as windows; those on which a verdict rests stay as they are."""
+        closed = max((result.until for result in self.results), default=-math.inf)
+        return replace(self, strata=added(self.strata, more, closed))
 
     def ended(self, at: float, outcome: Outcome, reason: str) -> "Record":
         """The record closed. The first outcome stands: an end is not rewritten by a retry."""
@@ -247,44 +270,3 @@ def amend(store: RecordStore, lease: Lease, change: Callable[[Record], Record]) 
         return change(record)
 
     return store.update(checked)
-
-
-def compact(strata: Sequence[Stratum]) -> tuple[Stratum, ...]:
-    """Merge neighbouring strata of one version and weight until at most ``STRATA_KEPT`` are left of each."""
-    groups: dict[tuple[str, int], list[Stratum]] = {}
-    for stratum in strata:
-        groups.setdefault((stratum.version, stratum.weight), []).append(stratum)
-    for key, group in groups.items():
-        while len(group) > STRATA_KEPT:
-            group = [merge(*group[i : i + 2]) for i in range(0, len(group), 2)]  # noqa: PLW2901 - halved in turn
-        groups[key] = group
-    return tuple(sorted((s for group in groups.values() for s in group), key=lambda s: (s.start, s.version)))
-
-
-def merge(first: Stratum, *rest: Stratum) -> Stratum:
-    """Strata of one version and weight as one. Histograms with different edges are dropped: they cannot be added."""
-    merged = first
-    for other in rest:
-        failures = dict(merged.failures)
-        for name, count in other.failures.items():
-            failures[name] = failures.get(name, 0) + count
-        merged = replace(
-            merged,
-            start=min(merged.start, other.start),
-            end=max(merged.end, other.end),
-            requests=merged.requests + other.requests,
-            failures=failures,
-            latency=_add(merged, other),
-            seconds=merged.seconds + other.seconds,
-        )
-    return merged
-
-
-def _add(left: Stratum, right: Stratum) -> Histogram | None:
-    if not (left.requests and right.requests):
-        return left.latency if left.requests else right.latency
-    if left.latency is None or right.latency is None or left.latency.edges != right.latency.edges:
-        return None
-    return Histogram(
-        left.latency.edges, tuple(a + b for a, b in zip(left.latency.counts, right.latency.counts, strict=True))
-    )

@@ -31,6 +31,11 @@ def seconds(value: float) -> str:
     return f"{1000 * value:.3g} ms" if value < 0.9995 else f"{value:.4g} s"
 
 
+def times(ratio: float) -> str:
+    """``1.5 times``."""
+    return f"{ratio:.3g} times"
+
+
 def count(requests: int) -> str:
     return f"{requests:,} request{'' if requests == 1 else 's'}"
 
@@ -41,7 +46,10 @@ def name_of(slo: Slo) -> str:
 
 
 def limit_of(slo: Slo) -> str:
-    return f"{100 * slo.limit:.6g} %" if slo.metric is Metric.ERROR_RATE else seconds(slo.limit)
+    """``1 %``, ``250 ms``; of a margin ``10 % over the primary``."""
+    if slo.relative:
+        return f"{100 * slo.limit:.6g} % over the primary"
+    return f"{100 * slo.limit:.6g} %" if slo.metric.is_share else seconds(slo.limit)
 
 
 def value_of(evidence: Evidence) -> str:
@@ -52,5 +60,5 @@ def value_of(evidence: Evidence) -> str:
     elif math.isinf(observed):
         said = "beyond measure"
     else:
-        said = share(observed) if slo.metric is Metric.ERROR_RATE else seconds(observed)
+        said = share(observed) if slo.metric.is_share else seconds(observed)
     return f"{name_of(slo)} {said} (limit {limit_of(slo)})"

@@ -16,20 +16,22 @@ from fairway_steps.config import (
     TEMPLATE,
     Approval,
     Notice,
+    Objectives,
     Traffic,
     from_file,
+    load_objectives,
     load_release,
-    load_slos,
     parse_duration,
+    parse_objectives,
     parse_release,
-    parse_slos,
     parse_stages,
     release_schema,
+    written,
 )
 from fairway_steps.config.spec import patience_for
 from fairway_steps.config.units import parse_limit, parse_quantile, parse_version
 from fairway_steps.errors import UsageError
-from fairway_steps.model import Metric, Outcome, Slo, Stage, Verdict, Version
+from fairway_steps.model import DEFAULT_RULES, Metric, Mode, Outcome, Rules, Slo, Stage, Verdict, Version
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -189,14 +191,58 @@ def test_slos_of_each_metric():
         Slo(Metric.LATENCY, 1.0, 0.99),
         Slo(Metric.LATENCY_MEAN, 0.1),
     )
-    assert parse_slos(text) == slos
-    assert parse_slos("slos:" + text) == slos
+    assert parse_objectives(text) == parse_objectives("slos:" + text) == Objectives(slos)
+
+
+def test_margins_rules_and_all_that_an_slo_may_say():
+    text = """
+    mode: prove
+    alpha: 1%
+    beta: 0.1
+    burn-in: 3
+    early-end: false
+    slos:
+    - {metric: error-rate, margin: 50%, critical: true, direction: lower}
+    - {metric: latency, quantile: p99, margin: 200%, weight: 2}
+    - {metric: success-rate, limit: 99.5%}
+    """
+    assert parse_objectives(text) == Objectives(
+        (
+            Slo(Metric.ERROR_RATE, 0.5, relative=True, critical=True),
+            Slo(Metric.LATENCY, 2.0, 0.99, relative=True, weight=2.0),
+            Slo(Metric.SUCCESS_RATE, 0.995),
+        ),
+        Rules(Mode.PROVE, 0.01, 0.1, 3, early_end=False),
+    )
+
+
+positive = st.decimals("0.00001", "0.99", places=5).map(float)
+any_slo = st.one_of(
+    st.builds(Slo, st.just(Metric.ERROR_RATE), positive, relative=st.booleans(), critical=st.booleans()),
+    st.builds(Slo, st.just(Metric.SUCCESS_RATE), positive, weight=st.sampled_from([0.5, 1.0, 3.0])),
+    st.builds(Slo, st.just(Metric.LATENCY), positive, positive, st.integers(1, 9999), relative=st.booleans()),
+    st.builds(Slo, st.just(Metric.LATENCY), st.sampled_from([1.0, 2.5, 9.0]), st.just(0.95), relative=st.booleans()),
+    st.builds(Slo, st.just(Metric.LATENCY_MEAN), st.floats(1e-4, 1e4)),
+)
+any_rules = st.builds(
+    Rules,
+    st.just(Mode.GUARD),
+    positive.map(lambda p: p / 2),
+    positive.map(lambda p: p / 2),
+    st.integers(0, 9),
+    st.booleans(),
+)
+
+
+@given(any_slo, any_rules)
+def test_what_is_written_for_a_workflow_reads_the_same(slo, rules):
+    assert parse_objectives(written(Objectives((slo,), rules))) == Objectives((slo,), rules)
 
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("- {metric: error-rat, limit: 1%}", "slos:1: [0].metric: 'error-rat' is none of error-rate, latency, "),
+        ("- {metric: error-rat, limit: 1%}", "slos:1: [0].metric: 'error-rat' is none of error-rate, success-rate, "),
         ("- {metric: error-rat, limit: 1%}", "; did you mean 'error-rate'?"),
         ("- {metric: error-rate}", "slos:1: [0]: limit is missing"),
         ("\n- {metric: error-rate, limit: 5}", "slos:2: [0].limit: 5 without a unit"),
@@ -210,14 +256,38 @@ def test_slos_of_each_metric():
         ("- {metric: error-rate, limit: 1%}\n- {metric: error-rate, limit: 2%}", "slos:2: [1]: error-rate has a limit"),
         ("[]", "there are none"),
         ("slos: []", "slos:1: slos: there are none"),
-        ("slos: []\nother: 1", "slos:2: other: there is no such field beside slos"),
+        ("slos: []\nother: 1", "slos:2: other: there is no such field; there are mode, alpha, "),
+        ("mode: guard", "slos:1: slos is missing"),
+        ("mode: gard\nslos: []", "slos:1: mode: 'gard' is none of guard, prove; did you mean 'guard'?"),
+        ("- {metric: error-rate, limit: 1%, margin: 10%}", "[0].margin: error-rate has a limit here already"),
+        ("- {metric: error-rate, margin: 10}", "[0].margin: 10 has no unit; write 10% if percent is meant"),
+        ("- {metric: error-rate, margin: 1000%}", "[0].margin: 1000% is no margin"),
+        ("- {metric: error-rate, margin: -1%}", "[0].margin: '-1%' is not a margin such as 10%"),
+        ("- {metric: latency-mean, margin: 10%}", "[0].margin: latency-mean is not compared with the primary"),
+        ("- {metric: success-rate, margin: 10%}", "write metric: error-rate"),
+        ("- {metric: success-rate, limit: 0%}", "[0].limit: 0% is kept by every version"),
+        ("- {metric: error-rate, limit: 1%, direction: higher}", "[0].direction: a lower error-rate is the better one"),
+        ("- {metric: error-rate, limit: 1%, weight: 0}", "[0].weight: 0 is not above 0"),
+        ("- {metric: error-rate, limit: 250ms}", "[0].limit: '250ms' is not a share of requests such as 1% or 0.01"),
+        ("- {metric: latency, quantile: p95, limit: 1%}", "[0].limit: '1%' is not a latency such as 250ms or 1.5s"),
+        ("- {metric: latency, quantile: p0, limit: 1s}", "[0].quantile: 'p0' is not a quantile between 0 and 1"),
+        ("- {metric: latency, quantile: p100, limit: 1s}", "[0].quantile: 'p100' is not a quantile between 0 and 1"),
+        ("alpha: 60%\nslos: []", "slos:1: alpha: 60% is not a risk above 0 and at most 50%"),
+        ("beta: 0\nslos: []", "slos:1: beta: 0"),
+        ("burn-in: -1\nslos: []", "slos:1: burn-in: -1 is less than 0"),
+        ("mode: prove\nslos: [{metric: error-rate, limit: 0%}]", "slos:2: slos[0]: mode prove cannot prove it"),
+        (
+            "mode: prove\nslos:\n- {metric: latency-mean, limit: 1s}",
+            "slos:3: slos[0]: mode prove cannot prove it: a mean",
+        ),
+        ("mode: prove\nslos:\n- {metric: error-rate, margin: 0%}", "write a margin such as 10%"),
         ("", "slos:1: there is nothing in it"),
         ("error-rate", "'error-rate' is not a list"),
     ],
 )
 def test_slos_that_cannot_be_are_refused_in_one_sentence(text, sentence):
     with pytest.raises(UsageError) as caught:
-        parse_slos(text)
+        parse_objectives(text)
     assert sentence in str(caught.value)
 
 
@@ -225,7 +295,7 @@ def test_an_option_may_name_a_file_whose_path_then_starts_the_sentence(tmp_path)
     file = tmp_path / "slos.yaml"
     file.write_text("# mine\n- {metric: latncy, limit: 1s}\n")
     with pytest.raises(UsageError, match=r"slos\.yaml:2: \[0\]\.metric: 'latncy'"):
-        load_slos(f"file:{file}")
+        load_objectives(f"file:{file}")
     assert from_file(f"file:{file}").startswith("# mine")
     assert from_file("text") == "text"
     with pytest.raises(UsageError, match="gone cannot be read: no such file"):
@@ -268,7 +338,7 @@ def test_every_commented_field_of_the_template_loads_too():
     spec = parse_release("\n".join(kept))
     assert spec.traffic is not None
     assert spec.traffic.rate == 40
-    assert len(spec.slos) == 3
+    assert len(spec.slos) == 4
     assert spec.patience == 20
     assert spec.notify == (
         Notice("slack", "env:SLACK_WEBHOOK_URL", (Outcome.ROLLED_BACK, Outcome.HELD, Outcome.BROKEN)),
@@ -277,7 +347,9 @@ def test_every_commented_field_of_the_template_loads_too():
 
 
 def test_the_slos_example_loads():
-    assert [slo.metric for slo in load_slos(f"file:{EXAMPLES / 'slos.yaml'}")] == list(Metric)
+    objectives = load_objectives(f"file:{EXAMPLES / 'slos.yaml'}")
+    assert {slo.metric for slo in objectives.slos} == set(Metric)
+    assert objectives.rules == DEFAULT_RULES
 
 
 def test_the_defaults_of_a_short_file():

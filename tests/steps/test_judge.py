@@ -111,7 +111,7 @@ def test_proof_of_harm_ends_it_at_once(tmp_path):
     world.begin()
     result = world.judge()
     assert result.assessment.verdict is Verdict.ROLLBACK
-    assert world.elapsed == 2.0
+    assert world.elapsed == 3.0  # the first second settles
     assert "v2 fails 20 % of requests" in result.assessment.reason
     assert world.kept.results[0].assessment == result.assessment
 
@@ -127,7 +127,7 @@ def test_it_waits_for_the_minimum_sample_and_no_longer(tmp_path):
     world = World(tmp_path, Version(4.0))
     world.begin()
     assert world.judge(patience=20.0).assessment.verdict is Verdict.ADVANCE
-    assert world.elapsed == 13.0  # 50 requests at 4 a second
+    assert world.elapsed == 14.0  # 50 requests at 4 a second, after the first second
 
 
 @pytest.mark.parametrize(("patience", "waited"), [(None, 18.0), (3.0, 11.0), (0.0, 8.0)])
@@ -283,7 +283,7 @@ def test_a_stage_that_was_held_can_be_repeated_with_the_counts_of_the_time_betwe
     assert world.judge(patience=0.0).assessment.verdict is Verdict.HOLD
     world.clock.time = START + 20
     assert world.judge(patience=6.0).assessment.verdict is Verdict.ADVANCE
-    assert world.elapsed == 25  # 50 requests at 2 a second
+    assert world.elapsed == 26  # 50 requests at 2 a second, after the first second
     assert [result.assessment.verdict for result in world.kept.results] == [Verdict.HOLD, Verdict.ADVANCE]
     assert world.judge() == world.kept.results[-1]
 

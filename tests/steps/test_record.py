@@ -1,5 +1,4 @@
-"""Covers: the record on disk (atomic, locked, refused when it is not one), leases and fencing, how strata are kept small
-without losing a count, where a release goes on after it was interrupted.
+"""Covers: the record on disk (atomic, locked, refused when it is not one), leases and fencing, where a release goes on after it was interrupted.
 
 Leaves out: who writes what into it (begin, weights, judge and release have their own tests).
 """
@@ -10,12 +9,10 @@ import os
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from fairway_steps.errors import DomainError, Fenced, UsageError
-from fairway_steps.model import Assessment, Histogram, Outcome, Stratum, Verdict
-from fairway_steps.record import FileStore, Lease, StageResult, amend, compact, merge, required
+from fairway_steps.model import Assessment, Outcome, Stratum, Verdict
+from fairway_steps.record import FileStore, Lease, StageResult, amend, required
 from records import record
 
 
@@ -131,38 +128,10 @@ def test_only_what_no_verdict_ended_can_be_resumed():
     assert not replace(put_back, interrupted=False).resumable
 
 
-strata = st.lists(
-    st.builds(
-        lambda v, at, weight, counts, errors: Stratum(
-            v, at, at + 1.0, weight, sum(counts), {"http-500": errors}, Histogram((1.0, 2.0), tuple(counts)), 0.5
-        ),
-        st.sampled_from(["v1", "v2"]),
-        st.integers(0, 10_000).map(float),
-        st.sampled_from([10, 50]),
-        st.lists(st.integers(0, 100), min_size=2, max_size=2),
-        st.integers(0, 5),
-    ),
-    max_size=1500,
-)
-
-
-@given(strata)
-def test_compaction_loses_no_count(given_strata):
-    kept = compact(given_strata)
-    for version in ("v1", "v2"):
-        for weight in (10, 50):
-            before = [s for s in given_strata if (s.version, s.weight) == (version, weight)]
-            after = [s for s in kept if (s.version, s.weight) == (version, weight)]
-            assert len(after) <= 240
-            assert sum(s.requests for s in after) == sum(s.requests for s in before)
-            assert sum(s.errors for s in after) == sum(s.errors for s in before)
-            assert sum(s.latency.total for s in after if s.latency) == sum(s.latency.total for s in before)
-
-
-def test_histograms_with_different_edges_are_dropped_not_mixed():
-    one = Stratum("v1", 0.0, 1.0, 10, 3, {}, Histogram((1.0,), (3,)))
-    other = Stratum("v1", 1.0, 2.0, 10, 4, {}, Histogram((2.0,), (4,)))
-    silent = Stratum("v1", 2.0, 3.0, 10, 0)
-    assert merge(one, other).latency is None
-    assert merge(one, silent).latency == merge(silent, one).latency == one.latency
-    assert merge(one, other).requests == 7
+def test_what_a_verdict_rests_on_takes_in_nothing_more():
+    before = record(results=(replace(_result(0, Verdict.HOLD), until=41.0),))
+    kept = before
+    for second in range(60):
+        kept = kept.with_strata([Stratum("v2", float(second), second + 1.0, 10, 3)])
+    assert 41.0 in {stratum.end for stratum in kept.strata}
+    assert sum(stratum.requests for stratum in kept.strata if stratum.end <= 41) == 123

@@ -11,8 +11,8 @@ from typing import Any
 
 from fairway_steps.cli.wiring import this_process
 from fairway_steps.clock import Clock
-from fairway_steps.config import ReleaseSpec
-from fairway_steps.model import Metric, Outcome, Slo
+from fairway_steps.config import Objectives, ReleaseSpec, written
+from fairway_steps.model import Outcome
 from fairway_steps.record import Record, RecordStore
 from fairway_steps.report.counts import ClientCount
 from fairway_steps.report.text import result as result_of
@@ -95,7 +95,7 @@ def arguments(spec: ReleaseSpec, store: RecordStore, *, resume: bool) -> dict[st
         "primary": f"{spec.primary.name}={spec.primary.uri}",
         "candidate": f"{spec.candidate.name}={spec.candidate.uri}",
         "stages": ",".join(f"{stage.weight}@{stage.duration!r}s" for stage in spec.stages),
-        "slos": json.dumps([_slo(slo) for slo in spec.slos]),
+        "slos": written(Objectives(spec.slos, spec.rules)),
         "metrics": _absolute(spec.metrics or spec.route),
         "record": store.uri,
         "model": spec.inference.model,
@@ -110,12 +110,6 @@ def arguments(spec: ReleaseSpec, store: RecordStore, *, resume: bool) -> dict[st
         "report": str(Path(spec.report).absolute()),
         "fail-on": "",
     }
-
-
-def _slo(slo: Slo) -> dict[str, Any]:
-    limit = repr(slo.limit) if slo.metric is Metric.ERROR_RATE else f"{slo.limit!r}s"
-    quantile = {} if slo.quantile is None else {"quantile": slo.quantile}
-    return {"metric": slo.metric.value, **quantile, "limit": limit, "min-requests": slo.min_requests}
 
 
 def _absolute(uri: str) -> str:

@@ -14,8 +14,9 @@ from fairway_steps import log
 from fairway_steps.cli.params import DURATION_TYPE, FLAG, SLOS, STAGES, VERDICTS, VERSION, option
 from fairway_steps.cli.step import Answer, logger, step
 from fairway_steps.cli.wiring import CLOCK, Release, alive, lease, needed, noting, open_release, record_options, router
+from fairway_steps.config import Objectives
 from fairway_steps.errors import UsageError
-from fairway_steps.model import Evidence, Metric, Slo, Stage, Verdict, Version
+from fairway_steps.model import Evidence, Metric, Rules, Slo, Stage, Verdict, Version
 from fairway_steps.outputs import RESULT_BYTES, Output
 from fairway_steps.record import StageResult
 from fairway_steps.routing.base import Router
@@ -64,7 +65,7 @@ fairway assess --service iris --route envoy:./route --candidate v2=http://127.0.
 @option("fail-on", VERDICTS, help="Exit 1 on these verdicts, such as rollback,hold.")
 @record_options
 def assess(
-    slos: Sequence[Slo] | None,
+    slos: Objectives | None,
     metrics: str | None,
     service: str | None,
     route: str | None,
@@ -118,6 +119,7 @@ class Task:
     primary: str
     candidate: Version
     slos: Sequence[Slo]
+    rules: Rules
     stages: Sequence[Stage]
     scheduled: bool
 
@@ -142,12 +144,15 @@ class Task:
             release.store if release else None,
             release.lease if release else lease("", 0),
             open_source(
-                self.metrics, self.service, limits=[slo.limit for slo in self.slos if slo.metric is Metric.LATENCY]
+                self.metrics,
+                self.service,
+                limits=[slo.limit for slo in self.slos if slo.metric is Metric.LATENCY and not slo.relative],
             ),
             self.router,
             alive(self.candidate, ready_path),
             CLOCK,
             slos=self.slos,
+            rules=self.rules,
             primary=self.primary,
             candidate=self.candidate.name,
             stages=self.stages,
@@ -165,7 +170,7 @@ class Task:
 
 def task_of(
     release: Release | None,
-    slos: Sequence[Slo] | None = None,
+    slos: Objectives | None = None,
     metrics: str | None = None,
     service: str | None = None,
     route: str | None = None,
@@ -184,7 +189,7 @@ def task_of(
         raise UsageError("--candidate is missing", mend="give it, or a --record that has it")
     if not (metrics or route):
         raise UsageError("there is nothing to read evidence from", mend="give --metrics, --route or a --record")
-    asked = slos or (held.slos if held else needed(slos, "slos"))
+    asked = slos or (Objectives(held.slos, held.rules) if held else needed(slos, "slos"))
     opened = router(route, service) if route else None
     schedule = stages or (held.stages if held else ())
     return Task(
@@ -193,7 +198,8 @@ def task_of(
         router=opened,
         primary=primary.name if primary else "",
         candidate=candidate,
-        slos=asked,
+        slos=asked.slos,
+        rules=asked.rules,
         stages=schedule or (Stage(opened.read().weights.get(candidate.name, 0) if opened else 0, duration),),
         scheduled=bool(schedule),
     )
@@ -221,7 +227,7 @@ def _brief(item: Evidence) -> dict[str, Any]:
         "slo": name_of(item.slo),
         "result": item.result.value,
         "observed": observed,
-        "limit": item.slo.limit,
+        "margin" if item.slo.relative else "limit": item.slo.limit,
         "n": item.requests,
     }
 

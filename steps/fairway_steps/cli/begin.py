@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from fairway_steps.cli.params import DURATION_TYPE, FLAG, SLOS, STAGES, VERSION, option
 from fairway_steps.cli.step import Answer, logger, step
 from fairway_steps.cli.wiring import CLOCK, holder_is_gone, record_store, router, this_process
+from fairway_steps.config import Objectives
 from fairway_steps.errors import TransientError
-from fairway_steps.model import Slo, Stage, Version
+from fairway_steps.model import Stage, Version
 from fairway_steps.outputs import Output
 
 EXAMPLE = """
@@ -46,7 +47,7 @@ def begin(
     primary: Version,
     candidate: Version,
     stages: Sequence[Stage],
-    slos: Sequence[Slo],
+    slos: Objectives,
     record: str,
     metrics: str | None,
     holder: str | None,
@@ -70,7 +71,8 @@ def begin(
         primary=primary,
         candidate=candidate,
         stages=stages,
-        slos=slos,
+        slos=slos.slos,
+        rules=slos.rules,
         holder=holder or this_process(),
         lease_for=lease,
         resume=resume,

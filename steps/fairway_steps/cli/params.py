@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 
 import click
 
+from fairway_steps.config.spec import Objectives
 from fairway_steps.config.units import nearest, parse_duration, parse_version
 from fairway_steps.errors import UsageError
-from fairway_steps.model import Outcome, Slo, Stage, Verdict, Version
+from fairway_steps.model import Outcome, Stage, Verdict, Version
 
 __all__ = [
     "DURATION_TYPE",
@@ -102,18 +103,18 @@ class Stages(click.ParamType[tuple[Stage, ...]]):
             self.fail(str(error).removeprefix("stages: "), param, ctx)
 
 
-class Slos(click.ParamType[tuple[Slo, ...]]):
-    """SLOs as YAML, or ``file:PATH``."""
+class Slos(click.ParamType[Objectives]):
+    """An SLO document as YAML, or ``file:PATH``."""
 
     name = "slos"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Slo, ...]:
-        from fairway_steps.config import load_slos
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Objectives:
+        from fairway_steps.config import load_objectives
 
-        if not isinstance(value, str):
-            return tuple(value)
+        if isinstance(value, Objectives):
+            return value
         try:
-            return load_slos(value)
+            return load_objectives(value)
         except UsageError as error:
             self.fail(str(error), param, ctx)
 

@@ -7,29 +7,32 @@ from pathlib import Path
 from typing import Any
 
 from fairway_steps.config.files import from_file, read_file
-from fairway_steps.config.spec import Approval, Inference, Notice, ReleaseSpec, Traffic
+from fairway_steps.config.spec import Approval, Inference, Notice, Objectives, ReleaseSpec, Traffic
 from fairway_steps.config.template import TEMPLATE
 from fairway_steps.config.units import misfit, parse_duration, parse_version, short_stages
+from fairway_steps.config.written import written
 from fairway_steps.errors import UsageError
-from fairway_steps.model import Slo, Stage
+from fairway_steps.model import Stage
 
 __all__ = [
     "TEMPLATE",
     "Approval",
     "Inference",
     "Notice",
+    "Objectives",
     "ReleaseSpec",
     "Traffic",
     "from_file",
+    "load_objectives",
     "load_release",
-    "load_slos",
     "parse_duration",
+    "parse_objectives",
     "parse_release",
-    "parse_slos",
     "parse_stages",
     "parse_version",
     "read_file",
     "release_schema",
+    "written",
 ]
 
 
@@ -54,21 +57,21 @@ def parse_stages(text: str, *, name: str = "stages") -> tuple[Stage, ...]:
     return stages
 
 
-def parse_slos(text: str, *, name: str = "slos") -> tuple[Slo, ...]:
-    """SLOs from a YAML list, or a mapping whose key ``slos`` holds it. Raises UsageError, starting with ``name``.
+def parse_objectives(text: str, *, name: str = "slos") -> Objectives:
+    """An SLO document from YAML: a list of SLOs, or a mapping with the list as ``slos`` and the rules beside it.
 
-    Each is ``{metric: error-rate, limit: 1%}``, ``{metric: latency, quantile: p95, limit: 250ms}`` or
-    ``{metric: latency-mean, limit: 0.1s}``, with ``min-requests`` where the default does not fit.
+    Each SLO is ``{metric: error-rate, limit: 1%}``, ``{metric: latency, quantile: p95, limit: 250ms}``,
+    ``{metric: latency, quantile: p95, margin: 10%}`` … Raises UsageError, whose sentence starts with ``name``.
     """
-    from fairway_steps.config.release import slos_from  # noqa: PLC0415 - pydantic only where it is needed
+    from fairway_steps.config.release import objectives_from  # noqa: PLC0415 - pydantic only where it is needed
 
-    return slos_from(text, name)
+    return objectives_from(text, name)
 
 
-def load_slos(value: str, *, name: str = "slos") -> tuple[Slo, ...]:
-    """SLOs from an option's value: text, or ``file:PATH``, whose path then starts each sentence."""
+def load_objectives(value: str, *, name: str = "slos") -> Objectives:
+    """An SLO document from an option's value: text, or ``file:PATH``, whose path then starts each sentence."""
     is_file = value.startswith("file:")
-    return parse_slos(from_file(value), name=value.removeprefix("file:") if is_file else name)
+    return parse_objectives(from_file(value), name=value.removeprefix("file:") if is_file else name)
 
 
 def parse_release(text: str, *, name: str = "release.yaml") -> ReleaseSpec:

@@ -9,7 +9,15 @@ from pydantic_core import PydanticCustomError
 
 from fairway_steps.config.files import from_file
 from fairway_steps.config.mistakes import shown
-from fairway_steps.config.units import nearest, parse_duration, parse_quantile, parse_version, short_stages
+from fairway_steps.config.units import (
+    nearest,
+    parse_duration,
+    parse_margin,
+    parse_quantile,
+    parse_risk,
+    parse_version,
+    short_stages,
+)
 from fairway_steps.model import Outcome
 
 
@@ -34,6 +42,16 @@ def _above_zero(value: Any) -> Any:
 def _quantile(value: Any) -> Any:
     text = _text(value)
     return parse_quantile(text) if isinstance(text, str) else _wrong(value, "a quantile such as 0.95 or p95")
+
+
+def _margin(value: Any) -> Any:
+    text = _text(value)
+    return parse_margin(text) if isinstance(text, str) else _wrong(value, "a margin such as 10%")
+
+
+def _risk(value: Any) -> Any:
+    text = _text(value)
+    return parse_risk(text) if isinstance(text, str) else _wrong(value, "a risk such as 5%")
 
 
 def _short(value: Any) -> Any:
@@ -80,6 +98,8 @@ Seconds = Annotated[float, BeforeValidator(_duration), WithJsonSchema(DURATION_S
 Period = Annotated[float, BeforeValidator(_above_zero), WithJsonSchema(DURATION_SCHEMA)]
 Limit = Annotated[str, BeforeValidator(_text), WithJsonSchema(TEXT_OR_NUMBER)]
 Quantile = Annotated[float, BeforeValidator(_quantile), WithJsonSchema(TEXT_OR_NUMBER)]
+Margin = Annotated[float, BeforeValidator(_margin), WithJsonSchema(TEXT_OR_NUMBER)]
+Risk = Annotated[float, BeforeValidator(_risk), WithJsonSchema(TEXT_OR_NUMBER)]
 Payload = Annotated[str, BeforeValidator(_payload), WithJsonSchema(JSON_SCHEMA)]
 Text = Annotated[str, Field(min_length=1)]
 
@@ -111,16 +131,53 @@ class StageItem(_Model):
 
 
 class SloItem(_Model):
-    metric: Literal["error-rate", "latency", "latency-mean"] = Field(description="What is limited.")
-    limit: Limit = Field(
-        description="1% or 0.01 for the error rate; 250ms or 1.5s for latencies.", examples=["1%", "250ms"]
+    metric: Literal["error-rate", "success-rate", "latency", "latency-mean"] = Field(description="What is limited.")
+    limit: Limit | None = Field(
+        None,
+        description="1% or 0.01 for the error rate, 99% for the success rate; 250ms or 1.5s for latencies.",
+        examples=["1%", "250ms"],
+    )
+    margin: Margin | None = Field(
+        None,
+        description="Instead of a limit: how much worse than the primary at the same time it may be.",
+        examples=["10%"],
     )
     quantile: Quantile | None = Field(
         None, description="For latency: which quantile is limited.", examples=["p95", 0.99]
     )
+    direction: Literal["lower", "higher"] | None = Field(
+        None, description="Which way is better. Each metric has one; stated here, it is checked."
+    )
+    critical: bool = Field(
+        False, description="Judged alone as well: its breach is found sooner, that of the others a little later."
+    )
+    weight: float = Field(1.0, gt=0, description="How much of the evidence's weight it has among the others.")
     min_requests: int = Field(
         50, ge=1, description="With fewer requests in a stage there is no verdict.", examples=[100]
     )
+
+
+class RulesItem(_Model):
+    """How evidence becomes a verdict."""
+
+    mode: Literal["guard", "prove"] = Field(
+        "guard",
+        description="guard: promote unless harm is proved. prove: promote only what is proved to keep its SLOs.",
+    )
+    alpha: Risk = Field(0.05, description="The risk of rolling back a candidate that keeps its SLOs.", examples=["5%"])
+    beta: Risk = Field(
+        0.05, description="In mode prove: the risk of promoting a candidate that breaks one.", examples=["5%"]
+    )
+    burn_in: int = Field(1, ge=0, description="How many looks after a change of weights are no evidence.")
+    early_end: bool = Field(
+        True, description="Whether a stage ends before its time once it proves every SLO kept. Harm always ends it."
+    )
+
+
+class Document(RulesItem):
+    """What a candidate must keep, and how that is judged."""
+
+    slos: list[SloItem] = Field(description="What the candidate must keep.")
 
 
 class VersionItem(_Model):
@@ -185,7 +242,7 @@ Stages = Annotated[
 ]
 
 
-class Release(_Model):
+class Release(RulesItem):
     """A release of one candidate version of a service, as `fairway run` carries it out."""
 
     service: Text = Field(description="What clients call.", examples=["iris"])

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from fairway_steps.model import Outcome, Slo, Stage, Verdict, Version
+from fairway_steps.model import DEFAULT_RULES, Outcome, Rules, Slo, Stage, Verdict, Version
 
 LEAST_PATIENCE = 10.0
 
@@ -60,6 +60,14 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class Objectives:
+    """An SLO document: what a candidate must keep, and how that is judged."""
+
+    slos: tuple[Slo, ...]
+    rules: Rules = DEFAULT_RULES
+
+
+@dataclass(frozen=True, slots=True)
 class ReleaseSpec:
     """A whole release. All durations are seconds; ``patience`` of None means one stage's duration, 10 s at least.
 
@@ -72,6 +80,7 @@ class ReleaseSpec:
     candidate: Version
     stages: tuple[Stage, ...]
     slos: tuple[Slo, ...]
+    rules: Rules = DEFAULT_RULES
     metrics: str = ""
     inference: Inference = Inference()
     ready_timeout: float = 60.0

@@ -16,12 +16,14 @@ stages:
   - {weight: 25, duration: 20s}
   - {weight: 50, duration: 20s}
 
-# What the candidate must keep. A limit that is provably broken rolls back at once;
-# below min-requests there is no verdict. metrics: is the route's own proxy unless you say otherwise.
+# What the candidate must keep. A limit that is provably broken rolls back at once, below min-requests there is no
+# verdict. A margin compares with the primary at the same time. metrics: is the route's own proxy unless you say otherwise.
 slos:
   - {metric: error-rate, limit: 1%}
   - {metric: latency, quantile: p95, limit: 250ms, min-requests: 100}
+  # - {metric: latency, quantile: p95, margin: 10%}
   # - {metric: latency-mean, limit: 100ms}
+mode: guard               # promote unless harm is proved; prove: promote only what is proved to keep its SLOs
 
 # A version is ready when its model is (Open Inference Protocol V2) and has answered this once.
 inference:

@@ -39,11 +39,39 @@ def parse_quantile(text: str) -> float:
 
 
 def parse_limit(text: str, metric: Metric) -> float:
-    """An SLO's limit: a fraction (``1%``, ``0.01``) for the error rate, seconds (``250ms``) for latencies."""
-    return _error_rate(text.strip()) if metric is Metric.ERROR_RATE else _latency(text.strip())
+    """An SLO's limit: a fraction (``1%``, ``0.01``) for rates, seconds (``250ms``) for latencies."""
+    if not metric.is_share:
+        return _latency(text.strip())
+    limit = parse_share(text.strip())
+    if metric is Metric.SUCCESS_RATE and limit == 0:
+        raise ValueError(f"{text} is kept by every version; write a share such as 99%")
+    return limit
 
 
-def _error_rate(text: str) -> float:
+def parse_margin(text: str) -> float:
+    """By how much the candidate may be worse than the primary: ``10%``, ``0.1``, or ``200%``, as a fraction."""
+    match = SHARE.fullmatch(text.strip())
+    if not match:
+        raise ValueError(f"{text!r} is not a margin such as 10%")
+    number = Decimal(match["number"])
+    if not match["unit"] and number >= 1:
+        raise ValueError(f"{text} has no unit; write {text}% if percent is meant")
+    margin = float(number / 100 if match["unit"] else number)
+    if margin > 9:
+        raise ValueError(f"{text} is no margin; write at most 900%, which is ten times the primary's")
+    return margin
+
+
+def parse_risk(text: str) -> float:
+    """The probability of a wrong verdict: ``5%`` or ``0.05``, above 0 and at most a half."""
+    risk = parse_share(text.strip())
+    if not 0 < risk <= 0.5:
+        raise ValueError(f"{text} is not a risk above 0 and at most 50%; write for example 5%")
+    return risk
+
+
+def parse_share(text: str) -> float:
+    """A share of requests, ``1%`` or ``0.01``, as a fraction below one."""
     match = SHARE.fullmatch(text)
     if not match:
         raise ValueError(f"{text!r} is not a share of requests such as 1% or 0.01")

@@ -24,7 +24,7 @@ def span(record: Record) -> float:
 def plots(record: Record) -> list[Plot]:
     """All plots that have something to show: the weights first, then what was measured."""
     drawn = [weights(record), *latencies(record)]
-    errors = [slo for slo in record.slos if slo.metric is Metric.ERROR_RATE]
+    errors = [slo for slo in record.slos if slo.metric is Metric.ERROR_RATE and not slo.relative]
     failing = _lines(record, lambda name: series.error_rates(record.strata, name), wording.percent)
     drawn.append(_measured(record, "errors", "Error rate", failing, wording.percent, limits=errors))
     rates = _lines(record, lambda name: series.request_rates(record.strata, name), _per_second)
@@ -78,7 +78,7 @@ def latencies(record: Record) -> list[Plot]:
         ]
         title = "Latency: median" if q == 0.5 else f"Latency: median and {wording.quantile(q)}"
         name = f"latency-{wording.quantile(q).replace('.', '-')}"
-        own = [slo for slo in limits if slo.quantile == q]
+        own = [slo for slo in limits if slo.quantile == q and not slo.relative]
         drawn.append(_measured(record, name, title, lines, wording.seconds, limits=own, log=True))
     if means:
         lines = _lines(record, lambda name: series.means(record.strata, name), wording.seconds)

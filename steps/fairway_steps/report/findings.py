@@ -1,10 +1,12 @@
 """Each verdict with its evidence, as words and figures ready to be set. Pure."""
 
+import math
 from dataclasses import dataclass
 
 from fairway_steps.model import Evidence, Metric, Result, Slo, Verdict
 from fairway_steps.record import Record, StageResult
 from fairway_steps.report import wording
+from fairway_steps.words import times
 
 TONES = {
     Verdict.ADVANCE: "good",
@@ -79,27 +81,40 @@ def _finding(record: Record, evidence: Evidence) -> Finding:
     slo = evidence.slo
     a_rate = slo.metric is not Metric.LATENCY_MEAN
     known = a_rate and evidence.requests > 0
+    counted = a_rate and not slo.relative
     bounded = evidence.low is not None and evidence.high is not None
     return Finding(
         slo=wording.metric(slo),
-        limit=f"≤ {wording.measure(slo, slo.limit)}",
+        limit=wording.bound(slo),
         result=evidence.result.value.replace("-", " "),
         tone=TONES[evidence.result],
         observed=wording.measure(slo, evidence.observed),
         exceeded=wording.count(evidence.exceeded) if known else wording.NONE,
         requests=wording.count(evidence.requests),
-        interval=f"{wording.percent(evidence.low)} to {wording.percent(evidence.high)}" if bounded else wording.NONE,
+        interval=_interval(evidence) if bounded else wording.NONE,
         e_value=wording.e_value(evidence.log_e) if evidence.requests else wording.NONE,
         sentence=wording.sentence(evidence.sentence, record),
-        rate=evidence.exceeded / evidence.requests if known else None,
-        low=evidence.low,
-        high=evidence.high,
+        rate=evidence.exceeded / evidence.requests if known and counted else None,
+        low=evidence.low if counted else None,
+        high=evidence.high if counted else None,
         allowed=_allowed(slo),
     )
 
 
+def _interval(evidence: Evidence) -> str:
+    """Of the share of requests that exceed the limit, or of the odds ratio to the primary."""
+    assert evidence.low is not None
+    assert evidence.high is not None
+    if not evidence.slo.relative:
+        return f"{wording.percent(evidence.low)} to {wording.percent(evidence.high)}"
+    high = times(evidence.high) if math.isfinite(evidence.high) else "no end"
+    return f"odds {evidence.low:.3g} to {high}"
+
+
 def _allowed(slo: Slo) -> float | None:
-    """The share of requests that may exceed the limit; None for a mean, which is no share."""
-    if slo.metric is Metric.ERROR_RATE:
-        return slo.limit
+    """The share of requests that may exceed the limit; None for a mean and for a margin, which are no shares."""
+    if slo.relative:
+        return None
+    if slo.metric.is_share:
+        return slo.limit if slo.metric is Metric.ERROR_RATE else 1 - slo.limit
     return 1 - slo.quantile if slo.quantile is not None else None

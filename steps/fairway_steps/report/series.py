@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from fairway_steps.model import Histogram, Stratum
-from fairway_steps.record import merge
+from fairway_steps.windows import merge
 
 ENOUGH = 20
 POINTS = 60

@@ -4,8 +4,9 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from fairway_steps.model import Metric, Outcome, Slo
+from fairway_steps.model import Direction, Metric, Outcome, Slo
 from fairway_steps.record import Record
+from fairway_steps.words import times
 
 NONE = "–"  # noqa: RUF001 - an en dash is meant
 OUTCOMES: Mapping[Outcome | None, str] = {
@@ -110,8 +111,8 @@ def quantile(q: float) -> str:
 
 def metric(slo: Slo) -> str:
     """``p99 latency``."""
-    if slo.metric is Metric.ERROR_RATE:
-        return "error rate"
+    if slo.metric.is_share:
+        return slo.metric.value.replace("-", " ")
     if slo.metric is Metric.LATENCY_MEAN:
         return "mean latency"
     return f"{quantile(slo.quantile)} latency" if slo.quantile is not None else "latency"
@@ -121,7 +122,14 @@ def measure(slo: Slo, value: float | None) -> str:
     """A value in the unit of the SLO's limit; infinite is a quantile past the last edge of a histogram."""
     if value == math.inf:
         return "beyond measure"
-    return percent(value) if slo.metric is Metric.ERROR_RATE else seconds(value)
+    return percent(value) if slo.metric.is_share else seconds(value)
+
+
+def bound(slo: Slo) -> str:
+    """What an SLO grants: ``≤ 250 ms``, ``≥ 99 %``, of a margin ``≤ 1.1 times the primary``."""
+    if slo.relative:
+        return f"≤ {times(1 + slo.limit)} the primary"
+    return f"{'≥' if slo.metric.direction is Direction.HIGHER else '≤'} {measure(slo, slo.limit)}"
 
 
 def e_value(log_e: float) -> str:

@@ -6,16 +6,8 @@ with probability at most beta. Both watch for harm.
 """
 
 from collections.abc import Sequence
-from enum import StrEnum
 
-from fairway_steps.model import Result, Verdict
-
-
-class Mode(StrEnum):
-    """What a version must do to go on: not be shown harmful, or be shown healthy."""
-
-    GUARD = "guard"
-    PROVE = "prove"
+from fairway_steps.model import Mode, Result, Verdict
 
 
 def rule(

@@ -72,7 +72,7 @@ def test_with_a_record_everything_comes_from_it(world, capsys):
     assert told == {
         "verdict": "advance",
         "reason": "v2 keeps its SLOs: error-rate 0 % (limit 1 %)",
-        "slos": [{"slo": "error-rate", "result": "pass", "observed": 0.0, "limit": 0.01, "n": 100}],
+        "slos": [{"slo": "error-rate", "result": "pass", "observed": 0.0, "limit": 0.01, "n": 80}],
     }
     captured = capsys.readouterr()
     assert captured.out.startswith("advance: v2 keeps its SLOs")

@@ -1,0 +1,47 @@
+"""E-values over time: of one limit after every window of a release, and of harm that begins late."""
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+
+from fairway_steps.assess.counts import Exceedances
+from fairway_steps.stats import rate
+
+LATE = 0.2
+"""The share of the evidence that waits for later stages.
+
+What went well for hours must not outweigh harm that only a higher weight brings. So the e-value of harm is a mixture, fixed
+before the first request: ``1 - LATE`` on all windows, the rest in halves on those from each change of weights on. It costs
+the first stage a factor of 0.8.
+"""
+
+
+def mixed(paths: Sequence[Sequence[float]]) -> list[float]:
+    """Ln of the mixture of e-processes: the first over all windows, each later one from a change of weights on.
+
+    A process that has not begun is at 0, and so is what is kept back for changes that have not come.
+    """
+    if len(paths) == 1:
+        weights = [math.log1p(-LATE)]
+    else:
+        weights = [math.log1p(-LATE), *(math.log(LATE) - k * math.log(2) for k in range(1, len(paths)))]
+    kept_back = math.log(LATE) - (len(paths) - 1) * math.log(2)
+    return [log_sum([kept_back, *map(sum, zip(weights, now, strict=True))]) for now in zip(*paths, strict=True)]
+
+
+def log_sum(logs: Sequence[float]) -> float:
+    """Ln of the sum of what is given as logarithms."""
+    top = max(logs)
+    return top if math.isinf(top) else top + math.log(math.fsum(math.exp(log - top) for log in logs))
+
+
+@lru_cache(maxsize=1 << 15)
+def log_e_broken(found: Exceedances) -> float:
+    """Ln e against "the limit is kept", from what surely broke it."""
+    return rate.log_e_violated(found.least, found.of_most, found.allowed)
+
+
+@lru_cache(maxsize=1 << 12)
+def log_e_kept(found: Exceedances) -> float:
+    """Ln e against "the limit is broken", from what perhaps broke it."""
+    return rate.log_e_met(found.most, found.of_least, found.allowed)

@@ -1,0 +1,159 @@
+"""One SLO with a limit of its own: the evidence after every window, and what it says in the end."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fairway_steps.assess.counts import ROUNDING, Exceedances, Sums, over, running, together
+from fairway_steps.assess.evidence import log_e_broken, log_e_kept, mixed
+from fairway_steps.assess.rest import Open, Scene, missing_here, no_data, too_few
+from fairway_steps.model import Evidence, Metric, Result, Slo, Stratum
+from fairway_steps.stats.latency import quantile, tail
+from fairway_steps.stats.rate import confidence_interval, requests_to_prove
+from fairway_steps.words import count, interval, limit_of, name_of, seconds, share
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """An error rate, a success rate or a latency quantile against a fixed limit."""
+
+    slo: Slo
+    scene: Scene
+
+    def harm(self) -> list[float]:
+        """Ln e of harm after each of the scene's windows."""
+        own = running(self.scene.own, self.slo)
+        starts = [Sums(), *(own[start - 1] for start in self.scene.changes)]
+        begins = [0, *self.scene.changes]
+        paths = [
+            [
+                log_e_broken((now - start).exceedances(self.slo)) if index >= begin else 0.0
+                for index, now in enumerate(own)
+            ]
+            for begin, start in zip(begins, starts, strict=True)
+        ]
+        return mixed(paths)
+
+    def kept(self) -> tuple[float, float]:
+        """Ln e of health: over the whole release, and of the stage alone."""
+        whole, here = self._total(self.scene.own), self._total(self.scene.here)
+        return log_e_kept(whole.exceedances(self.slo)), log_e_kept(here.exceedances(self.slo))
+
+    def evidence(self, log_e: float, *, harmful: bool, open_: Open) -> Evidence:
+        slo, scene = self.slo, self.scene
+        total = self._total(scene.own)
+        if not total.requests:
+            return no_data(slo, f"no request to {scene.candidate} was measured, so {name_of(slo)} is not known")
+        if slo.metric is Metric.LATENCY and not total.timed:
+            return no_data(slo, f"no latency of {scene.candidate} was measured, so {name_of(slo)} is not known")
+        found = total.exceedances(slo)
+        observed, head, detail = self._observed(total, found)
+        here = self._total(scene.here)
+        in_stage = here.exceedances(slo).of_least
+        missing = missing_here(slo, in_stage)
+        if self._unresolved(found) and not harmful:
+            return self._between(found, observed, missing)
+        low, _ = confidence_interval(found.least, found.of_most, found.allowed)
+        _, high = confidence_interval(found.most, found.of_least, found.allowed)
+        kept = log_e_kept(found)
+        result, where, after = Result.INCONCLUSIVE, self._far_side, f"{count(found.of_least)} do not prove it"
+        if harmful:
+            result, after = Result.FAIL, f"seen after {count(found.of_most)}"
+        elif missing:
+            result, after = too_few(slo, in_stage)
+            where = "with" if found.within else where
+        elif open_.must_prove and kept < open_.enough:
+            more = self._to_prove(found, open_.enough)
+            missing, where = more, "within" if found.within else where
+            after = f"{count(found.of_least)} do not prove that it is kept, about {more:,} more would"
+        elif found.within:
+            result, where = Result.PASS, "within"
+            after = f"{'proved by' if kept >= open_.enough else 'seen after'} {count(found.of_least)}"
+        limit = f"a limit of {limit_of(slo)}" if where == "with" else f"the limit of {limit_of(slo)}"
+        bounds = (1 - high, 1 - low) if slo.metric is Metric.SUCCESS_RATE else (low, high)
+        sentence = f"{head}, {where} {limit}{detail}; {after}".format(interval=interval(*bounds))
+        return Evidence(
+            slo, result, sentence, found.of_least, found.least, observed, low, high, log_e, missing, log_e_met=kept
+        )
+
+    @property
+    def _far_side(self) -> str:
+        return "under" if self.slo.metric is Metric.SUCCESS_RATE else "over"
+
+    def _total(self, strata: Sequence[Stratum]) -> Sums:
+        return running(strata, self.slo)[-1] if strata else Sums()
+
+    def _observed(self, total: Sums, found: Exceedances) -> tuple[float, str, str]:
+        """The metric's own value, and how a sentence begins and goes on; ``{interval}`` stands for the interval."""
+        name = self.scene.candidate
+        if self.slo.metric is Metric.ERROR_RATE:
+            rate = total.errors / total.requests
+            return rate, f"{name} fails {share(rate)} of requests ({{interval}})", ""
+        if self.slo.metric is Metric.SUCCESS_RATE:
+            rate = 1 - total.errors / total.requests
+            return rate, f"{name} answers {share(rate)} of requests ({{interval}})", ""
+        assert self.slo.quantile is not None
+        observed = quantile(together(self.scene.own), self.slo.quantile, total.errors, found.of_least)
+        head = f"{name_of(self.slo)} of {name} is {seconds(observed) if math.isfinite(observed) else 'beyond measure'}"
+        slower = "failed or took longer" if total.errors else "took longer"
+        broke = share(found.least / found.of_most)
+        return observed, head, f": {broke} of requests {slower} ({{interval}}), {share(found.allowed)} may"
+
+    def _unresolved(self, found: Exceedances) -> bool:
+        """Whether the histogram's edges around the limit leave open on which side of it the counts are."""
+        if self.slo.metric is not Metric.LATENCY or found.within or found.beyond:
+            return False
+        return not all(over(histogram, self.slo.limit).exact for histogram in together(self.scene.own))
+
+    def _between(self, found: Exceedances, observed: float, missing: int) -> Evidence:
+        edges = tail(together(self.scene.own), self.slo.limit)
+        sentence = (
+            f"whether {name_of(self.slo)} of {self.scene.candidate} keeps {limit_of(self.slo)} cannot be told: that lies "
+            f"between the histogram's edges {seconds(edges.below)} and {seconds(edges.above)}; the nearest limit it can tell "
+            f"is {seconds(edges.nearest)}"
+        )
+        result = Result.INCONCLUSIVE
+        return Evidence(self.slo, result, sentence, found.of_least, found.least, observed, missing=missing)
+
+    def _to_prove(self, found: Exceedances, enough: float) -> int:
+        """How many requests more would prove the limit kept, if as many of them break it as until now did."""
+        if found.allowed == 0 or not found.within:
+            return self.slo.min_requests
+        n = found.of_least
+        for _ in range(20):
+            broken = math.ceil(found.most / found.of_least * n)
+            again = requests_to_prove(found.allowed, broken, math.exp(-enough))
+            if again <= n:
+                break
+            n = again
+        return max(1, n - found.of_least)
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """A mean latency against a limit. Sums have no spread, so it has no test: it is compared once, at a stage's end."""
+
+    slo: Slo
+    scene: Scene
+
+    def evidence(self, *, over: bool) -> Evidence:
+        slo, scene = self.slo, self.scene
+        timed = together(scene.own)
+        total = sum(histogram.total for histogram in timed)
+        if not total:
+            return no_data(slo, f"no latency of {scene.candidate} was measured, so {name_of(slo)} is not known")
+        observed = sum(stratum.seconds for stratum in scene.own if stratum.latency) / total
+        in_stage = sum(histogram.total for histogram in together(scene.here))
+        missing = missing_here(slo, in_stage)
+        once = "compared once, at the stage's end, for a mean from sums has no interval"
+        if missing:
+            result, why = too_few(slo, in_stage)
+            rest = f"with a limit of {limit_of(slo)}; {why}"
+        elif not over:
+            result, rest = Result.INCONCLUSIVE, f"with a limit of {limit_of(slo)}; it is {once}"
+        elif observed <= slo.limit * (1 + ROUNDING):
+            result, rest = Result.PASS, f"within the limit of {limit_of(slo)}; {once}; seen after {count(total)}"
+        else:
+            result, rest = Result.FAIL, f"over the limit of {limit_of(slo)}; {once}; seen after {count(total)}"
+        sentence = f"the mean latency of {scene.candidate} is {seconds(observed)}, {rest}"
+        return Evidence(slo, result, sentence, total, 0, observed, missing=missing)

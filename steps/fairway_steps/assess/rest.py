@@ -1,0 +1,76 @@
+"""What all trials of SLOs share: the windows that are evidence, and the words for what is missing."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fairway_steps.model import Evidence, Result, Slo, Stratum
+from fairway_steps.windows import Window, windows
+from fairway_steps.words import count
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """What the end of a stage asks for, as ln e: ``enough`` proves health, and it must where ``must_prove``; ``alarming`` is half a proof of harm."""
+
+    must_prove: bool
+    enough: float
+    alarming: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The windows that are evidence on ``candidate``, in order of time, and the stage that is being judged.
+
+    ``weight`` is the stage's (None: all windows are its own).
+    """
+
+    candidate: str
+    primary: str
+    windows: tuple[Window, ...]
+    weight: int | None
+
+    @classmethod
+    def of(cls, strata: Sequence[Stratum], candidate: str, primary: str, weight: int | None) -> "Scene":
+        seen = [window for window in windows(strata) if not window.settling and candidate in window.strata]
+        return cls(candidate, primary, tuple(seen), weight)
+
+    def until(self, index: int) -> "Scene":
+        """The scene as it was after the window ``index``."""
+        return Scene(self.candidate, self.primary, self.windows[: index + 1], self.weight)
+
+    @property
+    def own(self) -> list[Stratum]:
+        return [window.strata[self.candidate] for window in self.windows]
+
+    @property
+    def here(self) -> list[Stratum]:
+        """The candidate's strata of this stage."""
+        return [stratum for stratum in self.own if self.weight in (None, stratum.weight)]
+
+    @property
+    def changes(self) -> list[int]:
+        """Before which windows the candidate's weight changed."""
+        own = self.own
+        return [i for i in range(1, len(own)) if own[i].weight != own[i - 1].weight]
+
+
+def missing_here(slo: Slo, in_stage: int) -> int:
+    return max(0, slo.min_requests - in_stage)
+
+
+def too_few(slo: Slo, in_stage: int) -> tuple[Result, str]:
+    """A stage without a request is one without data, whatever the stages before it showed."""
+    if not in_stage:
+        return Result.NO_DATA, "no request at this weight was measured"
+    are = "is" if in_stage == 1 else "are"
+    return Result.INCONCLUSIVE, f"{count(in_stage)} at this weight {are} too few, {slo.min_requests} are needed"
+
+
+def no_data(slo: Slo, sentence: str) -> Evidence:
+    return Evidence(slo, Result.NO_DATA, sentence, missing=slo.min_requests)
+
+
+def enough(risk: float) -> float:
+    """How large ln e must be."""
+    return -math.log(risk)

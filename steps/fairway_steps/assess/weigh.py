@@ -1,0 +1,146 @@
+"""The evidence on all SLOs together, after every window of a release."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from fairway_steps.assess.counts import inconsistency
+from fairway_steps.assess.limits import Limit, Mean
+from fairway_steps.assess.margins import Margin
+from fairway_steps.assess.rest import Open, Scene, enough, no_data
+from fairway_steps.model import DEFAULT_RULES, Evidence, Metric, Mode, Rules, Slo, Stratum
+from fairway_steps.stats.combine import Rollback, mixed, rollback
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """What all SLOs say. ``harm`` is proved by them together, even where no single one proves it.
+
+    ``log_e`` is ln of the e-value of harm, all SLOs together, and ``bar`` what it must reach. ``proved`` says that every SLO is proved kept
+    over the whole release, ``proved_here`` that the stage's own evidence proves it.
+    """
+
+    evidence: tuple[Evidence, ...]
+    harm: bool = False
+    log_e: float = 0.0
+    bar: float = 0.0
+    proved: bool = False
+    proved_here: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The evidence after one window: ln e of harm by SLO (None where it has none), and of all together."""
+
+    at: float
+    log_es: tuple[float | None, ...]
+    log_e: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Looks:
+    """All looks up to the first that proves harm. ``tested`` are the SLOs with e-values, by their index."""
+
+    tested: tuple[int, ...]
+    trials: tuple[Limit | Margin, ...] = ()
+    log_es: tuple[tuple[float, ...], ...] = ()
+    states: tuple[Rollback, ...] = ()
+
+    @property
+    def fired(self) -> bool:
+        return bool(self.states) and self.states[-1].fired
+
+
+def weigh(
+    slos: Sequence[Slo],
+    strata: Sequence[Stratum],
+    *,
+    candidate: str,
+    primary: str = "",
+    weight: int | None = None,
+    over: bool = True,
+    is_last: bool = False,
+    rules: Rules = DEFAULT_RULES,
+) -> Weighed:
+    """The evidence for each SLO, in their order; as it was when harm was proved, if it was."""
+    scene = Scene.of(strata, candidate, primary, weight)
+    if problem := inconsistency(scene.own):
+        return Weighed(tuple(no_data(slo, f"the counts of {candidate} cannot be: {problem}") for slo in slos))
+    looks = _looks(slos, scene, rules)
+    if looks.fired:
+        scene = scene.until(len(looks.states) - 1)
+    state = looks.states[-1] if looks.states else None
+    culprits = {looks.tested[i] for i in state.culprits()} if state and looks.fired else set()
+    bar = rollback(1, alpha=rules.alpha).bar
+    open_ = Open(is_last and rules.mode is Mode.PROVE, enough(rules.beta), bar / 2)
+    evidence, kept = [], []
+    for index, slo in enumerate(slos):
+        if slo.metric is Metric.LATENCY_MEAN:
+            evidence.append(Mean(slo, scene).evidence(over=over))
+            continue
+        place = looks.tested.index(index)
+        trial = _trial(slo, scene) if looks.fired else looks.trials[place]
+        log_e = looks.log_es[-1][place] if looks.log_es else 0.0
+        evidence.append(trial.evidence(log_e, harmful=index in culprits, open_=open_))
+        kept.append(trial.kept() if scene.windows else (0.0, 0.0))
+    provable = len(kept) == len(slos) > 0
+    return Weighed(
+        tuple(evidence),
+        harm=looks.fired,
+        log_e=_together(state, looks.log_es[-1]) if state else 0.0,
+        bar=state.bar if state else bar,
+        proved=provable and all(whole >= open_.enough for whole, _ in kept),
+        proved_here=provable and all(here >= open_.enough for _, here in kept),
+    )
+
+
+def trail(
+    slos: Sequence[Slo],
+    strata: Sequence[Stratum],
+    *,
+    candidate: str,
+    primary: str = "",
+    rules: Rules = DEFAULT_RULES,
+) -> tuple[Point, ...]:
+    """How the evidence grew, window by window, until harm was proved or all were seen."""
+    scene = Scene.of(strata, candidate, primary, None)
+    if inconsistency(scene.own):
+        return ()
+    looks = _looks(slos, scene, rules)
+    points = []
+    for window, log_es, state in zip(scene.windows, looks.log_es, looks.states, strict=False):
+        by_slo = dict(zip(looks.tested, log_es, strict=True))
+        points.append(Point(window.end, tuple(by_slo.get(i) for i in range(len(slos))), _together(state, log_es)))
+    return tuple(points)
+
+
+def _looks(slos: Sequence[Slo], scene: Scene, rules: Rules) -> _Looks:
+    tested = tuple(index for index, slo in enumerate(slos) if slo.metric is not Metric.LATENCY_MEAN)
+    if not tested or not scene.windows:
+        return _Looks(tested, tuple(_trial(slos[index], scene) for index in tested))
+    trials = tuple(_trial(slos[index], scene) for index in tested)
+    harms = [trial.harm() for trial in trials]
+    weights = tuple(slos[index].weight for index in tested)
+    state = rollback(len(tested), weights, tuple(slos[index].critical for index in tested), rules.alpha)
+    log_es, states = [], []
+    for now in zip(*harms, strict=True):
+        state = _look(state, now)
+        log_es.append(now)
+        states.append(state)
+        if state.fired:
+            break
+    return _Looks(tested, trials, tuple(log_es), tuple(states))
+
+
+def _trial(slo: Slo, scene: Scene) -> Limit | Margin:
+    return Margin(slo, scene) if slo.relative else Limit(slo, scene)
+
+
+@lru_cache(maxsize=1 << 12)
+def _look(state: Rollback, log_es: tuple[float, ...]) -> Rollback:
+    return state.look(log_es)
+
+
+def _together(state: Rollback | None, log_es: Sequence[float]) -> float:
+    """Ln of the mean e-value at a look alone."""
+    return mixed(log_es, state.weights) if state else 0.0

@@ -1,0 +1,126 @@
+"""Strata as windows of time, the same for all versions: how the counts of a release of any length stay few. Pure.
+
+Looks may come each second. For a window to be small beside the time since its stage began is enough: one that is shorter
+than a ``GROWTH``-th of that takes in the next reading. So a stage of an hour has about 170 windows, and one of a day
+270. The rule looks at the clock alone, never at what was counted: where a window ends tells nothing of a version.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from fairway_steps.model import Histogram, Stratum
+
+GROWTH = 30
+
+
+@dataclass(slots=True)
+class Window:
+    """What each version did in one span of time. ``began`` and ``weights`` are those of its run at the same weights."""
+
+    start: float
+    end: float
+    strata: dict[str, Stratum] = field(default_factory=dict)
+    began: float = math.nan
+    weights: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes in what comes next; the first ones of a run, and what was settling, never do."""
+        return self.end - self.start < (self.start - self.began) / GROWTH and not self.settling
+
+    @property
+    def settling(self) -> bool:
+        return any(stratum.settling for stratum in self.strata.values())
+
+    def follows(self, before: "Window | None") -> None:
+        """Take a place after ``before``: in its run, if the versions of both have the same weights."""
+        own = {name: stratum.weight for name, stratum in self.strata.items()}
+        if before and all(before.weights.get(name, weight) == weight for name, weight in own.items()):
+            self.began, self.weights = before.began, before.weights | own
+        else:
+            self.began, self.weights = self.start, own
+
+    def agrees(self, later: "Window") -> bool:
+        return all(self.weights.get(name, s.weight) == s.weight for name, s in later.strata.items())
+
+    def takes(self, later: "Window") -> bool:
+        mine, theirs = self.strata, later.strata
+        same = all(_compatible(mine[name], stratum) for name, stratum in theirs.items() if name in mine)
+        return self.is_open and not later.settling and later.start >= self.end and self.agrees(later) and same
+
+    def absorb(self, later: "Window") -> None:
+        for name, stratum in later.strata.items():
+            self.strata[name] = merge(self.strata[name], stratum) if name in self.strata else stratum
+        self.end = max(self.end, later.end)
+        self.weights |= {name: stratum.weight for name, stratum in later.strata.items()}
+
+    def aligned(self) -> list[Stratum]:
+        return [replace(self.strata[name], start=self.start, end=self.end) for name in sorted(self.strata)]
+
+
+def windows(strata: Iterable[Stratum]) -> list[Window]:
+    """The strata by windows, in order of time: those of different versions that overlap belong together."""
+    found: list[Window] = []
+    for stratum in sorted(strata, key=lambda s: (s.start, s.end, s.version)):
+        last = found[-1] if found else None
+        if last and stratum.version not in last.strata and stratum.start < last.end:
+            last.strata[stratum.version] = stratum
+            last.end = max(last.end, stratum.end)
+        else:
+            found.append(Window(stratum.start, stratum.end, {stratum.version: stratum}))
+    for index, window in enumerate(found):
+        window.follows(found[index - 1] if index else None)
+    return found
+
+
+def added(strata: Sequence[Stratum], fresh: Iterable[Stratum], closed: float = -math.inf) -> tuple[Stratum, ...]:
+    """``strata`` with a reading more: taken in by the last window, or as the next one. No count is lost.
+
+    What ends at ``closed`` or before takes in nothing more: a verdict rests on it.
+    """
+    kept = windows(strata)
+    for window in windows(fresh):
+        last = kept[-1] if kept else None
+        if last and last.end > closed and last.takes(window):
+            last.absorb(window)
+            continue
+        window.follows(last)
+        kept.append(window)
+    return tuple(stratum for window in kept for stratum in window.aligned())
+
+
+def merge(first: Stratum, *rest: Stratum) -> Stratum:
+    """Strata of one version and weight as one. Histograms with different edges are dropped: they cannot be added."""
+    merged = first
+    for other in rest:
+        failures = dict(merged.failures)
+        for name, count in other.failures.items():
+            failures[name] = failures.get(name, 0) + count
+        merged = replace(
+            merged,
+            start=min(merged.start, other.start),
+            end=max(merged.end, other.end),
+            requests=merged.requests + other.requests,
+            failures=failures,
+            latency=_add(merged, other),
+            seconds=merged.seconds + other.seconds,
+        )
+    return merged
+
+
+def _compatible(left: Stratum, right: Stratum) -> bool:
+    """Whether merging two strata loses nothing."""
+    if not (left.requests and right.requests) or left.latency is right.latency is None:
+        return True
+    return left.latency is not None and right.latency is not None and left.latency.edges == right.latency.edges
+
+
+def _add(left: Stratum, right: Stratum) -> Histogram | None:
+    if not (left.requests and right.requests):
+        return left.latency if left.requests else right.latency
+    if left.latency is None or right.latency is None or left.latency.edges != right.latency.edges:
+        return None
+    return Histogram(
+        left.latency.edges, tuple(a + b for a, b in zip(left.latency.counts, right.latency.counts, strict=True))
+    )

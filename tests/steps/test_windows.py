@@ -1,0 +1,138 @@
+"""Covers: strata as windows of time: what takes in what, that no count is lost, that versions stay aligned, that the rule looks at the clock
+alone, that kept windows stay as they are.
+
+Leaves out: who adds what when (test_judge.py), and what the windows are evidence of (test_assess.py).
+"""
+
+import math
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairway_steps.model import Histogram, Stratum
+from fairway_steps.windows import added, merge, windows
+
+
+def second(at, version="v2", weight=10, requests=3, **fields):
+    return Stratum(version, float(at), at + 1.0, weight, requests, {"http-500": 1}, **fields)
+
+
+def filled(seconds, *versions, **fields):
+    strata = ()
+    for at in range(seconds):
+        strata = added(strata, [second(at, version, **fields) for version in versions or ("v2",)])
+    return strata
+
+
+def spans(strata):
+    return [(s.start, s.end) for s in strata]
+
+
+@pytest.mark.parametrize(("seconds", "most"), [(30, 30), (600, 130), (3600, 180), (86_400, 280)])
+def test_an_hour_is_few_windows_and_a_day_not_many_more(seconds, most):
+    at, strata = 0, ()
+    step = max(1, seconds // 3600)
+    while at < seconds:
+        strata = added(strata, [Stratum("v2", float(at), float(at + step), 10, step)])
+        at += step
+    assert len(strata) <= most
+    assert sum(s.requests for s in strata) == at
+    assert all(left.end == right.start for left, right in pairwise(strata))
+
+
+def test_the_first_windows_are_single_readings_and_later_ones_grow():
+    kept = filled(200)
+    assert spans(kept)[:30] == [(float(t), t + 1.0) for t in range(30)]
+    assert all(s.end - s.start >= (s.start - 0) / 30 for s in kept[:-1])
+
+
+def test_versions_share_their_windows_even_where_one_was_silent():
+    strata = ()
+    for at in range(300):
+        seen = ["v1", "v2"] if at % 3 else ["v1"]
+        strata = added(strata, [second(at, version, weight=90 if version == "v1" else 10) for version in seen])
+    assert {(s.start, s.end) for s in strata if s.version == "v2"} <= {
+        (s.start, s.end) for s in strata if s.version == "v1"
+    }
+    assert sum(s.requests for s in strata if s.version == "v2") == 600
+
+
+def test_a_change_of_weights_begins_a_new_run():
+    kept = filled(100)
+    more = added(kept, [second(100, weight=25)])
+    assert more[: len(kept)] == kept
+    after = more
+    for at in range(101, 125):
+        after = added(after, [second(at, weight=25)])
+    assert [s for s in after if s.weight == 25] == [second(at, weight=25) for at in range(100, 125)]
+
+
+def test_what_settles_stays_alone():
+    kept = filled(100)
+    more = added(kept, [replace(second(100), settling=True)])
+    assert more[-1].settling
+    assert len(more) == len(kept) + 1
+    assert not added(more, [second(101)])[-1].settling
+
+
+def test_what_is_closed_takes_in_nothing():
+    kept = filled(100)
+    last = kept[-1]
+    assert windows(kept)[-1].is_open
+    assert added(kept, [second(100)])[-1].end == 101
+    assert added(kept, [second(100)], closed=last.end)[-1] == second(100)
+
+
+def test_histograms_that_cannot_be_added_are_kept_apart():
+    kept = filled(100, latency=Histogram((1.0, math.inf), (3, 0)))
+    other = second(100, latency=Histogram((2.0, math.inf), (3, 0)))
+    assert added(kept, [other])[-1] == other
+
+
+def test_histograms_with_different_edges_are_dropped_when_merged_by_hand():
+    one = Stratum("v1", 0.0, 1.0, 10, 3, {}, Histogram((1.0,), (3,)))
+    other = Stratum("v1", 1.0, 2.0, 10, 4, {}, Histogram((2.0,), (4,)))
+    silent = Stratum("v1", 2.0, 3.0, 10, 0)
+    assert merge(one, other).latency is None
+    assert merge(one, silent).latency == merge(silent, one).latency == one.latency
+    assert merge(one, other).requests == 7
+
+
+strata = st.lists(
+    st.builds(
+        lambda v, at, weight, counts, errors: Stratum(
+            v, at, at + 1.0, weight, sum(counts), {"http-500": errors}, Histogram((1.0, 2.0), tuple(counts)), 0.5
+        ),
+        st.sampled_from(["v1", "v2"]),
+        st.integers(0, 300).map(float),
+        st.sampled_from([10, 50]),
+        st.lists(st.integers(0, 100), min_size=2, max_size=2),
+        st.integers(0, 5),
+    ),
+    max_size=100,
+)
+
+
+@given(strata)
+def test_no_count_is_lost_however_they_come(given_strata):
+    kept = ()
+    for stratum in sorted(given_strata, key=lambda s: s.start):
+        kept = added(kept, [stratum])
+    for version in ("v1", "v2"):
+        for weight in (10, 50):
+            before = [s for s in given_strata if (s.version, s.weight) == (version, weight)]
+            after = [s for s in kept if (s.version, s.weight) == (version, weight)]
+            assert sum(s.requests for s in after) == sum(s.requests for s in before)
+            assert sum(s.errors for s in after) == sum(s.errors for s in before)
+            assert sum(s.latency.total for s in after if s.latency) == sum(s.latency.total for s in before)
+
+
+@given(st.lists(st.integers(0, 50), min_size=40, max_size=120))
+def test_where_a_window_ends_tells_nothing_of_what_was_counted(requests):
+    kept = ()
+    for at, number in enumerate(requests):
+        kept = added(kept, [second(at, requests=max(1, number))])
+    assert spans(kept) == spans(filled(len(requests)))
