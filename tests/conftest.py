@@ -9,6 +9,8 @@ from hypothesis import settings
 settings.register_profile("untimed", deadline=None)  # a loaded machine is no reason to fail
 settings.load_profile("untimed")
 
+from prometheus_server import Slots
+
 
 @pytest.fixture
 def unused_port() -> int:
@@ -25,3 +27,11 @@ def silent_server() -> Iterator[str]:
         server.bind(("127.0.0.1", 0))
         server.listen()
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.fixture(scope="module")
+def slots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slots]:
+    """A real Prometheus with addresses to fill."""
+    made = Slots(tmp_path_factory.mktemp("prometheus"))
+    yield made
+    made.close()

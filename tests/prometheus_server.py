@@ -1,15 +1,21 @@
 """A real Prometheus in tests: a process of its own on loopback, its data in a folder of the test.
 
+It takes five seconds from the start of Prometheus to its first scrape, so that a module's tests share one: each takes a *slot*
+of it, an address that is scraped already, and fills it with what it likes.
+
 ``make test`` fetches it. Where there is none, tests that need it are skipped with that reason; in CI they fail.
 """
 
 import json
 import os
 import shutil
+import socket
 import subprocess
+import threading
 import time
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -19,12 +25,12 @@ import pytest
 CACHED = (
     Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fairway/debian/prometheus/usr/bin/prometheus"
 )
-INTERVAL = 0.1
+INTERVAL = 0.2
+SLOTS = 32
 CONFIG = """
 global: {{scrape_interval: {interval}ms, scrape_timeout: {interval}ms}}
 scrape_configs:
 - job_name: fairway
-  metrics_path: {path}
   file_sd_configs: [{{files: [targets.json], refresh_interval: 1h}}]
 """
 
@@ -41,31 +47,26 @@ def binary() -> str:
 
 
 class PrometheusServer:
-    """Scrapes ``targets`` (HOST:PORT with their labels) each 0.1 s; they may be changed while it runs."""
+    """Scrapes ``targets``, each HOST:PORT/PATH with its labels."""
 
-    def __init__(
-        self, folder: Path, targets: Mapping[str, Mapping[str, str]], *, path: str = "/metrics", port: int
-    ) -> None:
+    def __init__(self, folder: Path, targets: Mapping[str, Mapping[str, str]], *, port: int) -> None:
         self.folder, self.url = folder, f"http://127.0.0.1:{port}"
         folder.mkdir(parents=True, exist_ok=True)
-        self.target(targets)
-        (folder / "prometheus.yml").write_text(CONFIG.format(interval=round(INTERVAL * 1000), path=path))
+        split = [(*target.partition("/"), labels) for target, labels in targets.items()]
+        groups = [
+            {"targets": [address], "labels": {"__metrics_path__": f"/{path}", **labels}}
+            for address, _, path, labels in split
+        ]
+        (folder / "targets.json").write_text(json.dumps(groups))
+        (folder / "prometheus.yml").write_text(CONFIG.format(interval=round(INTERVAL * 1000)))
         self._command = [
             binary(),
             f"--config.file={folder}/prometheus.yml",
             f"--storage.tsdb.path={folder}/data",
             f"--web.listen-address=127.0.0.1:{port}",
-            "--web.enable-lifecycle",
             "--log.level=error",
         ]
         self.start()
-
-    def target(self, targets: Mapping[str, Mapping[str, str]]) -> None:
-        """What is scraped from now on (after a reload, if it runs)."""
-        groups = [{"targets": [address], "labels": dict(labels)} for address, labels in targets.items()]
-        whole = self.folder / "targets.new"
-        whole.write_text(json.dumps(groups))
-        whole.rename(self.folder / "targets.json")
 
     def start(self) -> None:
         self._log = (self.folder / "log").open("ab")
@@ -76,9 +77,6 @@ class PrometheusServer:
         self._process.terminate()
         self._process.wait(20)
         self._log.close()
-
-    def reload(self) -> None:
-        urllib.request.urlopen(urllib.request.Request(f"{self.url}/-/reload", method="POST"), timeout=10).close()
 
     def query(self, promql: str) -> Sequence[Any]:
         with urllib.request.urlopen(f"{self.url}/api/v1/query?{urlencode({'query': promql})}", timeout=10) as answer:
@@ -109,3 +107,59 @@ class PrometheusServer:
         while not condition():
             assert time.monotonic() < end, "the condition did not come true in time"
             time.sleep(0.02)
+
+
+class Slots:
+    """A Prometheus, and SLOTS addresses that it scrapes. An empty one answers 404, so that its ``up`` is 0."""
+
+    def __init__(self, folder: Path) -> None:
+        self._texts: dict[str, Callable[[], str]] = {}
+        owner, self._next = self, 0
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
+
+            def log_message(self, format, *args):  # noqa: A002 - the base class's word
+                pass
+
+            def do_GET(self):
+                try:
+                    told = owner._texts.get(self.path.removeprefix("/"), lambda: "")()
+                except OSError:
+                    told = ""  # what the slot shows is down itself
+                self.send_response(200 if told else 404)
+                self.send_header("content-type", "text/plain; version=0.0.4")
+                self.send_header("content-length", str(len(told.encode())))
+                self.end_headers()
+                self.wfile.write(told.encode())
+
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._http.daemon_threads = True
+        threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True).start()
+        address = f"127.0.0.1:{self._http.server_address[1]}"
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        names = [f"slot{number}" for number in range(SLOTS)]
+        self.server = PrometheusServer(
+            folder, {f"{address}/{name}": {"slot": name, "instance": name} for name in names}, port=port
+        )
+        self.server.scraped()
+
+    def fill(self, text: Callable[[], str], name: str = "") -> str:
+        """A slot's name, from now on with what ``text`` gives at each scrape; "" is a target that is down."""
+        if not name:
+            name, self._next = f"slot{self._next}", self._next + 1
+            assert self._next <= SLOTS, "more slots are needed"
+        self._texts[name] = text
+        return name
+
+    def seen(self, name: str) -> None:
+        """Wait until the slot was scraped anew."""
+        self.server.scraped(f'up{{slot="{name}"}}')
+
+    def close(self) -> None:
+        self.server.stop()
+        self._http.shutdown()
+        self._http.server_close()

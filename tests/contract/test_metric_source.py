@@ -1,4 +1,5 @@
-"""The contract of a metric source that goes on for ever, over a scripted endpoint and over a real Envoy.
+"""The contract of a metric source that goes on for ever: a scripted endpoint and a real Envoy, each scraped by ourselves and by
+a real Prometheus, whose names and whose PromQL are used.
 
 Covered: the first reading, counts since, failures by class, a cursor that another process carries on, nothing counted
 twice, an endpoint that goes away and comes back with its counters reset. Left out: a load test's file, which has one reading
@@ -6,6 +7,7 @@ twice, an endpoint that goes away and comes back with its counters reset. Left o
 """
 
 import time
+import urllib.request
 from collections import Counter
 
 import pytest
@@ -15,6 +17,7 @@ from fairway_steps.metrics.base import MetricSource, Reading
 from fairway_steps.metrics.registry import open_source
 from fairway_steps.model import Routes
 from fakes_routing import Client, Lab, ModelServer, eventually
+from prometheus_server import Slots
 
 VERSIONS, WEIGHTS = ["v1", "v2"], {"v1": 50, "v2": 50}
 
@@ -36,6 +39,9 @@ class Scripted:
             self._counts[version, status] += n
         self._show()
         return answered
+
+    def seen(self) -> None:
+        """Whatever was sent is there to be read."""
 
     def away(self) -> None:
         self._server.clear()
@@ -65,6 +71,9 @@ class Real:
     def source(self) -> MetricSource:
         return open_source(f"envoy:{self._lab.folder}", "iris")
 
+    def seen(self) -> None:
+        """Whatever was sent is there to be read."""
+
     def send(self, count: int, status: int = 200) -> Counter[str]:
         answers = [self._client.ask(x_status=str(status)) for _ in range(count)]
         assert {answer.status for answer in answers} <= {status}
@@ -82,16 +91,77 @@ class Real:
         self._client.close()
 
 
-@pytest.fixture(params=["scripted", pytest.param("envoy", marks=pytest.mark.local)])
+class Scraped:
+    """Another world, seen through a real Prometheus that scrapes it."""
+
+    def __init__(self, inner: Scripted | Real, slots: Slots, described: str, metrics: str) -> None:
+        self._inner, self._slots, self._described = inner, slots, described
+        self._url = slots.server.url
+        self._slot = slots.fill(lambda: urllib.request.urlopen(metrics, timeout=5).read().decode())
+        self.seen()
+
+    def source(self) -> MetricSource:
+        return open_source(self._described.format(url=self._url, slot=self._slot), "iris")
+
+    def send(self, count: int, status: int = 200) -> Counter[str]:
+        return self._inner.send(count, status)
+
+    def seen(self) -> None:
+        self._slots.seen(self._slot)
+
+    def away(self) -> None:
+        self._url = "http://127.0.0.1:1"
+
+    def restart(self) -> None:
+        self._inner.away()
+        self._inner.restart()
+        self._url = self._slots.server.url
+        self.seen()
+
+
+NAMES = "prometheus:{url}#requests=r&label=v&codes=r&code=c&histogram=h&where.slot={slot}"
+PROMQL = """
+source: prometheus
+url: {url}
+queries:
+  requests: r{{v="$version", slot="{slot}"}}
+  failures: r{{v="$version", slot="{slot}", c=~"5.."}}
+  latency: h_bucket{{v="$version", slot="{slot}"}}
+aggregate: sum
+"""
+SUMS = """
+source: prometheus
+url: {url}
+scrape-interval: 0.2s
+queries:
+  requests: sum(r{{v="$version", slot="{slot}"}})
+  failures: sum(r{{v=~"$version", slot="{slot}", c=~"5.."}})
+  latency: sum by (le) (h_bucket{{v="$version", slot="{slot}"}})
+"""
+THROUGH = {"prometheus-names": NAMES, "prometheus-promql": PROMQL, "prometheus-sums": SUMS}
+
+
+KINDS = ["scripted", *THROUGH, *(pytest.param(kind, marks=pytest.mark.local) for kind in ("envoy", "prometheus-envoy"))]
+
+
+@pytest.fixture(params=KINDS)
 def world(request, tmp_path, httpserver):
-    if request.param == "scripted":
-        yield Scripted(httpserver)
+    kind = request.param
+    if kind in ("scripted", *THROUGH):
+        scripted = Scripted(httpserver)
+        through = THROUGH.get(kind)
+        metrics = httpserver.url_for("/metrics")
+        yield Scraped(scripted, request.getfixturevalue("slots"), through, metrics) if through else scripted
         return
     servers = [ModelServer(name) for name in VERSIONS]
     lab = Lab(tmp_path, servers[0].version)
     real = Real(lab, {server.name: server.version for server in servers})
     try:
-        yield real
+        if kind == "envoy":
+            yield real
+        else:
+            described, metrics = "prometheus:{url}#preset=envoy&where.slot={slot}", f"{lab.admin}/stats/prometheus"
+            yield Scraped(real, request.getfixturevalue("slots"), described, metrics)
     finally:
         real.close()
         lab.stop()
@@ -108,51 +178,71 @@ def requests(*readings: Reading) -> Counter[str]:
     return +counts
 
 
+def begin(world) -> Reading:
+    world.seen()
+    return world.source().read(VERSIONS, WEIGHTS, "", time.time())
+
+
+def look(world, cursor: str) -> Reading:
+    """What is read once all that was sent has been seen: a source may close its strata at its own pace."""
+    world.seen()
+    readings: list[Reading] = []
+
+    def closed() -> bool:
+        readings.append(world.source().read(VERSIONS, WEIGHTS, cursor, time.time()))
+        return bool(readings[-1].strata or readings[-1].problem)
+
+    eventually(closed)
+    return readings[-1]
+
+
 def test_what_happened_before_the_first_reading_is_not_evidence(world):
     world.send(20)
-    first = world.source().read(VERSIONS, WEIGHTS, "", time.time())
+    first = begin(world)
     assert (first.strata, first.problem) == ((), "")
-    assert requests(world.source().read(VERSIONS, WEIGHTS, first.cursor, time.time())) == {}
+    assert requests(look(world, first.cursor)) == {}
 
 
 def test_every_request_is_counted_once_by_whoever_carries_the_cursor_on(world):
-    cursor, sent, readings = world.source().read(VERSIONS, WEIGHTS, "", time.time()).cursor, Counter(), []
-    moments = []
+    cursor, sent, readings = begin(world).cursor, Counter(), []
     for count in (30, 0, 50):
         sent += world.send(count)
-        moments.append(time.time())
-        readings.append(world.source().read(VERSIONS, WEIGHTS, cursor, moments[-1]))
+        readings.append(look(world, cursor))
         cursor = readings[-1].cursor
     assert requests(*readings) == sent
-    assert [(s.start, s.end) for s in readings[-1].strata] == [(moments[1], moments[2])] * 2
+    windows = [{(s.start, s.end) for s in reading.strata} for reading in readings]
+    ends = [end for ((_, end),) in windows]
+    assert [start for ((start, _),) in windows[1:]] == ends[:-1]
+    assert ends[-1] <= time.time()
     assert {s.version: s.weight for s in readings[-1].strata} == WEIGHTS
     assert {kind for reading in readings for s in reading.strata for kind in s.failures} == set()
 
     def all_timed() -> bool:
         """Envoy brings its histograms up to date a moment after it is asked: now and then one comes a reading later."""
-        readings.append(world.source().read(VERSIONS, WEIGHTS, readings[-1].cursor, time.time()))
+        readings.append(look(world, readings[-1].cursor))
         timed = sum(s.latency.total for reading in readings for s in reading.strata if s.latency)
         assert timed <= sent.total()
         return timed == sent.total()
 
-    assert any(all_timed() for _ in range(5))
+    eventually(all_timed)
 
 
 def test_failures_are_told_by_class_and_client_errors_are_none(world):
-    cursor = world.source().read(VERSIONS, WEIGHTS, "", time.time()).cursor
+    cursor = begin(world).cursor
     failed = world.send(40, 500)
     world.send(10, 404)
-    reading = world.source().read(VERSIONS, WEIGHTS, cursor, time.time())
-    assert {s.version: dict(s.failures) for s in reading.strata} == {v: {"http-500": failed[v]} for v in VERSIONS}
+    reading = look(world, cursor)
+    assert {s.version: list(s.failures.values()) for s in reading.strata} == {v: [failed[v]] for v in VERSIONS}
+    assert {kind for s in reading.strata for kind in s.failures} <= {"http-500", "failed"}
 
 
 def test_an_endpoint_that_goes_away_and_comes_back_anew(world):
     world.send(40)
-    cursor = world.source().read(VERSIONS, WEIGHTS, "", time.time()).cursor
+    cursor = begin(world).cursor
     world.away()
     gone = world.source().read(VERSIONS, WEIGHTS, cursor, time.time())
     assert (gone.strata, gone.cursor) == ((), cursor)
     assert gone.problem
     world.restart()
     sent = world.send(10)
-    assert requests(world.source().read(VERSIONS, WEIGHTS, cursor, time.time())) == sent
+    assert requests(look(world, cursor)) == sent

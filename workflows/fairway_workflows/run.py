@@ -11,7 +11,7 @@ from typing import Any
 
 from fairway_steps.cli.wiring import this_process
 from fairway_steps.clock import Clock
-from fairway_steps.config import Objectives, ReleaseSpec, written
+from fairway_steps.config import Objectives, ReleaseSpec, absolute, written
 from fairway_steps.model import Outcome
 from fairway_steps.record import Record, RecordStore
 from fairway_steps.report.counts import ClientCount
@@ -91,12 +91,12 @@ def arguments(spec: ReleaseSpec, store: RecordStore, *, resume: bool) -> dict[st
     """The workflow's parameters for a release."""
     return {
         "service": spec.service,
-        "route": _absolute(spec.route),
+        "route": absolute(spec.route),
         "primary": f"{spec.primary.name}={spec.primary.uri}",
         "candidate": f"{spec.candidate.name}={spec.candidate.uri}",
         "stages": ",".join(f"{stage.weight}@{stage.duration!r}s" for stage in spec.stages),
         "slos": written(Objectives(spec.slos, spec.rules)),
-        "metrics": _absolute(spec.metrics or spec.route),
+        "metrics": absolute(spec.metrics or spec.route),
         "record": store.uri,
         "model": spec.inference.model,
         "payload": spec.inference.payload,
@@ -110,13 +110,6 @@ def arguments(spec: ReleaseSpec, store: RecordStore, *, resume: bool) -> dict[st
         "report": str(Path(spec.report).absolute()),
         "fail-on": "",
     }
-
-
-def _absolute(uri: str) -> str:
-    """A URI whose relative folder is made absolute, so that it means the same from any working folder."""
-    scheme, _, rest = uri.partition(":")
-    path, mark, query = rest.partition("?")
-    return f"{scheme}:{Path(path).absolute()}{mark}{query}" if scheme in ("envoy", "samples") else uri
 
 
 def _locks(route: str) -> Path | None:

@@ -6,20 +6,34 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from fairway_steps import log
 from fairway_steps.cli.params import DURATION_TYPE, FLAG, SLOS, STAGES, VERDICTS, VERSION, option
 from fairway_steps.cli.step import Answer, logger, step
-from fairway_steps.cli.wiring import CLOCK, Release, alive, lease, needed, noting, open_release, record_options, router
+from fairway_steps.cli.wiring import (
+    CLOCK,
+    Release,
+    alive,
+    lease,
+    needed,
+    noting,
+    open_release,
+    record_options,
+    router,
+    source,
+)
 from fairway_steps.config import Objectives
 from fairway_steps.errors import UsageError
 from fairway_steps.model import Evidence, Metric, Rules, Slo, Stage, Verdict, Version
 from fairway_steps.outputs import RESULT_BYTES, Output
 from fairway_steps.record import StageResult
 from fairway_steps.routing.base import Router
+
+if TYPE_CHECKING:
+    from fairway_steps.metrics.base import MetricSource
 
 EXAMPLE = """
 fairway assess --service iris --route envoy:./route --candidate v2=http://127.0.0.1:8002 --duration 30s \\
@@ -116,12 +130,16 @@ class Task:
     service: str
     metrics: str
     router: Router | None
-    primary: str
+    primary: Version | None
     candidate: Version
     slos: Sequence[Slo]
     rules: Rules
     stages: Sequence[Stage]
     scheduled: bool
+
+    def source(self) -> "MetricSource":
+        limits = [slo.limit for slo in self.slos if slo.metric is Metric.LATENCY and not slo.relative]
+        return source(self.metrics, self.service, self.primary, self.candidate, limits=limits)
 
     def judge(
         self,
@@ -136,24 +154,19 @@ class Task:
     ) -> StageResult:
         """Judge one stage, with its progress in the log and in Argo's progress file."""
         from fairway_steps.judge import judge
-        from fairway_steps.metrics.registry import open_source
         from fairway_steps.release import withdraw
         from fairway_steps.weights import Confirmation
 
         result = judge(
             release.store if release else None,
             release.lease if release else lease("", 0),
-            open_source(
-                self.metrics,
-                self.service,
-                limits=[slo.limit for slo in self.slos if slo.metric is Metric.LATENCY and not slo.relative],
-            ),
+            self.source(),
             self.router,
             alive(self.candidate, ready_path),
             CLOCK,
             slos=self.slos,
             rules=self.rules,
-            primary=self.primary,
+            primary=self.primary.name if self.primary else "",
             candidate=self.candidate.name,
             stages=self.stages,
             index=stage,
@@ -196,7 +209,7 @@ def task_of(
         service=service,
         metrics=metrics or route,
         router=opened,
-        primary=primary.name if primary else "",
+        primary=primary,
         candidate=candidate,
         slos=asked.slos,
         rules=asked.rules,

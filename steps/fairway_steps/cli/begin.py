@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from fairway_steps.cli.params import DURATION_TYPE, FLAG, SLOS, STAGES, VERSION, option
 from fairway_steps.cli.step import Answer, logger, step
-from fairway_steps.cli.wiring import CLOCK, holder_is_gone, record_store, router, this_process
+from fairway_steps.cli.wiring import CLOCK, holder_is_gone, record_store, router, source, this_process
 from fairway_steps.config import Objectives
 from fairway_steps.errors import TransientError
 from fairway_steps.model import Stage, Version
@@ -94,10 +94,8 @@ def begin(
 
 def _cursor(metrics: str, service: str, versions: Sequence[Version]) -> str:
     """Where the metric source stands now; empty where it cannot be read yet (its first look is then its beginning)."""
-    from fairway_steps.metrics.registry import open_source
-
     try:
-        reading = open_source(metrics, service).read([version.name for version in versions], {}, "", CLOCK.now())
+        reading = source(metrics, service, *versions).read([version.name for version in versions], {}, "", CLOCK.now())
     except TransientError as error:
         logger().warning("no evidence yet: %s", error.message)
         return ""

@@ -54,7 +54,6 @@ def ramp(
 
     The same as `set-weights` and `assess` for each stage, for schedules too short to pay for a pod each time.
     """
-    from fairway_steps.metrics.registry import open_source
     from fairway_steps.ramp import ramp as run
     from fairway_steps.weights import enter_stage
 
@@ -76,7 +75,7 @@ def ramp(
                 CLOCK,
                 index=index,
                 confirm=Confirmation(wait=1.0),
-                source=open_source(task.metrics, task.service),
+                source=task.source(),
             ),
             lambda index: task.judge(
                 release,

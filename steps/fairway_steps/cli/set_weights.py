@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from fairway_steps.cli.params import DURATION_TYPE, STAGES, VERSION, option
 from fairway_steps.cli.step import Answer, step
-from fairway_steps.cli.wiring import CLOCK, Release, needed, noting, open_release, record_options, router
+from fairway_steps.cli.wiring import CLOCK, Release, needed, noting, open_release, record_options, router, source
 from fairway_steps.errors import UsageError
 from fairway_steps.model import Routes, Stage, Version
 from fairway_steps.outputs import Output
@@ -61,8 +61,6 @@ def set_weights(
 
     The route is written, read back, asked for in the proxy, and then measured: stored is not served.
     """
-    from fairway_steps.metrics.registry import open_source
-
     release = open_release(record, release_id, token)
     held = release.record if release else None
     confirm = Confirmation(settle_timeout, confirm_requests, confirm_timeout)
@@ -89,8 +87,10 @@ def set_weights(
                 outputs, {"now": now, "would-be": dict(routes.weights)}, f"would set {shares(routes.weights)}"
             )
         if release and stage is not None and not (weights or stages):
-            source = open_source(metrics or route or release.record.route, service)
-            change = enter_stage(release.store, release.lease, path, CLOCK, index=stage, confirm=confirm, source=source)
+            evidence = source(metrics or route or release.record.route, service, primary, candidate)
+            change = enter_stage(
+                release.store, release.lease, path, CLOCK, index=stage, confirm=confirm, source=evidence
+            )
         else:
             fence = held.token if held else 0
             change = run(

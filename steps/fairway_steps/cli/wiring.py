@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +19,7 @@ from fairway_steps.stores import open_store
 
 if TYPE_CHECKING:
     from fairway_steps.cluster import Cluster
+    from fairway_steps.metrics.base import MetricSource
     from fairway_steps.ready import Probe
 
 T = TypeVar("T")
@@ -91,6 +92,18 @@ def router(uri: str, service: str) -> Router:
     from fairway_steps.routing.registry import open_router
 
     return open_router(uri, service, CLOCK)
+
+
+def source(text: str, service: str, *versions: Version | None, limits: Sequence[float] = ()) -> "MetricSource":
+    """The source of evidence that ``text`` names or describes, for these versions as far as they are known.
+
+    ``limits`` are the latencies (seconds) of the SLOs.
+    """
+    from fairway_steps.cli.secret import secret
+    from fairway_steps.metrics.registry import Around, open_source
+
+    known = {version.name: version for version in versions if version is not None}
+    return open_source(text, service, Around(known, resolve=secret, limits=limits))
 
 
 def needed(value: T | None, name: str, mend: str = "give it, or a --record that has it") -> T:

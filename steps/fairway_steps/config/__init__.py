@@ -22,6 +22,7 @@ __all__ = [
     "Objectives",
     "ReleaseSpec",
     "Traffic",
+    "absolute",
     "from_file",
     "load_objectives",
     "load_release",
@@ -84,6 +85,13 @@ def parse_release(text: str, *, name: str = "release.yaml") -> ReleaseSpec:
 def load_release(path: str | Path) -> ReleaseSpec:
     """The release file at ``path``. Paths inside it are meant from the folder Fairway is called in."""
     return parse_release(read_file(path), name=str(path))
+
+
+def absolute(source: str) -> str:
+    """A route's or a source's text with its files named from the root, so that it means the same from any folder."""
+    from fairway_steps.config.metrics import absolute as made  # noqa: PLC0415 - pydantic only where it is needed
+
+    return made(source)
 
 
 def release_schema() -> dict[str, Any]:

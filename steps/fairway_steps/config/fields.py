@@ -80,6 +80,12 @@ def _payload(value: Any) -> Any:
     return text
 
 
+def _metrics(value: Any) -> Any:
+    from fairway_steps.config.metrics import checked  # noqa: PLC0415 - it builds on this module
+
+    return checked(value)
+
+
 def _wrong(value: Any, wanted: str) -> Any:
     raise ValueError(f"{shown(value)} is not {wanted}")
 
@@ -102,6 +108,7 @@ Margin = Annotated[float, BeforeValidator(_margin), WithJsonSchema(TEXT_OR_NUMBE
 Risk = Annotated[float, BeforeValidator(_risk), WithJsonSchema(TEXT_OR_NUMBER)]
 Payload = Annotated[str, BeforeValidator(_payload), WithJsonSchema(JSON_SCHEMA)]
 Text = Annotated[str, Field(min_length=1)]
+Metrics = Annotated[str, BeforeValidator(_metrics)]
 
 
 def _kebab(name: str) -> str:
@@ -251,7 +258,11 @@ class Release(RulesItem):
     candidate: AnyVersion = Field(description="The version to release.")
     stages: Stages = Field(description="Weights and how long each is held; promotion follows the last.")
     slos: list[SloItem] = Field(description="What the candidate must keep.", min_length=1)
-    metrics: str = Field("", description="Where evidence comes from. Empty: the route's own proxy.")
+    metrics: Metrics = Field(
+        "",
+        description="Where evidence comes from: an address, or a mapping. Empty: the route's own proxy.",
+        examples=["prometheus:http://prometheus.monitoring:9090#preset=istio"],
+    )
     inference: InferenceItem = Field(
         default_factory=lambda: InferenceItem.model_validate({}),
         description="The first inference a version must answer.",

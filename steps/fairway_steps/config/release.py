@@ -28,11 +28,13 @@ CONTRADICTION = "mode prove promotes on proof alone, so it cannot be promote; wr
 
 
 def schema() -> dict[str, Any]:
-    return (
-        {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-        | Release.model_json_schema()
-        | {"title": "Fairway release"}
-    )
+    from fairway_steps.config.metrics import metrics_schema  # noqa: PLC0415 - it builds on the same fields
+
+    made = Release.model_json_schema()
+    made["$defs"] |= metrics_schema()
+    text = made["properties"]["metrics"].pop("type")
+    made["properties"]["metrics"]["anyOf"] = [{"type": text}, {"$ref": "#/$defs/Metrics"}]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | made | {"title": "Fairway release"}
 
 
 def stages_from(text: str, name: str) -> tuple[Stage, ...]:

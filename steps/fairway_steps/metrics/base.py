@@ -6,8 +6,8 @@ killed goes on where it was: no count is lost and none is taken twice.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 from fairway_steps.model import Histogram, Stratum
 
@@ -75,6 +75,33 @@ def difference(version: str, weight: int, before: Counters, after: Counters, sta
         latency=_histogram({} if zero else before.latency, after.latency),
         seconds=max(0.0, after.seconds - (0.0 if zero else before.seconds)),
     )
+
+
+def encode_counters(counters: Counters) -> dict[str, Any]:
+    """Counters as a JSON value, for a cursor."""
+    return {
+        "requests": counters.requests,
+        "failures": dict(counters.failures),
+        "latency": [[str(edge), count] for edge, count in sorted(counters.latency.items())],
+        "seconds": counters.seconds,
+    }
+
+
+def decode_counters(value: Any) -> Counters:
+    """Raises ValueError, LookupError, TypeError or AttributeError for what is none."""
+    latency = {float(edge): count for edge, count in value["latency"]}
+    return Counters(value["requests"], dict(value["failures"]), latency, value["seconds"])
+
+
+def capped(stratum: Stratum) -> Stratum:
+    """At most one failure a request: one that was tried three times in vain, then answered 503 by the proxy, is one."""
+    spare = max(0, stratum.errors - stratum.requests)
+    failures = dict(stratum.failures)
+    for kind in sorted(failures, key=lambda kind: (kind != "http-503", kind)):
+        taken = min(spare, failures[kind])
+        failures[kind] -= taken
+        spare -= taken
+    return replace(stratum, failures={kind: count for kind, count in failures.items() if count})
 
 
 def _histogram(before: Mapping[float, int], after: Mapping[float, int]) -> Histogram | None:

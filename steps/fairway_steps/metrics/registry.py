@@ -1,43 +1,80 @@
-"""From a URI to the source of evidence that it names; each is imported only when asked for."""
+"""From an address or a description to the source of evidence that it names; each is imported only when asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
+from fairway_steps.config.files import from_file
+from fairway_steps.config.sources import SourceSpec
 from fairway_steps.envoy_admin import parse_uri, stat_name
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.adapters.registry import TOOLS
 from fairway_steps.metrics.base import MetricSource
+from fairway_steps.metrics.http import Resolve, no_secret
+from fairway_steps.metrics.queries import Addresses, no_addresses
+from fairway_steps.model import Version
+
+if TYPE_CHECKING:
+    from fairway_steps.metrics.http import Access
+    from fairway_steps.metrics.names import MetricNames
+    from fairway_steps.metrics.prometheus import PrometheusSource
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-def open_source(uri: str, service: str, limits: Sequence[float] = ()) -> MetricSource:
-    """The metric source of a URI.
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What a source may have to know beside its description: the versions' objects, their addresses, and secrets.
 
-    ``envoy:DIR``: the Envoy of a route folder. ``scrape:URL#requests=…&label=…``: any Prometheus exposition; the part
-    after ``#`` names its metrics and never leaves this process. ``samples:PATH``: a load test's file. ``fortio:PATH``, ``ghz:PATH``, …: another load tester's.
     ``limits`` are the latencies (seconds) of the SLOs, for sources that can count at exactly those.
     """
-    scheme, _, rest = uri.partition(":")
+
+    versions: Mapping[str, Version] = field(default_factory=dict)
+    addresses: Addresses = no_addresses
+    resolve: Resolve = no_secret
+    limits: Sequence[float] = ()
+
+
+def open_source(text: str, service: str, around: Around | None = None) -> MetricSource:
+    """The metric source of a text.
+
+    ``envoy:DIR``: the Envoy of a route folder. ``scrape:URL#requests=…&label=…``: any Prometheus exposition.
+    ``prometheus:URL#preset=…``: a Prometheus server. The part after ``#`` never leaves this process; fields within fields
+    are written with a dot (``where.namespace=default``). ``samples:PATH``: a load test's file; ``fortio:PATH``,
+    ``ghz:PATH``, …: another load tester's. ``file:PATH`` or a mapping
+    (YAML, JSON): any of these described at length, ``rest`` too, or one for ``requests`` and one for ``latency``.
+    """
+    around = around or Around()
+    text = from_file(text).strip()
+    scheme, _, rest = text.partition(":")
     if scheme == "envoy" and rest:
-        return _envoy(uri, service)
-    if scheme == "scrape" and rest:
-        return _scrape(rest, service)
+        return _envoy(text, service)
     if scheme == "samples" and rest:
         from fairway_steps.metrics.samples import SamplesSource  # noqa: PLC0415 - only when asked for
 
-        return SamplesSource(Path(rest), limits)
+        return SamplesSource(Path(rest), around.limits)
     if scheme in TOOLS and rest:
         from fairway_steps.metrics.foreign import ForeignSource  # noqa: PLC0415 - only when asked for
 
-        return ForeignSource(uri, limits)
+        return ForeignSource(text, around.limits)
+    if scheme in ("scrape", "prometheus") and urlsplit(rest).scheme:
+        return _open(_from_address(scheme, rest), service, around)
+    if "\n" in text or text.startswith("{") or ": " in text:
+        from fairway_steps.config.metrics import parse_source  # noqa: PLC0415 - pydantic only where it is needed
+
+        spec = parse_source(text)
+        return _open(spec, service, around) if isinstance(spec, SourceSpec) else _combined(spec, service, around)
     raise UsageError(
-        f"metric source {uri!r} is of no kind that Fairway knows",
-        mend=f"write envoy:DIR, scrape:URL, samples:PATH or TOOL:PATH ({', '.join(TOOLS)})",
+        f"metric source {text!r} is of no kind that Fairway knows",
+        mend="write envoy:DIR, scrape:URL, prometheus:URL, samples:PATH, TOOL:PATH "
+        f"({', '.join(TOOLS)}), or a mapping with source: and url:",
     )
 
 
 def _envoy(uri: str, service: str) -> MetricSource:
-    from fairway_steps.metrics.mapping import ENVOY  # noqa: PLC0415 - only when asked for
+    from fairway_steps.metrics.presets import ENVOY  # noqa: PLC0415 - only when asked for
     from fairway_steps.metrics.scrape import ScrapeSource  # noqa: PLC0415 - only when asked for
 
     _, admin = parse_uri(uri)
@@ -45,11 +82,120 @@ def _envoy(uri: str, service: str) -> MetricSource:
     return ScrapeSource(f"{admin}/stats/prometheus?filter={wanted}", service, ENVOY)
 
 
-def _scrape(rest: str, service: str) -> MetricSource:
-    from fairway_steps.metrics.mapping import parse_names  # noqa: PLC0415 - only when asked for
-    from fairway_steps.metrics.scrape import ScrapeSource  # noqa: PLC0415 - only when asked for
+def _from_address(scheme: str, rest: str) -> SourceSpec:
+    """The description in ``URL#field=value&…``. Raises UsageError."""
+    from urllib.parse import parse_qsl  # noqa: PLC0415 - only when asked for
+
+    from fairway_steps.config.metrics import source_from  # noqa: PLC0415 - pydantic only where it is needed
+    from fairway_steps.config.text import Misfit, spell  # noqa: PLC0415 - likewise
 
     url, _, fragment = rest.partition("#")
-    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
-        raise UsageError(f"{url!r} is no address of metrics", mend="write scrape:http://HOST:PORT/metrics#…")
-    return ScrapeSource(url, service, parse_names(fragment))
+    described: dict[str, Any] = {"source": scheme, "url": url}
+    for name, value in parse_qsl(fragment, keep_blank_values=True):
+        outer, dot, inner = name.partition(".")
+        if dot:
+            described.setdefault(outer, {})[inner] = value
+        else:
+            described[outer] = value
+    try:
+        spec = source_from(described)
+    except Misfit as error:
+        raise UsageError(f"{scheme}:{url}: {spell(error.path)}: {error.sentence}") from error
+    assert isinstance(spec, SourceSpec)
+    return spec
+
+
+def _combined(parts: Mapping[str, str], service: str, around: Around) -> MetricSource:
+    from fairway_steps.metrics.combined import CombinedSource  # noqa: PLC0415 - only when asked for
+
+    return CombinedSource(*(open_source(parts[part], service, around) for part in ("requests", "latency")))
+
+
+def _open(spec: SourceSpec, service: str, around: Around) -> MetricSource:
+    _check_address(spec)
+    if spec.source == "rest":
+        from fairway_steps.metrics.rest import RestSource  # noqa: PLC0415 - only when asked for
+
+        return RestSource(spec, service, _access(spec, around), around.versions)
+    if spec.source == "scrape":
+        from fairway_steps.metrics.scrape import ScrapeSource  # noqa: PLC0415 - only when asked for
+
+        return ScrapeSource(spec.url, service, names_of(spec), _access(spec, around), around.versions)
+    return _prometheus(spec, service, around)
+
+
+def _prometheus(spec: SourceSpec, service: str, around: Around) -> "PrometheusSource":
+    from fairway_steps.metrics.promapi import PromApi  # noqa: PLC0415 - only when asked for
+    from fairway_steps.metrics.prometheus import PrometheusSource  # noqa: PLC0415 - likewise
+    from fairway_steps.metrics.queries import NamesPlan, PromqlPlan, check_queries  # noqa: PLC0415 - likewise
+
+    api = PromApi(spec.url, _access(spec, around))
+    plan: NamesPlan | PromqlPlan
+    if spec.queries:
+        if spec.preset or spec.requests:
+            raise UsageError("a source has queries, or names of metrics, and not both", mend="leave one of them out")
+        check_queries(spec.queries)
+        plan = PromqlPlan(spec.queries, service, spec.unit or "s", spec.aggregate, around.versions)
+    else:
+        plan = NamesPlan(names_of(spec), service, around.versions, around.addresses)
+    return PrometheusSource(api, plan, interval=spec.interval, delay=spec.delay)
+
+
+def names_of(spec: SourceSpec) -> "MetricNames":
+    """The metrics that a description names, by a preset or one by one. Raises UsageError."""
+    from fairway_steps.metrics.names import Failing, MetricNames, named  # noqa: PLC0415 - only when asked for
+    from fairway_steps.metrics.presets import chosen  # noqa: PLC0415 - likewise
+
+    if spec.preset:
+        if given := [name for name in ("requests", "codes", "code", "histogram", "unit") if getattr(spec, name)]:
+            raise UsageError(
+                f"the preset {spec.preset} has its own {given[0]}", mend=f"leave {given[0]} out, or the preset"
+            )
+        names = chosen(spec.preset, spec.latency)
+    else:
+        for name in ("requests", "label"):
+            if not getattr(spec, name):
+                raise UsageError(
+                    f"a source without a preset needs {name}",
+                    mend="name a preset, or requests and label, and codes, code, histogram and unit where they fit",
+                )
+        codes = (spec.codes or spec.requests) if spec.code or spec.codes else ""
+        names = MetricNames(
+            requests=(spec.requests,),
+            label=spec.label,
+            codes=(codes,) if codes else (),
+            failing=(Failing(spec.code or "code"),) if codes else (),
+            histogram=spec.histogram,
+            unit=spec.unit or "s",
+            per_request=(spec.code or "code",) if codes else (),
+        )
+    return named(names, label=spec.label, values=_values(spec), where=spec.where)
+
+
+def _values(spec: SourceSpec) -> Sequence[str]:
+    return (spec.value,) if spec.value else ()
+
+
+def _access(spec: SourceSpec, around: Around) -> "Access":
+    from fairway_steps.metrics.http import Access  # noqa: PLC0415 - only when asked for
+
+    return Access(
+        around.resolve, spec.bearer, spec.basic, spec.headers, spec.ca, spec.certificate, spec.key, spec.timeout
+    )
+
+
+def _check_address(spec: SourceSpec) -> None:
+    try:
+        parts = urlsplit(spec.url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        parts, host = urlsplit(""), None
+    if parts.scheme not in ("http", "https") or not host:
+        raise UsageError(f"{spec.url!r} is no address of metrics", mend="write http://HOST:PORT or https://HOST")
+    if parts.username or parts.password:
+        raise UsageError("there is a password in the address of the metrics", mend="write basic: env:NAME instead")
+    if spec.source == "prometheus" and parts.path.rstrip("/").endswith("/api/v1"):
+        raise UsageError(f"{spec.url!r} goes too far", mend="leave /api/v1 out")
+    secret = spec.bearer or spec.basic or any(str(v).startswith(("env:", "file:")) for v in spec.headers.values())
+    if secret and parts.scheme != "https" and host not in LOOPBACK:
+        raise UsageError(f"a secret would travel to {host} unencrypted", mend="use https")

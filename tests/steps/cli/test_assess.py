@@ -5,8 +5,7 @@ is reached and what it rests on (test_judge.py, test_assess.py).
 """
 
 import json
-import sys
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
 
@@ -31,15 +30,13 @@ def world(monkeypatch, tmp_path):
     )
     made.probes = []
 
-    def open_source(uri, service, **options):
-        made.opened.append((uri, service))
+    def source(text, service, *versions, **options):
+        made.opened.append((text, service))
         return made.source
 
-    registry = ModuleType("fairway_steps.metrics.registry")
-    registry.open_source = open_source
     router = FakeRouter(made.source, clock.now)
     router.read = lambda: Routes({"v1": 90, "v2": 10})
-    monkeypatch.setitem(sys.modules, "fairway_steps.metrics.registry", registry)
+    monkeypatch.setattr(cli, "source", source)
     monkeypatch.setattr(cli, "CLOCK", clock)
     monkeypatch.setattr(cli, "router", lambda uri, service: router)
     monkeypatch.setattr(

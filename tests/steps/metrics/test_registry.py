@@ -6,7 +6,7 @@ from urllib.parse import unquote
 import pytest
 
 from fairway_steps.errors import UsageError
-from fairway_steps.metrics.mapping import ENVOY
+from fairway_steps.metrics.presets import ENVOY
 from fairway_steps.metrics.registry import open_source
 from fairway_steps.metrics.samples import SamplesSource
 from fairway_steps.metrics.scrape import ScrapeSource
@@ -30,7 +30,7 @@ def test_an_admin_interface_can_be_given(tmp_path):
 def test_a_scraped_endpoint_keeps_its_query_and_not_the_fragment():
     source = open_source("scrape:http://h:1/m?a=b#requests=r&label=v", "iris")
     assert isinstance(source, ScrapeSource)
-    assert (source.url, source.names.requests) == ("http://h:1/m?a=b", "r")
+    assert (source.url, source.names.requests) == ("http://h:1/m?a=b", ("r",))
 
 
 def test_a_load_tests_file(tmp_path):
@@ -40,12 +40,12 @@ def test_a_load_tests_file(tmp_path):
 @pytest.mark.parametrize(
     ("uri", "says"),
     [
-        ("prometheus:http://h", "write envoy:DIR, scrape:URL, samples:PATH or TOOL:PATH"),
+        ("nagios:http://h", "write envoy:DIR, scrape:URL, prometheus:URL"),
         ("", "no kind"),
         ("envoy:", "no kind"),
         ("samples:", "no kind"),
         ("scrape:file:///etc/passwd#requests=a&label=b", "no address"),
-        ("scrape:http://h:1/m", "name of its requests"),
+        ("scrape:http://h:1/m", "needs requests"),
         ("envoy:/no/such/folder", "no folder"),
         ("envoy:/tmp?admn=http://h:1", "write envoy:DIR or"),
         ("envoy:/tmp?admin=h:1", "not http://HOST:PORT"),

@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 
 from fairway_steps.errors import TransientError, UsageError
-from fairway_steps.metrics.mapping import ENVOY, MetricNames, parse_names
-from fairway_steps.metrics.scrape import ScrapeSource, _capped
+from fairway_steps.metrics.base import capped
+from fairway_steps.metrics.names import Failing, MetricNames
+from fairway_steps.metrics.presets import ENVOY
+from fairway_steps.metrics.scrape import ScrapeSource
 from fairway_steps.model import Stratum
 
 PLAIN = MetricNames(
-    requests="requests_total", label="version", codes="requests_total", code="status", histogram="latency_seconds"
+    requests=("requests_total",), label="version", failing=(Failing("status"),), histogram="latency_seconds"
 )
 BOTH = {"v1": 90, "v2": 10}
 
@@ -165,8 +167,8 @@ def test_an_endpoint_that_went_away_is_a_problem_one_that_never_was_is_transient
     says(envoy())
     cursor = source.read(["v1", "v2"], BOTH, "", 0.0).cursor
     gone = ScrapeSource(f"http://127.0.0.1:{unused_port}/metrics", "iris", ENVOY)
-    assert "does not answer" in gone.read(["v1", "v2"], BOTH, cursor, 1.0).problem
-    with pytest.raises(TransientError, match="does not answer"):
+    assert "cannot be reached" in gone.read(["v1", "v2"], BOTH, cursor, 1.0).problem
+    with pytest.raises(TransientError, match="cannot be reached"):
         gone.read(["v1", "v2"], BOTH, "", 1.0)
     says("overloaded", 503)
     assert "answers 503" in source.read(["v1", "v2"], BOTH, cursor, 1.0).problem
@@ -234,11 +236,11 @@ FAILURES = st.dictionaries(st.sampled_from(["http-503", "http-500", "connect", "
 
 @given(st.integers(0, 60), FAILURES)
 def test_there_is_at_most_one_failure_a_request_and_none_is_taken_without_need(requests, failures):
-    capped = _capped(Stratum("v", 0.0, 1.0, 1, requests, failures))
-    assert capped.errors == min(requests, sum(failures.values()))
-    assert all(capped.failures[kind] <= failures[kind] for kind in capped.failures)
+    found = capped(Stratum("v", 0.0, 1.0, 1, requests, failures))
+    assert found.errors == min(requests, sum(failures.values()))
+    assert all(found.failures[kind] <= failures[kind] for kind in found.failures)
     if sum(failures.values()) - failures.get("http-503", 0) >= requests:
-        assert "http-503" not in capped.failures
+        assert "http-503" not in found.failures
 
 
 def test_a_request_that_failed_at_every_attempt_is_one_failure(source, says):
@@ -247,26 +249,3 @@ def test_a_request_that_failed_at_every_attempt_is_one_failure(source, says):
     tried = 'envoy_cluster_upstream_rq_pending_failure_eject{envoy_cluster_name="iris/v2"} 6'
     says(envoy(requests=2, codes=[("503", 2)], more=tried))
     assert [s.failures for s in source.read(["v1", "v2"], BOTH, cursor, 1.0).strata] == [{}, {"connect": 2}]
-
-
-def test_names_are_read_from_a_fragment():
-    names = parse_names("requests=a_total&label=v&codes=a_total&code=c&histogram=h&unit=ms")
-    assert (names.requests, names.label, names.codes, names.code) == ("a_total", "v", "a_total", "c")
-    assert (names.histogram, names.per_second) == ("h", 1000.0)
-    assert parse_names("preset=envoy") is ENVOY
-
-
-@pytest.mark.parametrize(
-    ("fragment", "says"),
-    [
-        ("", "name of its requests"),
-        ("requests=a", "name of its label"),
-        ("requests=a&label=v&unit=h", "no unit"),
-        ("requests=a&lable=v", "no option 'lable'"),
-        ("preset=nginx", "no preset"),
-        ("preset=envoy&unit=s", "no preset"),
-    ],
-)
-def test_names_that_do_not_do_are_refused(fragment, says):
-    with pytest.raises(UsageError, match=says):
-        parse_names(fragment)

@@ -1,0 +1,220 @@
+"""The `metrics:` of a release file and the value of --metrics, where they are a mapping: which source, and how to ask it."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, TypeAdapter
+
+from fairway_steps.config.fields import Limit as TextOrNumber
+from fairway_steps.config.fields import Seconds, _Model
+from fairway_steps.config.mistakes import validate
+from fairway_steps.config.sources import REFERENCES, SourceSpec
+from fairway_steps.config.text import Misfit, parse
+
+METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie", "x-api-key")
+
+
+class QueriesItem(_Model):
+    """PromQL by figure: each a cumulative counter."""
+
+    requests: str = Field(description="All requests of a version.", examples=['http_requests_total{app="$version"}'])
+    failures: str = Field("", description="Those that failed.")
+    latency: str = Field("", description="Buckets of a histogram of latencies, with their label le.")
+    seconds: str = Field("", description="The sum of all latencies.")
+
+
+class PathsItem(_Model):
+    """Where in an answer the figures are, as jq has paths."""
+
+    requests: str = Field(description="All requests of a version.", examples=[".rows[0].requests"])
+    failures: str = Field("", description="Those that failed.")
+    latency: str = Field("", description="An object of upper edges and cumulative counts; the last edge is +Inf.")
+    seconds: str = Field("", description="The sum of all latencies.")
+
+
+class SourceItem(_Model):
+    """A source of evidence."""
+
+    source: Literal["prometheus", "scrape", "rest"] = Field(description="What kind of source it is.")
+    url: str = Field(description="Where it is.", examples=["http://prometheus.monitoring:9090"])
+    preset: str = Field("", description="The kind of server whose metrics it has.", examples=["istio"])
+    latency: str = Field("", description="Which of the preset's latencies is judged.", examples=["time-to-first-token"])
+    requests: str = Field(
+        "", description="Without a preset: the counter of requests.", examples=["http_requests_total"]
+    )
+    codes: str = Field("", description="The counter by status, if it is another one.")
+    code: str = Field("", description="Its label that holds the status; 5xx is a failure.", examples=["status"])
+    histogram: str = Field("", description="The histogram of latencies.", examples=["http_request_duration_seconds"])
+    unit: Literal["s", "ms", "us", "ns"] | None = Field(None, description="The unit of its latencies. Default: s.")
+    label: str = Field("", description="The label that tells versions apart.", examples=["version"])
+    value: str = Field(
+        "", description="What it says of one: text, or =~REGEX.", examples=["$version", "=~$workload-.*"]
+    )
+    where: dict[str, str] = Field(default_factory=dict, description="Further labels that every series must have.")
+    queries: QueriesItem | None = Field(None, description="PromQL of your own, with $version, $service, $workload.")
+    aggregate: Literal["sum"] | None = Field(None, description="That several series of a query are added up.")
+    scrape_interval: Seconds = Field(0.0, description="The time between scrapes. Default: as the samples show.")
+    delay: Seconds = Field(0.0, description="How long after its time a sample may come to be known.")
+    method: Literal["GET", "POST"] | None = Field(None, description="rest: how to ask. Default: POST with a body.")
+    body: Any = Field(None, description="rest: what to send, JSON or text; with $version, $start and $end.")
+    paths: PathsItem | None = Field(None, description="rest: where the figures are.")
+    counts: Literal["cumulative", "window"] | None = Field(
+        None,
+        description="rest: counts since ever, or those from $start to $end. Default: window, where the request has $start.",
+    )
+    bearer: str = Field("", description="Where a bearer token lies: env:NAME or file:PATH.", examples=["env:TOKEN"])
+    basic: str = Field("", description="Where USER:PASSWORD lies: env:NAME or file:PATH.")
+    headers: dict[str, TextOrNumber] = Field(
+        default_factory=dict, description="More headers; env:NAME or file:PATH for secrets."
+    )
+    ca: str = Field("", description="A file of certificates to trust.")
+    certificate: str = Field("", description="A client certificate's file.")
+    key: str = Field("", description="Its key's file.")
+    timeout: Seconds = Field(10.0, description="How long an answer may take.")
+
+
+def parse_source(text: str, name: str = "--metrics") -> SourceSpec | Mapping[str, str]:
+    """The source that a mapping (YAML or JSON text) describes, or the sources by what is taken from each.
+
+    Raises UsageError, which starts with ``name``.
+    """
+    document = parse(text, name)
+    try:
+        return source_from(document.data)
+    except Misfit as error:
+        raise document.error(error) from error
+
+
+def source_from(data: Any) -> SourceSpec | Mapping[str, str]:
+    """The same from plain data. Raises Misfit."""
+    if isinstance(data, dict) and "source" not in data and set(data) & {"requests", "latency"}:
+        return _combined(data)
+    item = validate(TypeAdapter(SourceItem), data, ())
+    _check_secrets(item)
+    _check_names(item)
+    if item.timeout <= 0:
+        raise Misfit(("timeout",), "it is not above zero")
+    return SourceSpec(
+        source=item.source,
+        url=item.url,
+        preset=item.preset,
+        latency=item.latency,
+        requests=item.requests,
+        codes=item.codes,
+        code=item.code,
+        histogram=item.histogram,
+        unit=item.unit or "",
+        label=item.label,
+        value=item.value,
+        where=item.where,
+        queries={} if item.queries is None else {k: v for k, v in item.queries.model_dump().items() if v},
+        aggregate=item.aggregate == "sum",
+        interval=item.scrape_interval,
+        delay=item.delay,
+        method=item.method or "",
+        body=""
+        if item.body is None
+        else item.body
+        if isinstance(item.body, str)
+        else json.dumps(item.body, ensure_ascii=False),
+        paths={} if item.paths is None else {k: v for k, v in item.paths.model_dump().items() if v},
+        counts=item.counts or "",
+        bearer=item.bearer,
+        basic=item.basic,
+        headers=item.headers,
+        ca=item.ca,
+        certificate=item.certificate,
+        key=item.key,
+        timeout=item.timeout,
+    )
+
+
+def _check_secrets(item: SourceItem) -> None:
+    for field in ("bearer", "basic"):
+        if (given := getattr(item, field)) and not given.startswith(REFERENCES):
+            raise Misfit((field,), "a secret does not belong here; write env:NAME or file:PATH")
+    for header, value in item.headers.items():
+        if header.lower() in SECRET_HEADERS and not value.startswith(REFERENCES):
+            raise Misfit(("headers", header), "a secret does not belong here; write env:NAME or file:PATH")
+
+
+def _check_names(item: SourceItem) -> None:
+    for field in ("requests", "codes", "histogram"):
+        if (given := getattr(item, field)) and not METRIC.fullmatch(given):
+            raise Misfit((field,), f"{given!r} is not the name of a metric")
+    for field, labels in (("label", [item.label]), ("code", [item.code]), ("where", list(item.where))):
+        for label in labels:
+            if label and not LABEL.fullmatch(label):
+                raise Misfit((field,), f"{label!r} is not the name of a label")
+
+
+def _combined(data: Mapping[str, Any]) -> Mapping[str, str]:
+    if set(data) != {"requests", "latency"}:
+        raise Misfit((), "two sources go together as requests: and latency:, each with a source of its own")
+    for part, value in data.items():
+        if isinstance(value, dict):
+            try:
+                source_from(value)
+            except Misfit as error:
+                raise Misfit((part, *error.path), error.sentence) from error
+        elif not isinstance(value, str):
+            raise Misfit((part,), "it is neither the address of a source nor a mapping")
+    return {part: value if isinstance(value, str) else json.dumps(value) for part, value in data.items()}
+
+
+def checked(value: Any) -> str:
+    """A release file's ``metrics`` as the text that --metrics takes. Raises ValueError with a sentence."""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, dict):
+        raise ValueError("it is neither the address of a source nor a mapping")  # noqa: TRY004 - pydantic's way to be told
+    try:
+        source_from(value)
+    except Misfit as error:
+        where = ".".join(str(part) for part in error.path)
+        raise ValueError(f"{where}: {error.sentence}" if where else error.sentence) from error
+    return json.dumps(value, ensure_ascii=False)
+
+
+def absolute(text: str) -> str:
+    """A source whose files are named from the root, so that it means the same from any working folder."""
+    if not text.lstrip().startswith("{"):
+        scheme, _, rest = text.partition(":")
+        path, mark, query = rest.partition("?")
+        return f"{scheme}:{Path(path).absolute()}{mark}{query}" if scheme in ("envoy", "samples", "file") else text
+    return json.dumps(_absolute(json.loads(text)), ensure_ascii=False)
+
+
+def _absolute(data: dict[str, Any]) -> dict[str, Any]:
+    if "source" not in data:
+        return {part: absolute(v) if isinstance(v, str) else _absolute(v) for part, v in data.items()}
+    changed = dict(data)
+    for field in ("ca", "certificate", "key"):
+        if data.get(field):
+            changed[field] = str(Path(data[field]).absolute())
+    for field in ("bearer", "basic"):
+        if data.get(field):
+            changed[field] = absolute(data[field])
+    if data.get("headers"):
+        changed["headers"] = {k: absolute(v) if str(v).startswith("file:") else v for k, v in data["headers"].items()}
+    return changed
+
+
+def metrics_schema() -> dict[str, Any]:
+    """The JSON Schemas of ``metrics`` in a release file, by name; ``Metrics`` is the whole."""
+    source = SourceItem.model_json_schema(ref_template="#/$defs/{model}")
+    inner = source.pop("$defs", {})
+    either = {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/SourceItem"}]}
+    both = {
+        "type": "object",
+        "description": "Requests and failures from one source, latencies from another.",
+        "properties": {"requests": either, "latency": either},
+        "required": ["requests", "latency"],
+        "additionalProperties": False,
+    }
+    return {**inner, "SourceItem": source, "Metrics": {"anyOf": [{"$ref": "#/$defs/SourceItem"}, both]}}

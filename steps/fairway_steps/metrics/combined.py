@@ -1,0 +1,50 @@
+"""Two sources as one: requests and failures from the first, latencies from the second.
+
+For servers that count no failures (KServe's) behind proxies that tell no latency by version (Envoy Gateway's).
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from fairway_steps.errors import UsageError
+from fairway_steps.metrics.base import MetricSource, Reading
+from fairway_steps.model import Stratum
+
+
+class CombinedSource:
+    """Counts of ``requests`` and latencies of ``latency``. The cursor is a list of the two sources' own."""
+
+    def __init__(self, requests: MetricSource, latency: MetricSource) -> None:
+        self.requests, self.latency = requests, latency
+
+    def read(self, versions: Sequence[str], weights: Mapping[str, int], cursor: str, now: float) -> Reading:
+        first, second = _decode(cursor)
+        counts = self.requests.read(versions, weights, first, now)
+        if counts.problem:
+            return Reading((), cursor, problem=counts.problem)
+        times = self.latency.read(versions, weights, second, now)
+        if times.problem:
+            return Reading((), cursor, problem=times.problem)
+        strata = (*(_counted(one) for one in counts.strata), *(_timed(one) for one in times.strata))
+        after = json.dumps([counts.cursor, times.cursor]) if counts.cursor or times.cursor else ""
+        return Reading(strata, after, complete=counts.complete and times.complete)
+
+
+def _counted(stratum: Stratum) -> Stratum:
+    return Stratum(stratum.version, stratum.start, stratum.end, stratum.weight, stratum.requests, stratum.failures)
+
+
+def _timed(stratum: Stratum) -> Stratum:
+    """Latencies alone, as a stratum without a request: which of the counted requests they are is not known."""
+    times, seconds = stratum.latency, stratum.seconds
+    return Stratum(stratum.version, stratum.start, stratum.end, stratum.weight, 0, latency=times, seconds=seconds)
+
+
+def _decode(cursor: str) -> tuple[str, str]:
+    if not cursor:
+        return "", ""
+    try:
+        first, second = json.loads(cursor)
+    except (ValueError, TypeError) as error:
+        raise UsageError("the cursor in the record is not one of two sources") from error
+    return str(first), str(second)

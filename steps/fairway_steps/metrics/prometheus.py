@@ -1,0 +1,267 @@
+"""Evidence from a Prometheus server: raw samples of counters, and what they counted between two looks.
+
+The cursor is JSON text: of each series the last sample that was taken, and how far the evidence goes. A stratum is closed
+when every process that counts for a version with traffic has been scraped since the one before, so that both arms of a
+comparison cover the same time.
+"""
+
+import json
+import math
+import statistics
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from fairway_steps.errors import TransientError, UsageError
+from fairway_steps.metrics import promql
+from fairway_steps.metrics.base import Counters, Reading, capped, difference
+from fairway_steps.metrics.counting import Counted, Labels, Series, count, group
+from fairway_steps.metrics.exposition import Sample
+from fairway_steps.metrics.promapi import Answer, Away, PromApi, Refused
+from fairway_steps.metrics.queries import OWNER, Plan
+from fairway_steps.metrics.tally import tally
+from fairway_steps.model import Stratum
+
+FIRST_WINDOW, LONGEST_WINDOW = 300.0, 3600.0
+UNKNOWN_INTERVAL = 60.0
+"""Prometheus' own default: what is taken for the time between two scrapes as long as there is but one."""
+LEAST_AGE = 5.0
+"""No sample younger than this is stale, however short the scrape interval."""
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Who gave a group of series: the version, and what Prometheus calls the process."""
+
+    version: str
+    at: float
+    job: str = ""
+    instance: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How far the evidence goes: ``since`` when it began, ``start`` when the last stratum was closed, both Unix seconds."""
+
+    since: float
+    start: float
+    interval: float
+    points: Mapping[str, tuple[float, float]]
+    targets: Mapping[str, Target]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look gives: the owned series, their counts, and all that keeps it from being evidence."""
+
+    at: float
+    counted: Counted
+    targets: Mapping[str, Target]
+    interval: float
+    present: Collection[str]
+    problems: Sequence[str] = ()
+
+
+class PrometheusSource:
+    """What ``plan`` asks for, from the server behind ``api``.
+
+    ``interval`` is the time between two scrapes (s; 0: as the samples show), ``delay`` how long after its scrape a sample
+    may come to be known, as with remote write (s).
+    """
+
+    def __init__(self, api: PromApi, plan: Plan, *, interval: float = 0.0, delay: float = 0.0) -> None:
+        self.api, self.plan, self._interval, self._delay = api, plan, interval, delay
+
+    def read(self, versions: Sequence[str], weights: Mapping[str, int], cursor: str, now: float) -> Reading:
+        state = _decode(cursor) if cursor else None
+        at = now - self._delay
+        try:
+            if state is None:
+                return self._first(versions, weights, at)
+            return self._since(versions, weights, state, cursor, at)
+        except Away as error:
+            if state is None:
+                raise TransientError(str(error)) from error
+            return Reading((), cursor, problem=str(error))
+        except Refused as error:
+            if state is None:
+                raise UsageError(str(error), mend="mend the query") from error
+            return Reading((), cursor, problem=str(error))
+        except ValueError as error:
+            return Reading((), cursor, problem=f"{self.api.url} cannot be understood: {error}")
+
+    def _first(self, versions: Sequence[str], weights: Mapping[str, int], at: float) -> Reading:
+        look = self._look(versions, None, at)
+        if problem := self._problem(look, weights, None):
+            return Reading((), "", problem=problem)
+        start = max((target.at for target in look.targets.values()), default=at)
+        return Reading((), _encode(State(at, start, look.interval, look.counted.points, look.targets)))
+
+    def _since(
+        self, versions: Sequence[str], weights: Mapping[str, int], state: State, cursor: str, at: float
+    ) -> Reading:
+        """All closed strata; a long time away is read in pieces, each of which the server can hold."""
+        strata: list[Stratum] = []
+        while True:
+            end = min(at, state.start + LONGEST_WINDOW)
+            look = self._look(versions, state, end)
+            if problem := self._problem(look, weights if end == at else {}, state):
+                return Reading((), cursor, problem=problem)
+            if end == at and not self._closes(look, versions, weights, state):
+                return Reading(tuple(strata), _encode(state) if strata else cursor)
+            newest = max((target.at for target in look.targets.values()), default=end)
+            start = max(state.start, newest) if end == at else end
+            strata += self._strata(look, weights, state.start, start)
+            state = State(state.since, start, look.interval, look.counted.points, look.targets)
+            if end == at:
+                return Reading(tuple(strata), _encode(state))
+
+    def _look(self, versions: Sequence[str], state: State | None, at: float) -> Look:
+        interval = self._interval or (state.interval if state else UNKNOWN_INTERVAL)
+        window = FIRST_WINDOW if state is None else max(0.0, at - state.start) + max(10.0, 2 * interval)
+        owned: list[Series] = []
+        problems: list[str] = []
+        for query in self.plan.queries(versions):
+            answer = self._ask(query.promql, at, window, interval, raw=query.raw)
+            problems += answer.warnings
+            owned += self.plan.own(query, answer.series, versions)
+        interval = self._interval or _interval_of(owned) or interval
+        per_request = self.plan.names.per_request
+        points = state.points if state else None
+        counted = count(owned, points, per_request=per_request)
+        if state is not None and counted.newcomers:
+            existed = self._existed(counted.newcomers, state.since, at)
+            counted = count(owned, points, per_request=per_request, existed=existed)
+        for labels, before in counted.doubtful.values():
+            if self._started(labels, at) < before:
+                told = f"{labels.get('__name__', 'a counter')} of {labels[OWNER]}"
+                problems.append(f"{told} went down by less than a restart explains: it is no counter of one process")
+        targets = {**(state.targets if state else {}), **_targets(owned, per_request)}
+        denominators = set(self.plan.names.requests)
+        present = {one.labels[OWNER] for one in owned if one.labels["__name__"] in denominators}
+        return Look(at, counted, targets, interval, present, tuple(dict.fromkeys(problems)))
+
+    def _ask(self, text: str, at: float, window: float, interval: float, *, raw: bool) -> Answer:
+        if raw:
+            return self.api.query(f"{text}[{math.ceil(window * 1000)}ms]", at)
+        return self.api.query(text, at, lookback=max(LEAST_AGE, 2 * interval))
+
+    def _problem(self, look: Look, weights: Mapping[str, int], state: State | None) -> str:
+        """Why this look is no evidence; empty if it is."""
+        if look.problems:
+            return f"{self.api.url} says: {'; '.join(look.problems)}"
+        for version in (name for name, weight in weights.items() if weight > 0):
+            own = [target for target in look.targets.values() if target.version == version]
+            if version not in look.present and not own:
+                return f"{self.api.url} has no requests of {version}"
+            newest = max((target.at for target in own), default=0.0)
+            if not self._live(newest, look):
+                return f"the last sample of {version} is {look.at - newest:.0f} s old, and one should come each {look.interval:g} s"
+        return self._down(look, weights) if state else ""
+
+    def _down(self, look: Look, weights: Mapping[str, int]) -> str:
+        """Part of the data is missing if a process is still there, but Prometheus cannot scrape it."""
+        stale = {
+            (target.job, target.instance): target.version
+            for target in look.targets.values()
+            if target.instance and weights.get(target.version, 0) > 0 and not self._live(target.at, look)
+        }
+        for (job, instance), version in sorted(stale.items()):
+            labels = {"instance": instance} | ({"job": job} if job else {})
+            answer = self.api.query(promql.selector(["up"], labels, []), look.at)
+            if any(one.samples[-1][1] == 0 for one in answer.series):
+                return f"Prometheus cannot scrape {instance}, so a part of {version} is not seen"
+        return ""
+
+    def _live(self, moment: float, look: Look) -> bool:
+        return look.at - moment <= max(LEAST_AGE, 2 * look.interval)
+
+    def _closes(self, look: Look, versions: Sequence[str], weights: Mapping[str, int], state: State) -> bool:
+        """Whether every live process of the versions with traffic was seen anew; a query's value is new at every look."""
+        if not any(query.raw for query in self.plan.queries(versions)):
+            return look.at - state.start >= look.interval * (1 - 1e-9)
+        for name, target in look.targets.items():
+            before = state.targets.get(name)
+            seen = before is None or target.at > before.at
+            if weights.get(target.version, 0) > 0 and self._live(target.at, look) and not seen:
+                return False
+        return True
+
+    def _strata(self, look: Look, weights: Mapping[str, int], start: float, end: float) -> Iterable[Stratum]:
+        mine: dict[str, list[Sample]] = {}
+        for labels, value in look.counted.increments:
+            mine.setdefault(labels[OWNER], []).append(Sample(labels["__name__"], labels, value))
+        for version, samples in sorted(mine.items()):
+            counters = tally(self.plan.names, samples)
+            stratum = difference(version, weights.get(version, 0), Counters(0), counters, start, end)
+            yield capped(stratum) if self.plan.names.overlap else stratum
+
+    def _existed(self, newcomers: Mapping[str, tuple[Labels, float]], since: float, at: float) -> Collection[str]:
+        """The new groups that had counted before: of processes older than the evidence, and never scraped until now.
+
+        A process that was scraped before without them has only just begun to count.
+        """
+        found = set()
+        for name, (labels, first) in newcomers.items():
+            where = _target_of(labels)
+            if "instance" not in where or self._started(labels, at, unknown=math.inf) >= since:
+                continue
+            scrapes = self.api.query(f"{promql.selector(['up'], where, [])}[{math.ceil(FIRST_WINDOW)}s]", at).series
+            if not any(moment < first for one in scrapes for moment, _ in one.samples):
+                found.add(name)
+        return found
+
+    def _started(self, labels: Labels, at: float, *, unknown: float = -math.inf) -> float:
+        """When the process behind a series started (Unix seconds), as it says itself; ``unknown`` if it does not."""
+        where, names = _target_of(labels), self.plan.names
+        if "instance" not in where:
+            return unknown
+        for metric, elapsed in ((names.started, False), (names.uptime, True)):
+            for one in self.api.query(promql.selector([metric], where, []), at).series if metric else ():
+                moment, value = one.samples[-1]
+                return moment - value if elapsed else value
+        return unknown
+
+
+def _target_of(labels: Labels) -> dict[str, str]:
+    return {name: labels[name] for name in ("job", "instance") if labels.get(name)}
+
+
+def _targets(owned: Iterable[Series], per_request: Collection[str]) -> dict[str, Target]:
+    found: dict[str, Target] = {}
+    for one in owned:
+        name, at = group(one.labels, per_request), one.samples[-1][0]
+        if name not in found or at > found[name].at:
+            labels = one.labels
+            found[name] = Target(labels[OWNER], at, labels.get("job", ""), labels.get("instance", ""))
+    return found
+
+
+def _interval_of(owned: Iterable[Series]) -> float:
+    """The longest of the usual distances between samples, by series; 0 if none has two."""
+    gaps = [[after - before for (before, _), (after, _) in pairwise(s.samples)] for s in owned]
+    return max((statistics.median(some) for some in gaps if some), default=0.0)
+
+
+def _encode(state: State) -> str:
+    targets = {name: [t.version, t.at, t.job, t.instance] for name, t in state.targets.items()}
+    kept = {"format": FORMAT, "since": state.since, "start": state.start, "interval": state.interval}
+    return json.dumps({**kept, "points": state.points, "targets": targets}, separators=(",", ":"))
+
+
+def _decode(cursor: str) -> State:
+    try:
+        value: Any = json.loads(cursor)
+        if value["format"] != FORMAT:
+            raise ValueError(value["format"])
+        return State(
+            float(value["since"]),
+            float(value["start"]),
+            float(value["interval"]),
+            {name: (float(at), float(number)) for name, (at, number) in value["points"].items()},
+            {name: Target(str(v), float(at), str(job), str(i)) for name, (v, at, job, i) in value["targets"].items()},
+        )
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise UsageError("the cursor in the record is not one of a Prometheus source") from error

@@ -1,0 +1,148 @@
+"""What is asked of a Prometheus server for a set of versions, and whose each series of the answers is. Pure.
+
+Two ways: one selector for all metrics of a known kind of server (one answer, so that all counters are of one moment), or
+the user's own query for each figure and version.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from fairway_steps.errors import UsageError
+from fairway_steps.metrics import promql
+from fairway_steps.metrics.counting import Series
+from fairway_steps.metrics.names import ADDRESS, Matcher, MetricNames, variables, workload
+from fairway_steps.model import Version
+
+OWNER = "fairway:version"
+"""The label that carries a series' version from here on; no label of Prometheus can have this name."""
+Addresses = Callable[[str], Sequence[str]]
+"""The addresses (HOST:PORT) of a version's endpoints now, by its name."""
+
+
+def no_addresses(version: str) -> Sequence[str]:
+    raise UsageError(
+        f"the addresses of {version} are not known", mend="this preset needs versions that are objects of the cluster"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One query; ``raw`` ones name series whose samples of a window are wanted, others give a value of now.
+
+    ``role`` and ``version`` are empty where the series themselves tell. ``single`` queries must give one series.
+    """
+
+    promql: str
+    raw: bool
+    role: str = ""
+    version: str = ""
+    single: bool = False
+
+
+class Plan(Protocol):
+    """What to ask, and how to read it."""
+
+    @property
+    def names(self) -> MetricNames:
+        """What the names of the series mean."""
+
+    def queries(self, versions: Sequence[str]) -> Sequence[Query]:
+        """In the order in which they are to be asked: what is counted last (the requests) comes last."""
+
+    def own(self, query: Query, series: Iterable[Series], versions: Sequence[str]) -> Sequence[Series]:
+        """The series that belong to a version, with that in the label OWNER. Raises ValueError where it is not clear."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamesPlan:
+    """All series of ``names`` by one selector."""
+
+    names: MetricNames
+    service: str
+    known: Mapping[str, Version] = field(default_factory=dict)
+    addresses: Addresses = no_addresses
+
+    def queries(self, versions: Sequence[str]) -> Sequence[Query]:
+        asked = [self._matcher(version) for version in versions]
+        return [Query(promql.selector(self.names.counters, self.names.where, asked), raw=True)]
+
+    def own(self, query: Query, series: Iterable[Series], versions: Sequence[str]) -> Sequence[Series]:
+        del query
+        matchers = {version: self._matcher(version) for version in versions}
+        return [
+            owned
+            for one in series
+            for owned in self._owned(one, [v for v, m in matchers.items() if m.matches(one.labels)])
+        ]
+
+    def _owned(self, series: Series, owners: Sequence[str]) -> Sequence[Series]:
+        if len(owners) > 1:
+            told = f'{series.labels.get("__name__", "")}{{{self.names.label}="{series.labels[self.names.label]}"}}'
+            raise ValueError(f"{told} is of {' and '.join(owners)} alike")
+        return [Series({**series.labels, OWNER: owner}, series.samples) for owner in owners]
+
+    def _matcher(self, version: str) -> Matcher:
+        addresses = self.addresses(version) if ADDRESS in self.names.values else ()
+        return self.names.ask(self.service, version, workload(self.known.get(version)), addresses)
+
+
+ROLES = ("failures", "latency", "seconds", "requests")
+"""What users' own queries may give; requests are asked for last, so that no failure is ahead of its request."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromqlPlan:
+    """The user's ``templates`` by role; ``aggregate`` says that the series of each are to be added up."""
+
+    templates: Mapping[str, str]
+    service: str
+    unit: str = "s"
+    aggregate: bool = False
+    known: Mapping[str, Version] = field(default_factory=dict)
+
+    @property
+    def names(self) -> MetricNames:
+        return MetricNames(
+            requests=("requests",),
+            label=OWNER,
+            failures={"failed": ("failures",)} if "failures" in self.templates else {},
+            histogram="latency" if "latency" in self.templates else "",
+            durations="seconds" if "seconds" in self.templates and "latency" not in self.templates else "",
+            unit=self.unit,
+        )
+
+    def queries(self, versions: Sequence[str]) -> Sequence[Query]:
+        found = []
+        for role in (role for role in ROLES if role in self.templates):
+            for version in versions:
+                about = variables(self.service, version, workload(self.known.get(version)))
+                text = promql.substituted(self.templates[role], about)
+                found.append(Query(text, promql.is_selector(text), role, version, single=not self.aggregate))
+        return found
+
+    def own(self, query: Query, series: Iterable[Series], versions: Sequence[str]) -> Sequence[Series]:
+        del versions
+        named = {"latency": "latency_bucket", "seconds": "latency_sum" if self.names.histogram else "seconds"}
+        name = named.get(query.role, query.role)
+        about = {"__name__": name, OWNER: query.version}
+        found = [Series({**one.labels, **about, "was": one.labels.get("__name__", "")}, one.samples) for one in series]
+        kinds = {tuple(sorted((k, v) for k, v in one.labels.items() if k != "le")) for one in found}
+        if query.single and len(kinds) > 1:
+            raise ValueError(
+                f"the query for the {query.role} of {query.version} gives {len(kinds)} series where one is expected; "
+                "write `aggregate: sum` if they are to be added up"
+            )
+        return found
+
+
+def check_queries(templates: Mapping[str, str]) -> None:
+    """Refuse queries that cannot tell one version from another, or that have other variables. Raises UsageError."""
+    known = variables("service", "version")
+    for role, text in templates.items():
+        promql.substituted(text, known)
+        if not promql.tells_versions(text):
+            raise UsageError(
+                f"the query for the {role} selects the same series for every version",
+                mend='write label="$version" in it',
+            )

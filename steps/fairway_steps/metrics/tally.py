@@ -1,0 +1,51 @@
+"""From samples of one version to its counters: which count requests, which failures, which latencies. Pure."""
+
+import math
+from collections.abc import Iterable
+
+from fairway_steps.metrics.base import Counters
+from fairway_steps.metrics.exposition import Sample
+from fairway_steps.metrics.names import MetricNames
+
+MOST = 2**53
+"""Above it a float no longer holds every whole number."""
+
+
+def tally(names: MetricNames, samples: Iterable[Sample]) -> Counters:
+    """The counters in ``samples``, which are cumulative or all of one interval; those of a name are added up.
+
+    A version that has any series, but none of some counter, has not yet done any of it. Raises ValueError for what is
+    no count, and for a histogram that is not cumulative.
+    """
+    requests, seconds = 0, 0.0
+    failures: dict[str, int] = {}
+    latency: dict[float, int] = {}
+    for sample in samples:
+        if sample.name in names.requests:
+            requests += whole(sample)
+        if kind := names.failure(sample.name, sample.labels):
+            failures[kind] = failures.get(kind, 0) + whole(sample)
+        if names.histogram and sample.name == f"{names.histogram}_bucket":
+            edge = float(sample.labels.get("le", "nan")) / names.per_second
+            latency[edge] = latency.get(edge, 0) + whole(sample)
+        if sample.name == names.durations or (names.histogram and sample.name == f"{names.histogram}_sum"):
+            seconds += finite(sample) / names.per_second
+    if names.durations and not names.histogram:
+        latency = {math.inf: requests}
+    counts = [latency[edge] for edge in sorted(latency)]
+    if latency and (math.inf not in latency or counts != sorted(counts) or any(map(math.isnan, latency))):
+        raise ValueError(f"{names.histogram} is not a cumulative histogram with an edge +Inf")
+    return Counters(requests, failures, latency, seconds)
+
+
+def whole(sample: Sample) -> int:
+    value = finite(sample)
+    if not 0 <= value <= MOST or value != int(value):
+        raise ValueError(f"{sample.name} is {value:g}, which is no count")
+    return int(value)
+
+
+def finite(sample: Sample) -> float:
+    if not math.isfinite(sample.value):
+        raise ValueError(f"{sample.name} is {sample.value}")
+    return sample.value
