@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from prometheus_server import Slots
+
 settings.register_profile("untimed", deadline=None)  # a loaded machine is no reason to fail
 settings.load_profile("untimed")
-
-from prometheus_server import Slots
 
 
 @pytest.fixture
