@@ -364,3 +364,8 @@ def test_what_stands_behind_the_file_is_checked(part):
     else:
         with pytest.raises(UsageError, match=r"cannot be read; write #version=NAME|is no number of a benchmark"):
             open_foreign(uri)
+
+
+def test_ohas_errors_have_classes():
+    run = opened("oha:oha-1.16.0-refused.json")
+    assert (run.requests, run.failures) == (5, {"connect": 5})
