@@ -59,7 +59,8 @@ golden: .venv/.dev ## Rewrite what is rendered from the code: manifests and refe
 	$(BIN)/fairway schema > examples/release.schema.json
 	$(BIN)/python docs/reference.py
 
-bench: .venv/.dev ## Measure: start-up of each step, the overhead of a release, the load test
+bench: .venv/.dev ## Measure: verdicts beside those of other systems, start-up of each step, the overhead of a release, the load test
+	$(BIN)/python bench/assessment.py
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/release.py
 	$(BIN)/python bench/load_test.py

@@ -71,7 +71,7 @@ class RateVsPrimary:
     ) -> tuple["RateVsPrimary", Array, Array]:
         """The same, and ln of both e-values after each stratum: violated, met."""
         steps = list(self._paths(_table(errors, n, errors_primary, n_primary)))
-        looks = [(np.empty(0), np.empty(0)), *(_mixtures(path) for _, path in steps)]
+        looks = [(np.empty(0), np.empty(0)), *(mixtures(path) for _, path in steps)]
         violated, met = (np.concatenate(column) for column in zip(*looks, strict=True))
         return (steps[-1][0] if steps else self), violated, met
 
@@ -123,7 +123,7 @@ class RateVsPrimary:
     def now(self) -> EValues:
         if not self.likelihood:
             return NO_EVIDENCE
-        violated, met = _mixtures(np.array([self.likelihood]))
+        violated, met = mixtures(np.array([self.likelihood]))
         return EValues(float(violated[0]), float(met[0]))
 
     @property
@@ -179,7 +179,7 @@ def e_values_of(
     flat = [array.ravel().astype(np.float64) for array in (errors, n, errors_primary, n_primary)]
     grid = test.grid()
     path = log_likelihoods(flat[0], flat[1], flat[2], flat[3], grid).reshape(*shape, grid.size).cumsum(axis=1)
-    violated, met = _mixtures(path.reshape(-1, grid.size))
+    violated, met = mixtures(path.reshape(-1, grid.size))
     return violated.reshape(shape), met.reshape(shape)
 
 
@@ -215,7 +215,7 @@ def _weights() -> Array:
     return normed
 
 
-def _mixtures(path: Array) -> tuple[Array, Array]:
+def mixtures(path: Array) -> tuple[Array, Array]:
     """Ln of both e-values at each row of log likelihoods at the grid."""
     weights = _weights()
     violated = path[:, 1 : POINTS + 1] - path[:, :1] + weights
@@ -229,7 +229,7 @@ def _peak(path: Array, peak: EValues) -> EValues:
     rows |= path[:, POINTS + 2 :].max(axis=1) - path[:, POINTS + 1] > peak.met
     if not rows.any():
         return peak
-    violated, met = _mixtures(path[rows])
+    violated, met = mixtures(path[rows])
     return peak.highest(EValues(float(violated.max()), float(met.max())))
 
 

@@ -5,6 +5,7 @@ so to about 5 %. For rewards: by the width of the interval. All at ``power``, th
 """
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +22,8 @@ from fairway_steps.stats.reward import MIN_UNITS, PLANNED
 POWER = 0.9
 LOOKS = 1500
 RUNS, STRATA, SEED = 400, 160, 20_210_613
-FAR = 1e-12
+TINY = 1e-15
+"""Probabilities this small are let go of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,16 +116,25 @@ def _check(limit: float, rate: float, power: float) -> None:
 
 
 def _first_passage(limit: float, rate: float, power: float, alpha: float, *, harm: bool) -> int:
-    """The distribution of errors among the releases not yet decided, carried from look to look."""
     z = float(special.ndtri(1 - alpha)) * math.sqrt(limit * (1 - limit))
     z += float(special.ndtri(power)) * math.sqrt(rate * (1 - rate))
-    step = max(1, round((z / (rate - limit)) ** 2 / LOOKS))
-    arriving = _binomial(step, rate)
+    every = max(1, round((z / (rate - limit)) ** 2 / LOOKS))
+    course = decided_by(limit, rate, alpha, every=every, harm=harm)
+    return next(n for n, decided in course if decided >= power)
+
+
+def decided_by(
+    limit: float, rate: float, alpha: float = ALPHA, *, every: int = 1, harm: bool = True
+) -> Iterator[tuple[int, float]]:
+    """After each look, one ``every`` so many requests: their number, and the probability that harm (or health) was found by then.
+
+    Exact: the distribution of errors among the releases that are not decided, carried from look to look. Without end.
+    """
+    arriving = _binomial(every, rate)
     alive, decided, looks = np.ones(1), 0.0, 0
     while True:
-        block = (np.arange(looks + 1, looks + LOOKS + 1) * step).astype(np.float64)
-        edges = _edges(block, limit, alpha, harm=harm)
-        for n, edge in zip(block, edges, strict=True):
+        block = (np.arange(looks + 1, looks + LOOKS + 1) * every).astype(np.float64)
+        for n, edge in zip(block, boundaries(block, limit, alpha, harm=harm), strict=True):
             alive = np.convolve(alive, arriving)
             if harm:
                 decided += float(alive[edge:].sum())
@@ -131,30 +142,30 @@ def _first_passage(limit: float, rate: float, power: float, alpha: float, *, har
             elif edge >= 0:
                 decided += float(alive[: edge + 1].sum())
                 alive[: edge + 1] = 0.0
-            if decided >= power:
-                return int(n)
-            used = np.flatnonzero(alive > FAR)
+            used = np.flatnonzero(alive > TINY)
             alive = alive[: used[-1] + 1] if used.size else alive[:1]
+            yield int(n), decided
         looks += LOOKS
 
 
-def _binomial(n: int, rate: float) -> Array:
-    most = int(distributions.binom.isf(FAR, n, rate)) + 1
-    pmf: Array = distributions.binom.pmf(np.arange(min(n, most) + 1), n, rate)
-    return pmf
-
-
-def _edges(n: Array, limit: float, alpha: float, *, harm: bool) -> list[int]:
-    """At each n: from how many errors on harm is shown, or up to how many health is (-1: never yet), by bisection for all at once."""
-    low, high = np.full(n.size, -1.0), n + 1
+def boundaries(n: Sequence[float] | Array, limit: float, alpha: float = ALPHA, *, harm: bool = True) -> list[int]:
+    """At each n: from how many errors on harm is found, or up to how many health is (-1: not yet), by bisection for all at once."""
+    at = np.asarray(n, dtype=np.float64)
+    low, high = np.full(at.size, -1.0), at + 1
     while (high - low > 1).any():
-        middle = np.clip(np.floor((low + high) / 2), 0, n)
-        log_e = log_e_violateds(middle, n, limit) if harm else log_e_mets(middle, n, limit)
-        decided = log_e >= bar(alpha)
-        up = ~decided if harm else decided
+        middle = np.clip(np.floor((low + high) / 2), 0, at)
+        log_e = log_e_violateds(middle, at, limit) if harm else log_e_mets(middle, at, limit)
+        found = log_e >= bar(alpha)
+        up = ~found if harm else found
         low, high = np.where(up, middle, low), np.where(up, high, middle)
     edges: list[int] = (high if harm else low).astype(int).tolist()
     return edges
+
+
+def _binomial(n: int, rate: float) -> Array:
+    most = int(distributions.binom.isf(TINY, n, rate)) + 1
+    pmf: Array = distributions.binom.pmf(np.arange(min(n, most) + 1), n, rate)
+    return pmf
 
 
 def _simulated(
