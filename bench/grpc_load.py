@@ -1,0 +1,177 @@
+"""How exact gRPC's load is and what a call costs: `python bench/grpc_load.py`, about 40 s, loopback only.
+
+The server (a process of its own, grpcio) waits a seeded lognormal time and keeps what it really took, so the quantiles of the
+very same calls are compared. What it cannot see, the library's way to it and back, is the difference that is left. Costs are CPU
+time of all threads of the sending process. With ghz on the PATH the same calls are sent by it, for the ratio.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import grpc
+import numpy as np
+from grpc import aio
+
+from fairway_steps.clock import SystemClock
+from fairway_steps.loadtest.engine import Settings, run
+from fairway_steps.loadtest.grpc import target
+from fairway_steps.loadtest.measured import measured
+from fairway_steps.loadtest.payloads import Payloads
+from fairway_steps.loadtest.plan import constant
+from fairway_steps.loadtest.records import Records
+from fairway_steps.loadtest.result import Result
+
+try:
+    import uvloop
+except ImportError:
+    uvloop = None
+
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
+V2 = "inference.GRPCInferenceService"
+BODY = {"inputs": [{"name": "x", "shape": [64], "datatype": "FP32", "data": [1.0] * 64}], "model_name": "m"}
+
+
+async def serve(median: float) -> None:
+    """ModelInfer waits ``median * exp(0.2 z)`` seconds (0: not at all); Took tells what all took, anew."""
+    draw = random.Random(20261124)  # noqa: S311 - a reproducible sample
+    took: list[int] = []
+
+    async def infer(request: bytes, context: object) -> bytes:
+        del request, context
+        came = time.monotonic_ns()
+        if median:
+            await asyncio.sleep(median * draw.lognormvariate(0, 0.2))
+        took.append(time.monotonic_ns() - came)
+        return b""
+
+    async def told(request: bytes, context: object) -> bytes:
+        del request, context
+        answer = json.dumps(took).encode()
+        took.clear()
+        return answer
+
+    handlers = {
+        "ModelInfer": grpc.unary_unary_rpc_method_handler(infer),
+        "Took": grpc.unary_unary_rpc_method_handler(told),
+    }
+    server = aio.server(options=[("grpc.max_send_message_length", -1)])
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(V2, handlers)])
+    print(server.add_insecure_port("127.0.0.1:0"), flush=True)
+    await server.start()
+    await server.wait_for_termination()
+
+
+@contextmanager
+def serving(median: float) -> Iterator[str]:
+    process = subprocess.Popen([sys.executable, __file__, "--serve", str(median)], stdout=subprocess.PIPE, text=True)
+    try:
+        yield f"127.0.0.1:{int(process.stdout.readline())}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def took(address: str) -> np.ndarray:
+    with grpc.insecure_channel(address, options=[("grpc.max_receive_message_length", -1)]) as channel:
+        return np.array(json.loads(channel.unary_unary(f"/{V2}/Took")(b"")))
+
+
+def load(address: str, rate: float, seconds: float, *, fast: bool) -> tuple[Result, float]:
+    """The result, and µs of CPU a call."""
+    aim = target(f"grpc://{address}")
+    ready = aim.prepare(Payloads((json.dumps(BODY).encode(),)))
+
+    async def carry_out() -> Records:
+        warm = constant(100, requests=20)
+        await run(warm, aim.open(ready), Settings(), clock=SystemClock())
+        took(address)
+        return await run(
+            constant(rate, seconds=seconds), aim.open(ready), Settings(connections=200), clock=SystemClock()
+        )
+
+    before = time.process_time_ns()
+    loop = uvloop.new_event_loop if fast and uvloop else None
+    with asyncio.Runner(loop_factory=loop) as runner:
+        records = runner.run(carry_out())
+    return measured([records]), (time.process_time_ns() - before) / 1e3 / len(records.offsets)
+
+
+def accuracy(rate: float, seconds: float) -> None:
+    with serving(0.02) as address:
+        result, _ = load(address, rate, seconds, fast=True)
+        injected = took(address)
+    achieved = result.achieved_rate or 0.0
+    print(f"accuracy at {rate:g}/s: {len(result)} calls of median 20 ms, {sum(result.failures.values())} failed")
+    print(f"  rate off by {abs(achieved / rate - 1):.4%}; client limited: {result.meta.client_limited or 'no'}")
+    for name, q in QUANTILES.items():
+        ours, theirs = np.quantile(result.response, q) / 1e6, np.quantile(injected, q) / 1e6
+        print(
+            f"  {name:<6} response {ours:7.3f} ms, injected {theirs:7.3f} ms: {ours - theirs:+.3f} ms ({ours / theirs - 1:+.2%})"
+        )
+
+
+def cost(rates: tuple[int, ...]) -> None:
+    print("CPU of a call, all threads (the server answers at once)")
+    for rate in rates:
+        each = {}
+        for fast in (False, True) if uvloop else (False,):
+            with serving(0.0) as address:
+                result, each[fast] = load(address, rate, 4, fast=fast)
+            off = abs((result.achieved_rate or 0) / rate - 1)
+            print(
+                f"  {'uvloop ' if fast else 'asyncio'} at {rate:>5}/s  {each[fast]:6.1f} µs a call, {each[fast] * rate / 1e6:.0%} of a core; "
+                f"rate off by {off:.4%}, failed {sum(result.failures.values())}; {result.meta.client_limited or 'not client limited'}"
+            )
+        if found := shutil.which("ghz"):
+            theirs, off = ghz(found, rate, 4)
+            best = min(each.values())
+            print(
+                f"  ghz     at {rate:>5}/s  {theirs:6.1f} µs a call, {best / theirs:.2f} times as much here; rate off by {off:.4%}"
+            )
+
+
+def ghz(program: str, rate: int, seconds: int) -> tuple[float, float]:
+    """µs of CPU a call, and how far its rate was off."""
+    from fairway_steps.loadtest.grpc.infer import model_infer  # noqa: PLC0415 - only with ghz
+
+    with serving(0.0) as address, TemporaryDirectory() as folder:
+        protoset, out = Path(folder) / "v2.protoset", Path(folder) / "out.json"
+        protoset.write_bytes(model_infer().schema)
+        body = {
+            "model_name": "m",
+            "inputs": [{"name": "x", "shape": [64], "datatype": "FP32", "contents": {"fp32_contents": [1.0] * 64}}],
+        }
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        process = subprocess.Popen(
+            [program, "--insecure", "--protoset", protoset, "--call", f"{V2}/ModelInfer", "-d", json.dumps(body), "-c", "50", "--connections", "4",
+             "--rps", str(rate), "-n", str(rate * seconds), "-O", "json", "-o", out, address]
+        )  # fmt: skip
+        process.wait()
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)  # the server is not reaped yet
+        told = json.loads(out.read_text())
+        used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return used * 1e6 / told["count"], abs(told["rps"] / rate - 1)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--serve", type=float)
+    if (median := parser.parse_args().serve) is not None:
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+        asyncio.run(serve(median))
+    else:
+        accuracy(100, 4)
+        accuracy(1000, 4)
+        cost((100, 1000, 2000))
