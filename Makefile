@@ -14,7 +14,8 @@ help: ## Say what can be made
 setup: .venv/.dev ## Make the environment of developers
 
 demo: .venv/.demo ## A whole canary on this machine: a real proxy, real model servers, no cluster
-	@$(BIN)/fairway demo --dir $(OUT) $(if $(CANDIDATE),--candidate $(CANDIDATE))
+	@$(BIN)/fairway demo --dir $(OUT) $(if $(CANDIDATE),--candidate $(CANDIDATE)) || { code=$$?; \
+	  echo "fairway demo ended with exit code $$code (1: not promoted); make itself ends with 2" >&2; exit $$code; }
 
 fmt: .venv/.dev ## Format
 	$(BIN)/ruff format .

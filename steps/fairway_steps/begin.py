@@ -70,7 +70,8 @@ def begin(
             mend="leave --resume out to begin anew",
         )
     routes = router.read()
-    _preflight(routes, primary, candidate)
+    if not (dry_run and held is not None and held.outcome is None):  # whose route would be restored first
+        _preflight(routes, primary, candidate)
     # A record may be new on a route that has had releases (a CI job's clean checkout): its token is above theirs.
     token = max(held.token if held else 0, router.fence()) + 1
     served = router.served()

@@ -62,6 +62,9 @@ def test_no_request_is_lost_and_no_failure_is_the_primarys(ending):
         assert set(failures) <= {"http-500"}
     else:
         assert not failures, "a slow, crashing or absent candidate costs nobody an answer"
+    tried = told["failed_attempts"]
+    assert not any(tried.get("v1", {}).values())
+    assert bool(tried.get("v2")) == (candidate in ("failing", "crashing")), "what it failed at is told all the same"
 
 
 def test_what_it_tells_is_whole(ending):

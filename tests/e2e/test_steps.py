@@ -93,6 +93,30 @@ def test_a_stale_token_is_fenced_off(place):
     assert place.weights() == {"v1": 100}
 
 
+def test_a_new_record_on_a_route_that_has_had_releases_can_be_used(place):
+    done(begin(place))
+    done(place.fairway("set-weights", RECORD, "--stage=0", "--output=json"))
+    done(place.fairway("ensure-safe", RECORD, "--output=json"))
+    (place.folder / "r.json").unlink()
+    again = done(begin(place))
+    assert int(again["token"]) > 2
+    done(place.fairway("set-weights", RECORD, "--stage=0", f"--token={again['token']}", "--output=json"))
+    assert place.weights() == {"v1": 80, "v2": 20}
+
+
+def test_a_record_that_is_not_there_is_no_safe_release(place):
+    mistyped = place.fairway("ensure-safe", "--record=file:x.json")
+    assert (mistyped.returncode, mistyped.stdout) == (2, "")
+    assert "nothing was made safe" in mistyped.stderr
+    for step in ("ensure-safe", "report"):
+        handler = place.fairway(step, "--record=file:x.json", "--holder=me")
+        assert (handler.returncode, handler.stderr) == (0, ""), "an exit handler has nothing to do, and is silent"
+        assert handler.stdout.startswith("none: ")
+    done(begin(place))
+    assert done(place.fairway("report", RECORD, "--holder=another", "--output=json")) == {"action": "none"}
+    assert not list(place.folder.glob("*.html"))
+
+
 def test_rollback_by_hand_says_why(place):
     done(begin(place))
     done(place.fairway("set-weights", RECORD, "--stage=1", "--output=json"))
@@ -115,8 +139,9 @@ def test_a_port_in_use_is_one_sentence(place):
     assert (run.returncode, "Traceback" in run.stderr) in ((1, False), (2, False))
     assert listen.rpartition(":")[2] in run.stderr
     demo = place.fairway("demo", f"--port={listen.rpartition(':')[2]}")
-    assert demo.returncode == 2
-    assert "is in use" in demo.stderr
+    assert demo.returncode == 1
+    assert demo.stderr.startswith(f"error: Envoy cannot listen on {listen}: Address already in use")
+    assert not (place.folder / "fairway-demo").exists()
 
 
 @pytest.mark.parametrize("rate", ["0", "-1", "nan", "inf", "1e9"])

@@ -285,7 +285,7 @@ def test_a_held_mutex_refuses_a_second_run_by_its_holders_name(tmp_path):
 def test_a_control_folder_belongs_to_one_run(tmp_path):
     ended = in_thread(engine(LOCKED, tmp_path))
     until((tmp_path / "work" / "held").exists)
-    with pytest.raises(Refused, match="still runs"):
+    with pytest.raises(Refused, match=r"control folder .* is held by workflow this one"):
         engine(workflow(python("pass")), tmp_path).run()
     (tmp_path / "work" / "go").touch()
     ended()
@@ -303,8 +303,31 @@ def test_what_a_killed_run_left_is_cleared(tmp_path):
     for name in ("a.waiting.json", "a.answer.json"):
         (control / name).write_text("{}", encoding="utf-8")
     engine(workflow(python("pass")), tmp_path).run()
-    assert sorted(path.name for path in control.iterdir()) == ["pods", "run.lock"]
-    assert not any((control / "pods").iterdir())
+    assert not control.exists()
+
+
+def test_nothing_of_a_mutex_is_left_and_a_lock_that_is_removed_meanwhile_is_taken_anew(tmp_path, monkeypatch):
+    from fairway_workflows.local import locks
+
+    opened = locks._open
+
+    def removed_at_once(path):
+        file = opened(path)
+        if not gone:
+            gone.append(path)
+            path.unlink()
+        return file
+
+    gone = []
+    monkeypatch.setattr(locks, "_open", removed_at_once)
+    with locks.held(tmp_path / "locks", ["m"], "first"):
+        assert gone
+        with (
+            pytest.raises(Refused, match="mutex 'm' is held by workflow first"),
+            locks.held(tmp_path / "locks", ["m"], "x"),
+        ):
+            pass
+    assert not (tmp_path / "locks").exists()
 
 
 def test_signals_are_the_callers_again_after_a_run(tmp_path):

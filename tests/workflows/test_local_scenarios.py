@@ -32,9 +32,7 @@ def test_a_scenario_ends_as_argo_would_end_it(name, tmp_path):
 @pytest.mark.parametrize("name", ["retry-until-success", "container-set", "suspend-answered"])
 def test_nothing_is_left_in_the_control_folder(name, tmp_path):
     run_scenario(name, tmp_path)
-    left = [path.name for path in (tmp_path / "control").rglob("*") if path.is_file()]
-    assert left == ["run.lock"]
-    assert not any((tmp_path / "control" / "pods").iterdir())
+    assert not (tmp_path / "control").exists()
 
 
 def test_a_step_over_its_deadline_fails(tmp_path):

@@ -168,7 +168,7 @@ def _on_exit() -> Steps:
     Only for a release that this workflow holds: one whose ``begin`` was refused must not end somebody else's.
     """
     held = {name: of_workflow(name) for name in ("record", "holder")}
-    told = {"record": of_workflow("record"), "out": of_workflow("report")}
+    told = {**held, "out": of_workflow("report")}
     report = step("report", "report", told, none_of("{{workflow.status}}", ["Succeeded"]))
     report.continue_on = ContinueOn(failed=True, error=True)
     return steps("on-exit", (), [[step("ensure-safe", "ensure-safe", held)], [report]])

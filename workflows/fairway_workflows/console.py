@@ -43,7 +43,8 @@ class Console:
         if node.type is not NodeType.POD or node.template not in self.titles:
             return
         if node.phase.unsuccessful:
-            self.say(f"  ✗ {node.template}: {self.last_error or node.message or 'failed'}")
+            # What went wrong was told as a line of the step's own, if it had one.
+            self.say(f"  ✗ {node.template}" + ("" if node.template in self.errors else f": {node.message or 'failed'}"))
         elif summary := node.outputs.get("summary"):
             self.say(f"  ✓ {_verdict(summary)}")
 

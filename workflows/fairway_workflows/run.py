@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from fairway_steps.report.text import result as result_of
 from fairway_steps.stores import open_store
 from fairway_workflows.console import Console
 from fairway_workflows.local import Ask, WorkflowResult, run_workflow
+from fairway_workflows.preflight import refuse_what_cannot_be
 from fairway_workflows.traffic import Client, client, longest
 
 EXIT_CODES = {Outcome.PROMOTED: 0}
@@ -57,12 +58,15 @@ def run_release(
         console.say(f"release {ended.release_id} was promoted already: there is nothing to resume")
         return Ending(0, _told(ended, None, spec, 0.0))
     holder = this_process()
+    given = arguments(spec, store, resume=resume)
+    refuse_what_cannot_be(spec, given, store, holder, folder, clock)
+    made = [parent for parent in control_folder(store).parents if not parent.exists()]
     template = build(CanaryOptions(approval=spec.approval)).to_dict()
     began = clock.now()
     with _traffic(spec, folder) as traffic:
         result = run_workflow(
             template,
-            arguments(spec, store, resume=resume),
+            given,
             workdir=Path.cwd(),
             observer=console,
             control=control_folder(store),
@@ -74,6 +78,9 @@ def run_release(
         )
     record = store.load()
     if record is None or record.holder != holder:
+        for parent in made:
+            with suppress(OSError):
+                parent.rmdir()
         return _never_began(result, console, clock.now() - began)
     count = traffic.count if traffic else None
     _report(spec, store, count, folder, console)

@@ -93,6 +93,8 @@ def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line; every error is one sentence on stderr and the exit code of its kind."""
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(_run(args))
 
 

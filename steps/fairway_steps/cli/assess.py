@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fairway_steps import log
-from fairway_steps.cli.params import DURATION_TYPE, FLAG, SLOS, STAGES, VERDICTS, VERSION, option
+from fairway_steps.cli.params import DURATION_TYPE, FLAG, SLOS, STAGES, VERDICTS, VERSION, F, option
 from fairway_steps.cli.step import Answer, logger, step
 from fairway_steps.cli.wiring import (
     CLOCK,
@@ -41,6 +41,23 @@ fairway assess --service iris --route envoy:./route --candidate v2=http://127.0.
 """
 
 
+def judging_options(command: F) -> F:
+    """``--interval``, ``--patience`` and ``--on-inconclusive``: how a stage is looked at, and what doubt leads to."""
+    interval = option("interval", DURATION_TYPE, default="1s", help="How often to look.")
+    patience = option(
+        "patience",
+        DURATION_TYPE,
+        help="How long to wait at the end for the minimum sample.  [default: as long as the stage, at least 10s]",
+    )
+    on_inconclusive = option(
+        "on-inconclusive",
+        click.Choice(["hold", "rollback", "promote"]),
+        default="hold",
+        help="What evidence that decides nothing leads to; no data never promotes.",
+    )
+    return interval(patience(on_inconclusive(command)))
+
+
 @step(
     "assess",
     image="assess",
@@ -60,18 +77,7 @@ fairway assess --service iris --route envoy:./route --candidate v2=http://127.0.
 @option("stages", STAGES, help="The schedule, such as 10@20s,25@20s,50@20s.  [default: the record's]")
 @option("stage", int, default="0", help="The stage to judge, from 0.")
 @option("duration", DURATION_TYPE, default="0s", help="How long to look, where there is no schedule.")
-@option("interval", DURATION_TYPE, default="1s", help="How often to look.")
-@option(
-    "patience",
-    DURATION_TYPE,
-    help="How long to wait at the end for the minimum sample.  [default: as long as the stage, at least 10s]",
-)
-@option(
-    "on-inconclusive",
-    click.Choice(["hold", "rollback", "promote"]),
-    default="hold",
-    help="What evidence that decides nothing leads to; no data never promotes.",
-)
+@judging_options
 @option("is-last", FLAG, help="Whether promotion comes next.  [default: as the schedule says]")
 @option(
     "ready-path", default="/v2/health/ready", help="Where the candidate is asked whether it still is there, or none."

@@ -3,6 +3,7 @@
 from fairway_steps.cli.params import option
 from fairway_steps.cli.step import Answer, step
 from fairway_steps.cli.wiring import CLOCK, record_store, router, this_process
+from fairway_steps.errors import UsageError
 from fairway_steps.outputs import Output
 
 
@@ -21,12 +22,16 @@ def ensure_safe(record: str, holder: str | None, reason: str | None, dry_run: bo
 
     The exit handler of every workflow, and the command for a person after a crash. An unfinished release is
     taken over, put back and closed; one that has ended is held to its end state. Safe to call at any time.
+    A record that is not there is refused (exit code 2), for a mistyped path must not look like a safe release; with
+    --holder it only means that the release was never begun (`none`).
     """
     from fairway_steps.release import ensure_safe as run
 
     store = record_store(record)
     held = store.load()
     if held is None:
+        if not holder:
+            raise UsageError(f"there is no record at {store.uri}: nothing was made safe", mend="name the release's own")
         return Answer({"action": "none"}, text=f"none: there is no record at {store.uri}")
     if holder and holder != held.holder:
         return Answer({"action": "none"}, text=f"none: the service is held by {held.holder}, not by {holder}")

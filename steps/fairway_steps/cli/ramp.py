@@ -2,10 +2,8 @@
 
 import json
 
-import click
-
-from fairway_steps.cli.assess import summary, task_of
-from fairway_steps.cli.params import DURATION_TYPE, option
+from fairway_steps.cli.assess import judging_options, summary, task_of
+from fairway_steps.cli.params import option
 from fairway_steps.cli.step import Answer, step
 from fairway_steps.cli.wiring import CLOCK, noting, release_options, the_release
 from fairway_steps.errors import UsageError
@@ -27,18 +25,7 @@ from fairway_steps.weights import Confirmation
 )
 @option("stage", int, help="The stage to start with.  [default: where the record says]")
 @option("metrics", help="Where the evidence comes from.  [default: the route's own proxy]")
-@option("interval", DURATION_TYPE, default="1s", help="How often to look.")
-@option(
-    "patience",
-    DURATION_TYPE,
-    help="How long to wait at the end for the minimum sample.  [default: as long as the stage, at least 10s]",
-)
-@option(
-    "on-inconclusive",
-    click.Choice(["hold", "rollback", "promote"]),
-    default="hold",
-    help="What evidence that decides nothing leads to; no data never promotes.",
-)
+@judging_options
 @release_options
 def ramp(
     stage: int | None,

@@ -38,12 +38,14 @@ PAGE = "fairway-report.html"
 @option("out", help=f"The file to write.  [default: {PAGE} for html, else stdout]")
 @option("format", click.Choice(["html", "markdown", "text"]), default="html", help="What to write.")
 @option("client", help="A client's own count, as a JSON file: requests, failed (by version and class), lost.")
+@option("holder", help="Report only this holder's release, as an exit handler must.  [default: whoever has it]")
 @option("fail-on", OUTCOMES, help="Exit 1 if the outcome is one of these, such as rolled-back,held,broken.")
 @release_options
 def report(
     out: str | None,
     format: str,  # noqa: A002 - the option's name
     client: str | None,
+    holder: str | None,
     fail_on: frozenset[Outcome] | None,
     record: str,
     release_id: str | None,
@@ -56,7 +58,10 @@ def report(
     from fairway_steps.report.text import line, markdown, result, text
 
     seen = _client(client) if client else None
-    found = required(record_store(record), lease(release_id, token))
+    store = record_store(record)
+    if holder and ((held := store.load()) is None or held.holder != holder):
+        return Answer({"action": "none"}, text=f"none: {store.uri} has no release of {holder}")
+    found = required(store, lease(release_id, token))
     told = text(found, seen) + "\n"
     if format == "html":
         from fairway_steps.report.html import html

@@ -6,7 +6,7 @@ from typing import Any
 from fairway_steps.model import Result
 from fairway_steps.record import Record
 from fairway_steps.report import view, wording
-from fairway_steps.report.counts import ClientCount, counted
+from fairway_steps.report.counts import ClientCount, counted, measured
 
 MARKDOWN = str.maketrans(
     {c: f"\\{c}" for c in "\\`*_[]|#~"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;", "\n": " ", "\r": " "}
@@ -16,7 +16,8 @@ MARKDOWN = str.maketrans(
 def result(record: Record, client: ClientCount | None = None) -> dict[str, Any]:
     """The outcome as a JSON object.
 
-    ``failed`` maps each version to its failures by class, ``lost`` is None where nobody counted it, ``counted_by`` says
+    ``failed`` maps each version to its failures by class; ``failed_attempts`` does so for what the infrastructure saw at
+    the versions, where an attempt that was repeated elsewhere has failed though its request did not. ``lost`` is None where nobody counted it, ``counted_by`` says
     whose count it is (client, proxy or strata). A stage is listed once it was entered, with its last verdict.
     """
     counts = counted(record, client)
@@ -29,6 +30,7 @@ def result(record: Record, client: ClientCount | None = None) -> dict[str, Any]:
         "candidate": record.candidate.name,
         "requests": counts.requests,
         "failed": {name: dict(classes) for name, classes in counts.failed.items()},
+        "failed_attempts": {name: dict(classes) for name, classes in measured(record).failed.items()},
         "lost": counts.lost,
         "counted_by": counts.witness.value,
         "stages": _stages(record),

@@ -177,7 +177,8 @@ def _failed(lead: Counts, proxy: Counts, *, assessed: bool) -> Figure:
         for name, classes in lead.failed.items()
     ]
     if lead.witness is Witness.CLIENT:
-        notes = [WITNESSES[Witness.CLIENT], *notes, f"{wording.count(proxy.failures)} {WITNESSES[Witness.STRATA]}"]
+        tries = "; ".join(f"{name} {wording.failures(by)}" for name, by in proxy.failed.items() if any(by.values()))
+        notes = [WITNESSES[Witness.CLIENT], *notes, f"failed attempts {WITNESSES[Witness.STRATA]}: {tries or 0}"]
     else:
         notes = [WITNESSES[Witness.STRATA], *notes]
     return Figure("Failed requests", wording.count(lead.failures), tuple(notes), "bad" if lead.failures else "good")

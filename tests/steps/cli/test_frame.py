@@ -161,3 +161,20 @@ def test_no_heavy_module_is_imported_for_help():
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_before_the_commands_are_imported_ends_it_in_order(number, code):
+    early = f"""
+import importlib.abc, os, sys
+class Signalled(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "fairway_steps.cli":
+            os.kill(os.getpid(), {int(number)})
+sys.meta_path.insert(0, Signalled())
+sys.argv = ["fairway", "--help"]
+from fairway_steps.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", early], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")

@@ -63,9 +63,8 @@ def test_the_clients_count_is_shown_beside_the_proxys():
     assert told["Requests"].value == "1,600"
     assert told["Requests"].notes[:2] == ("as the client saw it", "1,496 as the proxy counted")
     assert told["Failed requests"].value == "31"
-    assert (
-        told["Failed requests"].notes[-1] == f"{figures(failing())['Failed requests'].value} in the assessed intervals"
-    )
+    measured = figures(failing())["Failed requests"].value
+    assert told["Failed requests"].notes[-1] == f"failed attempts in the assessed intervals: v2 http-500 {measured}"
 
 
 def test_what_was_not_measured_is_not_told_as_zero():

@@ -12,7 +12,7 @@ from fairway_steps.model import Version
 from fairway_steps.routing import process
 from fairway_steps.routing.bootstrap import write_folder
 from fairway_workflows.console import Console
-from fairway_workflows.demo.servers import await_primary, free_ports, model_servers, refuse_used
+from fairway_workflows.demo.servers import await_primary, free_ports, model_servers
 from fairway_workflows.run import Ending, run_release
 
 SERVICE = MODEL = "digits"
@@ -56,9 +56,10 @@ def play(folder: Path, *, candidate: str, port: int | None, rate: float, console
         raise UsageError(f"--rate {rate:g} is not above 0 and at most {MOST} requests per second")
     if port is not None and not 0 < port < 65536:
         raise UsageError(f"--port {port} is not between 1 and 65535")
-    _prepare(folder)
+    process.find_envoy()
     if port is not None:
-        refuse_used(port)
+        process.check_free([("127.0.0.1", port)])
+    _prepare(folder)
     front, admin, first, second = free_ports(4)
     front = port or front
     ports = {"v1": first, "v2": second}

@@ -11,7 +11,7 @@ import requests
 
 from fairway_steps import processes
 from fairway_steps.clock import Clock
-from fairway_steps.errors import DomainError, UsageError
+from fairway_steps.errors import DomainError
 from fairway_steps.model import Version
 from fairway_steps.ready import HttpProbe, wait_for_ready
 
@@ -28,18 +28,6 @@ def free_ports(count: int) -> list[int]:
     finally:
         for each in sockets:
             each.close()
-
-
-def refuse_used(port: int) -> None:
-    """Raise UsageError if somebody already listens on a loopback port."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise UsageError(
-                f"port {port} is in use", mend="give another --port, or leave it out to take a free one"
-            ) from error
 
 
 @contextmanager
