@@ -1,7 +1,8 @@
 """Records of load tests as the engine would leave them, from plain numbers."""
 
+import os
 from array import array
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from fairway_steps.loadtest.client import Answer, Stream
 from fairway_steps.loadtest.plan import Plan
@@ -37,3 +38,23 @@ def records(
         )
         made.end(i, round(response * MS), answer, 0)
     return replace(made, **fields)
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A target that fails in the process that opens it."""
+
+    name: str = "broken"
+
+    def prepare(self, payloads):
+        return payloads
+
+    def open(self, payloads):
+        raise ZeroDivisionError("nobody knows why")
+
+
+class Dying(Broken):
+    """A target that takes its process with it."""
+
+    def open(self, payloads):
+        os._exit(7)

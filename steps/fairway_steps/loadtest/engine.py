@@ -17,7 +17,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from fairway_steps.clock import Clock
 from fairway_steps.loadtest.client import Answer, Client, Connection, ConnectionFailed
@@ -38,8 +38,7 @@ class Settings:
     connections: int = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """How far a run has come: requests planned (0: not known), due so far, ended, and failed among those."""
 
     planned: int
@@ -119,7 +118,9 @@ async def run(
     """
     running = Run(plan, client, settings, clock=clock)
     watchers: list[asyncio.Future[Any]] = []
-    if stop is not None:
+    if stop is not None and stop.is_set():
+        running.stop()
+    elif stop is not None:
         watchers.append(asyncio.create_task(_on(stop, running)))
     if progress is not None:
         watchers.append(asyncio.create_task(_report(running, progress)))

@@ -106,7 +106,7 @@ def _names(shares: Sequence[Records], version: str) -> tuple[list[str], list[str
     errors = dict.fromkeys(["", *(outcome.error for outcome in used)])
     versions = dict.fromkeys(["", version, *(outcome.version for outcome in used)])
     counts = [
-        np.bincount(np.frombuffer(records.outcome, np.uint16), minlength=len(records.outcomes)) for records in shares
+        np.bincount(np.asarray(records.outcome, np.uint16), minlength=len(records.outcomes)) for records in shares
     ]
     met = {o.error for r, n in zip(shares, counts, strict=True) for o, k in zip(r.outcomes, n, strict=True) if k}
     return [name for name in errors if not name or name in met], list(versions)
@@ -115,10 +115,10 @@ def _names(shares: Sequence[Records], version: str) -> tuple[list[str], list[str
 def _share(records: Records, errors: Sequence[str], versions: Sequence[str], version: str) -> dict[str, Any]:
     """The columns of one process, of the requests that it tried."""
     due = slice(0, records.due)
-    scheduled = np.frombuffer(records.offsets, np.int64)[due]
+    scheduled = np.asarray(records.offsets, np.int64)[due]
     slip, took = _whole(records.slip)[due], _whole(records.took)[due]
     sent = np.where(slip < 0, UNKNOWN, scheduled + slip)
-    codes = np.frombuffer(records.outcome, np.uint16)[due]
+    codes = np.asarray(records.outcome, np.uint16)[due]
     outcomes = list(records.outcomes)
     table = {
         "status": [outcome.status for outcome in outcomes],
@@ -134,21 +134,21 @@ def _share(records: Records, errors: Sequence[str], versions: Sequence[str], ver
 
 
 def _whole(values: "array[float]") -> NDArray[np.int64]:
-    return np.rint(np.frombuffer(values, np.float32).astype(np.float64)).astype(np.int64)
+    return np.rint(np.asarray(values, np.float32).astype(np.float64)).astype(np.int64)
 
 
 def _streams(records: Records, rows: int) -> Streams:
     streams = Streams.none(rows)
     if not records.stream_rows:
         return streams
-    place = np.frombuffer(records.stream_rows, np.uint32).astype(np.intp)
-    ended = np.frombuffer(records.stream_events, np.uint32).astype(np.int32)
+    place = np.asarray(records.stream_rows, np.uint32).astype(np.intp)
+    ended = np.asarray(records.stream_events, np.uint32).astype(np.int32)
     columns = {name: np.array(getattr(streams, name)) for name in STREAM_COLUMNS}
     columns["events"][place] = ended
     for name in ("output_tokens", "prompt_tokens", "reasoning"):
-        columns[name][place] = np.frombuffer(getattr(records, name), np.int32)
+        columns[name][place] = np.asarray(getattr(records, name), np.int32)
     # In the order in which they ended; then by request.
-    asked = Streams(ended, ended, ended, ended, np.frombuffer(records.events, np.int64))
+    asked = Streams(ended, ended, ended, ended, np.asarray(records.events, np.int64))
     return Streams(**columns, event_ns=asked.of(np.argsort(place, kind="stable")).event_ns)
 
 

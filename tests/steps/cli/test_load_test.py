@@ -218,3 +218,155 @@ def test_help_ends_in_an_example_and_its_exit_codes():
     assert done.returncode == 0
     assert "Exit codes: 0 done, 1 the endpoint is unusable" in done.stdout
     assert "fairway load-test --url" in done.stdout.split("Example:")[1]
+
+
+def test_several_endpoints_have_the_options_as_defaults(tmp_path: Path):
+    with serving(always(OK)) as one, serving(always(OK)) as other:
+        (tmp_path / "endpoints.yaml").write_text(
+            f"v1: {{url: '{one.url}/a', version: v1}}\n"
+            f"v2:\n  url: {other.url}/b\n  version: v2\n  rate: 100\n  requests: 6\n  payload: {{x: 1}}\n"
+            "  header: {X-One: env:ONE}\n"
+        )
+        done = fairway(
+            f"--endpoints=file:{tmp_path}/endpoints.yaml",
+            "--rate=50",
+            "--requests=3",
+            "--payload=[2]",
+            "--limits=10s",
+            "--output=json",
+            f"--samples={tmp_path}/s.npz",
+            ONE="secret",
+        )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["requests"], told["requested_rate"], told["versions"]) == (9, 150, {"v2": 6, "v1": 3})
+    assert told["by_version"] == {"v1": [3, 0, 0], "v2": [6, 0, 0]}
+    assert [request.partition(b"\r\n\r\n")[2] for request in one.requests] == [b"[2]"] * 3
+    assert other.requests[0].endswith(b'\r\n\r\n{"x": 1}')
+    assert b"X-One: secret" in other.requests[0]
+    assert read(tmp_path / "s.npz").meta.endpoint_names == ("v1", "v2")
+
+
+def test_paired_endpoints_get_the_same_payloads_in_the_same_order(tmp_path: Path):
+    (tmp_path / "rows").write_text("\n".join(str(i) for i in range(5)))
+    with serving(always(OK)) as one, serving(always(OK)) as other:
+        done = fairway(
+            f"--endpoints=a: {{url: '{one.url}', version: v1}}\nb: {{url: '{other.url}', version: v2}}",
+            "--paired=true",
+            "--rate=40",
+            "--requests=8",
+            f"--dataset={tmp_path}/rows",
+            "--workers=2",
+        )
+    assert done.returncode == 0, done.stderr
+    bodies = [sorted(int(r.partition(b"\r\n\r\n")[2]) for r in server.requests) for server in (one, other)]
+    assert bodies[0] == bodies[1] == sorted([0, 1, 2, 3, 4, 0, 1, 2])
+    assert "a: 8 requests" in done.stdout
+    assert "16 requests" in done.stdout
+
+
+def test_an_early_end_is_told_and_is_no_failure(tmp_path: Path):
+    with serving(always(OK)) as server:
+        done = fairway(
+            f"--url={server.url}",
+            "--rate=200",
+            "--duration=10m",
+            "--slos=[{metric: error-rate, limit: 5%, min-requests: 10}, {metric: latency, quantile: p50, limit: 9s}]",
+            "--stop-early=true",
+            "--output=json",
+        )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert "every limit is kept, proved by" in told["decided"]
+    assert told["requests"] < 100_000
+    assert told["over_ms"] == {"9000": 0}
+    assert told["errors"] == {}
+
+
+def test_a_broken_limit_ends_it_early_too():
+    with serving(always(answer(500))) as server:
+        slos = "[{metric: error-rate, limit: 1%}]"
+        done = fairway(f"--url={server.url}", "--rate=50", "--duration=10m", f"--slos={slos}", "--stop-early=true")
+    assert done.returncode == 0, done.stderr
+    assert "ended early: error-rate of 1 % is broken" in done.stdout
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_closed_loop_says_what_it_is(workers: str):
+    with serving(always(OK)) as server:
+        done = fairway(
+            f"--url={server.url}", "--loop=closed", "--connections=2", "--requests=20", f"--workers={workers}"
+        )
+        assert server.connections <= 2
+    assert done.returncode == 0, done.stderr
+    assert "closed loop, in which stalls stay unseen" in done.stdout
+    assert len(server.requests) == 20
+
+
+def test_files_for_others(tmp_path: Path):
+    with serving(always(OK)) as server:
+        done = fairway(
+            f"--url={server.url}",
+            "--requests=5",
+            "--rate=100",
+            "--limits=250ms",
+            f"--exceedances={tmp_path}/e.json",
+            f"--hdr={tmp_path}/h.hlog",
+        )
+    assert done.returncode == 0, done.stderr
+    strata = json.loads((tmp_path / "e.json").read_text())["strata"]
+    assert sum(stratum["requests"] for stratum in strata) == 5
+    assert (tmp_path / "h.hlog").read_text().startswith("#[")
+
+
+def test_a_token_is_never_an_argument(tmp_path: Path):
+    (tmp_path / "token").write_text("secret-token\n")
+    with serving(always(OK)) as server:
+        done = fairway(f"--url={server.url}", "--requests=1", f"--bearer-token=file:{tmp_path}/token")
+        assert b"Authorization: Bearer secret-token" in server.requests[0]
+        refused = fairway(f"--url={server.url}", "--bearer-token=secret-token")
+    assert done.returncode == 0
+    assert "secret-token" not in done.stdout + done.stderr + refused.stderr
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+
+
+def test_a_server_of_another_protocol_is_unusable():
+    with serving(always(b"\x00\x00\x12\x04\x00\x00\x00\x00\x00")) as server:
+        done = fairway(f"--url={server.url}", "--requests=3", "--rate=50")
+    assert done.returncode == 1
+    assert "is unusable, no request could connect: the server speaks HTTP/2 only" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (["--rate=10@2s,20"], "does not say how long"),
+        (["--trace=/no/such"], "--trace /no/such cannot be read"),
+        (["--warm-up=1s", "--warm-up-requests=2"], "a warm-up lasts for a time or"),
+        (["--payload={}", "--dataset=x"], "--payload and --dataset exclude each other"),
+        (["--template={% if %}"], "--template has a mistake in line 1"),
+        (["--tensors=x"], "tensor 'x' cannot be read"),
+        (["--call=a.B/C"], "--call is for gRPC"),
+        (["--limits=ttfb:1s"], "'ttfb' is not measured"),
+        (["--stop-early=true"], "--stop-early has nothing to decide by"),
+        (["--stop-early=true", "--loop=closed", "--slos=[{metric: error-rate, limit: 1%}]"], "needs an open loop"),
+        (["--workers=100"], "--workers 100 cannot be"),
+        (["--paired=true"], "--paired compares two endpoints"),
+        (["--endpoints=[]"], "is no mapping of endpoints"),
+        (["--endpoints={a: {ur: x}}"], "a: 'ur' is no option of an endpoint; did you mean 'url'?"),
+        (["--endpoints={a: {rate: [1]}}"], "endpoint a: the rate '[1]'"),
+        (["--endpoints={a: {connections: many}}"], "a: Invalid value for '--connections': 'many' is not a valid integer"),
+        (["--endpoints=file:/no/such"], "/no/such cannot be read"),
+        (["--endpoints={a: {rate: 1}, b: {}}", "--paired=true"], "a paired endpoint has no rate of its own"),
+        (["--exceedances=/dev/null/x"], "--exceedances /dev/null/x cannot be written"),
+        (["--bearer-token=env:NO_SUCH"], "--bearer-token: the environment has no NO_SUCH"),
+        (["--url=grpc://127.0.0.1"], "names no port"),
+        (["--url="], "--url is missing"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_options_of_the_engine_are_one_sentence_and_exit_2(args: list[str], sentence: str):
+    done = fairway("--url=http://127.0.0.1:1/", *args)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert sentence in done.stderr
+    assert len(done.stderr.splitlines()) == 1

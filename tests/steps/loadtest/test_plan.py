@@ -10,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairway_steps.errors import UsageError
-from fairway_steps.loadtest.plan import MAX_REQUESTS, SECOND, constant, poisson
+from fairway_steps.loadtest.plan import (
+    MAX_REQUESTS,
+    SECOND,
+    WarmUp,
+    arrivals,
+    closed,
+    constant,
+    paired,
+    poisson,
+    replay,
+)
+from fairway_steps.loadtest.profile import parse_profile, steady
 
 RATES = st.floats(0.01, 5000)
 
@@ -94,3 +105,118 @@ def test_a_plan_that_cannot_be_run_is_refused_in_one_sentence(arguments, sentenc
     for make in (constant, lambda rate, **rest: poisson(rate, 1, **rest)):
         with pytest.raises(UsageError, match=sentence):
             make(**arguments)
+
+
+def test_steps_ramps_and_pauses_follow_the_rate():
+    plan = arrivals(parse_profile("10@1s,0@1s,20@1s,10..30@2s"))
+    seconds = [at // SECOND for at in plan.offsets]
+    assert [seconds.count(second) for second in range(5)] == [10, 0, 20, 15, 25]
+    assert plan.rate == 70 / 5
+    assert list(plan.offsets) == sorted(plan.offsets)
+
+
+@given(st.floats(0, 50), st.floats(0.5, 50), st.floats(0.1, 3))
+def test_a_ramp_has_as_many_arrivals_as_its_mean_says(start: float, end: float, seconds: float):
+    for profile in (f"{start}..{end}@{seconds}", f"{end}..{start}@{seconds}"):
+        plan = arrivals(parse_profile(profile))
+        assert abs(len(plan) - (start + end) / 2 * seconds) <= 1
+        assert plan.offsets[0] == 0
+        assert plan.offsets[-1] < seconds * SECOND
+
+
+def test_a_ramp_of_poisson_arrivals_is_that_of_rate_1_stretched():
+    """Under the ramp's own clock the gaps are exponential of mean 1."""
+    profile = parse_profile("20..200@20s")
+    offsets = arrivals(profile, poisson=11).offsets
+    marks = [profile.expected(at / SECOND) for at in offsets]
+    gaps = sorted(b - a for a, b in zip([0.0, *marks], marks, strict=False))
+    distance = max(abs((i + 0.5) / len(gaps) - (1 - math.exp(-gap))) for i, gap in enumerate(gaps))
+    assert len(gaps) > 2000
+    assert distance < 1.63 / math.sqrt(len(gaps))
+
+
+def test_a_warm_up_goes_on_at_the_first_rate():
+    plan = arrivals(parse_profile("10..30@1s"), warm_up=WarmUp(2.0))
+    assert (plan.warm_up, len(plan)) == (20, 40)
+    assert plan.offsets[20] == 2 * SECOND
+
+
+def test_a_warm_up_by_number():
+    plan = arrivals(parse_profile("10"), requests=5, warm_up=WarmUp(requests=3))
+    assert (plan.warm_up, len(plan)) == (3, 8)
+    plan = arrivals(parse_profile("10"), seconds=1.0, warm_up=WarmUp(requests=3))
+    assert (plan.warm_up, len(plan)) == (3, 10)
+
+
+def test_a_trace_is_replayed_from_its_first_moment():
+    plan = replay([100.0, 100.5, 102.0], speed=2.0)
+    assert list(plan.offsets) == [0, SECOND // 4, SECOND]
+    assert plan.rate == 2.0
+
+
+@given(st.integers(2, 60), st.integers(0, 9))
+def test_pairs_are_neighbours_and_no_order_is_favoured(requests: int, seed: int):
+    whole = constant(100, requests=requests)
+    one, other = paired(whole, seed)
+    assert len(one) == len(other) == requests // 2
+    for k, pair in enumerate(zip(one.offsets, other.offsets, strict=True)):
+        assert sorted(pair) == list(whole.offsets[2 * k : 2 * k + 2])
+    assert one.rate == other.rate == 50
+    many, others = paired(constant(100, requests=2000), seed)
+    firsts = sum(a < b for a, b in zip(many.offsets, others.offsets, strict=True))
+    assert 400 < firsts < 600
+
+
+@given(st.integers(1, 5), st.integers(0, 20))
+def test_shares_are_a_plan_dealt_out(workers: int, warm_up: int):
+    plan = arrivals(steady(100), requests=50, warm_up=WarmUp(requests=warm_up))
+    shares = [plan.share(worker, workers) for worker in range(workers)]
+    assert [shares[i % workers].offsets[i // workers] for i in range(len(plan))] == list(plan.offsets)
+    assert sum(share.warm_up for share in shares) == warm_up
+    loop = closed(7, requests=20, warm_up=WarmUp(requests=warm_up))
+    parts = [loop.share(worker, workers) for worker in range(workers)]
+    assert (sum(p.users for p in parts), sum(p.requests for p in parts), sum(p.warm_up for p in parts)) == (
+        7,
+        20,
+        warm_up,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("soon", "'soon' is not a number of requests per second"),
+        ("10@", "'' is not a duration"),
+        ("10@5s,20", "does not say how long '20' lasts"),
+        ("10@0s", "lasts no time"),
+        ("-1@5s", "'-1' cannot be"),
+        ("0@5s", "is no load"),
+        ("1..2", "does not say how long"),
+        ("0", "a rate of 0"),
+        ("nan", "a rate of nan"),
+    ],
+)
+def test_a_profile_that_cannot_be_is_refused_in_one_sentence(text: str, sentence: str):
+    with pytest.raises(UsageError) as caught:
+        parse_profile(text)
+    assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: replay([]), "the trace is empty"),
+        (lambda: replay([1.0, 0.5]), "goes back in time at 0.5 s"),
+        (lambda: replay([1.0], speed=0), "0 times its speed"),
+        (lambda: paired(constant(1, requests=1), 1), "cannot be sent to two endpoints"),
+        (lambda: closed(1), "a closed loop lasts for"),
+        (lambda: closed(1, requests=MAX_REQUESTS + 1), "more than the 10,000,000"),
+        (lambda: arrivals(steady(1), requests=1, warm_up=WarmUp(1.0, 1)), "a warm-up lasts for a time or"),
+        (lambda: arrivals(steady(1), seconds=1.0, warm_up=WarmUp(requests=5)), "leaves no request to measure"),
+        (lambda: poisson(1, 4, seconds=0.001), "the plan has no request"),
+    ],
+)
+def test_plans_of_other_kinds_are_refused_in_one_sentence(make, sentence: str):
+    with pytest.raises(UsageError) as caught:
+        make()
+    assert sentence in str(caught.value)

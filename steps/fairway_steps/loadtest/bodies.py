@@ -1,0 +1,139 @@
+"""Where payloads come from: a literal, a file, a URL, a data set, tensors, or a template that is filled in with random fields.
+
+All bodies are made before the first request, so that making them costs none of it.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fairway_steps.errors import DomainError, UsageError
+from fairway_steps.loadtest import tensors
+from fairway_steps.loadtest.payloads import Payloads
+from fairway_steps.loadtest.templates import render
+
+MAX_BYTES = 1_000_000_000
+FETCH_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What to send.
+
+    At most one of ``literal`` (JSON), ``file``, ``url``, ``tensors`` and ``template`` is set; a ``dataset`` (JSON Lines, one body a line)
+    goes alone or as the ``row`` of a template. Of tensors and templates ``variants`` bodies are made, from ``seed``.
+    """
+
+    literal: str = ""
+    file: str = ""
+    url: str = ""
+    tensors: str = ""
+    template: str = ""
+    dataset: str = ""
+    variants: int = 100
+    seed: int = 1
+
+
+def payloads(source: Source) -> Payloads:
+    """The bodies in turn; without any source each request goes without. Raises UsageError for what cannot be sent."""
+    given = [name for name in ("literal", "file", "url", "tensors", "template") if getattr(source, name)]
+    if len(given) > 1 or (given and given != ["template"] and source.dataset):
+        names = [*given, *(["dataset"] if source.dataset else [])]
+        raise UsageError(f"{_options(names)} exclude each other", mend="give one of them")
+    if source.variants < 1:
+        raise UsageError(f"--variants {source.variants} makes no body", mend="give at least 1")
+    bodies = _bodies(source, given[0] if given else "")
+    if sum(map(len, bodies)) > MAX_BYTES:
+        raise UsageError(f"the payloads are larger than {MAX_BYTES:,} bytes together", mend="use fewer of them")
+    return Payloads(tuple(bodies))
+
+
+def _bodies(source: Source, kind: str) -> Sequence[bytes]:
+    rows = _rows(source.dataset) if source.dataset else []
+    if kind == "literal":
+        return [_literal(source.literal)]
+    if kind == "file":
+        return [_read("--payload-file", source.file)]
+    if kind == "url":
+        return [_fetched(source.url)]
+    if kind == "tensors":
+        parsed = tensors.parse(source.tensors)
+        made = (tensors.body(parsed, source.seed + number) for number in range(source.variants))
+        return [json.dumps(body, separators=(",", ":")).encode() for body in made]
+    if kind == "template":
+        return render(source.template, [json.loads(row) for row in rows], source.variants, source.seed)
+    return rows or [b""]
+
+
+def _literal(text: str) -> bytes:
+    try:
+        json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"--payload is not JSON: {error}", mend="use --payload-file for other bodies") from error
+    return text.encode()
+
+
+def _rows(path: str) -> list[bytes]:
+    """The lines of a JSON Lines file, each checked."""
+    rows = []
+    for number, line in enumerate(_read("--dataset", path).splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            json.loads(line)
+        except ValueError as error:
+            raise UsageError(f"--dataset {path}, line {number}, is not JSON: {error}") from error
+        rows.append(line.strip())
+    if not rows:
+        raise UsageError(f"--dataset {path} is empty", mend="write one JSON body on each line")
+    return rows
+
+
+def _fetched(url: str) -> bytes:
+    import requests  # noqa: PLC0415 - only when asked for
+
+    try:
+        answer = requests.get(url, timeout=FETCH_SECONDS)
+        answer.raise_for_status()
+    except (
+        requests.exceptions.MissingSchema,
+        requests.exceptions.InvalidSchema,
+        requests.exceptions.InvalidURL,
+    ) as error:
+        raise UsageError(f"--payload-url {url!r} is no URL", mend="write http://… or https://…") from error
+    except requests.RequestException as error:
+        status = getattr(error.response, "status_code", None)
+        why = f"status {status}" if status else type(error).__name__
+        raise DomainError(f"--payload-url {url} cannot be fetched: {why}") from error
+    return answer.content
+
+
+def _read(option: str, path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise UsageError(f"{option} {path} cannot be read: {(error.strerror or 'not a file').lower()}") from error
+
+
+def _options(names: Sequence[str]) -> str:
+    options = {"literal": "--payload", "file": "--payload-file", "url": "--payload-url"}
+    return " and ".join(options.get(name, f"--{name}") for name in names)
+
+
+def moments(path: str) -> list[float]:
+    """The moments of a trace, in seconds: one number a line, comments after ``#``. Raises UsageError."""
+    found: list[float] = []
+    text = _read("--trace", path).decode("utf-8", "replace")
+    for number, line in enumerate(text.splitlines(), start=1):
+        value: Any = line.partition("#")[0].strip()
+        if not value:
+            continue
+        try:
+            found.append(float(value))
+        except ValueError:
+            raise UsageError(
+                f"--trace {path}, line {number}: {value!r} is no moment", mend="write seconds, one number a line"
+            ) from None
+    return found

@@ -1,0 +1,127 @@
+"""One endpoint of a load test: what is called, with what, when, and by which protocol."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from fairway_steps.errors import UsageError
+from fairway_steps.loadtest.bodies import Source, moments, payloads
+from fairway_steps.loadtest.client import Target
+from fairway_steps.loadtest.crew import Task
+from fairway_steps.loadtest.engine import Settings
+from fairway_steps.loadtest.plan import AnyPlan, WarmUp, arrivals, closed, replay
+from fairway_steps.loadtest.profile import parse_profile
+from fairway_steps.loadtest.tls import PLAIN, Tls
+
+GRPC = ("grpc", "grpcs")
+SCHEMES = ("http", "https", *GRPC)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What a command's options, or an entry of an endpoints file, say; headers are resolved, times in seconds, None is unset.
+
+    ``version`` is the version that answers here, if it is known beforehand. ``call``, ``descriptors``, ``message_interval``,
+    ``streams`` (calls at once over one connection) and ``raw`` (tensors as raw contents) are for gRPC.
+    """
+
+    url: str
+    method: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    content_type: str = "application/json"
+    label_header: str = ""
+    version: str = ""
+    expect: str = ""
+    source: Source = field(default_factory=Source)
+    tls: Tls = PLAIN
+    timeout: float = 10.0
+    connections: int = 64
+    rate: str = "10"
+    duration: float | None = None
+    requests: int | None = None
+    warm_up: WarmUp = field(default_factory=WarmUp)
+    poisson: bool = False
+    seed: int = 1
+    closed_loop: bool = False
+    trace: str = ""
+    trace_speed: float = 1.0
+    call: str = ""
+    descriptors: str = ""
+    message_interval: float = 0.0
+    streams: int = 50
+    raw: bool = False
+
+
+def plan(endpoint: Endpoint) -> AnyPlan:
+    """When its requests are due. Raises UsageError for what cannot be."""
+    if endpoint.trace:
+        if endpoint.closed_loop:
+            raise UsageError("a trace has moments, a closed loop has none", mend="give one of the two")
+        return replay(moments(endpoint.trace), speed=endpoint.trace_speed, warm_up=endpoint.warm_up)
+    lasting = {"seconds": endpoint.duration, "requests": endpoint.requests}
+    if endpoint.closed_loop:
+        return closed(endpoint.connections, **lasting, warm_up=endpoint.warm_up)  # type: ignore[arg-type]
+    seed = endpoint.seed if endpoint.poisson else None
+    return arrivals(
+        parse_profile(endpoint.rate),
+        seconds=endpoint.duration,
+        requests=endpoint.requests,
+        warm_up=endpoint.warm_up,
+        poisson=seed,
+    )
+
+
+def task(endpoint: Endpoint, plan: AnyPlan) -> Task:
+    """What is to be done; all that can be checked beforehand is. Raises UsageError."""
+    if endpoint.timeout <= 0 or endpoint.connections < 1:
+        raise UsageError("--timeout and --connections must be above 0")
+    bodies = payloads(endpoint.source)
+    aim = target(endpoint, with_body=bodies.bodies != (b"",))
+    settings = Settings(endpoint.timeout, endpoint.connections)
+    return Task(aim, plan, aim.prepare(bodies), settings, endpoint.version)
+
+
+def target(endpoint: Endpoint, *, with_body: bool) -> Target:
+    """The target of the protocol that the URL names."""
+    scheme = urlsplit(endpoint.url).scheme if "://" in endpoint.url else ""
+    if scheme in GRPC:
+        return _grpc(endpoint)
+    if given := [name for name in ("call", "descriptors", "message_interval") if getattr(endpoint, name)]:
+        option = f"--{given[0].replace('_', '-')}"
+        raise UsageError(
+            f"{option} is for gRPC, and {endpoint.url!r} is not", mend="write grpc://HOST:PORT, or leave it out"
+        )
+    from fairway_steps.loadtest.http import Request  # noqa: PLC0415 - the protocol that is asked for
+
+    headers = dict(endpoint.headers)
+    if with_body and "content-type" not in {name.lower() for name in headers}:
+        headers["Content-Type"] = endpoint.content_type
+    return Request(
+        endpoint.url,
+        endpoint.method or ("POST" if with_body else "GET"),
+        headers,
+        label_header=endpoint.label_header,
+        expect=endpoint.expect.encode(),
+        tls=endpoint.tls,
+    )
+
+
+def _grpc(endpoint: Endpoint) -> Target:
+    try:
+        from fairway_steps.loadtest import grpc  # noqa: PLC0415 - only for gRPC
+    except ImportError as error:
+        raise UsageError("gRPC needs grpcio", mend="install fairway[loadtest]") from error
+
+    return grpc.target(
+        endpoint.url,
+        call=endpoint.call,
+        descriptors=endpoint.descriptors,
+        headers=endpoint.headers,
+        tls=endpoint.tls,
+        label_header=endpoint.label_header,
+        content_type=endpoint.content_type,
+        message_interval=endpoint.message_interval,
+        deadline=endpoint.timeout,
+        streams=endpoint.streams,
+        raw=endpoint.raw,
+    )

@@ -1,0 +1,75 @@
+"""Counts while a run goes on, fit to judge by: whole seconds of due moments, each once all of its requests have ended.
+
+To count requests as they end would see the quick ones first and, while a server hangs, only those. A second whose last
+request has ended hides nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from fairway_steps.loadtest.client import Answer
+from fairway_steps.loadtest.engine import Observer
+from fairway_steps.loadtest.plan import SECOND
+
+CANCELLED = "cancelled"
+
+
+@dataclass(slots=True)
+class Count:
+    """Requests of one version: how many, how many failed, and how many took longer than each limit (failed ones did)."""
+
+    requests: int = 0
+    failed: int = 0
+    over: list[int] = field(default_factory=list)
+
+    def add(self, other: "Count") -> None:
+        self.requests += other.requests
+        self.failed += other.failed
+        self.over = [a + b for a, b in zip(self.over or [0] * len(other.over), other.over, strict=True)]
+
+
+Counts = dict[str, Count]
+
+
+class Tally(Observer):
+    """``offsets`` are the due moments; those of the first ``warm_up`` requests are left out. ``limits`` are seconds."""
+
+    def __init__(self, offsets: Sequence[int], warm_up: int, limits: Sequence[float], version: str) -> None:
+        self._offsets, self._warm_up, self._version = offsets, warm_up, version
+        self._limits = [round(limit * SECOND) for limit in limits]
+        self._open: dict[int, Counts] = {}
+        self._closed: Counts = {}
+
+    def ended(self, index: int, took: int, answer: Answer) -> None:
+        if index < self._warm_up or answer.error == CANCELLED:
+            return
+        counts = self._open.setdefault(self._offsets[index] // SECOND, {})
+        count = counts.setdefault(answer.version or self._version, Count(over=[0] * len(self._limits)))
+        count.requests += 1
+        if answer.error:
+            count.failed += 1
+        for place, limit in enumerate(self._limits):
+            if answer.error or took > limit:
+                count.over[place] += 1
+
+    def closed(self, oldest: int) -> Counts:
+        """The counts of all whole seconds before the one of request ``oldest``, the first that has not ended."""
+        second = self._offsets[oldest] // SECOND if oldest < len(self._offsets) else self._offsets[-1] // SECOND + 1
+        for past in sorted(key for key in self._open if key < second):
+            merge(self._closed, self._open.pop(past))
+        return self._closed
+
+
+def merge(into: Counts, counts: Counts) -> None:
+    for version, count in counts.items():
+        into.setdefault(version, Count()).add(count)
+
+
+def pooled(counts: Counts, version: str) -> Count:
+    """The counts of one version, or of all together if none is named."""
+    if version:
+        return counts.get(version, Count())
+    whole = Count()
+    for count in counts.values():
+        whole.add(count)
+    return whole

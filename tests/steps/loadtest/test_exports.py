@@ -1,0 +1,55 @@
+"""Strata as JSON, and an HdrHistogram log that another library reads. Left out: what an assessment makes of strata."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hdrh.histogram import HdrHistogram
+from hdrh.log import HistogramLogReader
+
+from fairway_steps.errors import DomainError
+from fairway_steps.loadtest.exports import exceedances, write_exceedances, write_hdr
+from fairway_steps.loadtest.measured import measured
+from fairway_steps.loadtest.streaming import Limit
+from load_records import records
+
+
+def test_counts_by_version_and_second():
+    made = records(
+        [10, 300, 10, 5, 5],
+        gap=400,
+        versions={0: "v1", 1: "v2", 2: "v1", 3: "v2"},
+        errors={3: "http-500", 4: "cancelled"},
+    )
+    result = measured([made])
+    start = result.meta.started
+    assert exceedances(result, [Limit(0.25), Limit(0.001)]) == [
+        {"version": "v1", "start": start, "seconds": 1, "requests": 2, "failed": 0, "over": {"250": 0, "1": 2}},
+        {"version": "v2", "start": start, "seconds": 1, "requests": 1, "failed": 0, "over": {"250": 1, "1": 1}},
+        {"version": "", "start": start + 1, "seconds": 1, "requests": 1, "failed": 0, "over": {"250": 0, "1": 1}},
+        {"version": "v2", "start": start + 1, "seconds": 1, "requests": 1, "failed": 1, "over": {"250": 1, "1": 1}},
+    ]
+
+
+def test_the_file_says_whether_it_is_evidence(tmp_path: Path):
+    result = measured([records([50.0] * 200, slips=[9.0] * 200)])
+    write_exceedances(result, [Limit(0.01)], tmp_path / "e.json")
+    told = json.loads((tmp_path / "e.json").read_text())
+    assert "sent more than 1 ms late" in told["client_limited"]
+    assert sum(stratum["over"]["10"] for stratum in told["strata"]) == 200
+    with pytest.raises(DomainError, match="cannot be written"):
+        write_exceedances(result, [], tmp_path)
+
+
+def test_the_hdr_log_is_read_by_the_reference_reader(tmp_path: Path):
+    responses = np.random.default_rng(3).lognormal(3, 0.5, 2000)
+    result = measured([records(list(responses))])
+    write_hdr(result, tmp_path / "h.hlog")
+    reader = HistogramLogReader(str(tmp_path / "h.hlog"), HdrHistogram(1, 3_600_000_000, 3))
+    histogram = reader.get_next_interval_histogram()
+    reader.input_file.close()
+    assert histogram is not None
+    assert histogram.get_total_count() == 2000
+    for q in (50, 99, 99.9):
+        assert histogram.get_value_at_percentile(q) / 1000 == pytest.approx(np.percentile(responses, q), rel=0.01)

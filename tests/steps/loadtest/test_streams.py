@@ -1,0 +1,105 @@
+"""Streamed answers of a simulated LLM server, end to end: the OpenAI chat and completion APIs and V2's generate stream over HTTP.
+
+The server writes down when it wrote each event, by the same monotonic clock, so the error of every single moment is known.
+Left out: the arithmetic of the measures (test_streaming.py), the events' text (test_sse.py), figures on a quiet machine (bench/).
+"""
+
+import json
+import urllib.request
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from fairway_steps.clock import SystemClock
+from fairway_steps.loadtest.crew import Here, Task
+from fairway_steps.loadtest.http import Request
+from fairway_steps.loadtest.loops import run_in_loop
+from fairway_steps.loadtest.measured import measured
+from fairway_steps.loadtest.payloads import Payloads
+from fairway_steps.loadtest.plan import constant
+from fairway_steps.loadtest.result import Result
+from fairway_steps.loadtest.streaming import tokens
+from known_server import known_server
+
+MS = 1_000_000
+STATED = 0.5 * MS
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with known_server() as url:
+        yield url
+
+
+def load(url: str, *, requests: int = 10, rate: float = 50, ids: str = "") -> tuple[Result, int]:
+    """The result, and the moment of its start by the monotonic clock."""
+    bodies = tuple(json.dumps({"stream": True, "id": f"{ids}{i}"}).encode() for i in range(requests))
+    zero: list[int] = []
+
+    async def main():
+        crew = Here([Task(Request(url, "POST"), constant(rate, requests=requests), Payloads(bodies))], SystemClock())
+        zero.append(crew._runs[0]._zero)
+        return await crew.result()
+
+    return measured(run_in_loop(main())[0]), zero[0]
+
+
+PATHS = ["v1/chat/completions", "v1/completions", "v2/models/m/generate_stream"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_event_is_seen_after_it_was_written_and_in_its_order(server: str, path: str):
+    result, _ = load(f"{server}/{path}?ttft=20&itl=4&tokens=10")
+    assert result.failures == {}
+    assert list(result.streams.events) == [10] * 10
+    found = tokens(result)
+    assert found is not None
+    assert all(found.ttft_sent >= 20 * MS)
+    assert all(result.service >= (20 + 9 * 4) * MS)
+    usage = path.startswith("v1")
+    assert (found.output_total, found.counted) == (100, 0 if usage else 10)
+    assert set(result.streams.prompt_tokens) == ({7} if usage else {-1})
+
+
+def test_ttft_and_itl_are_within_the_stated_error(server: str):
+    """200 streams at once. The machine may be busy: the best of a few runs counts; each event is compared with its own writing."""
+    best = []
+    for attempt in range(5):
+        result, zero = load(
+            f"{server}/v1/chat/completions?ttft=20&itl=20&tokens=20", requests=200, rate=1000, ids=f"a{attempt}-"
+        )
+        with urllib.request.urlopen(f"{server}/written") as answer:
+            written = json.load(answer)
+        truth = np.array([written[f"a{attempt}-{i}"] for i in range(200)])
+        seen = result.streams.event_ns.reshape(200, 20) + zero
+        error = seen - truth
+        assert (error >= 0).all()
+        ttft = np.quantile(error[:, 0], 0.5)
+        itl = np.quantile(np.abs(np.diff(seen) - np.diff(truth)), 0.5)
+        best.append(max(ttft, itl))
+        if best[-1] <= STATED:
+            break
+    assert min(best) <= STATED
+
+
+def test_several_tokens_an_event(server: str):
+    result, _ = load(f"{server}/v1/completions?ttft=5&itl=5&tokens=20&per=4", requests=3)
+    found = tokens(result)
+    assert found is not None
+    assert (found.events, found.output_total) == (15, 60)
+
+
+@pytest.mark.parametrize(
+    ("query", "path", "error"),
+    [
+        ("cut=3", PATHS[0], "truncated"),
+        ("cut=3", PATHS[2], "truncated"),
+        ("fail=3", PATHS[0], "stream-error"),
+        ("fail=1", PATHS[2], "stream-error"),
+    ],
+)
+def test_streams_that_end_badly_are_failures(server: str, query: str, path: str, error: str):
+    result, _ = load(f"{server}/{path}?ttft=1&itl=1&{query}", requests=3)
+    assert result.failures == {error: 3}
+    assert tokens(result) is None

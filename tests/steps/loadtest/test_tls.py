@@ -1,0 +1,154 @@
+"""TLS with authorities, client certificates and server names, over real sockets; files that cannot be used; servers that speak another protocol.
+
+Left out: gRPC's TLS (test_grpc.py); the plain cases (test_http.py).
+"""
+
+import asyncio
+import datetime as dt
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from fairway_steps.clock import FakeClock
+from fairway_steps.errors import UsageError
+from fairway_steps.loadtest.engine import Settings, run
+from fairway_steps.loadtest.http import Request
+from fairway_steps.loadtest.payloads import Payloads
+from fairway_steps.loadtest.plan import constant
+from fairway_steps.loadtest.records import Records
+from fairway_steps.loadtest.tls import Tls
+from raw_server import OK, always, serving
+
+
+@dataclass
+class Authority:
+    """A certificate authority whose certificates are files: ``ca.pem``, ``NAME.pem``, ``NAME.key``."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test authority")])
+        self.ca = self._write("ca", self.key, self.name, x509.BasicConstraints(ca=True, path_length=None))
+
+    def issue(self, name: str) -> tuple[str, str]:
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        return self._write(name, key, subject, x509.SubjectAlternativeName([x509.DNSName(name)])), str(
+            self.folder / f"{name}.key"
+        )
+
+    def _write(self, name: str, key: ec.EllipticCurvePrivateKey, subject: x509.Name, extension) -> str:
+        now = dt.datetime.now(dt.UTC)
+        made = (
+            x509.CertificateBuilder()
+            .subject_name(subject)
+            .issuer_name(self.name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - dt.timedelta(days=1))
+            .not_valid_after(now + dt.timedelta(days=1))
+            .add_extension(extension, critical=name == "ca")
+            .sign(self.key, hashes.SHA256())
+        )
+        pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+        (self.folder / f"{name}.pem").write_bytes(made.public_bytes(pem))
+        (self.folder / f"{name}.key").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+        return str(self.folder / f"{name}.pem")
+
+    def context(self, name: str, *, mutual: bool = False) -> ssl.SSLContext:
+        made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        made.load_cert_chain(*self.issue(name))
+        if mutual:
+            made.verify_mode = ssl.CERT_REQUIRED
+            made.load_verify_locations(self.ca)
+        return made
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("ca"))
+
+
+def load(request: Request) -> Records:
+    async def carry_out() -> Records:
+        return await run(constant(100, requests=3), request.open(Payloads()), Settings(5.0), clock=FakeClock())
+
+    return asyncio.run(carry_out())
+
+
+def errors(records: Records) -> set[str]:
+    return {end.error for end in records.ends}
+
+
+def test_a_server_name_is_asked_for_and_verified(authority: Authority):
+    asked: list[str] = []
+    context = authority.context("models.example")
+    context.sni_callback = lambda _, name, __: asked.append(name)
+    with serving(always(OK), context) as server:
+        assert errors(load(Request(server.url, tls=Tls(authority.ca, server_name="models.example")))) == {""}
+        assert set(asked) == {"models.example"}
+        assert errors(load(Request(server.url, tls=Tls(authority.ca, server_name="other.example")))) == {"tls"}
+        wrong = load(Request(server.url, tls=Tls(authority.ca)))
+    assert errors(wrong) == {"tls"}
+    assert "IP address mismatch" in wrong.details["tls"]
+
+
+def test_a_client_certificate_is_shown_to_who_asks(authority: Authority):
+    cert, key = authority.issue("client")
+    with serving(always(OK), authority.context("127-0-0-1.example", mutual=True)) as server:
+        tls = Tls(authority.ca, cert, key, "127-0-0-1.example")
+        assert errors(load(Request(server.url, tls=tls))) == {""}
+        without = errors(load(Request(server.url, tls=Tls(authority.ca, server_name="127-0-0-1.example"))))
+    assert without <= {"tls", "reset"}  # with TLS 1.3 the refusal may come after the handshake
+
+
+def test_insecure_verifies_nothing(authority: Authority):
+    with serving(always(OK), authority.context("somebody.example")) as server:
+        assert errors(load(Request(server.url, tls=Tls(insecure=True)))) == {""}
+
+
+def test_a_server_of_http2_only_is_told_apart(authority: Authority):
+    context = authority.context("h2.example")
+    context.set_alpn_protocols(["h2"])
+    context.options |= ssl.OP_NO_TICKET
+    with serving(always(b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"), context) as server:
+        records = load(Request(server.url, tls=Tls(authority.ca, server_name="h2.example")))
+    assert errors(records) <= {"protocol", "tls"}  # OpenSSL may end the handshake for want of a common protocol
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"\x00\x00\x12\x04\x00\x00\x00\x00\x00", "HTTP/2 only"),
+        (b"\x15\x03\x01\x00\x02\x02\x46", "speaks TLS"),
+        (b"SSH-2.0-OpenSSH", "does not begin with HTTP/1"),
+    ],
+)
+def test_another_protocol_is_named(data: bytes, sentence: str):
+    with serving(always(data)) as server:
+        records = load(Request(server.url))
+    assert errors(records) == {"protocol"}
+    assert sentence in records.details["protocol"]
+
+
+def test_files_that_cannot_be_used_are_one_sentence(authority: Authority, tmp_path: Path):
+    cert, key = authority.issue("one")
+    _, other = authority.issue("two")
+    (tmp_path / "nothing").write_text("nothing")
+    pem, secret = serialization.Encoding.PEM, serialization.BestAvailableEncryption(b"secret")
+    (tmp_path / "locked").write_bytes(authority.key.private_bytes(pem, serialization.PrivateFormat.PKCS8, secret))
+    for tls, sentence in (
+        (Tls(str(tmp_path / "absent")), "CA file .* cannot be used"),
+        (Tls(cert_file=str(tmp_path / "nothing")), "certificate .* cannot be used"),
+        (Tls(cert_file=cert, key_file=other), "certificate .* cannot be used"),
+        (Tls(cert_file=cert, key_file=str(tmp_path / "locked")), "has a password"),
+        (Tls(key_file=key), "a key without its certificate"),
+    ):
+        with pytest.raises(UsageError, match=sentence):
+            Request("https://host/", tls=tls).prepare(Payloads())
