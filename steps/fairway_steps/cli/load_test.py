@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fairway_steps import log
-from fairway_steps.cli.params import DURATION_TYPE, FLAG, option
+from fairway_steps.cli.params import DURATION_TYPE, FLAG, SLOS, option
 from fairway_steps.cli.step import Answer, logger, step
 from fairway_steps.clock import SystemClock
+from fairway_steps.config import Objectives
 from fairway_steps.config.units import parse_duration
 from fairway_steps.errors import DomainError, UsageError
 from fairway_steps.outputs import Output
@@ -118,7 +119,9 @@ fairway load-test --url http://127.0.0.1:8000/v1/chat/completions --rate 2 --dat
 @option("exceedances", help="Write the counts over the limits, by version and second, to this file (JSON).")
 @option("hdr", help="Write the response times to this file (HdrHistogram V2 log).")
 @option("limits", help="Latencies to count the requests over: 100ms,250ms; of streams ttft:200ms,tpot:50ms.")
-@option("slos", help="SLOs (YAML or file:PATH): their latency limits are counted, and --stop-early judges by them.")
+@option(
+    "slos", SLOS, help="SLOs (YAML or file:PATH): their latency limits are counted, and --stop-early judges by them."
+)
 @option("stop-early", FLAG, default="false", help="End as soon as the evidence on all --slos decides.")
 @option("version", help="The version that is tested: answers that name none are its own; --stop-early judges it.")
 @option("label-header", default="x-fairway-version", help="The header of an answer that names the version it is from.")
@@ -131,7 +134,7 @@ fairway load-test --url http://127.0.0.1:8000/v1/chat/completions --rate 2 --dat
 )
 def load_test(
     limits: str | None,
-    slos: str | None,
+    slos: Objectives | None,
     samples: str | None,
     exceedances: str | None,
     hdr: str | None,
@@ -150,7 +153,7 @@ def load_test(
     from fairway_steps.loadtest import samples as files
     from fairway_steps.loadtest.summary import summary, to_json
 
-    asked = _slos(slos)
+    asked = slos.slos if slos else ()
     edges = _limits(limits, asked)
     todo = _tasks(values)
     bounds = _bounds(asked, edges, stop_early=stop_early)
@@ -310,18 +313,12 @@ def _check_writable(option: str, path: Path) -> None:
         raise UsageError(f"{option} {path} cannot be written", mend="name a file in a folder that you may write to")
 
 
-def _slos(text: str | None) -> "tuple[Slo, ...]":
-    from fairway_steps.config import load_slos
-
-    return load_slos(text, name="--slos") if text else ()
-
-
 def _limits(text: str | None, slos: "Sequence[Slo]") -> "list[Limit]":
     """``100ms,ttft:200ms`` and the latencies of SLOs: the limits to count by, the lowest first."""
     from fairway_steps.loadtest.streaming import METRICS, Limit
     from fairway_steps.model import Metric
 
-    found = {Limit(slo.limit) for slo in slos if slo.metric is Metric.LATENCY}
+    found = {Limit(slo.limit) for slo in slos if slo.metric is Metric.LATENCY and not slo.relative}
     for part in filter(None, (part.strip() for part in (text or "").split(","))):
         metric, colon, lasting = part.rpartition(":")
         if colon and metric not in METRICS:
@@ -353,8 +350,13 @@ def _bounds(slos: "Sequence[Slo]", limits: "Sequence[Limit]", *, stop_early: boo
     bounds = []
     for slo in slos:
         name = f"{name_of(slo)} of {limit_of(slo)}"
-        if slo.metric is Metric.ERROR_RATE:
-            bounds.append(Bound(name, slo.limit, None, slo.min_requests))
+        if slo.relative:
+            raise UsageError(
+                f"--stop-early cannot decide {name_of(slo)} against the primary", mend="leave one of the two out"
+            )
+        if slo.metric in (Metric.ERROR_RATE, Metric.SUCCESS_RATE):
+            allowed = slo.limit if slo.metric is Metric.ERROR_RATE else round(1 - slo.limit, 12)
+            bounds.append(Bound(name, allowed, None, slo.min_requests))
         elif slo.metric is Metric.LATENCY and slo.quantile is not None:
             bounds.append(Bound(name, round(1 - slo.quantile, 12), responses.index(slo.limit), slo.min_requests))
         else:

@@ -355,7 +355,10 @@ def test_a_server_of_another_protocol_is_unusable():
         (["--endpoints=[]"], "is no mapping of endpoints"),
         (["--endpoints={a: {ur: x}}"], "a: 'ur' is no option of an endpoint; did you mean 'url'?"),
         (["--endpoints={a: {rate: [1]}}"], "endpoint a: the rate '[1]'"),
-        (["--endpoints={a: {connections: many}}"], "a: Invalid value for '--connections': 'many' is not a valid integer"),
+        (
+            ["--endpoints={a: {connections: many}}"],
+            "a: Invalid value for '--connections': 'many' is not a valid integer",
+        ),
         (["--endpoints=file:/no/such"], "/no/such cannot be read"),
         (["--endpoints={a: {rate: 1}, b: {}}", "--paired=true"], "a paired endpoint has no rate of its own"),
         (["--exceedances=/dev/null/x"], "--exceedances /dev/null/x cannot be written"),
