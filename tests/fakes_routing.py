@@ -44,6 +44,7 @@ class FakeRouter:
     def __init__(self, stored: Stored) -> None:
         self.stored = stored
         self.settles = True
+        self.trouble = ""
         self.counts: Counter[str] = Counter()
         self.lost = 0
 

@@ -33,6 +33,7 @@ def begin(
     resume: bool,
     gone: Callable[[str], bool],
     cursor: str = "",
+    metrics: str = "",
     dry_run: bool = False,
 ) -> Record:
     """Take the lease and open the record; called again by the same holder, it changes nothing.
@@ -91,7 +92,8 @@ def begin(
         created=clock.now(),
         original=router.snapshot(),
         cursor=cursor,
-        baseline=served.counts() if served else {},
+        metrics=metrics,
+        baseline=served.counts() if served and served.lasting else {},
     )
     return record if dry_run else store.update(lambda now: _unchanged(now, held, record))
 

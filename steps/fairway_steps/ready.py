@@ -41,7 +41,7 @@ class HttpProbe:
                 f"version {version.name}={version.uri} is not an HTTP server", mend="write NAME=http://HOST:PORT"
             )
         base = version.uri.rstrip("/")
-        problem = self._ask(version, base + self.path)
+        problem = "" if self.path == "none" else self._ask(version, base + self.path)
         if not problem and self.model:
             problem = self._ask(version, f"{base}/v2/models/{self.model}/ready")
         if not problem and self.payload:
@@ -84,9 +84,18 @@ class HttpReach:
 
 
 def wait_for_ready(
-    versions: Sequence[Version], probe: Probe, clock: Clock, *, timeout: float, interval: float
+    versions: Sequence[Version],
+    probe: Probe,
+    clock: Clock,
+    *,
+    timeout: float,
+    interval: float,
+    pause: Callable[[float], None] | None = None,
 ) -> dict[str, float]:
-    """Wait until every version passes the probe; returns the seconds each took. Raises NotReady at ``timeout``."""
+    """Wait until every version passes the probe; returns the seconds each took. Raises NotReady at ``timeout``.
+
+    ``pause`` waits for at most so many seconds between two looks: one who is told of changes need not wait so long.
+    """
     start, took, problems = clock.now(), dict[str, float](), dict[str, str]()
     while True:
         for version in versions:
@@ -104,7 +113,7 @@ def wait_for_ready(
         if clock.now() - start >= timeout:
             waiting = [problems[version.name] for version in versions if version.name not in took]
             raise NotReady(f"not ready within {timeout:g} s: {'; '.join(waiting)}")
-        clock.sleep(interval)
+        (pause or clock.sleep)(min(interval, max(0.0, timeout - (clock.now() - start))))
 
 
 def _says_ready(answer: requests.Response) -> bool:

@@ -87,7 +87,7 @@ class Event:
 class Record:
     """All that is known of one release. ``outcome`` is None while it runs.
 
-    ``original`` is the router's snapshot from before the release, ``cursor`` where the metric source is to be read
+    ``original`` is the router's snapshot from before the release, ``cursor`` where the metric source ``metrics`` (empty: the route's proxy) is to be read
     on, ``baseline`` and ``counted`` the proxy's counters at the start and so far (``Served`` as JSON). ``interrupted`` says that the
     run died and its route was put back, not that a verdict was taken: such a release can be resumed.
     """
@@ -113,6 +113,7 @@ class Record:
     strata: tuple[Stratum, ...] = ()
     cursor: str = ""
     cursor_stage: int = -1
+    metrics: str = ""
     baseline: Mapping[str, int] = field(default_factory=dict)
     counted: Mapping[str, int] = field(default_factory=dict)
     events: tuple[Event, ...] = ()

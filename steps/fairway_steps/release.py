@@ -157,7 +157,7 @@ def _close(
     served = router.served()
 
     def closed(record: Record) -> Record:
-        counted = served.counts() if served else record.counted
+        counted = served.counts() if served and served.lasting else record.counted
         changed = replace(_changed(record, change), counted=counted)
         return changed.ended(clock.now(), outcome, reason)
 

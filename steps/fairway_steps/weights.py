@@ -127,8 +127,9 @@ def await_settled(router: Router, clock: Clock, timeout: float) -> None:
     deadline = clock.now() + timeout
     while router.settled() is False:
         if clock.now() >= deadline:
+            told = f": {router.trouble}" if router.trouble else ""
             raise NotSettled(
-                f"the proxy does not serve the stored route after {timeout:g} s", mend="look at the proxy's log"
+                f"the proxy does not serve the stored route after {timeout:g} s{told}", mend="look at the proxy's log"
             )
         clock.sleep(POLL)
 

@@ -5,6 +5,7 @@ import pytest
 from api_server import kubeconfig
 from fairway_steps.clock import SystemClock
 from fairway_steps.cluster.connect import connect
+from fakes_gateway import install_crds
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +21,10 @@ def real(real_config):
     cluster = connect({"KUBECONFIG": str(real_config)}, SystemClock())
     yield cluster
     cluster.close()
+
+
+@pytest.fixture(scope="session")
+def gateway_api(real):
+    """A real cluster that knows the kinds of Gateway API."""
+    install_crds(real)
+    return real

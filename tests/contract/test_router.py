@@ -1,6 +1,6 @@
-"""The contract of a route back end, over the fake and over a real Envoy.
+"""The contract of a route back end: the fake, a real Envoy, and Gateway API over a cluster in memory and a real API server.
 
-Covered for both: read, apply, settled, served, snapshot, restore, fencing, foreign fields, unknown backends. For Envoy,
+Covered for all: read, apply, settled, served, snapshot, restore, fencing, foreign fields, unknown backends. For Envoy,
 with real traffic: the split, a removed backend, header matches, mirroring, stickiness, changes under load, a killed
 candidate, a proxy that is away, refuses, restarts, or cannot find a backend, requests under way. Tolerances of counted
 shares are 6.5 standard deviations (p < 1e-10). Left out: TLS upstreams (their resources are checked in
@@ -15,10 +15,14 @@ from pathlib import Path
 
 import pytest
 
+from fairway_steps.clock import SystemClock
 from fairway_steps.errors import Fenced, NotSettled, Refused
 from fairway_steps.model import HeaderMatch, Mirror, Routes, Stickiness, Version
 from fairway_steps.routing import backends, xds
-from fairway_steps.routing.base import Router
+from fairway_steps.routing.base import Router, Served
+from fairway_steps.routing.gateway_api import GatewayRouter
+from fakes_cluster import FakeCluster
+from fakes_gateway import GatewayLab
 from fakes_routing import (
     Client,
     FakeRouter,
@@ -31,12 +35,12 @@ from fakes_routing import (
 )
 
 V1, V2 = Version("v1", "http://127.0.0.1:1"), Version("v2.1", "http://127.0.0.1:2")
-KNOWN = {"v1": V1, "v2.1": V2}
 
 
 @dataclass
 class FakeWorld:
     stored: Stored
+    known = {"v1": V1, "v2.1": V2}  # noqa: RUF012 - never changed
 
     def router(self) -> Router:
         return FakeRouter(self.stored)
@@ -51,6 +55,7 @@ class FakeWorld:
 @dataclass
 class EnvoyWorld:
     lab: Lab
+    known = {"v1": V1, "v2.1": V2}  # noqa: RUF012 - never changed
 
     def router(self) -> Router:
         return self.lab.router()
@@ -94,10 +99,61 @@ class EnvoyWorld:
         self.lab.edit("routes.json", change)
 
 
-@pytest.fixture(params=["fake", pytest.param("envoy", marks=pytest.mark.local)])
+@dataclass
+class GatewayWorld:
+    lab: GatewayLab
+
+    @property
+    def known(self) -> dict[str, Version]:
+        return self.lab.versions
+
+    def router(self) -> Router:
+        class Accepted(GatewayRouter):
+            """With a controller that takes up whatever is stored."""
+
+            def settled(router) -> bool | None:  # noqa: N805 - the test's own self is the world
+                self.lab.accept()
+                return super().settled()
+
+        made = Accepted(
+            self.lab.ref,
+            self.lab.versions,
+            self.lab.cluster,
+            SystemClock(),
+            counters=lambda: Served(dict.fromkeys(self.known, 0), 0, 0, lasting=False),
+        )
+        made._programmed = True
+        return made
+
+    def foreign(self) -> object:
+        return self.lab.foreign()
+
+    def name_unknown(self) -> None:
+        rules = self.lab.stored()["spec"]["rules"]
+        rules[0]["backendRefs"].append({"group": "", "kind": "Service", "name": "other", "port": 1, "weight": 1})
+        self.lab.edit({"spec": {"rules": rules}})
+
+
+@pytest.fixture(
+    params=[
+        "fake",
+        pytest.param("envoy", marks=pytest.mark.local),
+        "httproute",
+        "grpcroute",
+        pytest.param("real-httproute", marks=pytest.mark.cluster),
+        pytest.param("real-grpcroute", marks=pytest.mark.cluster),
+    ]
+)
 def world(request, tmp_path):
     if request.param == "fake":
         yield FakeWorld(Stored(Routes({"v1": 100})))
+        return
+    if request.param.endswith("route"):
+        real = request.param.startswith("real")
+        cluster = request.getfixturevalue("gateway_api") if real else FakeCluster()
+        lab = GatewayLab(cluster, request.param.removeprefix("real-"))
+        yield GatewayWorld(lab)
+        lab.close()
         return
     lab = Lab(tmp_path, V1)
     envoy = EnvoyWorld(lab)
@@ -123,7 +179,9 @@ def test_every_kind_of_routes_is_stored_settles_and_can_be_taken_back(world):
     before, foreign = router.read(), world.foreign()
     saved = router.snapshot()
     for routes in ROUTES:
-        assert router.apply(routes, KNOWN) == routes
+        if routes.sticky and not router.capabilities.sticky:
+            continue
+        assert router.apply(routes, world.known) == routes
         assert world.router().read() == routes
         eventually(router.settled)
     assert world.foreign() == foreign
@@ -135,30 +193,30 @@ def test_every_kind_of_routes_is_stored_settles_and_can_be_taken_back(world):
 def test_applying_the_same_routes_again_changes_nothing(world):
     router = world.router()
     routes = Routes({"v1": 90, "v2.1": 10})
-    router.apply(routes, KNOWN, fence=2)
-    assert router.apply(routes, KNOWN, fence=2) == routes
+    router.apply(routes, world.known, fence=2)
+    assert router.apply(routes, world.known, fence=2) == routes
 
 
 def test_an_older_holder_can_neither_apply_nor_restore(world):
     router = world.router()
     saved = router.snapshot()
-    router.apply(Routes({"v1": 90, "v2.1": 10}), KNOWN, fence=5)
+    router.apply(Routes({"v1": 90, "v2.1": 10}), world.known, fence=5)
     with pytest.raises(Fenced):
-        world.router().apply(Routes({"v2.1": 100}), KNOWN, fence=4)
+        world.router().apply(Routes({"v2.1": 100}), world.known, fence=4)
     with pytest.raises(Fenced):
         world.router().restore(saved, fence=4)
     assert world.router().read() == Routes({"v1": 90, "v2.1": 10})
     world.router().restore(saved, fence=6)
     with pytest.raises(Fenced):
-        router.apply(Routes({"v2.1": 100}), KNOWN, fence=5)
+        router.apply(Routes({"v2.1": 100}), world.known, fence=5)
     assert router.read() == Routes({"v1": 100})
 
 
 def test_the_route_itself_tells_the_highest_token_it_has_seen(world):
     router = world.router()
     assert router.fence() == 0
-    router.apply(Routes({"v1": 90, "v2.1": 10}), KNOWN, fence=5)
-    router.apply(Routes({"v1": 80, "v2.1": 20}), KNOWN)
+    router.apply(Routes({"v1": 90, "v2.1": 10}), world.known, fence=5)
+    router.apply(Routes({"v1": 80, "v2.1": 20}), world.known)
     assert world.router().fence() == 5
     saved = router.snapshot()
     router.restore(saved, fence=7)
@@ -167,17 +225,17 @@ def test_the_route_itself_tells_the_highest_token_it_has_seen(world):
 
 def test_a_person_without_a_token_passes_and_leaves_the_fence_where_it_is(world):
     router = world.router()
-    router.apply(Routes({"v1": 90, "v2.1": 10}), KNOWN, fence=5)
-    router.apply(Routes({"v1": 80, "v2.1": 20}), KNOWN)
+    router.apply(Routes({"v1": 90, "v2.1": 10}), world.known, fence=5)
+    router.apply(Routes({"v1": 80, "v2.1": 20}), world.known)
     with pytest.raises(Fenced):
-        router.apply(Routes({"v2.1": 100}), KNOWN, fence=4)
+        router.apply(Routes({"v2.1": 100}), world.known, fence=4)
 
 
 def test_a_backend_that_fairway_does_not_know_is_refused_by_name_before_anything_is_written(world):
     world.name_unknown()
     foreign = world.foreign()
     router = world.router()
-    for call in (router.read, router.snapshot, lambda: router.apply(Routes({"v1": 100}), KNOWN)):
+    for call in (router.read, router.snapshot, lambda: router.apply(Routes({"v1": 100}), world.known)):
         with pytest.raises(Refused, match="other"):
             call()
     assert world.foreign() == foreign

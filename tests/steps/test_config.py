@@ -430,7 +430,7 @@ def test_yaml_s_old_surprises_do_not_happen():
         (MINIMAL.replace("v2=http://127.0.0.1:8002", "{name: v2}"), "release.yaml:4: candidate: url is missing"),
         (MINIMAL.replace("v2=http://127.0.0.1:8002", "{name: V2, url: 'http://h:1'}"), "release.yaml:4: candidate: 'V2' is not a version's name"),
         (MINIMAL.replace("v2=http://127.0.0.1:8002", "v2=http://:80"), "release.yaml:4: candidate: 'http://:80' is not a URL"),
-        (MINIMAL.replace("v2=http://127.0.0.1:8002", "v2"), "release.yaml:4: candidate: "),
+        (MINIMAL.replace("v2=http://127.0.0.1:8002", "v2"), "release.yaml:4: candidate: v2 has no address; write v2=http://HOST:PORT"),
         (MINIMAL + "approval: maybe\n", "release.yaml:8: approval: 'maybe' is none of none, before-traffic, before-promotion"),
         (MINIMAL + "on-inconclusive: advance\n", "release.yaml:8: on-inconclusive: 'advance' is none of hold, rollback, promote"),
         (MINIMAL + "ready: {timeout: 0s}\n", "release.yaml:8: ready.timeout: 0s is not above zero"),

@@ -17,10 +17,12 @@ from fairway_steps.cli.wiring import (
     CLOCK,
     Release,
     alive,
+    evidence,
     lease,
     needed,
     noting,
     open_release,
+    placed,
     record_options,
     router,
     source,
@@ -209,11 +211,16 @@ def task_of(
     if not (metrics or route):
         raise UsageError("there is nothing to read evidence from", mend="give --metrics, --route or a --record")
     asked = slos or (Objectives(held.slos, held.rules) if held else needed(slos, "slos"))
-    opened = router(route, service) if route else None
+    counted = evidence(metrics, route, held)
+    if not held:
+        *before, candidate = placed(route, *(version for version in (primary, candidate) if version))
+        primary = before[0] if before else None
+    versions = [version for version in (primary, candidate) if version]
+    opened = router(route, service, versions, counted) if route else None
     schedule = stages or (held.stages if held else ())
     return Task(
         service=service,
-        metrics=metrics or route,
+        metrics=counted,
         router=opened,
         primary=primary,
         candidate=candidate,

@@ -5,7 +5,16 @@ from collections.abc import Sequence
 
 from fairway_steps.cli.params import DURATION_TYPE, FLAG, SLOS, STAGES, VERSION, option
 from fairway_steps.cli.step import Answer, logger, step
-from fairway_steps.cli.wiring import CLOCK, holder_is_gone, record_store, router, source, this_process
+from fairway_steps.cli.wiring import (
+    CLOCK,
+    evidence,
+    holder_is_gone,
+    placed,
+    record_store,
+    router,
+    source,
+    this_process,
+)
 from fairway_steps.config import Objectives
 from fairway_steps.errors import TransientError
 from fairway_steps.model import Stage, Version
@@ -31,9 +40,13 @@ fairway begin --service iris --route envoy:./route --primary v1=http://127.0.0.1
     example=EXAMPLE,
 )
 @option("service", required=True, help="What clients call.")
-@option("route", required=True, help="The service's route, such as envoy:DIR.")
-@option("primary", VERSION, required=True, help="The version that has the traffic: NAME=URI.")
-@option("candidate", VERSION, required=True, help="The version to release: NAME=URI.")
+@option(
+    "route", required=True, help="The service's route: envoy:DIR, httproute/NAMESPACE/NAME or grpcroute/NAMESPACE/NAME."
+)
+@option(
+    "primary", VERSION, required=True, help="The version that has the traffic: NAME=URI, or its name in the cluster."
+)
+@option("candidate", VERSION, required=True, help="The version to release: NAME=URI, or its name in the cluster.")
 @option("stages", STAGES, required=True, help="Weights and how long each is held: 10@20s,25@20s,50@20s.")
 @option("slos", SLOS, required=True, help="SLOs as YAML, or file:PATH.")
 @option("record", required=True, help="Where to keep the record: file:PATH or configmap/NAMESPACE/NAME.")
@@ -62,9 +75,11 @@ def begin(
     from fairway_steps.begin import begin as run
 
     store = record_store(record)
+    primary, candidate = placed(route, primary, candidate)
+    counted = evidence(metrics, route)
     begun = run(
         store,
-        router(route, service),
+        router(route, service, (primary, candidate), counted),
         CLOCK,
         service=service,
         route=route,
@@ -77,7 +92,8 @@ def begin(
         lease_for=lease,
         resume=resume,
         gone=holder_is_gone,
-        cursor=_cursor(metrics or route, service, (primary, candidate)),
+        cursor=_cursor(counted, service, (primary, candidate)),
+        metrics=metrics or "",
         dry_run=dry_run,
     )
     outputs = {

@@ -2,9 +2,10 @@
 
 from fairway_steps.cli.params import option
 from fairway_steps.cli.step import Answer, step
-from fairway_steps.cli.wiring import CLOCK, record_store, router, this_process
+from fairway_steps.cli.wiring import CLOCK, Release, record_store, this_process
 from fairway_steps.errors import UsageError
 from fairway_steps.outputs import Output
+from fairway_steps.record import Lease
 
 
 @step(
@@ -43,7 +44,7 @@ def ensure_safe(record: str, holder: str | None, reason: str | None, dry_run: bo
             f"release {held.release_id} is {state}; would make it safe",
         )
     action, after = run(
-        store, router(held.route, held.service), CLOCK, holder=holder or this_process(), reason=reason or ""
+        store, Release(store, Lease(), held).router(), CLOCK, holder=holder or this_process(), reason=reason or ""
     )
     stable = after.candidate if after and after.outcome == "promoted" else held.primary
     return Answer({"action": action}, text=f"{action}: {stable.name} has all of the traffic")

@@ -6,7 +6,18 @@ from dataclasses import replace
 
 from fairway_steps.cli.params import DURATION_TYPE, STAGES, VERSION, option
 from fairway_steps.cli.step import Answer, step
-from fairway_steps.cli.wiring import CLOCK, Release, needed, noting, open_release, record_options, router, source
+from fairway_steps.cli.wiring import (
+    CLOCK,
+    Release,
+    evidence,
+    needed,
+    noting,
+    open_release,
+    placed,
+    record_options,
+    router,
+    source,
+)
 from fairway_steps.errors import UsageError
 from fairway_steps.model import Routes, Stage, Version
 from fairway_steps.outputs import Output
@@ -66,10 +77,11 @@ def set_weights(
     confirm = Confirmation(settle_timeout, confirm_requests, confirm_timeout)
     with noting("set-weights", release):
         service = service or (held.service if held else needed(service, "service"))
-        path = router(route or (held.route if held else needed(route, "route")), service)
+        route = route or (held.route if held else needed(route, "route"))
         primary = primary or (held.primary if held else None)
         candidate = candidate or (held.candidate if held else None)
-        known = {version.name: version for version in (primary, candidate) if version is not None}
+        known = {v.name: v for v in placed(route, *(v for v in (primary, candidate) if v is not None))}
+        path = router(route, service, known.values(), metrics or (held.metrics if held else ""))
         at = None if weights else _position(stages, stage, primary, candidate, release)
         routes = (
             at.routes
@@ -87,10 +99,8 @@ def set_weights(
                 outputs, {"now": now, "would-be": dict(routes.weights)}, f"would set {shares(routes.weights)}"
             )
         if release and stage is not None and not (weights or stages):
-            evidence = source(metrics or route or release.record.route, service, primary, candidate)
-            change = enter_stage(
-                release.store, release.lease, path, CLOCK, index=stage, confirm=confirm, source=evidence
-            )
+            seen = source(evidence(metrics, route, release.record), service, primary, candidate)
+            change = enter_stage(release.store, release.lease, path, CLOCK, index=stage, confirm=confirm, source=seen)
         else:
             fence = held.token if held else 0
             change = run(

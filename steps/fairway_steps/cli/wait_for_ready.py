@@ -4,7 +4,7 @@ import json
 
 from fairway_steps.cli.params import DURATION_TYPE, option, parse_version
 from fairway_steps.cli.step import Answer, step
-from fairway_steps.cli.wiring import CLOCK, noting, open_release, probe, record_options
+from fairway_steps.cli.wiring import CLOCK, noting, open_release, readiness, record_options, whole
 from fairway_steps.errors import UsageError
 from fairway_steps.model import Version
 from fairway_steps.outputs import Output
@@ -16,12 +16,12 @@ from fairway_steps.outputs import Output
     failure="a version is not ready in time",
     example="fairway wait-for-ready --versions v1=http://127.0.0.1:8001,v2=http://127.0.0.1:8002 --model iris --timeout 60s",
 )
-@option("versions", help="NAME=URI, separated by commas.  [default: both versions of the record]")
+@option("versions", help="NAME=URI or names in the cluster, by commas.  [default: both versions of the record]")
 @option("timeout", DURATION_TYPE, default="60s", help="How long to wait.")
 @option("interval", DURATION_TYPE, default="500ms", help="How often to ask.")
 @option("model", help="Also wait for this model (Open Inference Protocol V2).")
 @option("payload", help="JSON body of a first inference that must succeed, or file:PATH; empty: none.")
-@option("ready-path", default="/v2/health/ready", help="Where a server says that it is ready.")
+@option("ready-path", default="/v2/health/ready", help="Where a server says that it is ready, or none.")
 @record_options
 def wait_for_ready(
     versions: str | None,
@@ -37,13 +37,15 @@ def wait_for_ready(
     """Wait until versions are ready, a first successful inference included.
 
     Ready is what a server shows, not what it says: with --model its model must be loaded, with --payload it must answer.
+    In a cluster the workload's status and its Service's endpoints come first; what keeps its pods from running is told.
     """
     from fairway_steps.ready import wait_for_ready as run
 
     release = open_release(record, release_id, token)
     with noting("wait-for-ready", release):
-        waited_for = list(release.record.versions.values()) if release and not versions else _versions(versions)
-        took = run(waited_for, probe(model, payload, ready_path, 10.0), CLOCK, timeout=timeout, interval=interval)
+        waited_for = list(release.record.versions.values()) if release and not versions else whole(_versions(versions))
+        ask, pause = readiness(waited_for, model, payload, ready_path)
+        took = run(waited_for, ask, CLOCK, timeout=timeout, interval=interval, pause=pause)
     ready = [{"name": v.name, "uri": v.uri, "ready_after_s": round(took[v.name], 3)} for v in waited_for]
     text = "\n".join(f"{v['name']} is ready ({v['ready_after_s']} s)" for v in ready)
     return Answer({"versions": json.dumps(ready)}, {"versions": ready}, text)

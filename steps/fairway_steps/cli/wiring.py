@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fairway_steps.cluster import Cluster
     from fairway_steps.metrics.base import MetricSource
     from fairway_steps.ready import Probe
+    from fairway_steps.routing.base import Served
 
 T = TypeVar("T")
 
@@ -65,7 +66,8 @@ class Release:
     record: Record
 
     def router(self) -> Router:
-        return router(self.record.route, self.record.service)
+        held = self.record
+        return router(held.route, held.service, held.versions.values(), held.metrics)
 
 
 def lease(release_id: str | None, token: int | None) -> Lease:
@@ -88,10 +90,54 @@ def the_release(record: str, release_id: str | None, token: int | None, *, ended
     return Release(store, held, found)
 
 
-def router(uri: str, service: str) -> Router:
-    from fairway_steps.routing.registry import open_router
+def router(uri: str, service: str, versions: Iterable[Version] = (), metrics: str = "") -> Router:
+    """The router of a route between ``versions``; with ``metrics`` the split at a Gateway can be measured, too."""
+    from fairway_steps.routing.registry import in_cluster, open_router
 
-    return open_router(uri, service, CLOCK)
+    known = {version.name: version for version in versions}
+    counters = _counters(metrics, service, known) if metrics and in_cluster(uri) else lambda: None
+    return open_router(uri, service, CLOCK, versions=known, cluster=cluster, counters=counters)
+
+
+def _counters(metrics: str, service: str, known: Mapping[str, Version]) -> "Callable[[], Served | None]":
+    from fairway_steps.counting import Counting
+
+    return Counting(source(metrics, service, *known.values()), tuple(known), CLOCK)
+
+
+def placed(route: str, *versions: Version) -> tuple[Version, ...]:
+    """The versions as the back end of ``route`` needs them: in a cluster with their Services, looked up where not given."""
+    from fairway_steps.routing.registry import in_cluster
+
+    if in_cluster(route):
+        return tuple(whole(versions))
+    for version in versions:
+        if "/" not in version.uri:
+            raise UsageError(f"version {version.name} has no address", mend=f"write {version.name}=http://HOST:PORT")
+    return versions
+
+
+def whole(versions: Iterable[Version]) -> list[Version]:
+    """Versions with all that is to be known of their places; those that are no URLs are looked up in the cluster."""
+    from fairway_steps.workload.lookup import lookup
+    from fairway_steps.workload.place import is_placed
+
+    found: list[Version] = []
+    for version in versions:
+        found.append(lookup(cluster(), version, like=found[0] if found else None) if is_placed(version) else version)
+    return found
+
+
+def evidence(metrics: str | None, route: str, record: Record | None = None) -> str:
+    """Where evidence comes from: as asked, else as the release began, else the route's own proxy. A Gateway has none."""
+    from fairway_steps.routing.registry import in_cluster
+
+    found = metrics or (record.metrics if record else "")
+    if not found and in_cluster(route):
+        raise UsageError(
+            f"route {route} counts nothing by version itself", mend="give --metrics, such as prometheus:URL"
+        )
+    return found or route
 
 
 def source(text: str, service: str, *versions: Version | None, limits: Sequence[float] = ()) -> "MetricSource":
@@ -123,13 +169,37 @@ def probe(model: str | None, payload: str | None, ready_path: str, timeout: floa
     return HttpProbe(requests.Session(), model or "", from_file(payload or ""), ready_path, timeout)
 
 
+def readiness(
+    versions: Iterable[Version], model: str | None, payload: str | None, ready_path: str
+) -> "tuple[Probe, Callable[[float], None] | None]":
+    """How to ask whether versions are ready, and how to wait between two looks (None: by the clock).
+
+    In a cluster the kubelet asks the servers' own readiness; only a model or a first inference is asked for besides.
+    """
+    from fairway_steps.workload.place import is_placed
+
+    http = probe(model, payload, ready_path, 10.0)
+    if not any(is_placed(version) for version in versions):
+        return http, None
+    from fairway_steps.workload.probe import ClusterProbe
+
+    watching = ClusterProbe(cluster(), http if model or payload else None)
+    return (lambda version: watching(version) if is_placed(version) else http(version)), watching.pause
+
+
 def alive(candidate: Version, ready_path: str = "/v2/health/ready") -> Callable[[], str]:
-    """Whether a version can still be reached, as a function of nothing; one that is no HTTP server is believed."""
+    """Whether a version can still be reached, as a function of nothing; one whose place is not known is believed."""
     import requests
 
     from fairway_steps.ready import HttpReach
+    from fairway_steps.workload.place import is_found, is_placed
 
-    if ready_path == "none" or not candidate.uri.startswith(("http://", "https://")):
+    if is_found(candidate):
+        from fairway_steps.workload.probe import ClusterProbe
+
+        watching = ClusterProbe(cluster())
+        return lambda: watching.away(candidate)
+    if ready_path == "none" or is_placed(candidate):
         return lambda: ""
     reach = HttpReach(requests.Session(), ready_path)
     return lambda: reach(candidate)

@@ -68,7 +68,10 @@ def release_from(text: str, name: str) -> ReleaseSpec:
 def _release(file: Release) -> ReleaseSpec:
     if not NAME.fullmatch(file.service):
         raise Misfit(("service",), f"{file.service!r} is not a service's name (small letters, digits, '-' and '.')")
-    primary, candidate = _one_version(file.primary, "primary"), _one_version(file.candidate, "candidate")
+    local = file.route.startswith("envoy:")
+    primary, candidate = (
+        _one_version(v, n, local=local) for v, n in ((file.primary, "primary"), (file.candidate, "candidate"))
+    )
     if primary.name == candidate.name:
         raise Misfit(("candidate",), f"it is called {candidate.name!r}, like the primary")
     if _same_place(primary.uri) == _same_place(candidate.uri):
@@ -101,7 +104,9 @@ def _release(file: Release) -> ReleaseSpec:
     )
 
 
-def _one_version(item: VersionItem, field: str) -> Version:
+def _one_version(item: VersionItem, field: str, *, local: bool) -> Version:
+    if local and "/" not in item.url:
+        raise Misfit((field,), f"{item.name} has no address; write {item.name}=http://HOST:PORT")
     try:
         return version(item.name, item.url)
     except ValueError as error:

@@ -14,6 +14,7 @@ from fairway_steps.model import NAME, Metric, Stage, Version
 DURATION = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>ms|s|m|h)?")
 SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600), None: Decimal(1)}
 SHARE = re.compile(r"(?P<number>\d*\.?\d+)\s*(?P<unit>%)?")
+NAMED = re.compile(r"(?P<name>[^=/?]*)=(?P<uri>.*)")
 QUANTILE = re.compile(r"(?P<p>p)?(?P<number>\d*\.?\d+)\s*(?P<unit>%)?")
 
 
@@ -98,20 +99,26 @@ def _latency(text: str) -> float:
 
 
 def parse_version(text: str) -> Version:
-    """``v2=http://127.0.0.1:8002`` or ``deployment/default/iris-v2`` (whose last part becomes the name)."""
-    name, equals, uri = text.strip().partition("=")
-    if not equals:
-        uri = text.strip()
-        name = re.sub(r"[^a-z0-9.]+", "-", uri.rstrip("/").rpartition("/")[2].lower()).strip("-.")
-    return version(name, uri, text)
+    """``v2=http://127.0.0.1:8002`` or ``deployment/default/iris-v2`` (whose last part becomes the name).
+
+    A bare name is that of something in the cluster, whose kind is looked up there.
+    """
+    named = NAMED.fullmatch(text.strip())
+    if named:
+        return version(named["name"], named["uri"], text)
+    path = text.strip().partition("?")[0]
+    return version(re.sub(r"[^a-z0-9.]+", "-", path.rstrip("/").rpartition("/")[2].lower()).strip("-."), text.strip())
 
 
 def version(name: str, uri: str, text: str = "") -> Version:
     """A version whose name any back end can carry, and whose URI is one."""
     if not NAME.fullmatch(name):
         raise ValueError(f"{name!r} is not a version's name (small letters, digits, '-' and '.')")
-    if not uri or "/" not in uri:
-        raise ValueError(f"{text or uri!r} is not a version: write NAME=http://HOST:PORT or KIND/NAMESPACE/NAME")
+    bare = NAME.fullmatch(uri.partition("?")[0]) and ":" not in uri
+    if not uri or ("/" not in uri and not bare):
+        raise ValueError(
+            f"{text or uri!r} is not a version: write NAME=http://HOST:PORT, KIND/NAMESPACE/NAME or a name in the cluster"
+        )
     if uri.startswith(("http:", "https:")):
         _check_http(uri)
     return Version(name, uri)

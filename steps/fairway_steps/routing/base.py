@@ -26,12 +26,14 @@ class Served:
     """What a proxy has answered since it started: counters, so a difference of two is an interval.
 
     ``by_version`` counts the requests that were assigned to each version. ``requests`` counts all of the service,
-    ``lost`` those that no version answered (the proxy had to make up an answer, or gave none).
+    ``lost`` those that no version answered (the proxy had to make up an answer, or gave none). Counters that are not
+    ``lasting`` began with this process: they measure a split, but are no count of a release.
     """
 
     by_version: Mapping[str, int]
     requests: int
     lost: int
+    lasting: bool = True
 
     def counts(self) -> dict[str, int]:
         """The counters flat, as the record keeps them: ``requests``, ``lost`` and ``version:NAME``."""
@@ -47,6 +49,8 @@ class Router(Protocol):
     """
 
     capabilities: Capabilities
+    trouble: str
+    """Why ``settled`` last said no, as far as this back end can tell."""
 
     def read(self) -> Routes:
         """The routes as stored now. Raises Refused if they name a backend Fairway does not know."""

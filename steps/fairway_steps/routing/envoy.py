@@ -38,7 +38,7 @@ class EnvoyRouter:
         self.folder = Folder(folder.absolute())
         self.proxy = Proxy(Admin(admin), service, clock, patience)
         self.retired = Retired(self.folder, service)
-        self._said = ""
+        self.trouble = ""
 
     def read(self) -> Routes:
         return self._decoded(self._place(self.folder.load(ROUTES)).own)
@@ -107,9 +107,9 @@ class EnvoyRouter:
 
     def _say(self, sentence: str) -> None:
         """Warn, but not again and again while somebody waits."""
-        if sentence != self._said:
+        if sentence != self.trouble:
             LOG.warning(sentence)
-        self._said = sentence
+        self.trouble = sentence
 
     def _place(self, stored: Json) -> xds.Place:
         where = self.folder.path / ROUTES

@@ -38,7 +38,7 @@ def world(monkeypatch, tmp_path):
     router.read = lambda: Routes({"v1": 90, "v2": 10})
     monkeypatch.setattr(cli, "source", source)
     monkeypatch.setattr(cli, "CLOCK", clock)
-    monkeypatch.setattr(cli, "router", lambda uri, service: router)
+    monkeypatch.setattr(cli, "router", lambda *_: router)
     monkeypatch.setattr(
         "fairway_steps.ready.HttpReach", lambda session, path: lambda version: made.probes.append(path) or ""
     )

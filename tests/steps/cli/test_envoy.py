@@ -100,7 +100,7 @@ def test_a_port_in_use_leaves_no_folder_behind(tmp_path):
     [
         ([], "there is no route in"),
         (["--service=iris"], "give --service and --primary"),
-        (["--service=iris", "--primary=v1"], "is not a version"),
+        (["--service=iris", "--primary=v1"], "cannot be routed to by Envoy"),
         (["--service=iris", "--primary=v1=http://127.0.0.1:9", "--listen=80"], "--listen '80' is not HOST:PORT"),
         (["--service=Iris", "--primary=v1=http://127.0.0.1:9"], "not a service's name"),
     ],

@@ -7,6 +7,8 @@ from fairway_steps.errors import UsageError
 from fairway_steps.model import Routes, Version
 from fairway_steps.routing.bootstrap import write_folder
 from fairway_steps.routing.registry import open_router
+from fakes_cluster import FakeCluster
+from fakes_gateway import GatewayLab
 
 
 def test_an_envoy_folder(tmp_path):
@@ -14,10 +16,21 @@ def test_an_envoy_folder(tmp_path):
     assert open_router(f"envoy:{tmp_path}", "iris", FakeClock()).read() == Routes({"v1": 100})
 
 
+@pytest.mark.parametrize("kind", ["httproute", "grpcroute"])
+def test_a_route_of_gateway_api(kind):
+    lab = GatewayLab(FakeCluster(), kind)
+    uri = f"{kind}/{lab.ref.namespace}/{lab.ref.name}"
+    router = open_router(uri, "iris", FakeClock(), versions=lab.versions, cluster=lambda: lab.cluster)
+    assert router.read() == Routes({"v1": 100})
+    with pytest.raises(UsageError, match="is not a reference"):
+        open_router(f"{kind}/iris", "iris", FakeClock(), cluster=lambda: lab.cluster)
+
+
 @pytest.mark.parametrize(
     ("uri", "says"),
     [
         ("httproute/ns/iris", "no kind that Fairway knows"),
+        ("deployment/ns/iris", "no kind that Fairway knows"),
         ("envoy", "no kind that Fairway knows"),
         ("", "no kind that Fairway knows"),
         ("envoy:", "not an Envoy folder"),

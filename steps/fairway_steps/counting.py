@@ -1,0 +1,28 @@
+"""What versions have served so far, by a source of metrics: how the split at a gateway is measured that counts nothing itself."""
+
+from collections.abc import Sequence
+
+from fairway_steps.clock import Clock
+from fairway_steps.errors import TransientError
+from fairway_steps.metrics.base import MetricSource
+from fairway_steps.routing.base import Served
+
+
+class Counting:
+    """Counts from the first call on. A source that is away is no measurement: None."""
+
+    def __init__(self, source: MetricSource, versions: Sequence[str], clock: Clock) -> None:
+        self._source, self._versions, self._clock = source, tuple(versions), clock
+        self._cursor, self._counts = "", dict.fromkeys(self._versions, 0)
+
+    def __call__(self) -> Served | None:
+        try:
+            reading = self._source.read(self._versions, {}, self._cursor, self._clock.now())
+        except TransientError:
+            return None
+        if reading.problem or reading.complete:
+            return None
+        self._cursor = reading.cursor
+        for stratum in reading.strata:
+            self._counts[stratum.version] = self._counts.get(stratum.version, 0) + stratum.requests
+        return Served(dict(self._counts), sum(self._counts.values()), 0, lasting=False)

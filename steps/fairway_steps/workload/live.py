@@ -1,0 +1,92 @@
+"""A version as it is now, kept up to date by watches: no request is made to look at it."""
+
+import threading
+from collections.abc import Callable, Iterator
+
+from fairway_steps.cluster import Cluster, Manifest, Reference
+from fairway_steps.errors import FairwayError, TransientError
+from fairway_steps.workload import pods, status
+from fairway_steps.workload.endpoints import ready, slices_of
+from fairway_steps.workload.place import Place
+
+LONGEST = 86_400.0
+FIRST = 30.0
+"""Seconds to wait for the first answer of a watch."""
+
+Objects = tuple[Manifest, ...]
+
+
+class Live:
+    """The object at ``place`` and its Service's EndpointSlices; ``changed`` is set whenever one of them is another."""
+
+    def __init__(self, cluster: Cluster, place: Place, changed: threading.Event) -> None:
+        self.cluster, self.place = cluster, place
+        self._changed = changed
+        self._pods: _Watched | None = None
+        kind, labels = slices_of(place.ref.namespace, place.service)
+        self._object = _Watched(lambda: cluster.watch(place.ref, timeout=LONGEST), changed)
+        self._slices = _Watched(lambda: cluster.watch(kind, labels=labels, timeout=LONGEST), changed)
+
+    def trouble(self) -> str:
+        """Why it is not ready: its status, its endpoints, and what its pods say of that; empty if it is."""
+        found = next(iter(self._object.now()), None)
+        sentence = status.trouble(found, self.place)
+        if not sentence and not self.endpoints():
+            sentence = f"the Service {self.place.service} has no ready endpoints"
+        return self._explained(sentence, found) if sentence else ""
+
+    def away(self) -> str:
+        """Why nobody can be answered by it, or should be: it is deleted, or has no ready endpoints."""
+        found = next(iter(self._object.now()), None)
+        if found is None or found["metadata"].get("deletionTimestamp"):
+            return status.trouble(found, self.place)
+        if self.endpoints():
+            return ""
+        return self._explained(f"the Service {self.place.service} has no ready endpoints", found)
+
+    def endpoints(self) -> tuple[str, ...]:
+        """``ADDRESS:PORT`` of each ready endpoint."""
+        return ready(self._slices.now())
+
+    def _explained(self, sentence: str, found: Manifest | None) -> str:
+        labels = pods.labels_of(found, self.place)
+        if not labels:
+            return sentence
+        if self._pods is None:
+            kind = Reference("", "v1", "Pod", self.place.ref.namespace)
+            self._pods = _Watched(lambda: self.cluster.watch(kind, labels=labels, timeout=LONGEST), self._changed)
+        try:
+            why = pods.reason(self._pods.now())
+        except FairwayError:  # without the right to see pods there is less to tell
+            return sentence
+        return f"{sentence}; {why}" if why else sentence
+
+
+class _Watched:
+    """The last answer of a watch, read by a thread of its own."""
+
+    def __init__(self, watch: Callable[[], Iterator[Objects]], changed: threading.Event) -> None:
+        self._watch, self._changed = watch, changed
+        self._first = threading.Event()
+        self._objects: Objects = ()
+        self._error: FairwayError | None = None
+        threading.Thread(target=self._follow, daemon=True).start()
+
+    def now(self) -> Objects:
+        """What matches now. Raises what ended the watch."""
+        if not self._first.wait(FIRST):
+            raise TransientError("the API server has not answered a watch")
+        if self._error is not None:
+            raise self._error
+        return self._objects
+
+    def _follow(self) -> None:
+        try:
+            for objects in self._watch():
+                self._objects = objects
+                self._first.set()
+                self._changed.set()
+        except FairwayError as error:
+            self._error = error
+        self._first.set()
+        self._changed.set()

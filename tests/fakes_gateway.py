@@ -1,0 +1,177 @@
+"""A route of Gateway API in tests: its objects, and in place of a Gateway's controller somebody who accepts each generation.
+
+Works over the cluster in memory and over a real API server with the real CRDs (from KUBECONFIG's cluster, or from the
+Gateway API module that the lab has fetched).
+"""
+
+import copy
+import itertools
+import os
+from typing import Any
+
+import pytest
+import yaml
+
+from api_server import CACHE
+from fairway_steps.cluster import Cluster, Manifest, Reference
+from fairway_steps.model import Version
+
+COUNT = itertools.count()
+CONTROLLER = "fairway.test/controller"
+SLICE = ("discovery.k8s.io", "v1", "EndpointSlice")
+
+
+def rules(kind: str, primary: str) -> list[dict[str, Any]]:
+    """Rules as users write them: two that point at the service, one that does not, and fields that are not ours."""
+    backend = {"group": "", "kind": "Service", "name": primary, "port": 8080, "weight": 1}
+    other = {"group": "", "kind": "Service", "name": "other", "port": 1, "weight": 1}
+    header = {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "x-team", "value": "iris"}]}}
+    if kind == "GRPCRoute":
+        method = {"type": "Exact", "service": "inference.GRPCInferenceService"}
+        return [
+            {
+                "matches": [{"method": {**method, "method": "ModelInfer"}}],
+                "filters": [header],
+                "backendRefs": [backend],
+            },
+            {"matches": [{"method": {**method, "service": "other.Service"}}], "backendRefs": [other]},
+            {"backendRefs": [copy.deepcopy(backend)]},
+        ]
+    return [
+        {
+            "matches": [{"path": {"type": "PathPrefix", "value": "/v2"}, "method": "POST"}],
+            "filters": [header],
+            "timeouts": {"request": "7s"},
+            "backendRefs": [backend],
+        },
+        {"matches": [{"path": {"type": "Exact", "value": "/other"}}], "backendRefs": [other]},
+        {"matches": [{"path": {"type": "PathPrefix", "value": "/"}}], "backendRefs": [copy.deepcopy(backend)]},
+    ]
+
+
+class GatewayLab:
+    """One route between two versions, each a Service with one ready endpoint."""
+
+    def __init__(self, cluster: Cluster, kind: str = "httproute", names: tuple[str, str] = ("v1", "v2.1")) -> None:
+        self.cluster, self.kind = cluster, kind
+        mark = f"fw-{os.getpid()}-{next(COUNT)}"
+        self.services = dict(zip(names, (f"{mark}-a", f"{mark}-b"), strict=True))
+        self.versions = {
+            name: Version(name, f"deployment/{cluster.namespace}/{service}?service={service}&port=8080")
+            for name, service in self.services.items()
+        }
+        self.ref = Reference.of(kind, cluster.namespace, mark)
+        for service in self.services.values():
+            self._create(Reference.of("service", cluster.namespace, service), {"spec": {"ports": [{"port": 8080}]}})
+            self.endpoints(service, ready=True)
+        route = {
+            "metadata": {"annotations": {"theirs": "1"}, "labels": {"app": "iris"}},
+            "spec": {
+                "parentRefs": [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "eg"}],
+                "hostnames": ["iris.example.com"],
+                "rules": rules(self.ref.kind, self.services[names[0]]),
+            },
+        }
+        self._create(self.ref, route)
+        self.accept()
+
+    def endpoints(self, service: str, *, ready: bool) -> None:
+        """Make a Service's endpoint ready, or not."""
+        ref = Reference(*SLICE, self.cluster.namespace, f"{service}-1")
+        found = {
+            "metadata": {"labels": {"kubernetes.io/service-name": service}},
+            "addressType": "IPv4",
+            "ports": [{"name": "", "port": 8080, "protocol": "TCP"}],
+            "endpoints": [{"addresses": ["198.18.0.7"], "conditions": {"ready": ready}}],
+        }
+        self.cluster.apply(ref, found, force=True)
+
+    def accept(self, **conditions: str) -> None:
+        """What a controller writes once it has taken up the route: ``Accepted="False:NoMatchingParent:why"`` refuses."""
+        found = self.stored()
+        told = [
+            {
+                "type": kind,
+                "status": (said := conditions.get(kind, "True:Fine:").split(":"))[0],
+                "reason": said[1],
+                "message": said[2],
+                "observedGeneration": found["metadata"]["generation"],
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+            }
+            for kind in ("Accepted", "ResolvedRefs")
+        ]
+        parent = {"parentRef": found["spec"]["parentRefs"][0], "controllerName": CONTROLLER, "conditions": told}
+        self._status({"status": {"parents": [parent]}})
+
+    def stored(self) -> Manifest:
+        found = self.cluster.get(self.ref)
+        assert found is not None
+        return found
+
+    def edit(self, patch: Manifest) -> None:
+        """Change the route as somebody else."""
+        edit = getattr(self.cluster, "edit", self.cluster.patch)
+        edit(self.ref, patch)
+
+    def foreign(self) -> object:
+        """All of the route that is not ours, as it is stored."""
+        found = copy.deepcopy(dict(self.stored()))
+        metadata = found["metadata"]
+        rest = {key: metadata[key] for key in ("labels", "name", "namespace")}
+        annotations = {k: v for k, v in metadata["annotations"].items() if not k.startswith("fairway/")}
+        services = set(self.services.values())
+        kept = []
+        for rule in found["spec"]["rules"]:
+            if str(rule.get("name", "")).startswith("fairway-"):
+                continue
+            if {ref["name"] for ref in rule["backendRefs"]} & services:
+                rule.pop("backendRefs")
+                filters = [f for f in rule.pop("filters", []) if f["type"] != "RequestMirror"]
+                rule.update({"filters": filters} if filters else {})
+            kept.append(rule)
+        return rest, annotations, found["spec"] | {"rules": kept}
+
+    def backends(self) -> list[list[tuple[str, int]]]:
+        """The backends of each rule, with their weights."""
+        return [[(r["name"], r["weight"]) for r in rule["backendRefs"]] for rule in self.stored()["spec"]["rules"]]
+
+    def close(self) -> None:
+        self.cluster.delete(self.ref)
+        for service in self.services.values():
+            self.cluster.delete(Reference.of("service", self.cluster.namespace, service))
+            self.cluster.delete(Reference(*SLICE, self.cluster.namespace, f"{service}-1"))
+
+    def _create(self, ref: Reference, manifest: Manifest) -> None:
+        self.cluster.create(ref, manifest)
+
+    def _status(self, patch: Manifest) -> None:
+        if hasattr(self.cluster, "edit"):
+            self.cluster.edit(self.ref, patch)
+            return
+        path = self.cluster._path(self.ref, many=False) + "/status"
+        answer = self.cluster._open("PATCH", path, {}, patch, "application/merge-patch+json", (3.0, 20.0))
+        assert answer.status == 200, answer.read()
+        answer.release_conn()
+
+
+def install_crds(cluster: Any) -> None:
+    """The CRDs of Gateway API in a real API server, if they are not there yet."""
+    kind = ("apiextensions.k8s.io", "v1", "CustomResourceDefinition")
+    folder = next(iter(sorted(CACHE.rglob("gateway-api@v1.4*/config/crd/standard"))), None)
+    for plural in ("httproutes", "grpcroutes", "gateways"):
+        name = f"{plural}.gateway.networking.k8s.io"
+        path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}"
+        answer = cluster._open("GET", path, {}, None, "", (3.0, 20.0))
+        answer.read()
+        answer.release_conn()
+        if answer.status == 200:
+            continue
+        if folder is None:
+            pytest.skip("the cluster has no Gateway API, and its CRDs have not been fetched: `make lab` does")
+        crd = yaml.safe_load((folder / f"gateway.networking.k8s.io_{plural}.yaml").read_text())
+        answer = cluster._open(
+            "PATCH", path, {"fieldManager": "tests"}, crd, "application/apply-patch+yaml", (3.0, 20.0)
+        )
+        assert answer.status in (200, 201), (kind, answer.read())
+        answer.read()
+        answer.release_conn()
