@@ -1,6 +1,6 @@
 """The lab's network namespace: loopback and one bridge that carries the node's address. Nothing leads out of it."""
 
-from lab.places import NETNS, NODE_NETWORK, netns_path
+from lab.places import NETNS, NODE_NETWORK, SERVICE_NETWORK, netns_path
 from lab.processes import inside, run
 
 BRIDGE = "lab0"
@@ -13,6 +13,7 @@ def make() -> None:
         ("ip", "link", "add", BRIDGE, "type", "bridge"),
         ("ip", "address", "add", NODE_NETWORK, "dev", BRIDGE),
         ("ip", "link", "set", BRIDGE, "up"),
+        ("ip", "route", "add", SERVICE_NETWORK, "dev", BRIDGE),  # else nothing sent there is ever translated
         ("sysctl", "-q", "-w", "net.ipv4.ip_forward=1"),
     ):
         run(*inside(*command))

@@ -1,7 +1,4 @@
-"""Argo Workflows: its controller from its own `cluster-install`, with default settings; no server, the CLI needs none.
-
-The definitions are the full ones, so that the API server refuses fields of a wrong type or name.
-"""
+"""Argo Workflows: its controller from its own `cluster-install`, with default settings; no server, the CLI needs none."""
 
 from pathlib import Path
 
@@ -47,10 +44,9 @@ def restart() -> None:
 
 def _objects() -> Objects:
     """Its own manifests, without the server, and with the images that the node has."""
-    manifests = ARGO.folder / "manifests"
-    objects = kustomize(manifests / "base" / "crds" / "full") + [
+    objects = [
         each
-        for each in kustomize(manifests / "cluster-install-no-crds")
+        for each in kustomize(ARGO.folder / "manifests" / "cluster-install")
         if not each["metadata"]["name"].startswith("argo-server")
     ]
     for each in objects:

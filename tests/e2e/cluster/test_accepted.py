@@ -1,5 +1,5 @@
-"""Covers: every rendered file is accepted by the real thing — the API server with Argo's full definitions and Tekton's webhook
-(a server-side dry run, strict about unknown fields), `argo lint`, and Argo's own JSON schema.
+"""Covers: every rendered file is accepted by the real thing — the API server with Argo's definitions and Tekton's webhook (a
+server-side dry run), `argo lint`, and Argo's own JSON schema.
 
 Leaves out: what the templates do.
 """

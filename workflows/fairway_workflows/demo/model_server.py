@@ -58,7 +58,7 @@ class Digits(Model):  # type: ignore[misc]  # kserve ships no types
     """Answers V2 inference requests of shape [n, 64] with n labels."""
 
     def __init__(self, version: str, behave: str, folder: Path | None = None) -> None:
-        super().__init__(MODEL)
+        super().__init__(MODEL, return_response_headers=True)
         self.version, self.behave, self.folder = version, behave, folder
         self.answered, self.chance = 0, random.Random(7)  # noqa: S311 - a seeded fault, no secret
 
