@@ -70,11 +70,12 @@ def protoset() -> bytes:
 
 
 class Echo:
-    """What came is kept: (method, messages, metadata, seconds left) of each call."""
+    """What came is kept: (method, messages, metadata, seconds left) of each call, and those that the client gave up."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, list[Ask], dict[str, str], float | None]] = []
         self.peers: set[str] = set()
+        self.given_up: list[str] = []
 
     def handlers(self) -> grpc.GenericRpcHandler:
         made = {}
@@ -105,6 +106,8 @@ class Echo:
             ask = asks[-1] if asks else Ask()
             for number in range(ask.count or 1 if many_out else 1):
                 time.sleep(ask.delay / 1000)
+                if not context.is_active():
+                    self.given_up.append(name)
                 if not many_out:
                     self._fail(ask, context)
                 yield Say(text="".join(a.text for a in asks), number=len(asks) if many_in else number)

@@ -177,11 +177,17 @@ def test_an_unknown_method_is_told_with_those_there_are(server):
         target(f"{url}/no.Such/Thing")
 
 
-def test_an_answer_that_never_comes_is_timeout_and_the_call_is_given_up(server):
-    url, _ = server
-    records = load(f"{url}/{ECHO}/Unary", {"delay": 1000}, timeout=0.2)
-    assert errors(records) == ["timeout"] * 3
+@pytest.mark.parametrize("method", ["Unary", "Serve"])
+def test_an_answer_that_never_comes_is_timeout_and_the_call_is_given_up(server, method):
+    url, echo = server
+    # the run outlasts the first call, so that not only the end of the run gives it up
+    records = load(f"{url}/{ECHO}/{method}", {"delay": 1000}, constant(2, requests=4), timeout=0.2)
+    assert errors(records) == ["timeout"] * 4
     assert all(took >= 0.2 * SECOND for took in records.took)
+    until = time.monotonic() + 20
+    while len(echo.given_up) < 4 and time.monotonic() < until:
+        time.sleep(0.05)
+    assert echo.given_up == [method] * 4
 
 
 def test_our_own_deadline_is_timeout_too(server):
