@@ -54,6 +54,8 @@ MAPPED: Mapping[str, tuple[str, str]] = {
 }
 """The workflow's parameters that are a step's: where each takes its description, default and choices from."""
 DEFAULTS: Mapping[str, str] = {
+    "route": "httproute/{{workflow.namespace}}/{{workflow.parameters.service}}",
+    "record": "configmap/{{workflow.namespace}}/fairway-{{workflow.parameters.service}}",
     "stages": "10@60s,25@60s,50@60s",
     "fail-on": "rolled-back,held,broken",
     "holder": "{{workflow.uid}}",

@@ -20,15 +20,29 @@ def rule(group: str, resources: str, verbs: str) -> Rule:
 
 OUTPUTS = rule("argoproj.io", "workflowtaskresults", "create patch")
 RECORD = rule("", "configmaps", "get create patch")
-WORKLOADS = rule("apps", "deployments", "get list watch")
+WORKLOADS = [
+    rule("apps", "deployments", "get list watch patch"),
+    rule("", "services", "get list patch"),
+    rule("", "pods", "list watch"),
+    rule("discovery.k8s.io", "endpointslices", "list watch"),
+]
+"""Versions: what is deployed is looked at, scaled and copied; why pods do not run, and which endpoints are ready, is read."""
 EVENTS = rule("", "events", "create patch")
 BACK_ENDS: Mapping[str, Sequence[Rule]] = {
-    "gateway-api": [rule("gateway.networking.k8s.io", "httproutes grpcroutes", "get list watch patch")],
+    "gateway-api": [
+        rule("gateway.networking.k8s.io", "httproutes grpcroutes", "get patch"),
+        rule("gateway.networking.k8s.io", "gateways", "get"),
+    ],
     "istio": [rule("networking.istio.io", "virtualservices", "get list watch patch")],
     "kserve": [rule("serving.kserve.io", "inferenceservices", "get list watch patch")],
     "knative": [rule("serving.knative.dev", "services", "get list watch patch")],
+    "deletion": [
+        rule("apps", "deployments", "delete"),
+        rule("", "services", "delete"),
+        rule("serving.kserve.io", "inferenceservices", "delete"),
+    ],
 }
-"""What a release writes in each back end. Gateways' status is read with the route."""
+"""What a release writes in each back end; ``deletion`` is for releases that delete versions instead of scaling them down."""
 
 
 def accounts(safety: Safety) -> list[dict[str, Any]]:
@@ -36,7 +50,7 @@ def accounts(safety: Safety) -> list[dict[str, Any]]:
     return [
         _account(safety.releaser, safety),
         _account(safety.reporter, safety),
-        *_granted(safety.releaser, [OUTPUTS, RECORD, WORKLOADS, EVENTS], [safety.releaser], safety),
+        *_granted(safety.releaser, [OUTPUTS, RECORD, *WORKLOADS, EVENTS], [safety.releaser], safety),
         *_granted(safety.reporter, [OUTPUTS], [safety.reporter], safety),
     ]
 
