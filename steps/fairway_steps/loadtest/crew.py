@@ -96,10 +96,12 @@ class Here:
     def __init__(self, tasks: Sequence[Task], clock: Clock, zero: int = 0) -> None:
         self._tasks = tasks
         self._tallies = [_tally(task) for task in tasks]
+        if not zero:
+            _settle()
+        clients = [task.target.open(task.payloads) for task in tasks]
         zero = zero or time.monotonic_ns() + 5_000_000 * len(tasks)
         self._runs: list[Run] = []
-        for task, tally in zip(tasks, self._tallies, strict=True):
-            client = task.target.open(task.payloads)
+        for task, tally, client in zip(tasks, self._tallies, clients, strict=True):
             self._runs.append(Run(task.plan, client, task.settings, clock=clock, zero=zero, observer=tally))
 
     def news(self) -> News:
@@ -118,8 +120,6 @@ class Here:
             run.enough()
 
     async def result(self) -> list[list[Records]]:
-        gc.collect()
-        gc.freeze()  # what is there now is not searched again while requests wait
         ends = [asyncio.ensure_future(run.result()) for run in self._runs]
         try:
             return [[records] for records in await asyncio.gather(*ends)]
@@ -231,6 +231,12 @@ def _tally(task: Task) -> Tally | None:
     return Tally(task.plan.offsets, task.plan.warm_up, task.limits, task.version)
 
 
+def _settle() -> None:
+    """What is there now is not searched again while requests wait; a search takes 0.1 s, so it is done before the start."""
+    gc.collect()
+    gc.freeze()
+
+
 def _work(link: Connection, tasks: bytes) -> None:
     """One process of several; it began with SIGINT and SIGTERM blocked."""
     try:
@@ -248,6 +254,7 @@ def _tell(link: Connection, what: object) -> None:
 
 async def _send(link: Connection, tasks: Sequence[Task]) -> None:
     orders = _listen(link)
+    _settle()
     link.send(("ready", None))
     first = await orders.get()
     if not isinstance(first, int):

@@ -57,6 +57,7 @@ class GrpcClient:
         self._payloads = payloads
         self._bodies = [split(body) for body in payloads.bodies]
         self._channels: list[_Shared] = []
+        aio.init_grpc_aio()  # starts its threads now, so that the first call does not wait for them
 
     async def connect(self, done: Done) -> Connection:
         shared = next((each for each in self._channels if each.slots < self._streams), None) or self._open()
