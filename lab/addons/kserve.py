@@ -87,6 +87,10 @@ def _runtime() -> dict[str, Any]:
         "imagePullPolicy": "Never",
         "command": ["python", "-m", "fairway_workflows.demo.model_server"],
         "args": ["--model_dir=/mnt/models", "--http_port=8080"],
+        "readinessProbe": {"httpGet": {"path": "/v2/health/ready", "port": 8080}, "periodSeconds": 1},
+        "lifecycle": {"preStop": {"sleep": {"seconds": 5}}},
+        "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
+        "securityContext": {"allowPrivilegeEscalation": False, "runAsNonRoot": True, "capabilities": {"drop": ["ALL"]}},
     }
     return {
         "apiVersion": "serving.kserve.io/v1alpha1",
