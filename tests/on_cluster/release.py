@@ -21,6 +21,13 @@ SLOS = json.dumps(
         {"metric": "latency", "quantile": "p95", "limit": "250ms", "min-requests": 30},
     ]
 )
+METRICS = json.dumps(
+    {
+        "requests": {"source": "prometheus", "url": PROMETHEUS, "preset": "envoy-gateway"},
+        "latency": {"source": "prometheus", "url": PROMETHEUS, "preset": "kserve"},
+    }
+)
+"""Envoy Gateway counts requests by endpoint and knows no latency of one: that comes from the model servers."""
 LOST = {0, 404, 502, 503, 504}
 """What an answer that no model gave looks like: none, or one that the proxy made up."""
 
@@ -81,7 +88,7 @@ class Service:
             "candidate": f"v2=deployment/{ns}/{self.candidate}",
             "stages": "20@10s,40@10s,60@10s",
             "slos": SLOS,
-            "metrics": f"prometheus:{PROMETHEUS}",
+            "metrics": METRICS,
             "record": f"configmap/{ns}/fairway-{self.name}",
             "model": MODEL,
             "payload": BODY,

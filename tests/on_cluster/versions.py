@@ -7,6 +7,7 @@ from typing import Any
 MODEL = "digits"
 IMAGE = f"fairway-model-server:{installed('fairway')}"
 GATEWAY = os.environ.get("FAIRWAY_GATEWAY", "default/eg")
+SCRAPED = {"prometheus.io/scrape": "true", "prometheus.io/port": "8080", "prometheus.io/path": "/metrics"}
 DRAIN = 5
 """Seconds that a pod goes on serving after it was told to end, until every proxy has heard of it."""
 
@@ -45,7 +46,7 @@ def deployment(
             "spec": {
                 "replicas": replicas,
                 "selector": {"matchLabels": labels},
-                "template": {"metadata": {"labels": labels}, "spec": pod},
+                "template": {"metadata": {"labels": labels, "annotations": SCRAPED}, "spec": pod},
             },
         },
         {
