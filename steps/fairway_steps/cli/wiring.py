@@ -20,6 +20,7 @@ from fairway_steps.stores import open_store
 if TYPE_CHECKING:
     from fairway_steps.cluster import Cluster
     from fairway_steps.metrics.base import MetricSource
+    from fairway_steps.metrics.queries import Addresses
     from fairway_steps.ready import Probe
     from fairway_steps.routing.base import Served
 
@@ -149,7 +150,24 @@ def source(text: str, service: str, *versions: Version | None, limits: Sequence[
     from fairway_steps.metrics.registry import Around, open_source
 
     known = {version.name: version for version in versions if version is not None}
-    return open_source(text, service, Around(known, resolve=secret, limits=limits))
+    return open_source(text, service, Around(known, _addresses(known), secret, limits))
+
+
+def _addresses(known: Mapping[str, Version]) -> "Addresses":
+    """The addresses of a version's endpoints, by its name; where versions share a cluster of a proxy, they tell them apart."""
+    from fairway_steps.metrics.queries import no_addresses
+
+    def of(name: str) -> Sequence[str]:
+        from fairway_steps.workload.endpoints import all_endpoints
+        from fairway_steps.workload.place import is_placed, place
+
+        if name not in known or not is_placed(known[name]):
+            return no_addresses(name)
+        (version,) = whole([known[name]])
+        at = place(version)
+        return all_endpoints(cluster(), at.ref.namespace, at.service)
+
+    return of
 
 
 def needed(value: T | None, name: str, mend: str = "give it, or a --record that has it") -> T:

@@ -4,7 +4,7 @@ https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/: an end
 ready; a terminating one is not.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from fairway_steps.cluster import Cluster, Manifest, Reference
 
@@ -18,11 +18,15 @@ def slices_of(namespace: str, service: str) -> tuple[Reference, dict[str, str]]:
 
 def ready(slices: Iterable[Manifest]) -> tuple[str, ...]:
     """``ADDRESS:PORT`` of each ready endpoint, sorted; IPv6 in brackets. The port is the slice's first."""
+    return _addresses(slices, lambda endpoint: (endpoint.get("conditions") or {}).get("ready", True) is not False)
+
+
+def _addresses(slices: Iterable[Manifest], wanted: Callable[[Manifest], bool]) -> tuple[str, ...]:
     found = set()
     for one in slices:
         port = next((p["port"] for p in one.get("ports") or () if p.get("port")), 0)
         for endpoint in one.get("endpoints") or ():
-            if (endpoint.get("conditions") or {}).get("ready", True) is not False:
+            if wanted(endpoint):
                 found |= {f"[{a}]:{port}" if ":" in a else f"{a}:{port}" for a in endpoint["addresses"]}
     return tuple(sorted(found))
 
@@ -31,3 +35,9 @@ def ready_endpoints(cluster: Cluster, namespace: str, service: str) -> Sequence[
     """The ready endpoints now."""
     kind, labels = slices_of(namespace, service)
     return ready(cluster.list(kind, labels=labels))
+
+
+def all_endpoints(cluster: Cluster, namespace: str, service: str) -> Sequence[str]:
+    """The endpoints now, ready or not: one that has just failed its probe has still counted requests."""
+    kind, labels = slices_of(namespace, service)
+    return _addresses(cluster.list(kind, labels=labels), bool)

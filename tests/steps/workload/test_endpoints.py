@@ -1,0 +1,31 @@
+"""Covers: which addresses a Service has, ready ones and all of them, over several slices and both address families."""
+
+from fairway_steps.cluster import Reference
+from fairway_steps.workload.endpoints import all_endpoints, ready_endpoints
+from fakes_cluster import FakeCluster
+
+
+def sliced(cluster, name, service, *endpoints, port=8080):
+    ref = Reference("discovery.k8s.io", "v1", "EndpointSlice", "ns", name)
+    labels = {"kubernetes.io/service-name": service}
+    cluster.create(
+        ref,
+        {
+            "metadata": {"name": name, "namespace": "ns", "labels": labels},
+            "endpoints": [{"addresses": [address], "conditions": conditions} for address, conditions in endpoints],
+            "ports": [{"port": port}],
+        },
+    )
+
+
+def test_one_that_fails_its_probe_is_not_ready_and_has_still_counted():
+    cluster = FakeCluster("ns")
+    sliced(cluster, "a", "iris", ("10.0.0.1", {"ready": True}), ("10.0.0.2", {"ready": False}))
+    sliced(cluster, "b", "iris", ("fd00::1", {}))
+    sliced(cluster, "c", "other", ("10.0.0.9", {"ready": True}))
+    assert ready_endpoints(cluster, "ns", "iris") == ("10.0.0.1:8080", "[fd00::1]:8080")
+    assert all_endpoints(cluster, "ns", "iris") == ("10.0.0.1:8080", "10.0.0.2:8080", "[fd00::1]:8080")
+
+
+def test_a_service_without_endpoints_has_no_address():
+    assert all_endpoints(FakeCluster("ns"), "ns", "iris") == ()
