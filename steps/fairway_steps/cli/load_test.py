@@ -173,6 +173,7 @@ def load_test(
         exports.write_hdr(result, Path(hdr))
     if not signum:
         _check_reached(todo, result, shares)
+    _explain(shares)
     if result.meta.client_limited:
         logger().warning("these results can neither pass nor fail a version: %s", result.meta.client_limited)
     told = summary(result, edges)
@@ -300,6 +301,17 @@ def _check_reached(todo: "Mapping[str, Task]", result: "Result", shares: "Sequen
             why = next((f"{text} ({error})" for error, text in details.items() if error in UNREACHED), "")
             called = f"{name} ({task.target.name})" if name else task.target.name
             raise DomainError(f"endpoint {called} is unusable, no request could connect: {why}")
+
+
+def _explain(shares: "Sequence[Sequence[Records]]") -> None:
+    """One line in the log for each class of failure whose name does not say it all: what was the first."""
+    first: dict[str, str] = {}
+    for records in (each for share in shares for each in share):
+        for error, detail in records.details.items():
+            if detail and error not in ("timeout", "cancelled") and not error.startswith("http-"):
+                first.setdefault(error, detail)
+    for error, detail in first.items():
+        logger().warning("the first that failed with %s: %s", error, detail)
 
 
 def _check_writable(option: str, path: Path) -> None:
