@@ -149,7 +149,7 @@ class _Watch:
         self.deadline = late + patience_for(self.stage, patience)
 
     def run(self, *, is_last: bool, otherwise: Verdict) -> tuple[Assessment, Basis]:
-        basis = Basis(over=False, is_last=is_last, on_inconclusive=otherwise)
+        basis = Basis(self.rules, over=False, is_last=is_last, on_inconclusive=otherwise)
         if (known := self._weigh(over=False, is_last=is_last)).harm and (verdict := self._decide(known, basis)):
             return verdict, basis  # found by a look whose step was killed before it could say so
         while True:

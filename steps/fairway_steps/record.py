@@ -48,6 +48,7 @@ class Basis:
     why the candidate could not be reached.
     """
 
+    rules: Rules = DEFAULT_RULES
     over: bool = True
     is_last: bool = False
     on_inconclusive: Verdict = Verdict.HOLD

@@ -5,6 +5,7 @@ what the counts mean (test_assess.py).
 """
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from fairway_steps.errors import Fenced, TransientError, Unassessable, UsageErro
 from fairway_steps.judge import judge
 from fairway_steps.model import Metric, Result, Slo, Stage, Verdict
 from fairway_steps.record import FileStore, Lease, WeightChange
+from fairway_steps.replay import replay
 from fairway_steps.routing.base import Served
 from fakes_assess import FakeRouter, FakeSource, FileSource, Version, stratum
 from records import record
@@ -431,3 +433,59 @@ def test_what_cannot_be_watched_is_refused(world, options, sentence):
 def test_looks_do_not_overshoot_the_stage(world):
     world.judge(interval=5.0)
     assert [at - START for at, _ in world.source.reads] == [0.0, 5.0, 8.0]
+
+
+# Replay
+
+
+@pytest.mark.parametrize(
+    "v2",
+    [Version(20.0), Version(20.0, failing=0.2), Version(20.0, slow=0.5), Version(1.0), Version(200.0, failing=0.004)],
+)
+def test_a_record_gives_every_assessment_again_bit_for_bit(tmp_path, v2):
+    slos = (ERRORS, P95, replace(ERRORS, limit=0.5, relative=True), replace(P95, limit=0.1, relative=True))
+    world = World(tmp_path, v2, slos=slos)
+    world.begin(slos=slos)
+    for index in range(3):
+        if index:
+            now = world.clock.now()
+            world.store.update(lambda r, i=index, t=now: replace(r, stage=i, timeline=(*r.timeline, change(i, t))))
+        if world.judge(index=index, patience=1.0).assessment.verdict is not Verdict.ADVANCE:
+            break
+    found = list(replay(world.kept))
+    assert len(found) == len(world.kept.results)
+    assert all(one.same for one in found), found
+
+
+def test_what_a_record_holds_and_what_was_said_can_differ_and_then_it_is_told(world):
+    world.judge()
+    kept = world.kept
+    wrong = tuple(replace(s, failures={"http-500": 15}) if s.version == "v2" else s for s in kept.strata)
+    (one,) = replay(replace(kept, strata=wrong))
+    assert not one.same
+    assert one.again.verdict is Verdict.ROLLBACK
+
+
+@pytest.mark.parametrize("looks", range(1, 9))
+def test_killed_before_it_could_say_so_it_says_the_same(tmp_path, looks):
+    """The harm is in the record as soon as the look is; a step that is started again must not dilute it with what came after."""
+    world = World(tmp_path, Version(20.0, failing=0.06))
+    world.begin()
+    plain = World(tmp_path / "plain", Version(20.0, failing=0.06))
+    plain.begin()
+    expected = plain.judge(patience=0.0)
+    listens = 0
+
+    def dying() -> str:
+        nonlocal listens
+        listens += 1
+        if listens == looks:
+            raise Killed
+        return ""
+
+    world.alive = dying
+    with suppress(Killed):
+        world.judge(patience=0.0)
+    world.alive = lambda: ""
+    result = world.judge(patience=0.0)
+    assert result.assessment == expected.assessment

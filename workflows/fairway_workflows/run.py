@@ -12,6 +12,7 @@ from typing import Any
 from fairway_steps.cli.wiring import this_process
 from fairway_steps.clock import Clock
 from fairway_steps.config import Objectives, ReleaseSpec, absolute, written
+from fairway_steps.config.spec import patience_for
 from fairway_steps.model import Outcome
 from fairway_steps.record import Record, RecordStore
 from fairway_steps.report.counts import ClientCount
@@ -61,6 +62,8 @@ def run_release(
     given = arguments(spec, store, resume=resume)
     refuse_what_cannot_be(spec, given, store, holder, folder, clock)
     made = [parent for parent in control_folder(store).parents if not parent.exists()]
+    for problem in _undecidable(spec):
+        console.say(f"! {problem}")
     template = build(CanaryOptions(approval=spec.approval)).to_dict()
     began = clock.now()
     with _traffic(spec, folder) as traffic:
@@ -87,6 +90,16 @@ def run_release(
     _notify(spec, store, record)
     code = SIGNALLED.get(result.stopped) or EXIT_CODES.get(record.outcome or Outcome.BROKEN, 1)
     return Ending(code, _told(record, count, spec, clock.now() - began))
+
+
+def _undecidable(spec: ReleaseSpec) -> tuple[str, ...]:
+    """What the release's own traffic can never decide; users of whom nothing is known may still do."""
+    from fairway_steps.planning import undecidable  # noqa: PLC0415 - scipy takes its time
+
+    if spec.traffic is None:
+        return ()
+    waits = [patience_for(stage, spec.patience) for stage in spec.stages]
+    return undecidable(spec.slos, spec.stages, spec.traffic.rate, rules=spec.rules, patience=waits)
 
 
 def control_folder(store: RecordStore) -> Path:

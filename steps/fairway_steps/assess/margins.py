@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 from itertools import accumulate
 from operator import add
 
-from fairway_steps.assess.counts import ROUNDING, inconsistency, over, together
+from fairway_steps.assess.counts import ROUNDING, over, together
 from fairway_steps.assess.evidence import log_sum, mixed
 from fairway_steps.assess.rest import Open, Scene, missing_here, no_data, too_few
 from fairway_steps.model import Evidence, Histogram, Metric, Result, Slo, Stratum
@@ -61,14 +61,13 @@ class Margin:
         slo, scene = self.slo, self.scene
         both = [(w.strata[scene.candidate], w.strata[scene.primary]) for now in known(scene) for w in now]
         own, others = [c for c, _ in both], [p for _, p in both]
-        if problem := inconsistency(others):
-            return no_data(slo, f"the counts of {scene.primary} cannot be: {problem}")
+        if scene.problem:
+            return no_data(slo, scene.problem)
         requests, beside = (sum(s.requests for s in strata) for strata in (own, others))
         if not (requests and beside):
-            name = scene.primary if requests or not scene.own else scene.candidate
-            return no_data(
-                slo, f"no request to {name} was measured beside the other version, so {self._unknown} is not known"
-            )
+            served = any(stratum.requests for stratum in scene.own)
+            name, other = (scene.primary, scene.candidate) if served else (scene.candidate, scene.primary)
+            return no_data(slo, f"no request to {name} was measured beside {other}, so {self._unknown} is not known")
         if slo.metric is Metric.LATENCY and not (_timed(own) and _timed(others)):
             name = scene.primary if _timed(own) else scene.candidate
             return no_data(slo, f"no latency of {name} was measured, so {self._unknown} is not known")
@@ -124,6 +123,8 @@ class Margin:
     @cached_property
     def _lines(self) -> list[list[list[Pair]]]:
         """For each line, the pairs that became known after each window of the scene; the SLO's own line first."""
+        if self.scene.problem:
+            return [[[] for _ in self.scene.windows]]
         if self.slo.metric is not Metric.LATENCY:
             return [[[_failures(*_both(self.scene, w)) for w in now] for now in known(self.scene)]]
         assert self.slo.quantile is not None

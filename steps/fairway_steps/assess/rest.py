@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fairway_steps.assess.counts import inconsistency
 from fairway_steps.model import Evidence, Result, Slo, Stratum
 from fairway_steps.windows import Window, windows
 from fairway_steps.words import count
@@ -34,6 +35,13 @@ class Scene:
     def of(cls, strata: Sequence[Stratum], candidate: str, primary: str, weight: int | None) -> "Scene":
         seen = [window for window in windows(strata) if not window.settling and candidate in window.strata]
         return cls(candidate, primary, tuple(seen), weight)
+
+    @property
+    def problem(self) -> str:
+        """Why the primary's counts compare with nothing; empty if they do."""
+        beside = [window.strata[self.primary] for window in self.windows if self.primary in window.strata]
+        found = inconsistency(beside)
+        return f"the counts of {self.primary} cannot be: {found}" if found else ""
 
     def until(self, index: int) -> "Scene":
         """The scene as it was after the window ``index``."""

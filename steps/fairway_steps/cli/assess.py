@@ -26,6 +26,7 @@ from fairway_steps.cli.wiring import (
     record_options,
     router,
     source,
+    the_release,
 )
 from fairway_steps.config import Objectives
 from fairway_steps.errors import UsageError
@@ -85,6 +86,11 @@ def judging_options(command: F) -> F:
     "ready-path", default="/v2/health/ready", help="Where the candidate is asked whether it still is there, or none."
 )
 @option("fail-on", VERDICTS, help="Exit 1 on these verdicts, such as rollback,hold.")
+@option(
+    "from",
+    dest="past",
+    help="Judge what is over: samples:PATH of a load test, or a record's URI to make all its assessments again.",
+)
 @record_options
 def assess(
     slos: Objectives | None,
@@ -102,6 +108,7 @@ def assess(
     is_last: bool | None,
     ready_path: str,
     fail_on: frozenset[Verdict] | None,
+    past: str | None,
     record: str | None,
     release_id: str | None,
     token: int | None,
@@ -109,11 +116,14 @@ def assess(
     """Judge a candidate by its SLOs: look until the stage is over, or until harm is proved.
 
     Once harm is proved, the candidate of a --record is taken off the traffic at once; `rollback` then closes the
-    record. The verdict is data: the exit code is 0 whatever it says, unless --fail-on names it.
+    record. The verdict is data: the exit code is 0 whatever it says, unless --fail-on names it. With --from a record,
+    nothing is read but its counts and nothing is written: each assessment is made again and must be the same, bit for bit.
     """
+    if past and not past.startswith("samples:"):
+        return _replayed(past, release_id)
     release = open_release(record, release_id, token)
     with noting("assess", release):
-        task = task_of(release, slos, metrics, service, route, primary, candidate, stages, duration)
+        task = task_of(release, slos, past or metrics, service, route, primary, candidate, stages, duration)
         result = task.judge(
             release,
             stage,
@@ -128,6 +138,29 @@ def assess(
         _data(result),
         _text(result),
         exit_code=int(result.assessment.verdict in (fail_on or ())),
+    )
+
+
+def _replayed(uri: str, release_id: str | None) -> Answer:
+    from fairway_steps.codec import encode
+    from fairway_steps.replay import replay
+
+    held = the_release(uri, release_id, None, ended=True).record
+    found = list(replay(held))
+    if not found:
+        raise UsageError(f"the record {uri} holds no assessment that can be made again")
+    told, lines = [], []
+    for one in found:
+        again, at = one.again, f"stage {one.result.stage + 1} at {one.result.weight} %"
+        said = f"{again.verdict.value}: {again.reason}" if again else "no verdict"
+        was = "" if one.same else f"  (recorded: {one.result.assessment.verdict.value}: {one.result.assessment.reason})"
+        lines.append(f"{'same' if one.same else 'DIFFERENT'}  {at}: {said}{was}")
+        told.append({"stage": one.result.stage, "same": one.same, "assessment": encode(again) if again else None})
+    last, same = found[-1], all(one.same for one in found)
+    verdict = last.again.verdict.value if last.again else "hold"
+    outputs = {"verdict": verdict, "summary": summary(last.result) if same else ""}
+    return Answer(
+        outputs, {"verdict": verdict, "same": same, "stages": told}, "\n".join(lines), exit_code=int(not same)
     )
 
 

@@ -150,7 +150,14 @@ FLAG = Flag()
 VERSION = VersionRef()
 
 
-def option(name: str, kind: click.ParamType[Any] | type = str, *, help: str, **attrs: Any) -> Callable[[F], F]:  # noqa: A002 - click's word
-    """A Fairway option: kebab-case, with its default shown."""
+def option(
+    name: str,
+    kind: click.ParamType[Any] | type = str,
+    *,
+    help: str,  # noqa: A002 - click's word
+    dest: str = "",
+    **attrs: Any,
+) -> Callable[[F], F]:
+    """A Fairway option: kebab-case, with its default shown. ``dest`` names it in Python where its own name is a keyword."""
     attrs.setdefault("show_default", attrs.get("default") not in (None, ""))
-    return click.option(f"--{name}", type=kind, help=help, cls=Option, **attrs)
+    return click.option(f"--{name}", *([dest] if dest else []), type=kind, help=help, cls=Option, **attrs)

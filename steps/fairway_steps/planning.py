@@ -1,0 +1,230 @@
+"""What a release's verdicts will take, before it starts: requests and time for each SLO, what can never be decided, better stages. Pure.
+
+What is expected is a healthy version that breaks ``healthy`` of what each limit allows, and a harmful one that breaks it
+``harmful`` times over; latencies scatter as a lognormal distribution with sigma 0.5. Nine releases of ten need no more.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from statistics import NormalDist
+
+from fairway_steps.assess.counts import allowed
+from fairway_steps.assess.evidence import LATE
+from fairway_steps.model import DEFAULT_RULES, Metric, Mode, Rules, Slo, Stage
+from fairway_steps.stats.plan import (
+    requests_to_compare,
+    requests_to_find,
+    requests_to_prove_at,
+    requests_to_prove_no_worse,
+)
+from fairway_steps.stats.rate import log_e_violated, requests_to_prove
+from fairway_steps.words import count, limit_of, name_of
+
+SCATTER = 0.5
+STEPS = ((120.0, 5.0), (600.0, 30.0), (math.inf, 60.0))
+"""Durations are rounded up: below so many seconds to so many."""
+SPARE = 1.2
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What is expected: ``rate`` requests per second of the whole service, and what versions are like.
+
+    A healthy one breaks ``healthy`` of what a limit allows, a harmful one ``harmful`` times as much as it allows. ``errors`` is
+    the primary's own error rate, for margins.
+    """
+
+    rate: float
+    healthy: float = 0.2
+    harmful: float = 2.0
+    errors: float = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Requests of the candidate until an SLO is found broken, or proved kept; None: it cannot be.
+
+    ``found_at`` and ``proved_at`` are the seconds since the first stage began, None where the release is over before.
+    ``problem`` says why this release can never decide it; empty if it can.
+    """
+
+    slo: Slo
+    find: int | None
+    prove: int | None
+    found_at: float | None
+    proved_at: float | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """``requests`` of the candidate are expected in each stage; ``proposed`` are stages long enough for every SLO."""
+
+    stages: tuple[Stage, ...]
+    requests: tuple[int, ...]
+    needs: tuple[Need, ...]
+    proposed: tuple[Stage, ...]
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        return tuple(need.problem for need in self.needs if need.problem)
+
+
+def plan(
+    slos: Sequence[Slo],
+    stages: Sequence[Stage],
+    traffic: Traffic,
+    *,
+    rules: Rules = DEFAULT_RULES,
+    patience: Sequence[float] = (),
+) -> Plan:
+    """The plan of a release. ``patience`` is how long each stage waits for requests after its time, in seconds."""
+    flows = [traffic.rate * stage.weight / 100 for stage in stages]
+    brought = [flow * stage.duration for flow, stage in zip(flows, stages, strict=True)]
+    share = sum(brought) / (traffic.rate * sum(stage.duration for stage in stages))
+    needs = []
+    for slo in slos:
+        find, prove = _find(slo, slos, rules, traffic, share), _prove(slo, rules, traffic, share)
+        problem = _problem(slo, slos, stages, flows, rules, patience or [0.0] * len(stages))
+        needs.append(Need(slo, find, prove, _reached(find, stages, flows), _reached(prove, stages, flows), problem))
+    return Plan(
+        tuple(stages), tuple(math.floor(n) for n in brought), tuple(needs), _proposed(slos, stages, flows, needs, rules)
+    )
+
+
+def undecidable(
+    slos: Sequence[Slo],
+    stages: Sequence[Stage],
+    rate: float,
+    *,
+    rules: Rules = DEFAULT_RULES,
+    patience: Sequence[float],
+) -> tuple[str, ...]:
+    """Which SLOs no outcome of a release decides at ``rate`` requests per second, and why: one sentence each."""
+    flows = [rate * stage.weight / 100 for stage in stages]
+    return tuple(said for slo in slos if (said := _problem(slo, slos, stages, flows, rules, patience)))
+
+
+def _find(slo: Slo, slos: Sequence[Slo], rules: Rules, traffic: Traffic, share: float) -> int | None:
+    if slo.metric is Metric.LATENCY_MEAN:
+        return None
+    alpha = _alpha(slo, slos, rules)
+    if not slo.relative:
+        return _found(allowed(slo), min(0.999, traffic.harmful * (allowed(slo) or traffic.errors)), alpha)
+    if slo.metric is not Metric.LATENCY:
+        worse = traffic.harmful * (1 + slo.limit)
+        needed = requests_to_compare(traffic.errors, worse, share, alpha=alpha, worse_than=1 + slo.limit)
+    else:
+        # Slower by a fifth more than the margin allows.
+        needed = requests_to_compare(_above(slo), _odds(slo, math.log(1.2)), share, alpha=alpha)
+    return needed.candidate if needed else None
+
+
+def _prove(slo: Slo, rules: Rules, traffic: Traffic, share: float) -> int | None:
+    if slo.metric is Metric.LATENCY_MEAN or slo.limit == 0:
+        return None
+    if not slo.relative:
+        return _proved(allowed(slo), traffic.healthy * allowed(slo), rules.beta)
+    if slo.metric is not Metric.LATENCY:
+        needed = requests_to_prove_no_worse(traffic.errors, share, 1 + slo.limit, beta=rules.beta)
+    else:
+        odds = _odds(slo, -math.log1p(slo.limit))
+        needed = requests_to_prove_no_worse(_above(slo), share, 1.0, odds, beta=rules.beta)
+    return needed.candidate if needed else None
+
+
+@lru_cache
+def _found(limit: float, rate: float, alpha: float) -> int | None:
+    return requests_to_find(limit, rate, alpha=alpha)
+
+
+@lru_cache
+def _proved(limit: float, rate: float, beta: float) -> int | None:
+    return requests_to_prove_at(limit, rate, beta=beta)
+
+
+def _above(slo: Slo) -> float:
+    """The share of the primary's requests beyond the quantile."""
+    return allowed(slo)
+
+
+def _odds(slo: Slo, shift: float) -> float:
+    """The odds ratio of exceeding the quantile, of latencies ``exp(shift)`` times as long."""
+    normal, above = NormalDist(), _above(slo)
+    moved = 1 - normal.cdf(normal.inv_cdf(1 - above) - shift / SCATTER)
+    return (moved / (1 - moved)) / (above / (1 - above))
+
+
+def _alpha(slo: Slo, slos: Sequence[Slo], rules: Rules) -> float:
+    """The level at which an SLO alone is proof of harm: its part of the evidence of all."""
+    tested = [other for other in slos if other.metric is not Metric.LATENCY_MEAN]
+    criticals = sum(other.critical for other in tested)
+    mixed = rules.alpha * (0.5 if criticals else 1.0) * slo.weight / sum(other.weight for other in tested)
+    alone = rules.alpha * 0.5 / criticals if slo.critical else 0.0
+    return max(mixed, alone) * (1 - LATE)
+
+
+def _problem(
+    slo: Slo,
+    slos: Sequence[Slo],
+    stages: Sequence[Stage],
+    flows: Sequence[float],
+    rules: Rules,
+    patience: Sequence[float],
+) -> str:
+    """Why no outcome of this release decides the SLO."""
+    told = f"{name_of(slo)} (limit {limit_of(slo)})"
+    for index, (stage, flow, wait) in enumerate(zip(stages, flows, patience, strict=True)):
+        most = math.floor(flow * (stage.duration + wait))
+        if most < slo.min_requests:
+            return (
+                f"{told} can never be decided: stage {index + 1} brings {count(most)} of the candidate, its patience "
+                f"included, and min-requests is {slo.min_requests}"
+            )
+    everything = math.floor(sum(flow * stage.duration for flow, stage in zip(flows, stages, strict=True)))
+    if slo.relative or slo.metric is Metric.LATENCY_MEAN:
+        return ""
+    if log_e_violated(everything, everything, allowed(slo)) < -math.log(_alpha(slo, slos, rules)):
+        return f"{told} can never be found broken: {count(everything)} of the candidate are too few, even if each breaks it"
+    everything += math.floor(flows[-1] * patience[-1])
+    least = requests_to_prove(allowed(slo), 0, rules.beta) if allowed(slo) else 0
+    if rules.mode is Mode.PROVE and everything < least:
+        return (
+            f"{told} can never be proved kept: that takes {count(least)} of the candidate without a single breach, and all "
+            f"stages together bring {count(everything)}"
+        )
+    return ""
+
+
+def _reached(needed: int | None, stages: Sequence[Stage], flows: Sequence[float]) -> float | None:
+    """Seconds from the beginning until the candidate has had so many requests; None if it never has."""
+    if needed is None:
+        return None
+    elapsed, left = 0.0, float(needed)
+    for stage, flow in zip(stages, flows, strict=True):
+        if left <= flow * stage.duration:
+            return elapsed + left / flow
+        left -= flow * stage.duration
+        elapsed += stage.duration
+    return None
+
+
+def _proposed(
+    slos: Sequence[Slo], stages: Sequence[Stage], flows: Sequence[float], needs: Sequence[Need], rules: Rules
+) -> tuple[Stage, ...]:
+    """The same weights, as long each, for as many requests as the neediest SLO takes, and the minimum sample in each."""
+    wanted = [need.find for need in needs] + ([need.prove for need in needs] if rules.mode is Mode.PROVE else [])
+    total = max((n for n in wanted if n is not None), default=0)
+    least = max(slo.min_requests for slo in slos)
+    even = total / sum(flows)
+    return tuple(
+        Stage(stage.weight, _rounded(max(even, SPARE * least / flow)))
+        for stage, flow in zip(stages, flows, strict=True)
+    )
+
+
+def _rounded(seconds: float) -> float:
+    step = next(step for below, step in STEPS if seconds <= below)
+    return math.ceil(seconds / step) * step

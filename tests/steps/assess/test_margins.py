@@ -1,0 +1,210 @@
+"""Covers: margins against the primary that serves beside: harm and health in errors and in latencies, drift and ramps that cancel, windows
+that are open or hold one version alone, coarse histograms, missing and impossible counts, units.
+
+Leaves out: the test of odds ratios itself (stats/test_comparison.py), and limits (test_assess.py).
+"""
+
+import math
+import random
+from bisect import bisect_left
+from dataclasses import replace
+
+import pytest
+
+from fairway_steps.assess import assess, weigh
+from fairway_steps.model import DEFAULT_RULES, Histogram, Metric, Mode, Result, Rules, Slo, Stratum, Verdict
+from fairway_steps.stats.comparison import RateVsPrimary
+
+FINE = (*(round(0.001 * 1.05**k, 9) for k in range(180)), math.inf)
+COARSE = (0.01, 0.1, 1.0, math.inf)
+ERRORS = Slo(Metric.ERROR_RATE, 0.5, relative=True)
+P95 = Slo(Metric.LATENCY, 0.1, 0.95, relative=True)
+
+
+def stratum(rng, version, at, weight, requests, errors=0.0, slow=1.0, edges=FINE):
+    counts, failed = [0] * len(edges), 0
+    for _ in range(requests):
+        if rng.random() < errors:
+            failed += 1
+        else:
+            counts[bisect_left(edges, slow * rng.lognormvariate(math.log(0.02), 0.5))] += 1
+    failures = {"http-500": failed} if failed else {}
+    return Stratum(
+        version, float(at), at + 1.0, weight, requests, failures, Histogram(edges, tuple(counts)), 0.02 * requests
+    )
+
+
+def traffic(seed, seconds=40, *, own=(0.01, 1.0), beside=(0.01, 1.0), requests=(50, 100), edges=FINE, drift=0.0):
+    """Both versions for so many seconds: (error rate, slowness); ``drift`` makes both fail more and more."""
+    rng = random.Random(seed)
+    strata = []
+    for at in range(seconds):
+        more = drift * at / seconds
+        strata.append(stratum(rng, "v1", at, 90, requests[1], beside[0] + more, beside[1], edges))
+        strata.append(stratum(rng, "v2", at, 10, requests[0], own[0] + more, own[1], edges))
+    return strata
+
+
+def judged(slos, strata, **options):
+    return assess(slos, strata, candidate="v2", primary="v1", **options)
+
+
+def evidence(slo, strata, **options):
+    (found,) = weigh([slo], strata, candidate="v2", primary="v1", **options).evidence
+    return found
+
+
+def test_a_candidate_that_fails_more_is_found_and_the_sentence_compares_it():
+    found = judged([ERRORS], traffic(1, own=(0.06, 1.0)), over=False)
+    assert found.verdict is Verdict.ROLLBACK
+    (item,) = found.evidence
+    assert f"v2 fails {100 * item.observed:.2g} % of requests and v1 " in found.reason
+    assert "at the same time, " in found.reason
+    assert " times the odds (95 % interval " in found.reason
+    assert "over the 1.5 times that a margin of 50 % allows; seen after" in found.reason
+    assert item.observed > item.reference
+    assert item.low > 1
+    assert item.log_e >= math.log(20)
+
+
+def test_the_e_value_of_one_stage_is_that_of_the_test_of_odds_with_a_part_kept_back_for_later_stages():
+    strata = traffic(4, seconds=12, own=(0.015, 1.0))
+    pairs = list(zip(strata[1::2], strata[::2], strict=True))
+    state = RateVsPrimary(worse_than=1.5, margin=1.5).update(
+        [c.errors for c, _ in pairs],
+        [c.requests for c, _ in pairs],
+        [p.errors for _, p in pairs],
+        [p.requests for _, p in pairs],
+    )
+    found = evidence(ERRORS, strata, over=False)
+    assert found.log_e == pytest.approx(math.log(0.8 * math.exp(state.now.violated) + 0.2), abs=1e-12)
+    assert found.log_e_met == pytest.approx(state.now.met, abs=1e-12)
+
+
+def test_a_slower_candidate_is_found_and_the_sentence_compares_it():
+    found = judged([P95], traffic(1, own=(0.0, 1.5), beside=(0.0, 1.0)), over=False)
+    assert found.verdict is Verdict.ROLLBACK
+    assert found.reason.startswith("p95 of v2 is ")
+    assert " and of v1 " in found.reason
+    assert "as long; over the 1.1 times that a margin of 10 % allows; seen after" in found.reason
+
+
+def test_failed_requests_are_slower_than_any():
+    assert judged([P95], traffic(2, own=(0.2, 1.0), beside=(0.0, 1.0)), over=False).verdict is Verdict.ROLLBACK
+
+
+@pytest.mark.parametrize("slo", [ERRORS, P95])
+def test_candidates_that_are_alike_are_rarely_rolled_back(slo):
+    found = [judged([slo], traffic(seed, 30, requests=(20, 60)), over=False) for seed in range(40)]
+    assert sum(item is not None for item in found) <= 3
+
+
+def test_a_little_slower_within_the_margin_is_no_harm():
+    wide = replace(P95, limit=0.5)
+    for seed in range(4):
+        found = judged([wide], traffic(seed, own=(0.0, 1.3), beside=(0.0, 1.0)))
+        assert found.verdict is Verdict.ADVANCE
+        assert found.evidence[0].observed > 1.2 * found.evidence[0].reference
+
+
+def test_drift_and_a_ramp_cancel():
+    """Both fail more and more while the candidate gets more and more of the traffic: pooled, it would look three times as bad."""
+    rng, strata = random.Random(5), []
+    for at in range(80):
+        weight, rate = (5, 10, 25, 50)[at // 20], 0.004 + 0.016 * at / 80
+        strata.append(stratum(rng, "v1", at, 100 - weight, 5 * (100 - weight), rate))
+        strata.append(stratum(rng, "v2", at, weight, 5 * weight, rate))
+    found = judged([ERRORS], strata, over=True, weight=50)
+    assert found.verdict is Verdict.ADVANCE
+    item = found.evidence[0]
+    assert item.low < 1 < item.high
+
+
+def test_health_is_proved_where_it_is_asked_for_and_held_where_it_is_not_there():
+    prove = Rules(Mode.PROVE, early_end=False)
+    wide = replace(ERRORS, limit=2.0)
+    options = {"over": True, "is_last": True, "rules": prove}
+    enough = judged([wide], traffic(3, 60, own=(0.03, 1.0), beside=(0.03, 1.0), requests=(100, 100)), **options)
+    assert enough.verdict is Verdict.PROMOTE
+    assert "within the 3 times that a margin of 200 % allows; proved by 5,900 requests" in enough.evidence[0].sentence
+    few = judged([wide], traffic(3, 1, own=(0.03, 1.0), beside=(0.03, 1.0), requests=(60, 60)), **options)
+    assert few.verdict is Verdict.HOLD
+    assert "not proved within the 3 times" in few.reason
+    assert few.evidence[0].missing > 0
+
+
+def test_latencies_as_long_are_proved_within_a_wide_margin():
+    found = evidence(replace(P95, limit=0.5), traffic(3, 60, own=(0.0, 1.0), beside=(0.0, 1.0), requests=(60, 60)))
+    assert found.log_e_met >= math.log(20)
+    assert found.result is Result.PASS
+
+
+@pytest.mark.parametrize("metric", [ERRORS, P95])
+def test_without_the_primary_there_is_no_comparison_and_never_a_pass(metric):
+    alone = [s for s in traffic(1) if s.version == "v2"]
+    for on_inconclusive in (Verdict.HOLD, Verdict.PROMOTE):
+        found = judged([metric], alone, on_inconclusive=on_inconclusive)
+        assert found.verdict is Verdict.HOLD
+        assert found.evidence[0].result is Result.NO_DATA
+        assert "no request to v1 was measured beside v2, so how " in found.reason
+
+
+def test_windows_with_one_version_alone_compare_nothing():
+    both = traffic(1, 20)
+    shifted = [
+        replace(s, start=s.start + 100, end=s.end + 100) for s in traffic(9, 20, own=(0.5, 1.0)) if s.version == "v2"
+    ]
+    assert evidence(ERRORS, both).log_e == evidence(ERRORS, [*both, *shifted]).log_e
+
+
+def test_what_settles_is_no_evidence():
+    strata = traffic(1, own=(0.06, 1.0))
+    assert judged([ERRORS], [replace(s, settling=True) for s in strata], over=False) is None
+    assert judged([ERRORS], [replace(s, settling=True) for s in strata]).verdict is Verdict.HOLD
+
+
+def test_an_open_window_is_not_compared_until_it_is_closed():
+    strata = traffic(1, 31)
+    open_ = [Stratum(v, 31.0, 32.0, w, 50, {"http-500": x}) for v, w, x in (("v1", 90, 0), ("v2", 10, 50))]
+    later = [Stratum(v, 32.0, 34.0, w, 50) for v, w in (("v1", 90), ("v2", 10))]
+    assert evidence(ERRORS, [*strata, *open_], over=False).log_e == evidence(ERRORS, strata, over=False).log_e
+    assert evidence(ERRORS, [*strata, *open_, *later], over=False).log_e > evidence(ERRORS, strata, over=False).log_e
+
+
+def test_a_primary_whose_counts_cannot_be_is_no_evidence():
+    strata = [replace(s, failures={"x": s.requests + 1}) if s.version == "v1" else s for s in traffic(1)]
+    found = judged([ERRORS], strata, on_inconclusive=Verdict.PROMOTE)
+    assert found.verdict is Verdict.HOLD
+    assert found.reason.startswith("the counts of v1 cannot be: 101 requests of 100 failed")
+
+
+def test_latencies_that_one_side_lacks_are_not_compared():
+    strata = [replace(s, latency=None) if s.version == "v1" else s for s in traffic(1)]
+    found = judged([P95], strata, on_inconclusive=Verdict.PROMOTE)
+    assert found.verdict is Verdict.HOLD
+    assert "no latency of v1 was measured" in found.reason
+
+
+def test_a_coarse_histogram_neither_condemns_nor_proves_what_it_cannot_see():
+    twice = traffic(2, own=(0.0, 2.0), beside=(0.0, 1.0), edges=COARSE)
+    found = evidence(P95, twice)
+    assert found.result is not Result.FAIL
+    assert found.log_e_met < math.log(20)
+    assert evidence(replace(P95, limit=0.0), twice, over=False).result is Result.FAIL, "at the same edge it is seen"
+
+
+def test_milliseconds_or_seconds_change_nothing():
+    strata = traffic(6, own=(0.0, 1.2), beside=(0.0, 1.0))
+
+    def scaled(s):
+        return replace(s, latency=Histogram(tuple(1000 * e for e in s.latency.edges), s.latency.counts))
+
+    assert evidence(P95, strata).log_e == evidence(P95, [scaled(s) for s in strata]).log_e
+
+
+def test_an_slo_without_evidence_of_harm_does_not_hide_that_of_another():
+    strata = traffic(1, own=(0.06, 1.0))
+    slos = [ERRORS, replace(P95, limit=3.0), Slo(Metric.LATENCY, 5.0, 0.9), Slo(Metric.ERROR_RATE, 0.2)]
+    found = judged(slos, strata, over=False, rules=DEFAULT_RULES)
+    assert found.verdict is Verdict.ROLLBACK
+    assert found.evidence[0].result is Result.FAIL

@@ -1,0 +1,239 @@
+"""Covers: what the rules make of evidence: several SLOs as one e-process, weights and critical ones, harm that begins late, health proved and
+the early end, modes, when a bad version is found and how often a good one is condemned.
+
+Leaves out: what single SLOs say (test_assess.py, test_margins.py).
+"""
+
+import math
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairway_steps.assess import assess, trail, weigh
+from fairway_steps.assess.evidence import LATE, mixed
+from fairway_steps.model import DEFAULT_RULES, Metric, Mode, Result, Rules, Slo, Stratum, Verdict
+from fairway_steps.stats.rate import log_e_violated
+from fakes_assess import stratum
+
+ERRORS = Slo(Metric.ERROR_RATE, 0.01)
+P95 = Slo(Metric.LATENCY, 0.25, 0.95)
+P99 = Slo(Metric.LATENCY, 0.5, 0.99)
+PROVE = Rules(Mode.PROVE)
+
+
+def judged(slos, *strata, **options):
+    return assess(slos, strata, candidate="v2", **options)
+
+
+# Together
+
+
+def test_slos_prove_together_what_none_proves_alone():
+    strata = [stratum(400, 9, slow=32)]
+    alone = [assess([slo], strata, candidate="v2", over=False) for slo in (ERRORS, P95)]
+    weighed = weigh([ERRORS, P95], strata, candidate="v2", over=False)
+    assert weighed.log_e == pytest.approx(math.log(sum(math.exp(item.log_e) for item in weighed.evidence) / 2))
+    assert [bool(found) for found in alone] == [item.log_e >= math.log(20) for item in weighed.evidence]
+
+
+def test_harm_that_only_the_sum_shows_is_a_rollback_that_names_its_parts():
+    # e = 26 and 26: neither is 40, which it would have to be alone beside another; their mean is over 20.
+    strata = [stratum(400, 11)]
+    found = judged([ERRORS, replace(ERRORS, min_requests=60)], *strata, over=False)
+    assert found.verdict is Verdict.ROLLBACK
+    first, second = (item.log_e for item in found.evidence)
+    assert math.log(20) <= first == second < math.log(40)
+    assert found.log_e == pytest.approx(first)
+
+
+def test_weights_shift_the_evidence_between_slos():
+    strata = [stratum(400, 11)]
+    light, heavy = (
+        weigh([replace(ERRORS, weight=weight), P95], strata, candidate="v2", over=False) for weight in (0.1, 99.0)
+    )
+    assert not light.harm
+    assert heavy.harm
+
+
+def test_a_critical_slo_also_counts_alone_at_half_of_alpha():
+    beside = [replace(P95, quantile=q) for q in (0.5, 0.7, 0.8, 0.85, 0.9)]
+    strata = [stratum(400, 12)]
+    assert not weigh([ERRORS, *beside], strata, candidate="v2", over=False).harm
+    critical = weigh([replace(ERRORS, critical=True), *beside], strata, candidate="v2", over=False)
+    assert critical.harm
+    assert critical.evidence[0].result is Result.FAIL
+    assert math.log(40) <= critical.evidence[0].log_e < math.log(6 * 20)
+
+
+@given(st.integers(0, 60), st.integers(0, 100))
+def test_how_irrelevant_slos_are_named_or_ordered_changes_nothing(errors, slow):
+    strata = [stratum(600, errors, slow=slow)]
+    first = weigh([ERRORS, P95, P99], strata, candidate="v2")
+    second = weigh([P99, ERRORS, P95], strata, candidate="v2")
+    assert first.harm == second.harm
+    assert first.log_e == pytest.approx(second.log_e, abs=1e-12)
+    assert sorted(item.sentence for item in first.evidence) == sorted(item.sentence for item in second.evidence)
+
+
+@given(st.integers(0, 400), st.integers(1, 400))
+def test_one_failure_more_is_never_less_evidence_of_harm(errors, n):
+    errors = min(errors, n - 1)
+    fewer, more = (weigh([ERRORS], [stratum(n, e)], candidate="v2").log_e for e in (errors, errors + 1))
+    assert more >= fewer - 1e-12
+
+
+# Late harm
+
+
+def test_the_evidence_is_a_mixture_that_sums_to_one():
+    assert mixed([[0.0, 0.0]]) == pytest.approx([0.0, 0.0])
+    assert mixed([[0.0], [0.0], [0.0]]) == pytest.approx([0.0])
+    assert mixed([[math.inf]]) == [math.inf]
+    assert mixed([[-50.0, 3.0]])[1] == pytest.approx(math.log((1 - LATE) * math.exp(3) + LATE))
+
+
+def test_harm_that_only_a_higher_weight_brings_is_not_outweighed_by_what_went_well():
+    good = [replace(stratum(500, 1), start=float(t), end=t + 1.0) for t in range(20)]
+    bad = [replace(stratum(100, 5, weight=50), start=float(t), end=t + 1.0) for t in range(20, 26)]
+    whole = log_e_violated(20 + 30, 10_600, 0.01)
+    assert whole < 0, "counted together, the limit is kept"
+    found = judged([ERRORS], *good, *bad, over=False, weight=50)
+    assert found.verdict is Verdict.ROLLBACK
+
+
+def test_harm_once_proved_stays_proved():
+    early = [replace(stratum(100, 12), start=0.0, end=1.0)]
+    later = [replace(stratum(500, 0), start=float(t), end=t + 1.0) for t in range(1, 30)]
+    before, after = (judged([ERRORS], *strata, over=False) for strata in (early, [*early, *later]))
+    assert before.verdict is Verdict.ROLLBACK
+    assert after == before
+
+
+def test_the_trail_shows_every_window_until_the_proof():
+    strata = [replace(stratum(50, 3), start=float(t), end=t + 1.0) for t in range(30)]
+    points = trail([ERRORS, Slo(Metric.LATENCY_MEAN, 1.0)], strata, candidate="v2")
+    assert points[-1].log_e >= math.log(20) > points[-2].log_e
+    assert [point.at for point in points] == [t + 1.0 for t in range(len(points))]
+    assert points[-1].log_es == (points[-1].log_e, None)
+
+
+# Health
+
+
+def test_a_stage_ends_early_once_its_own_evidence_proves_every_slo_kept():
+    assert judged([ERRORS], stratum(416), over=False) is None
+    found = judged([ERRORS], stratum(417), over=False)
+    assert found.verdict is Verdict.ADVANCE
+    assert found.reason == "v2 is proved to keep its SLOs: error-rate 0 % (limit 1 %)"
+    assert judged([ERRORS], stratum(417), over=False, is_last=True).verdict is Verdict.PROMOTE
+    assert judged([ERRORS, P99], stratum(417), over=False).verdict is Verdict.ADVANCE
+    assert judged([ERRORS, Slo(Metric.LATENCY_MEAN, 1.0)], stratum(2000), over=False) is None
+
+
+def test_a_proof_of_an_earlier_stage_does_not_end_a_later_one():
+    strata = (stratum(5000), replace(stratum(60, weight=25), start=1.0, end=2.0))
+    assert judged([ERRORS], *strata, weight=25, over=False) is None
+    assert judged([ERRORS], *strata, weight=25, over=True).verdict is Verdict.ADVANCE
+
+
+def test_no_early_end_where_it_is_not_wanted_or_the_minimum_sample_is_missing():
+    assert judged([ERRORS], stratum(2000), over=False, rules=replace(DEFAULT_RULES, early_end=False)) is None
+    assert judged([replace(ERRORS, min_requests=3000)], stratum(2000), over=False) is None
+    assert judged([ERRORS], stratum(2000), over=False, problem="away") is None
+
+
+def test_mode_prove_promotes_on_proof_alone_and_says_what_is_missing():
+    few = judged([ERRORS], stratum(300), rules=PROVE, is_last=True)
+    assert few.verdict is Verdict.HOLD
+    assert few.reason == (
+        "v2 fails 0 % of requests (95 % interval 0–1.5 %), within the limit of 1 %; "  # noqa: RUF001
+        "300 requests do not prove that it is kept, about 117 more would"
+    )
+    assert few.evidence[0].missing == 117
+    assert judged([ERRORS], stratum(417), rules=PROVE, is_last=True).verdict is Verdict.PROMOTE
+    assert judged([ERRORS], stratum(300), rules=PROVE, is_last=False).verdict is Verdict.ADVANCE
+    assert judged([ERRORS], stratum(300), is_last=True).verdict is Verdict.PROMOTE
+
+
+def test_a_success_rate_is_an_error_rate_told_the_other_way():
+    least = Slo(Metric.SUCCESS_RATE, 0.99)
+    broken = judged([least], stratum(2150, 41), over=False)
+    assert broken.reason == (
+        "v2 answers 98 % of requests (95 % interval 97–99 %), under the limit of 99 %; seen after 2,150 requests"  # noqa: RUF001
+    )
+    for errors in (0, 3, 30):
+        mine, other = (weigh([slo], [stratum(800, errors)], candidate="v2") for slo in (least, ERRORS))
+        assert mine.log_e == pytest.approx(other.log_e, abs=1e-9)
+        assert mine.evidence[0].result is other.evidence[0].result
+
+
+# How soon, and how often wrongly
+
+
+def requests_until_rollback(rate, limit, rng, most=400):
+    """With a look after every request, as one each second is at a few requests a second."""
+    errors = 0
+    for n in range(1, most + 1):
+        errors += rng.random() < rate
+        if assess(
+            [Slo(Metric.ERROR_RATE, limit)], [Stratum("v2", 0.0, 1.0, 10, n, {"x": errors})], candidate="v2", over=False
+        ):
+            return n
+    return most
+
+
+def test_a_version_that_fails_a_fifth_of_its_requests_is_found_after_a_median_of_19():
+    """Exactly, by the distribution of the number of errors among the releases not yet decided."""
+    alive, found, median = {0: 1.0}, 0.0, 0
+    for n in range(1, 200):
+        following: dict[int, float] = {}
+        for errors, chance in alive.items():
+            for more, part in ((0, 0.8), (1, 0.2)):
+                following[errors + more] = following.get(errors + more, 0.0) + chance * part
+        alive = {}
+        for errors, chance in following.items():
+            weighed = weigh([ERRORS], [stratum(n, errors)], candidate="v2", over=False)
+            if weighed.harm:
+                found += chance
+            else:
+                alive[errors] = chance
+        if found >= 0.5:
+            median = n
+            break
+    assert median <= 19
+
+
+def test_a_version_just_within_its_limit_is_condemned_at_most_one_time_in_twenty():
+    """Exactly, over 2,000 requests with a look after each, at the very edge: the worst there is."""
+    bar, p, alive, condemned = math.log(20), 0.01, {0: 1.0}, 0.0
+    for n in range(1, 2001):
+        following: dict[int, float] = {}
+        for errors, chance in alive.items():
+            following[errors] = following.get(errors, 0.0) + chance * (1 - p)
+            following[errors + 1] = following.get(errors + 1, 0.0) + chance * p
+        alive = {}
+        for errors, chance in following.items():
+            if chance < 1e-15:
+                continue
+            if mixed([[log_e_violated(errors, n, p)]])[0] >= bar:
+                condemned += chance
+            else:
+                alive[errors] = chance
+    assert 0.005 < condemned <= 0.05
+
+
+def test_of_looks_at_several_slos_and_stages_few_condemn_a_good_version():
+    rng, condemned = random.Random(11), 0
+    for _ in range(60):
+        strata = []
+        for at in range(30):
+            n = 60
+            errors, slow = (sum(rng.random() < p for _ in range(n)) for p in (0.009, 0.045))
+            strata.append(
+                replace(stratum(n, errors, slow=slow), start=float(at), end=at + 1.0, weight=(10, 25, 50)[at // 10])
+            )
+        condemned += weigh([ERRORS, P95], strata, candidate="v2", over=False).harm
+    assert condemned <= 3

@@ -1,0 +1,127 @@
+"""Covers: what a plan expects of each stage, what it says of each SLO, what can never be decided, stages it proposes, and that a release
+with the proposed stages does decide.
+
+Leaves out: the numbers of requests themselves (stats/test_plan.py), and the words (cli/test_plan.py).
+"""
+
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairway_steps.assess import weigh
+from fairway_steps.model import DEFAULT_RULES, Metric, Mode, Rules, Slo, Stage, Stratum
+from fairway_steps.planning import Traffic, plan, undecidable
+from fairway_steps.stats.rate import requests_to_prove
+
+ERRORS = Slo(Metric.ERROR_RATE, 0.01)
+P95 = Slo(Metric.LATENCY, 0.25, 0.95)
+STAGES = (Stage(10, 60.0), Stage(50, 60.0))
+PROVE = Rules(Mode.PROVE)
+
+
+def test_what_each_stage_brings():
+    made = plan([ERRORS], STAGES, Traffic(20.0))
+    assert made.requests == (120, 600)
+    assert made.problems == ()
+
+
+def test_when_an_slo_will_have_been_decided():
+    (need,) = plan([P95], STAGES, Traffic(20.0)).needs
+    assert 120 < need.find < 720
+    assert need.found_at == pytest.approx(60 + (need.find - 120) / 10)
+    (slow,) = plan([P95], STAGES, Traffic(1.0)).needs
+    assert slow.find == need.find
+    assert slow.found_at is None
+
+
+def test_several_slos_share_alpha_so_each_takes_longer():
+    alone = plan([ERRORS], STAGES, Traffic(20.0)).needs[0]
+    beside, heavy = (plan([replace(ERRORS, weight=w), P95], STAGES, Traffic(20.0)).needs[0] for w in (1.0, 9.0))
+    assert alone.find < heavy.find < beside.find
+    assert alone.prove == beside.prove
+
+
+def test_a_stage_too_small_for_the_minimum_sample_is_told_beforehand():
+    (said,) = undecidable([ERRORS], STAGES, 5.0, patience=[10.0, 10.0])
+    assert said == (
+        "error-rate (limit 1 %) can never be decided: stage 1 brings 35 requests of the candidate, its patience included, "
+        "and min-requests is 50"
+    )
+    assert undecidable([ERRORS], STAGES, 5.0, patience=[60.0, 10.0]) == ()
+
+
+def test_a_proof_that_no_outcome_can_bring_is_told_beforehand():
+    strict = Slo(Metric.ERROR_RATE, 0.001)
+    (said,) = undecidable([strict], STAGES, 20.0, rules=PROVE, patience=[0.0, 0.0])
+    assert said == (
+        "error-rate (limit 0.1 %) can never be proved kept: that takes 4,188 requests of the candidate without a single breach, "
+        "and all stages together bring 720 requests"
+    )
+    assert undecidable([strict], STAGES, 20.0, patience=[0.0, 0.0]) == ()
+
+
+def test_a_limit_that_even_failing_always_does_not_break_is_told_beforehand():
+    loose = Slo(Metric.ERROR_RATE, 0.9, min_requests=1)
+    (said,) = undecidable([loose], (Stage(10, 10.0),), 10.0, patience=[0.0])
+    assert "can never be found broken: 10 requests of the candidate are too few, even if each breaks it" in said
+
+
+@given(st.sampled_from([0.005, 0.01, 0.05]), st.integers(1, 400), st.booleans())
+def test_what_is_said_to_be_possible_is(limit, seconds, prove):
+    """A release without one breach is decided exactly if nothing is said against it."""
+    rules = PROVE if prove else DEFAULT_RULES
+    slo, stages = Slo(Metric.ERROR_RATE, limit, min_requests=1), (Stage(50, float(seconds)),)
+    said = undecidable([slo], stages, 10.0, rules=rules, patience=[0.0])
+    n = 5 * seconds
+    assert bool(said) == (prove and n < requests_to_prove(limit))
+
+
+@pytest.mark.parametrize("rules", [DEFAULT_RULES, PROVE])
+def test_the_proposed_stages_are_long_enough_and_not_much_longer(rules):
+    made = plan([ERRORS, P95], STAGES, Traffic(20.0), rules=rules)
+    again = plan([ERRORS, P95], made.proposed, Traffic(20.0), rules=rules)
+    assert [stage.weight for stage in made.proposed] == [10, 50]
+    assert all(need.found_at is not None for need in again.needs)
+    assert rules is DEFAULT_RULES or all(need.proved_at is not None for need in again.needs)
+    assert sum(again.requests) < 1.3 * max(need.find for need in again.needs)
+    assert again.proposed == made.proposed
+
+
+def test_each_stage_proposed_brings_the_minimum_sample():
+    made = plan([replace(P95, min_requests=2000)], STAGES, Traffic(20.0))
+    again = plan([replace(P95, min_requests=2000)], made.proposed, Traffic(20.0))
+    assert min(again.requests) >= 2000
+
+
+def test_margins_and_means_have_a_plan_too():
+    slos = [
+        Slo(Metric.ERROR_RATE, 0.5, relative=True),
+        Slo(Metric.LATENCY, 0.1, 0.95, relative=True),
+        Slo(Metric.LATENCY_MEAN, 0.1),
+    ]
+    errors, tail, mean = plan(slos, STAGES, Traffic(50.0)).needs
+    assert errors.find is not None
+    assert errors.prove > errors.find
+    assert tail.find is not None
+    assert (mean.find, mean.prove, mean.problem) == (None, None, "")
+    wider = plan([replace(slos[1], limit=0.5)], STAGES, Traffic(50.0)).needs[0]
+    assert wider.prove < tail.prove
+
+
+def test_a_release_as_planned_finds_the_harm_as_often_as_promised():
+    """Nine of ten releases of a version that fails twice as often as allowed: 60 simulated ones of the length proposed."""
+    made = plan([ERRORS], STAGES, Traffic(20.0))
+    rng, found = random.Random(8), 0
+    for _ in range(60):
+        strata, at = [], 0.0
+        for stage in made.proposed:
+            for _ in range(int(stage.duration // 5)):
+                n = 5 * 20 * stage.weight // 100
+                errors = sum(rng.random() < 0.02 for _ in range(n))
+                strata.append(Stratum("v2", at, at + 5, stage.weight, n, {"x": errors}))
+                at += 5
+        found += weigh([ERRORS], strata, candidate="v2").harm
+    assert found >= 48
