@@ -12,7 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairway_steps.stats.rate import confidence_interval, log_e_met, log_e_violated, requests_to_prove
+from fairway_steps import codec
+from fairway_steps.stats.rate import (
+    RateVsLimit,
+    confidence_interval,
+    log_e_met,
+    log_e_mets,
+    log_e_violated,
+    log_e_violateds,
+    requests_to_prove,
+)
 
 LOG_20 = math.log(20)
 limits = st.sampled_from([1e-4, 0.001, 0.01, 0.05, 0.3, 0.9])
@@ -190,3 +199,78 @@ def test_the_proof_needs_exactly_so_many_requests(limit, errors):
     n = requests_to_prove(limit, errors)
     assert log_e_met(errors, n, limit) >= LOG_20
     assert n - 1 < errors or log_e_met(errors, n - 1, limit) < LOG_20
+
+
+@st.composite
+def looks(draw, most=400, longest=8):
+    pairs = []
+    for _ in range(draw(st.integers(1, longest))):
+        n = draw(st.integers(0, most))
+        pairs.append((draw(st.integers(0, n)), n))
+    return pairs
+
+
+def state(pairs, limit=0.01):
+    return RateVsLimit(limit).update([s for s, _ in pairs], [n for _, n in pairs])
+
+
+@given(looks(), limits)
+def test_the_state_holds_the_sums_and_the_largest_e_values_at_any_look(pairs, limit):
+    test, errors, n = state(pairs, limit), 0, 0
+    violated = met = 0.0
+    for s, m in pairs:
+        errors, n = errors + s, n + m
+        violated = max(violated, log_e_violated(errors, n, limit))
+        met = max(met, log_e_met(errors, n, limit))
+    assert (test.errors, test.n) == (errors, n)
+    assert (test.peak.violated, test.peak.met) == (violated, met)
+    assert (test.now.violated, test.now.met) == (log_e_violated(errors, n, limit), log_e_met(errors, n, limit))
+
+
+@given(looks(), st.integers(0, 8))
+def test_any_grouping_of_looks_gives_the_same_bits(pairs, cut):
+    first = codec.decode(RateVsLimit, codec.encode(state(pairs[:cut])))
+    assert first.update([s for s, _ in pairs[cut:]], [n for _, n in pairs[cut:]]) == state(pairs)
+
+
+@given(looks(), limits)
+def test_a_stratum_split_into_two_looks_leaves_the_evidence_as_it_is(pairs, limit):
+    split = [(s // 2, n // 2) for s, n in pairs] + [(s - s // 2, n - n // 2) for s, n in pairs]
+    assert state(split, limit).now == state(pairs, limit).now
+    assert state(split, limit).interval() == state(pairs, limit).interval()
+
+
+@given(looks(), looks())
+def test_what_a_retry_saw_is_joined(first, later):
+    joined = state(first).then(state(later))
+    assert joined.now == state([*first, *later]).now
+    assert joined.peak.violated <= state([*first, *later]).peak.violated
+    with pytest.raises(ValueError, match="does not continue"):
+        state(first).then(state(later, 0.5))
+
+
+def test_many_at_once_are_those_one_by_one():
+    errors = [0, 3, 20, 500, 1000]
+    assert log_e_violateds(errors, 1000, 0.01).tolist() == [log_e_violated(s, 1000, 0.01) for s in errors]
+    assert log_e_mets(errors, 1000, 0.01).tolist() == [log_e_met(s, 1000, 0.01) for s in errors]
+
+
+def test_the_largest_e_value_of_a_long_stream_is_found_without_computing_all():
+    rng = np.random.default_rng(2)
+    for rate in (0.004, 0.011, 0.02):
+        n = rng.poisson(40, 3000)
+        errors = rng.binomial(n, rate)
+        test = RateVsLimit(0.01).update(errors, n)
+        every = (
+            log_e_violateds(np.cumsum(errors), np.cumsum(n), 0.01),
+            log_e_mets(np.cumsum(errors), np.cumsum(n), 0.01),
+        )
+        assert test.peak.violated == max(0.0, every[0].max())
+        assert test.peak.met == max(0.0, every[1].max())
+
+
+def test_a_limit_of_zero_in_the_state():
+    assert RateVsLimit(0.0).update(0, 5).peak.violated == 0
+    assert RateVsLimit(0.0).update([0, 1], [5, 5]).peak.violated == math.inf
+    with pytest.raises(ValueError, match="is not a rate below 1"):
+        RateVsLimit(1.0)
