@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 SERVICE = "fairway.test.Echo"
 KINDS = {"Unary": (False, False), "Serve": (False, True), "Collect": (True, False), "Chat": (True, True)}
@@ -120,12 +120,25 @@ class Echo:
             context.abort(getattr(grpc.StatusCode, ask.code), "as was asked")
 
 
+def _reflection(version: str) -> grpc.GenericRpcHandler:
+    """Server reflection, v1 or v1alpha: they differ in the name alone. Empty: none."""
+    servicer = reflection.ReflectionServicer([SERVICE], POOL)
+    method = grpc.stream_stream_rpc_method_handler(
+        servicer.ServerReflectionInfo,
+        reflection_pb2.ServerReflectionRequest.FromString,
+        reflection_pb2.ServerReflectionResponse.SerializeToString,
+    )
+    return grpc.method_handlers_generic_handler(
+        f"grpc.reflection.{version}.ServerReflection", {"ServerReflectionInfo": method}
+    )
+
+
 @contextmanager
 def serving(
     *,
     port: int = 0,
     credentials: grpc.ServerCredentials | None = None,
-    reflect: bool = True,
+    reflect: str = "v1alpha",
     handlers: grpc.GenericRpcHandler | None = None,
 ) -> Iterator[tuple[str, Echo]]:
     """HOST:PORT of a server on loopback, and what it was asked."""
@@ -133,7 +146,7 @@ def serving(
     server = grpc.server(ThreadPoolExecutor(64), options=[("grpc.so_reuseport", 0)])
     server.add_generic_rpc_handlers([handlers or echo.handlers()])
     if reflect:
-        reflection.enable_server_reflection([SERVICE, reflection.SERVICE_NAME], server, POOL)
+        server.add_generic_rpc_handlers([_reflection(reflect)])
     address = f"127.0.0.1:{port}"
     bound = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
     server.start()

@@ -137,12 +137,18 @@ def test_the_method_may_stand_apart_from_the_url(server, call):
 def test_a_descriptor_set_does_instead_of_reflection(tmp_path):
     path = tmp_path / "echo.protoset"
     path.write_bytes(grpc_server.protoset())
-    with grpc_server.serving(reflect=False) as (address, echo):
+    with grpc_server.serving(reflect="") as (address, echo):
         records = load(f"grpc://{address}/{ECHO}/Unary", {"text": "a"}, descriptors=str(path))
         assert errors(records) == [""] * 3
         assert echo.calls[0][1][0].text == "a"
         with pytest.raises(UsageError, match=r"does not describe itself .*; give --descriptors FILE"):
             target(f"grpc://{address}/{ECHO}/Unary")
+
+
+@pytest.mark.parametrize("version", ["v1", "v1alpha"])
+def test_both_versions_of_reflection_are_understood(version):
+    with grpc_server.serving(reflect=version) as (address, _):
+        assert target(f"grpc://{address}/{ECHO}/Chat").call.many_out
 
 
 def test_messages_that_are_made_already_go_as_they_are(server):

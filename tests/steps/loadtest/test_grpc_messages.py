@@ -17,7 +17,7 @@ import grpc_server
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.grpc.infer import model_infer
 from fairway_steps.loadtest.grpc.messages import encoder, join, split
-from fairway_steps.loadtest.grpc.schema import Method, from_file, of_set
+from fairway_steps.loadtest.grpc.schema import Method, from_file, of_set, reflected
 from fairway_steps.loadtest.tensors import body, parse
 
 KINDS = "BOOL[3];b:INT8[2,2];c:INT16[2];d:INT32[2];e:INT64[3];f:UINT8[2];g:UINT16[2];h:UINT32[2];i:UINT64[2];j:FP32[2];k:FP64[5]"
@@ -166,3 +166,24 @@ def test_files_import_one_another_in_any_order(tmp_path):
     path.write_bytes(descriptor_pb2.FileDescriptorSet(file=[top]).SerializeToString())
     with pytest.raises(UsageError, match=r"are not complete: .*; compile them with --include_imports"):
         from_file(path, "a.S/M")
+
+
+def test_a_server_is_asked_for_what_its_files_import_and_protobufs_own_are_known():
+    base = descriptor_pb2.FileDescriptorProto(name="base.proto", package="z", syntax="proto3")
+    base.message_type.add(name="In").field.add(
+        name="at", number=1, label=1, type=11, type_name=".google.protobuf.Duration"
+    )
+    base.dependency.append("google/protobuf/duration.proto")
+    top = descriptor_pb2.FileDescriptorProto(name="top.proto", package="a", syntax="proto3", dependency=["base.proto"])
+    top.service.add(name="S").method.add(name="M", input_type=".z.In", output_type=".z.In", server_streaming=True)
+    known = {("file_containing_symbol", "a.S"): top, ("file_by_filename", "base.proto"): base}
+    asked = []
+
+    def ask(kind: str, what: str) -> list[bytes]:
+        asked.append((kind, what))
+        return [known[kind, what].SerializeToString()]
+
+    method = reflected(ask, "a.S/M", where="h:1")
+    assert asked == list(known)
+    assert (method.many_in, method.many_out) == (False, True)
+    assert split(encoder(method)(b'{"at": "5s"}')) == [b"\x0a\x02\x08\x05"]
