@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 from fairway_steps.clock import Clock
 from fairway_steps.errors import Fenced, Refused, UsageError
-from fairway_steps.model import DEFAULT_RULES, Routes, Rules, Slo, Stage, Version
+from fairway_steps.model import DEFAULT_RULES, Policy, Promotion, Routes, Rules, Slo, Stage, Version
 from fairway_steps.record import Record, RecordStore
-from fairway_steps.release import close_unfinished
+from fairway_steps.release import UNTOUCHED, Ending, close_unfinished
 from fairway_steps.routing.base import Router
 from fairway_steps.weights import shares
 
@@ -34,6 +34,10 @@ def begin(
     gone: Callable[[str], bool],
     cursor: str = "",
     metrics: str = "",
+    promotion: Promotion = Promotion.ROUTE,
+    primary_policy: Policy = Policy.SCALE,
+    candidate_policy: Policy = Policy.SCALE,
+    ending: Ending = UNTOUCHED,
     dry_run: bool = False,
 ) -> Record:
     """Take the lease and open the record; called again by the same holder, it changes nothing.
@@ -64,7 +68,8 @@ def begin(
             )
         if not dry_run:
             LOG.warning("release %s was left unfinished by %s: restoring its route first", held.release_id, held.holder)
-            held = close_unfinished(store, router, clock, holder=holder, reason=f"left unfinished by {held.holder}")
+            why = f"left unfinished by {held.holder}"
+            held = close_unfinished(store, router, clock, holder=holder, reason=why, ending=ending)
     elif held is not None and resume:
         raise UsageError(
             f"release {held.release_id} cannot be resumed: it ended {held.outcome}",
@@ -93,6 +98,9 @@ def begin(
         original=router.snapshot(),
         cursor=cursor,
         metrics=metrics,
+        promotion=promotion,
+        primary_policy=primary_policy,
+        candidate_policy=candidate_policy,
         baseline=served.counts() if served and served.lasting else {},
     )
     return record if dry_run else store.update(lambda now: _unchanged(now, held, record))

@@ -33,6 +33,24 @@ class Outcome(StrEnum):
     BROKEN = "broken"
 
 
+class Policy(StrEnum):
+    """What becomes of a version that has lost its traffic."""
+
+    KEEP = "keep"
+    SCALE = "scale"
+    DELETE = "delete"
+
+
+class Promotion(StrEnum):
+    """Which workload is the stable one after a promotion: the candidate's where it stands, or the primary's own.
+
+    With ``copy`` the primary takes over what the candidate runs, and gets the traffic back once it is ready.
+    """
+
+    ROUTE = "route"
+    COPY = "copy"
+
+
 class Result(StrEnum):
     """What the evidence says of one SLO. Only FAIL and PASS are evidence; the other two are its absence."""
 

@@ -18,7 +18,19 @@ from typing import Protocol
 
 from fairway_steps.codec import decode, encode
 from fairway_steps.errors import DomainError, Fenced, UsageError
-from fairway_steps.model import DEFAULT_RULES, Assessment, Outcome, Rules, Slo, Stage, Stratum, Verdict, Version
+from fairway_steps.model import (
+    DEFAULT_RULES,
+    Assessment,
+    Outcome,
+    Policy,
+    Promotion,
+    Rules,
+    Slo,
+    Stage,
+    Stratum,
+    Verdict,
+    Version,
+)
 from fairway_steps.windows import added
 
 FORMAT = 1
@@ -90,7 +102,8 @@ class Record:
 
     ``original`` is the router's snapshot from before the release, ``cursor`` where the metric source ``metrics`` (empty: the route's proxy) is to be read
     on, ``baseline`` and ``counted`` the proxy's counters at the start and so far (``Served`` as JSON). ``interrupted`` says that the
-    run died and its route was put back, not that a verdict was taken: such a release can be resumed.
+    run died and its route was put back, not that a verdict was taken: such a release can be resumed. ``copied`` is what the
+    primary ran before a promotion by copy began to replace it, ``retired`` says that the policies are done with.
     """
 
     release_id: str
@@ -122,6 +135,17 @@ class Record:
     reason: str = ""
     finished: float | None = None
     interrupted: bool = False
+    promotion: Promotion = Promotion.ROUTE
+    primary_policy: Policy = Policy.SCALE
+    candidate_policy: Policy = Policy.SCALE
+    copied: str = ""
+    retired: bool = False
+
+    @property
+    def stable(self) -> Version:
+        """The version that has, or is to have, all of the traffic in the end."""
+        promoted = self.outcome is Outcome.PROMOTED and self.promotion is Promotion.ROUTE
+        return self.candidate if promoted else self.primary
 
     @property
     def versions(self) -> dict[str, Version]:

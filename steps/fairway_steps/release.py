@@ -1,46 +1,96 @@
 """The ends of a release: promote, roll back, and make safe what was left behind.
 
 Always in this order: on promotion the candidate is seen ready, then gets the traffic, then the record is closed; on
-rollback the traffic goes first. Rollback puts the snapshot of ``begin`` back and shares nothing with the write that
+rollback the traffic goes first. What has lost its traffic is scaled down or deleted after that. Rollback puts the snapshot of ``begin`` back and shares nothing with the write that
 may have failed; only if that fails too is the plain route to the primary written.
 """
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from fairway_steps.clock import Clock
 from fairway_steps.errors import DomainError, FairwayError, NotReady, NotSettled
-from fairway_steps.model import Outcome, Routes, Verdict
+from fairway_steps.model import Outcome, Promotion, Routes, Verdict, Version
 from fairway_steps.record import Lease, Record, RecordStore, WeightChange, amend, required
+from fairway_steps.retire import retire
 from fairway_steps.routing.base import Router
 from fairway_steps.weights import Confirmation, await_settled, set_weights, shares
+from fairway_steps.workload.base import Workloads
 
 LOG = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the versions themselves are treated; without ``workloads`` they are not.
+
+    ``ready`` seconds are given to a primary that takes over another spec, ``drain`` to the last requests of a version
+    that is scaled down or deleted.
+    """
+
+    workloads: Workloads | None = None
+    ready: float = 600.0
+    drain: float = 5.0
+
+
+UNTOUCHED = Ending()
+
+
 def promote(
-    store: RecordStore, lease: Lease, router: Router, clock: Clock, *, alive: Callable[[], str], confirm: Confirmation
+    store: RecordStore,
+    lease: Lease,
+    router: Router,
+    clock: Clock,
+    *,
+    alive: Callable[[], str],
+    confirm: Confirmation,
+    ending: Ending = UNTOUCHED,
 ) -> Record:
-    """Give the candidate all of the traffic and close the record. Raises NotReady if it cannot answer now."""
+    """Give the candidate all of the traffic and close the record. Raises NotReady if it cannot answer now.
+
+    In a promotion by copy the primary then takes over what the candidate runs, and gets the traffic back when it is ready;
+    if it does not get ready the record stays open, the traffic on the candidate, and ``rollback`` undoes both.
+    """
     record = required(store, lease)
-    if record.outcome is not None:
-        return record
-    if reason := alive():
-        raise NotReady(f"{record.candidate.name} cannot be promoted: {reason}")
-    change = set_weights(
+    if record.outcome is None:
+        if reason := alive():
+            raise NotReady(f"{record.candidate.name} cannot be promoted: {reason}")
+        reason, change = (
+            f"{record.candidate.name} met every SLO in all stages",
+            _give(router, clock, record, record.candidate, confirm),
+        )
+        if record.promotion is Promotion.COPY and ending.workloads is not None:
+            record = amend(store, lease, lambda r: _changed(r, change).renewed(clock.now()))
+            _copy(store, lease, record, ending.workloads, ending.ready)
+            change = _give(router, clock, record, record.primary, confirm)
+            reason = f"{reason}; {record.primary.name} runs what it ran"
+        record = _close(store, lease, router, clock, change, Outcome.PROMOTED, reason)
+    return retire(store, record, router, ending.workloads, clock, drain=ending.drain)
+
+
+def _give(router: Router, clock: Clock, record: Record, version: Version, confirm: Confirmation) -> WeightChange:
+    return set_weights(
         router,
         clock,
-        routes=Routes({record.candidate.name: 100}),
+        routes=Routes({version.name: 100}),
         versions=record.versions,
         fence=record.token,
         stage=-1,
         why="promoted",
         confirm=confirm,
     )
-    return _close(
-        store, lease, router, clock, change, Outcome.PROMOTED, f"{record.candidate.name} met every SLO in all stages"
-    )
+
+
+def _copy(store: RecordStore, lease: Lease, record: Record, workloads: Workloads, timeout: float) -> None:
+    """Make the primary run what the candidate runs; what it ran is written down before."""
+    wanted = workloads.carried(record.candidate)
+    if not record.copied:
+        before = workloads.carried(record.primary)
+        amend(store, lease, lambda r: replace(r, copied=before))
+    workloads.carry(record.primary, wanted)
+    LOG.info("%s takes over what %s runs", record.primary.name, record.candidate.name)
+    workloads.await_ready(record.primary, timeout)
 
 
 def withdraw(store: RecordStore, lease: Lease, router: Router, clock: Clock, *, confirm: Confirmation) -> None:
@@ -63,18 +113,28 @@ def rollback(
     outcome: Outcome,
     reason: str,
     confirm: Confirmation,
+    ending: Ending = UNTOUCHED,
 ) -> Record:
-    """Put the primary's traffic back and close the record with ``outcome``; the reason defaults to what the record tells."""
+    """Put the primary's traffic back and close the record with ``outcome``; the reason defaults to what the record tells.
+
+    A primary that was being made a copy first runs again what it ran, and is awaited: until then the candidate answers.
+    """
     record = required(store, lease)
-    if record.outcome is not None:
-        return record
-    return _close(
-        store, lease, router, clock, _restore(record, router, clock, confirm), outcome, reason or told(record)
-    )
+    if record.outcome is None:
+        _undo_copy(record, ending)
+        change = _restore(record, router, clock, confirm)
+        record = _close(store, lease, router, clock, change, outcome, reason or told(record))
+    return retire(store, record, router, ending.workloads, clock, drain=ending.drain)
+
+
+def _undo_copy(record: Record, ending: Ending) -> None:
+    if record.copied and ending.workloads is not None:
+        ending.workloads.carry(record.primary, record.copied)
+        ending.workloads.await_ready(record.primary, ending.ready)
 
 
 def ensure_safe(
-    store: RecordStore, router: Router, clock: Clock, *, holder: str, reason: str = ""
+    store: RecordStore, router: Router, clock: Clock, *, holder: str, reason: str = "", ending: Ending = UNTOUCHED
 ) -> tuple[str, Record | None]:
     """Whatever happened: an unfinished release goes back to the primary, a finished one is held to its end state.
 
@@ -86,16 +146,21 @@ def ensure_safe(
     if record is None:
         return "none", None
     if record.outcome is None:
-        return "restored", close_unfinished(store, router, clock, holder=holder, reason=reason)
-    stable = record.candidate if record.outcome is Outcome.PROMOTED else record.primary
-    if dict(router.read().weights) == {stable.name: 100}:
-        return ("confirmed" if record.outcome is not Outcome.BROKEN else "restored"), _mended(store, record, clock)
-    router.apply(Routes({stable.name: 100}), record.versions, fence=record.token)
-    await_settled(router, clock, Confirmation().settle)
-    return "restored", _mended(store, record, clock)
+        return "restored", close_unfinished(store, router, clock, holder=holder, reason=reason, ending=ending)
+    action = "restored" if record.outcome is Outcome.BROKEN else "confirmed"
+    if record.outcome is Outcome.BROKEN:
+        _undo_copy(record, ending)
+    if router.read() != Routes({record.stable.name: 100}):
+        router.apply(Routes({record.stable.name: 100}), record.versions, fence=record.token)
+        await_settled(router, clock, Confirmation().settle)
+        action = "restored"
+    record = _mended(store, record, clock)
+    return action, retire(store, record, router, ending.workloads, clock, drain=ending.drain)
 
 
-def close_unfinished(store: RecordStore, router: Router, clock: Clock, *, holder: str, reason: str = "") -> Record:
+def close_unfinished(
+    store: RecordStore, router: Router, clock: Clock, *, holder: str, reason: str = "", ending: Ending = UNTOUCHED
+) -> Record:
     """Take an unfinished release over, put the primary's traffic back and close the record as rolled back."""
 
     def taken(record: Record) -> Record:
@@ -107,7 +172,14 @@ def close_unfinished(store: RecordStore, router: Router, clock: Clock, *, holder
     lease = Lease(record.release_id, record.token)
     try:
         return rollback(
-            store, lease, router, clock, outcome=Outcome.ROLLED_BACK, reason=reason, confirm=Confirmation(requests=0)
+            store,
+            lease,
+            router,
+            clock,
+            outcome=Outcome.ROLLED_BACK,
+            reason=reason,
+            confirm=Confirmation(requests=0),
+            ending=ending,
         )
     except FairwayError as error:
         broken = f"the route could not be put back to {record.primary.name}: {error.message}"

@@ -10,11 +10,12 @@ import pytest
 
 from fairway_steps.clock import FakeClock
 from fairway_steps.errors import DomainError, Fenced, NotReady, NotSettled, UsageError
-from fairway_steps.model import Assessment, Outcome, Routes, Verdict
+from fairway_steps.model import Assessment, Outcome, Promotion, Routes, Verdict
 from fairway_steps.record import Event, FileStore, Lease, StageResult
-from fairway_steps.release import ensure_safe, promote, rollback, told, withdraw
+from fairway_steps.release import Ending, ensure_safe, promote, rollback, told, withdraw
 from fairway_steps.weights import Confirmation
 from fakes_routing import FakeRouter, Stored
+from fakes_workloads import FakeWorkloads
 from records import record
 
 PRIMARY = '{"weights": {"v1": 100}, "matches": [], "mirror": null, "sticky": null}'
@@ -174,3 +175,104 @@ def test_a_missing_record_is_refused(tmp_path, router):
             reason="",
             confirm=QUICK,
         )
+
+
+class Witness(FakeWorkloads):
+    """Also notes who has the traffic at each call, and each change of the route."""
+
+    def __init__(self, router):
+        super().__init__()
+        self.router = router
+        self.applied, real = [], router.apply
+
+        def apply(routes, versions, *, fence=0):
+            self.done.append(f"route {dict(routes.weights)}")
+            return real(routes, versions, fence=fence)
+
+        router.apply = apply
+
+
+@pytest.fixture
+def witness(router):
+    return Witness(router)
+
+
+def ending(witness):
+    return Ending(witness, ready=60.0, drain=0.0)
+
+
+def test_after_a_promotion_by_route_the_old_primary_goes_last(store, router, witness):
+    promote(store, Lease(), router, FakeClock(), alive=lambda: "", confirm=QUICK, ending=ending(witness))
+    assert witness.done == ["route {'v2': 100}", "unguard v2", "retire v1 scale"]
+
+
+def test_a_promotion_by_copy_takes_the_traffic_back_when_the_primary_is_ready(store, router, witness):
+    store.update(lambda r: replace(r, promotion=Promotion.COPY))
+    ended = promote(store, Lease(), router, FakeClock(), alive=lambda: "", confirm=QUICK, ending=ending(witness))
+    assert witness.done == [
+        "route {'v2': 100}",
+        "carry v1 two",
+        "await v1 two",
+        "route {'v1': 100}",
+        "unguard v2",
+        "retire v2 scale",
+    ]
+    assert (ended.outcome, ended.stable.name, ended.copied) == (Outcome.PROMOTED, "v1", "one")
+    assert [dict(change.asked) for change in ended.timeline] == [{"v2": 100}, {"v1": 100}]
+    assert ensure_safe(store, router, FakeClock(), holder="me", ending=ending(witness))[0] == "confirmed"
+
+
+def test_a_primary_that_does_not_get_ready_leaves_the_traffic_where_it_is_and_is_undone(store, router, witness):
+    store.update(lambda r: replace(r, promotion=Promotion.COPY))
+    witness.fail["await"] = NotReady("the new pods crash")
+    with pytest.raises(NotReady, match="the new pods crash"):
+        promote(store, Lease(), router, FakeClock(), alive=lambda: "", confirm=QUICK, ending=ending(witness))
+    assert (weights(router), store.load().outcome) == ({"v2": 100}, None)
+    witness.done.clear()
+    with pytest.raises(DomainError, match="could not be put back"):
+        ensure_safe(store, router, FakeClock(), holder="me", ending=ending(witness))
+    assert weights(router) == {"v2": 100}, "the candidate answers, the primary cannot"
+    assert store.load().outcome is Outcome.BROKEN
+    witness.fail.clear()
+    witness.done.clear()
+    action, ended = ensure_safe(store, router, FakeClock(), holder="me", ending=ending(witness))
+    assert witness.done == ["carry v1 one", "await v1 one", "route {'v1': 100}", "unguard v2", "retire v2 scale"]
+    assert (action, weights(router), ended.outcome) == ("restored", {"v1": 100}, Outcome.ROLLED_BACK)
+
+
+def test_a_promotion_by_copy_that_was_killed_goes_on(store, router, witness):
+    store.update(lambda r: replace(r, promotion=Promotion.COPY))
+    witness.fail["await"] = NotReady("killed here")
+    with pytest.raises(NotReady):
+        promote(store, Lease(), router, FakeClock(), alive=lambda: "", confirm=QUICK, ending=ending(witness))
+    witness.fail.clear()
+    ended = promote(store, Lease(), router, FakeClock(), alive=lambda: "", confirm=QUICK, ending=ending(witness))
+    assert (ended.outcome, ended.copied, witness.runs["v1"]) == (Outcome.PROMOTED, "one", "two")
+
+
+def test_a_candidate_that_is_rolled_back_goes_after_its_traffic(store, router, witness):
+    real = router.restore
+
+    def restore(snapshot, *, fence=0):
+        witness.done.append("restore")
+        return real(snapshot, fence=fence)
+
+    router.restore = restore
+    rollback(
+        store,
+        Lease(),
+        router,
+        FakeClock(),
+        outcome=Outcome.ROLLED_BACK,
+        reason="",
+        confirm=QUICK,
+        ending=ending(witness),
+    )
+    assert witness.done == ["restore", "unguard v2", "retire v2 scale"]
+
+
+def test_an_end_that_was_killed_before_the_retirement_is_made_up_for(store, router, witness):
+    rollback(store, Lease(), router, FakeClock(), outcome=Outcome.ROLLED_BACK, reason="", confirm=QUICK)
+    ensure_safe(store, router, FakeClock(), holder="me", ending=ending(witness))
+    ensure_safe(store, router, FakeClock(), holder="me", ending=ending(witness))
+    assert witness.done == ["unguard v2", "retire v2 scale"]

@@ -40,7 +40,20 @@ JUDGED = ("interval", "patience", "on-inconclusive", "metrics")
 """What the judging steps are given besides."""
 LOAD = ("url", "rate", "duration")
 """What a load test is given, as the workflow's parameters ``load-…``."""
-BEGUN = ("service", "route", "primary", "candidate", "stages", "slos", "metrics", "record", "resume", "holder")
+POLICIES = ("promotion", "primary-policy", "candidate-policy")
+BEGUN = (
+    "service",
+    "route",
+    "primary",
+    "candidate",
+    "stages",
+    "slos",
+    "metrics",
+    "record",
+    "resume",
+    "holder",
+    *POLICIES,
+)
 """What ``begin`` is given."""
 MAPPED: Mapping[str, tuple[str, str]] = {
     **{name: ("begin", name) for name in BEGUN},

@@ -3,10 +3,14 @@
 import json
 from collections.abc import Sequence
 
+import click
+
 from fairway_steps.cli.params import DURATION_TYPE, FLAG, SLOS, STAGES, VERSION, option
 from fairway_steps.cli.step import Answer, logger, step
 from fairway_steps.cli.wiring import (
     CLOCK,
+    copyable,
+    ending,
     evidence,
     holder_is_gone,
     placed,
@@ -17,7 +21,7 @@ from fairway_steps.cli.wiring import (
 )
 from fairway_steps.config import Objectives
 from fairway_steps.errors import TransientError
-from fairway_steps.model import Stage, Version
+from fairway_steps.model import Policy, Promotion, Stage, Version
 from fairway_steps.outputs import Output
 
 EXAMPLE = """
@@ -51,6 +55,24 @@ fairway begin --service iris --route envoy:./route --primary v1=http://127.0.0.1
 @option("slos", SLOS, required=True, help="SLOs as YAML, or file:PATH.")
 @option("record", required=True, help="Where to keep the record: file:PATH or configmap/NAMESPACE/NAME.")
 @option("metrics", help="Where the evidence comes from.  [default: the route's own proxy]")
+@option(
+    "promotion",
+    click.Choice([p.value for p in Promotion]),
+    default="route",
+    help="`route`: a promoted candidate stays where it is; `copy`: the primary takes over what it runs.",
+)
+@option(
+    "primary-policy",
+    click.Choice([p.value for p in Policy]),
+    default="scale",
+    help="What becomes of the old primary in a cluster.",
+)
+@option(
+    "candidate-policy",
+    click.Choice([p.value for p in Policy]),
+    default="scale",
+    help="What becomes of a candidate that is rolled back, or was copied.",
+)
 @option("holder", help="Who holds the service meanwhile.  [default: this process]")
 @option("lease", DURATION_TYPE, default="10m", help="How long without a sign of life until others may take over.")
 @option("resume", FLAG, default="false", help="Go on with an unfinished release.")
@@ -63,6 +85,9 @@ def begin(
     slos: Objectives,
     record: str,
     metrics: str | None,
+    promotion: str,
+    primary_policy: str,
+    candidate_policy: str,
     holder: str | None,
     lease: float,
     resume: bool,
@@ -77,6 +102,8 @@ def begin(
     store = record_store(record)
     primary, candidate = placed(route, primary, candidate)
     counted = evidence(metrics, route)
+    if promotion == Promotion.COPY:
+        copyable(primary, candidate)
     begun = run(
         store,
         router(route, service, (primary, candidate), counted),
@@ -94,6 +121,10 @@ def begin(
         gone=holder_is_gone,
         cursor=_cursor(counted, service, (primary, candidate)),
         metrics=metrics or "",
+        promotion=Promotion(promotion),
+        primary_policy=Policy(primary_policy),
+        candidate_policy=Policy(candidate_policy),
+        ending=ending((primary, candidate)),
         dry_run=dry_run,
     )
     outputs = {

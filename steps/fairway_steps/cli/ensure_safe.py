@@ -1,8 +1,8 @@
 """``fairway ensure-safe``."""
 
-from fairway_steps.cli.params import option
+from fairway_steps.cli.params import ending_options, option
 from fairway_steps.cli.step import Answer, step
-from fairway_steps.cli.wiring import CLOCK, Release, record_store, this_process
+from fairway_steps.cli.wiring import CLOCK, Release, ending, record_store, this_process
 from fairway_steps.errors import UsageError
 from fairway_steps.outputs import Output
 from fairway_steps.record import Lease
@@ -17,8 +17,11 @@ from fairway_steps.record import Lease
 )
 @option("record", required=True, help="The release's record: file:PATH or configmap/NAMESPACE/NAME.")
 @option("holder", help="Act only if this holder has the service, as an exit handler must.  [default: whoever has it]")
+@ending_options
 @option("reason", help="Why, for the record.  [default: what the record tells]")
-def ensure_safe(record: str, holder: str | None, reason: str | None, dry_run: bool) -> Answer:
+def ensure_safe(
+    record: str, holder: str | None, reason: str | None, ready_timeout: float, drain: float, dry_run: bool
+) -> Answer:
     """Whatever happened to a release: traffic on the primary, unless it was promoted.
 
     The exit handler of every workflow, and the command for a person after a crash. An unfinished release is
@@ -44,7 +47,12 @@ def ensure_safe(record: str, holder: str | None, reason: str | None, dry_run: bo
             f"release {held.release_id} is {state}; would make it safe",
         )
     action, after = run(
-        store, Release(store, Lease(), held).router(), CLOCK, holder=holder or this_process(), reason=reason or ""
+        store,
+        Release(store, Lease(), held).router(),
+        CLOCK,
+        holder=holder or this_process(),
+        reason=reason or "",
+        ending=ending(held.versions.values(), ready=ready_timeout, drain=drain),
     )
-    stable = after.candidate if after and after.outcome == "promoted" else held.primary
+    stable = after.stable if after else held.primary
     return Answer({"action": action}, text=f"{action}: {stable.name} has all of the traffic")

@@ -150,6 +150,17 @@ FLAG = Flag()
 VERSION = VersionRef()
 
 
+def ending_options(command: F) -> F:
+    """``--ready-timeout`` and ``--drain``: how the versions themselves are treated at the end of a release."""
+    drain = option(
+        "drain", DURATION_TYPE, default="5s", help="How long a version's last requests have before it is scaled down."
+    )
+    ready = option(
+        "ready-timeout", DURATION_TYPE, default="10m", help="How long a primary may take to run another spec."
+    )
+    return ready(drain(command))
+
+
 def option(
     name: str,
     kind: click.ParamType[Any] | type = str,

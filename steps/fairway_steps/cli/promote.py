@@ -1,11 +1,16 @@
 """``fairway promote``."""
 
-from fairway_steps.cli.params import DURATION_TYPE, option
+from dataclasses import replace
+
+import click
+
+from fairway_steps.cli.params import DURATION_TYPE, ending_options, option
 from fairway_steps.cli.step import Answer, step
-from fairway_steps.cli.wiring import CLOCK, alive, noting, release_options, the_release
+from fairway_steps.cli.wiring import CLOCK, alive, ending, noting, release_options, the_release
 from fairway_steps.errors import DomainError
-from fairway_steps.model import Outcome
+from fairway_steps.model import Outcome, Policy, Promotion
 from fairway_steps.outputs import Output
+from fairway_steps.record import amend
 from fairway_steps.weights import Confirmation
 
 
@@ -19,11 +24,26 @@ from fairway_steps.weights import Confirmation
     failure="the candidate cannot take the traffic",
     example="fairway promote --record file:.fairway/iris.json",
 )
+@option(
+    "promotion",
+    click.Choice([p.value for p in Promotion]),
+    help="`route`: the candidate stays where it is; `copy`: the primary takes over what it runs.  [default: the record's]",
+)
+@option(
+    "primary-policy",
+    click.Choice([p.value for p in Policy]),
+    help="What becomes of the primary after a promotion by route.  [default: the record's]",
+)
+@ending_options
 @option("settle-timeout", DURATION_TYPE, default="10s", help="How long the proxy may take to serve the new route.")
 @option("confirm-requests", int, default="20", help="Count so many requests to see where traffic really goes.")
 @option("confirm-timeout", DURATION_TYPE, default="1s", help="How long to count at most.")
 @release_options
 def promote(
+    promotion: str | None,
+    primary_policy: str | None,
+    ready_timeout: float,
+    drain: float,
     settle_timeout: float,
     confirm_requests: int,
     confirm_timeout: float,
@@ -34,7 +54,8 @@ def promote(
 ) -> Answer:
     """Give the candidate all of the traffic, once it is seen ready, and close the record.
 
-    The primary's backend leaves the route only after its requests have ended.
+    The primary's backend leaves the route only after its requests have ended; only then is it scaled down or deleted.
+    With --promotion copy the primary takes over the candidate's spec, is awaited, and gets the traffic back.
     """
     from fairway_steps.release import promote as run
 
@@ -42,13 +63,18 @@ def promote(
     held = release.record
     if held.outcome not in (None, Outcome.PROMOTED):
         raise DomainError(f"release {held.release_id} has ended: {held.outcome}", mend="begin a new one")
+    how = Promotion(promotion or held.promotion)
     if dry_run:
         return Answer(
             {},
-            {"would": "promote", "candidate": held.candidate.name},
-            f"would give all traffic to {held.candidate.name}",
+            {"would": "promote", "candidate": held.candidate.name, "promotion": how.value},
+            f"would give all traffic to {held.candidate.name}"
+            + (f", then its spec and the traffic to {held.primary.name}" if how is Promotion.COPY else ""),
         )
     with noting("promote", release):
+        if held.outcome is None and (promotion or primary_policy):
+            policy = Policy(primary_policy or held.primary_policy)
+            amend(release.store, release.lease, lambda r: replace(r, promotion=how, primary_policy=policy))
         ended = run(
             release.store,
             release.lease,
@@ -56,6 +82,7 @@ def promote(
             CLOCK,
             alive=alive(held.candidate),
             confirm=Confirmation(settle_timeout, confirm_requests, confirm_timeout),
+            ending=ending(held.versions.values(), ready=ready_timeout, drain=drain),
         )
-    outputs = {"action": "promoted", "stable-version": ended.candidate.name}
-    return Answer(outputs, text=f"promoted: {ended.candidate.name} has all of the traffic")
+    outputs = {"action": "promoted", "stable-version": ended.stable.name}
+    return Answer(outputs, text=f"promoted: {ended.stable.name} has all of the traffic")

@@ -1,13 +1,16 @@
 """``fairway rollback``."""
 
+from dataclasses import replace
+
 import click
 
-from fairway_steps.cli.params import DURATION_TYPE, option
+from fairway_steps.cli.params import DURATION_TYPE, ending_options, option
 from fairway_steps.cli.step import Answer, step
-from fairway_steps.cli.wiring import CLOCK, noting, release_options, the_release
+from fairway_steps.cli.wiring import CLOCK, ending, noting, release_options, the_release
 from fairway_steps.errors import DomainError
-from fairway_steps.model import Outcome
+from fairway_steps.model import Outcome, Policy
 from fairway_steps.outputs import Output
+from fairway_steps.record import amend
 from fairway_steps.weights import Confirmation
 
 
@@ -23,11 +26,20 @@ from fairway_steps.weights import Confirmation
 )
 @option("reason", help="Why, for the record.  [default: what the record tells]")
 @option("outcome", click.Choice(["rolled-back", "held"]), default="rolled-back", help="How the release ended.")
+@option(
+    "candidate-policy",
+    click.Choice([p.value for p in Policy]),
+    help="What becomes of the candidate; one that is held is kept.  [default: the record's]",
+)
+@ending_options
 @option("settle-timeout", DURATION_TYPE, default="10s", help="How long the proxy may take to serve the old route.")
 @release_options
 def rollback(
     reason: str | None,
     outcome: str,
+    candidate_policy: str | None,
+    ready_timeout: float,
+    drain: float,
     settle_timeout: float,
     record: str,
     release_id: str | None,
@@ -55,6 +67,9 @@ def rollback(
         )
     with noting("rollback", release):
         confirm = Confirmation(settle_timeout, 0, 0.0)
+        if held.outcome is None and candidate_policy:
+            policy = Policy(candidate_policy)
+            amend(release.store, release.lease, lambda r: replace(r, candidate_policy=policy))
         ended = run(
             release.store,
             release.lease,
@@ -63,6 +78,7 @@ def rollback(
             outcome=Outcome(outcome),
             reason=reason or "",
             confirm=confirm,
+            ending=ending(held.versions.values(), ready=ready_timeout, drain=drain),
         )
     outputs = {"action": "rolled-back", "stable-version": ended.primary.name}
     return Answer(outputs, text=f"{ended.outcome}: {ended.primary.name} has all of the traffic ({ended.reason})")

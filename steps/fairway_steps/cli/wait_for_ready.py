@@ -4,7 +4,7 @@ import json
 
 from fairway_steps.cli.params import DURATION_TYPE, option, parse_version
 from fairway_steps.cli.step import Answer, step
-from fairway_steps.cli.wiring import CLOCK, noting, open_release, readiness, record_options, whole
+from fairway_steps.cli.wiring import CLOCK, ending, noting, open_release, readiness, record_options, whole
 from fairway_steps.errors import UsageError
 from fairway_steps.model import Version
 from fairway_steps.outputs import Output
@@ -38,14 +38,21 @@ def wait_for_ready(
 
     Ready is what a server shows, not what it says: with --model its model must be loaded, with --payload it must answer.
     In a cluster the workload's status and its Service's endpoints come first; what keeps its pods from running is told.
+    A version that Fairway has scaled down is scaled up again, and a candidate is kept from deletion until its traffic has left.
     """
     from fairway_steps.ready import wait_for_ready as run
 
     release = open_release(record, release_id, token)
     with noting("wait-for-ready", release):
         waited_for = list(release.record.versions.values()) if release and not versions else whole(_versions(versions))
+        workloads = ending(waited_for).workloads if release else None
+        if workloads:
+            for version in waited_for:
+                workloads.wake(version)
         ask, pause = readiness(waited_for, model, payload, ready_path)
         took = run(waited_for, ask, CLOCK, timeout=timeout, interval=interval, pause=pause)
+        if release and workloads:
+            workloads.guard(release.record.candidate)
     ready = [{"name": v.name, "uri": v.uri, "ready_after_s": round(took[v.name], 3)} for v in waited_for]
     text = "\n".join(f"{v['name']} is ready ({v['ready_after_s']} s)" for v in ready)
     return Answer({"versions": json.dumps(ready)}, {"versions": ready}, text)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fairway_steps.metrics.base import MetricSource
     from fairway_steps.metrics.queries import Addresses
     from fairway_steps.ready import Probe
+    from fairway_steps.release import Ending
     from fairway_steps.routing.base import Served
 
 T = TypeVar("T")
@@ -104,6 +105,31 @@ def _counters(metrics: str, service: str, known: Mapping[str, Version]) -> "Call
     from fairway_steps.counting import Counting
 
     return Counting(source(metrics, service, *known.values()), tuple(known), CLOCK)
+
+
+def ending(versions: Iterable[Version], *, ready: float = 600.0, drain: float = 5.0) -> "Ending":
+    """How a release may treat its versions: those of a cluster can be scaled, copied and deleted, a URL cannot."""
+    from fairway_steps.release import Ending
+    from fairway_steps.workload.place import is_placed
+
+    if not any(is_placed(version) for version in versions):
+        return Ending()
+    from fairway_steps.workload.ends import ClusterWorkloads
+
+    return Ending(ClusterWorkloads(cluster(), CLOCK), ready, drain)
+
+
+def copyable(*versions: Version) -> None:
+    """Raise UsageError for versions of which none can be made a copy of the other."""
+    from fairway_steps.workload.ends import COPYABLE
+    from fairway_steps.workload.place import is_placed, place
+
+    kinds = {place(version).ref.kind if is_placed(version) else "URL" for version in versions}
+    if len(kinds) > 1 or not kinds <= set(COPYABLE):
+        raise UsageError(
+            f"{' and '.join(sorted(kinds))} cannot be copied to one another",
+            mend=f"both must be of one kind of {', '.join(COPYABLE)}; or promote by --promotion route",
+        )
 
 
 def placed(route: str, *versions: Version) -> tuple[Version, ...]:

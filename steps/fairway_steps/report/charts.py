@@ -101,7 +101,7 @@ def bands(record: Record, *, named: bool = False) -> list[tuple[float, float, st
 def moments(record: Record) -> list[tuple[float, str, str]]:
     """The ends of the release: (seconds since the start, what happened, good or bad)."""
     ends = [change for change in record.timeline if change.stage < 0]
-    told = [(change, "promoted" if record.candidate.name in change.asked else "rolled back") for change in ends]
+    told = [(c, "promoted" if c.why == "promoted" or record.candidate.name in c.asked else "rolled back") for c in ends]
     return [(change.at - record.created, label, ENDS[label]) for change, label in told]
 
 

@@ -60,7 +60,7 @@ def reason(record: Record) -> str:
         return f"{where}: {wording.percent(weight / 100)} of {record.service} goes to {record.candidate.name}."
     return wording.sentence(
         wording.SHORT_REASONS[record.outcome].format(
-            service=record.service, candidate=record.candidate.name, primary=record.primary.name
+            service=record.service, stable=record.stable.name, primary=record.primary.name
         ),
         record,
     )

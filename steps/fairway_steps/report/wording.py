@@ -17,7 +17,7 @@ OUTCOMES: Mapping[Outcome | None, str] = {
     None: "The release of {candidate} is running",
 }
 SHORT_REASONS: Mapping[Outcome | None, str] = {
-    Outcome.PROMOTED: "all traffic of {service} goes to {candidate}",
+    Outcome.PROMOTED: "all traffic of {service} goes to {stable}",
     Outcome.ROLLED_BACK: "all traffic of {service} goes to {primary}",
     Outcome.HELD: "a person has to decide",
     Outcome.BROKEN: "a person has to look at the route of {service}",
