@@ -7,6 +7,7 @@ from fairway_steps.model import Metric, Slo
 from fairway_steps.record import Record
 from fairway_steps.report import series, wording
 from fairway_steps.report.plots import Line, Mark, Plot
+from fairway_steps.report.proof import evidence
 from fairway_steps.report.series import Point
 
 ENDS = {"promoted": "good", "rolled back": "bad"}
@@ -22,8 +23,9 @@ def span(record: Record) -> float:
 
 
 def plots(record: Record) -> list[Plot]:
-    """All plots that have something to show: the weights first, then what was measured."""
-    drawn = [weights(record), *latencies(record)]
+    """All plots that have something to show: the weights first, then the evidence, then what was measured."""
+    proof = evidence(record, span(record), bands(record), moments(record))
+    drawn = [weights(record), proof, *latencies(record)]
     errors = [slo for slo in record.slos if slo.metric is Metric.ERROR_RATE and not slo.relative]
     failing = _lines(record, lambda name: series.error_rates(record.strata, name), wording.percent)
     drawn.append(_measured(record, "errors", "Error rate", failing, wording.percent, limits=errors))

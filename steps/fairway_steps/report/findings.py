@@ -33,6 +33,8 @@ class Finding:
     requests: str
     interval: str
     e_value: str
+    health: str
+    missing: str
     sentence: str
     rate: float | None
     low: float | None
@@ -93,6 +95,8 @@ def _finding(record: Record, evidence: Evidence) -> Finding:
         requests=wording.count(evidence.requests),
         interval=_interval(evidence) if bounded else wording.NONE,
         e_value=wording.e_value(evidence.log_e) if evidence.requests else wording.NONE,
+        health=wording.e_value(evidence.log_e_met) if evidence.requests and a_rate else wording.NONE,
+        missing=wording.count(evidence.missing) if evidence.missing else "",
         sentence=wording.sentence(evidence.sentence, record),
         rate=evidence.exceeded / evidence.requests if known and counted else None,
         low=evidence.low if counted else None,

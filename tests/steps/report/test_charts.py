@@ -17,7 +17,7 @@ def named(record):
 
 
 def test_a_release_shows_weights_latency_errors_and_requests():
-    assert list(named(promoted())) == ["weights", "latency-p95", "errors", "requests"]
+    assert list(named(promoted())) == ["weights", "evidence", "latency-p95", "errors", "requests"]
 
 
 def test_weights_are_steps_as_asked_and_points_as_measured():
@@ -38,7 +38,7 @@ def test_limits_are_drawn_where_they_belong():
 def test_each_limited_quantile_and_the_mean_get_a_plot():
     slos = (Slo(Metric.LATENCY, 0.1, 0.99), Slo(Metric.LATENCY, 0.02, 0.5), Slo(Metric.LATENCY_MEAN, 0.03))
     names = list(named(replace(promoted(), slos=slos)))
-    assert names[1:4] == ["latency-median", "latency-p99", "latency-mean"]
+    assert names[2:5] == ["latency-median", "latency-p99", "latency-mean"]
 
 
 def test_without_a_latency_limit_p95_is_shown():

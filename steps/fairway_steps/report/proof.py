@@ -1,0 +1,69 @@
+"""The evidence of harm over time, as a plot: weighed anew from the record's counts, window by window."""
+
+import math
+from collections.abc import Sequence
+
+from fairway_steps.assess import Point, trail
+from fairway_steps.model import Metric
+from fairway_steps.record import Record
+from fairway_steps.report import wording
+from fairway_steps.report.plots import Line, Mark, Plot
+
+LEAST, MOST = 1e-3, 1e6
+MARKS = 60
+
+
+def evidence(
+    record: Record, span: float, bands: Sequence[tuple[float, float, str]], moments: Sequence[tuple[float, str, str]]
+) -> Plot:
+    """E-values of harm: of all SLOs together with marks, of each one as a thin line. Proof is at 1/alpha."""
+    points = _points(record)
+    proof = 1 / record.rules.alpha
+    step = max(1, math.ceil(len(points) / MARKS))
+    shown = [point for index, point in enumerate(points) if index % step == 0 or index == len(points) - 1]
+    together = [_mark(record, point.at, point.log_e, "all SLOs together") for point in shown]
+    lines = [Line("candidate", [together] if together else [])]
+    for index, slo in enumerate(record.slos):
+        if slo.metric is not Metric.LATENCY_MEAN and len(record.slos) > 1:
+            lines.append(Line("candidate", [_single(record, shown, index)] if shown else [], "thin"))
+    highest = max((point.log_e for point in points), default=0.0)
+    return Plot(
+        name="evidence",
+        title=f"Evidence that {record.candidate.name} breaks its SLOs",
+        description=f"The e-value of harm, all SLOs together, rose to {wording.e_value(highest)}; {proof:g} is proof.",
+        span=span,
+        lines=lines,
+        unit=_told,
+        limits=[(proof, f"proof of harm: {proof:g}")],
+        bands=bands,
+        moments=moments,
+        log=True,
+    )
+
+
+def _points(record: Record) -> list[Point]:
+    """The trail, from where each e-value is 1."""
+    found = trail(
+        record.slos, record.strata, candidate=record.candidate.name, primary=record.primary.name, rules=record.rules
+    )
+    counted = [s.start for s in record.strata if s.version == record.candidate.name and not s.settling]
+    start = (
+        Point(min(counted, default=record.created), tuple(None if e is None else 0.0 for e in found[0].log_es), 0.0)
+        if found
+        else None
+    )
+    return [start, *found] if start else []
+
+
+def _single(record: Record, points: Sequence[Point], index: int) -> list[Mark]:
+    name = wording.metric(record.slos[index])
+    return [_mark(record, point.at, log_e, name) for point in points if (log_e := point.log_es[index]) is not None]
+
+
+def _mark(record: Record, at: float, log_e: float, name: str) -> Mark:
+    value = math.exp(min(math.log(MOST), max(math.log(LEAST), log_e)))
+    return Mark(at - record.created, value, f"{name}: e-value {wording.e_value(log_e)}")
+
+
+def _told(value: float) -> str:
+    return f"{value:,.3g}" if value < 1000 else f"10^{math.log10(value):.2g}"
