@@ -14,7 +14,8 @@ import click
 import pytest
 
 from fairway_steps.cli import fairway
-from fairway_steps.config import parse_release, release_schema
+from fairway_steps.config import parse_objectives, parse_release, release_schema
+from fairway_steps.config.fields import RulesItem
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -67,6 +68,16 @@ def test_the_schema_for_editors_is_up_to_date():
 def test_the_release_file_of_the_readme_loads():
     (text,) = blocks(ROOT / "README.md", "yaml")
     assert parse_release(text).service == "iris"
+
+
+def test_the_slo_document_shown_loads_and_its_tables_name_every_field():
+    page = ROOT / "docs" / "slos.md"
+    (text,) = blocks(page, "yaml")
+    assert len(parse_objectives(text).slos) == 3
+    named = set(re.findall(r"^\| `([a-z-]+)` \|", page.read_text(), re.MULTILINE))
+    document = release_schema()
+    fields = set(document["$defs"]["SloItem"]["properties"]) | set(RulesItem.model_json_schema()["properties"])
+    assert named == fields
 
 
 def test_ci_calls_the_readmes_test_command():
