@@ -92,6 +92,7 @@ class Echo:
 
         def answers(given, context) -> Iterator[Say]:
             asks = [] if many_in else [given]
+            context.send_initial_metadata((("x-fairway-version", "v2"),))
             self.calls.append((name, asks, dict(context.invocation_metadata()), context.time_remaining()))
             self.peers.add(context.peer())
             if name == "Chat":

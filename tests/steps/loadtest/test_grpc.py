@@ -120,6 +120,20 @@ def test_metadata_authority_and_the_deadline_go_with_each_call(server):
     assert 0 < left < 4.5  # it is rounded up on its way
 
 
+@pytest.mark.parametrize("body", [{}, {"code": "ABORTED"}])
+@pytest.mark.parametrize("method", ["Unary", "Serve"])
+def test_the_version_is_read_from_the_answers_metadata_failed_or_not(server, method, body):
+    url, _ = server
+    records = load(f"{url}/{ECHO}/{method}", body, label_header="X-Fairway-Version")
+    assert [end.version for end in records.ends] == ["v2"] * 3
+    assert {end.version for end in load(f"{url}/{ECHO}/{method}", body).ends} == {""}
+
+
+def test_the_host_is_the_authority(server):
+    peer = target(f"{server[0]}/{ECHO}/Unary", headers={"Host": "iris.example"}).peer
+    assert ("grpc.default_authority", "iris.example") in peer.options()
+
+
 def test_calls_share_connections_and_more_are_opened_when_those_are_full(server):
     url, echo = server
     load(f"{url}/{ECHO}/Unary", {"delay": 100}, constant(1000, requests=12), streams=4)
