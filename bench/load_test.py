@@ -1,174 +1,318 @@
-"""How exact the load test is and what a request costs it: `python bench/load_test.py`, about 20 s, loopback only.
+"""How exact the load test is and what it costs, beside other tools, in one run: `python bench/load_test.py`, about 5 minutes.
 
-The server (a process of its own) waits a seeded lognormal time and answers with the time it really took, so the injected
-sample is known: the quantiles of the very same requests are compared, and no sampling error is left. Costs are of the
-sending thread; the yardstick of the same run is a bare asyncio client that sends one request after another and parses
-nothing. Differences on a shared machine are indicative; the ratios hold.
+Loopback only. The server (tests/known_server.py) waits seeded times and writes down what it really did, so each tool's
+quantiles are compared with those of the very requests that it sent: no sampling error is left. Goals are printed beside
+what came out; on a busy machine times say little, ratios of one run more. `--quick true` leaves out most of the waiting.
 """
 
 import argparse
 import asyncio
 import json
-import random
-import subprocess
+import os
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+import urllib.request
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
+from load_tools import Job, Ran, timed, tools
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from fairway_steps.clock import SystemClock
-from fairway_steps.loadtest.engine import Settings, run
+from fairway_steps.loadtest.crew import Here, Task
+from fairway_steps.loadtest.engine import Settings
 from fairway_steps.loadtest.http import Request
+from fairway_steps.loadtest.loops import fastest, run_in_loop
 from fairway_steps.loadtest.measured import measured
 from fairway_steps.loadtest.payloads import Payloads
-from fairway_steps.loadtest.plan import Plan, constant
+from fairway_steps.loadtest.plan import AnyPlan, closed, constant, poisson
 from fairway_steps.loadtest.records import Records
 from fairway_steps.loadtest.result import Result
+from fairway_steps.loadtest.streaming import tokens
+from known_server import known_server
 
-QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
-
-
-class Server(asyncio.Protocol):
-    """Answers after ``median * exp(sigma * z)`` seconds (median 0: at once); GET /took gives all times so far, anew."""
-
-    median, sigma = 0.0, 0.2
-    draw = random.Random(20261123)  # noqa: S311 - a reproducible sample
-    took: list[int] = []  # noqa: RUF012 - one server a process
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        came = time.monotonic_ns()
-        if data.startswith(b"GET /took"):
-            self._write(json.dumps(self.took).encode())
-            self.took.clear()
-        elif self.median:
-            delay = self.median * self.draw.lognormvariate(0, self.sigma)
-            asyncio.get_running_loop().call_later(delay, self._answer, came)
-        else:
-            self._answer(came)
-
-    def _answer(self, came: int) -> None:
-        self._write(b"{}")
-        self.took.append(time.monotonic_ns() - came)
-
-    def _write(self, body: bytes) -> None:
-        head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body)
-        self.transport.write(head + body)
+LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
+if (fast := fastest()) is not None:
+    LOOPS["uvloop"] = fast
 
 
-async def serve(median: float) -> None:
-    Server.median = median
-    server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
+def say(*parts: str) -> None:
+    print(*parts, flush=True)
 
 
-@contextmanager
-def serving(median: float) -> Iterator[str]:
-    process = subprocess.Popen([sys.executable, __file__, "--serve", str(median)], stdout=subprocess.PIPE, text=True)
-    try:
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
-    finally:
-        process.terminate()
-        process.wait()
+def goal(text: str, *, met: bool) -> str:
+    return f"[goal {text}: {'met' if met else 'MISSED'}]"
 
 
-async def took(url: str) -> list[int]:
-    host, port = url.removeprefix("http://").split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    writer.write(b"GET /took HTTP/1.1\r\n\r\n")
-    length = int((await reader.readuntil(b"\r\n\r\n")).split(b"content-length: ")[1])
-    body = await reader.readexactly(length)
-    writer.close()
-    return json.loads(body)
+def get(url: str) -> object:
+    with urllib.request.urlopen(url) as answer:  # noqa: S310 - loopback
+        return json.load(answer)
 
 
-async def _load(url: str, plan: Plan) -> Records:
-    return await run(plan, Request(url).open(Payloads()), Settings(), clock=SystemClock())
-
-
-def load(url: str, plan: Plan) -> tuple[Result, float]:
-    """The result, and µs of the sending thread a request."""
-    records = asyncio.run(_load(url, plan))
-    span = (plan.offsets[-1] + 2_000_000) / 1e3
-    return measured([records]), records.cpu * span / len(plan)
-
-
-def accuracy(rate: float, seconds: float) -> None:
-    with serving(0.02) as url:
-        load(url, constant(50, requests=20))
-        asyncio.run(took(url))
-        result, _ = load(url, constant(rate, seconds=seconds))
-        injected = np.array(asyncio.run(took(url)))
-    slip = result.slip / 1e6
-    achieved = result.achieved_rate or 0.0
-    print(
-        f"accuracy at {rate:g}/s, {len(result)} requests of median 20 ms, {len(result) - len(result.response)} failed"
+def send(
+    url: str, plan: AnyPlan, *, connections: int = 64, loop: str = "", bodies: Sequence[bytes] = ()
+) -> tuple[Result, int, int]:
+    """The result, the start by the monotonic clock, and the CPU nanoseconds of the sending thread."""
+    task = Task(
+        Request(url, "POST" if bodies else "GET"), plan, Payloads(tuple(bodies) or (b"",)), Settings(30.0, connections)
     )
-    print(
-        f"  rate off by {abs(achieved / rate - 1):.4%}; slip p50 {np.median(slip):.3f} p99 {np.quantile(slip, 0.99):.3f} ms"
-    )
-    for name, q in QUANTILES.items():
-        ours, theirs = np.quantile(result.response, q) / 1e6, np.quantile(injected, q) / 1e6
-        print(
-            f"  {name:<6} response {ours:7.3f} ms, injected {theirs:7.3f} ms: {ours - theirs:+.3f} ms ({ours / theirs - 1:+.2%})"
+
+    async def main() -> tuple[Result, int, int]:
+        crew = Here([task], SystemClock())
+        run = crew._runs[0]  # noqa: SLF001 - the bench looks inside
+        before = run.client.cpu_ns()
+        shares = await crew.result()
+        return measured(shares[0]), run.zero, run.client.cpu_ns() - before
+
+    return run_in_loop(main(), LOOPS[loop] if loop else None)
+
+
+def quantile_errors(server: str, seconds: float, others: dict[str, Callable[[Job], Ran]]) -> None:
+    """p50, p99 and p99.9 against the truth of the same requests, on three lognormals."""
+    for median, sigma, rate, length in ((20, 0.2, 200, seconds), (800, 0.2, 100, seconds), (1200, 0.1, 100, seconds)):
+        url = f"{server}/wait?median={median}&sigma={sigma}"
+        say(
+            f"\nlognormal, median {median} ms, sigma {sigma}, at {rate}/s for {length:g} s: error of quantiles against the truth"
         )
-    print(f"  client limited: {result.meta.client_limited or 'no'}")
-
-
-class Bare(asyncio.Protocol):
-    """One request after another on one connection, the answers unread."""
-
-    def __init__(self, request: bytes, count: int, done: asyncio.Future[None]) -> None:
-        self.request, self.left, self.done = request, count, done
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
-        transport.write(self.request)
-
-    def data_received(self, data: bytes) -> None:
-        del data
-        self.left -= 1
-        if self.left:
-            self.transport.write(self.request)
-        elif not self.done.done():
-            self.done.set_result(None)
-
-
-async def bare(url: str, count: int) -> float:
-    """µs of this thread a request."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[None] = loop.create_future()
-    host, port = url.removeprefix("http://").split(":")
-    before = time.thread_time_ns()
-    transport, _ = await loop.create_connection(lambda: Bare(Request(url).to_bytes(), count, done), host, int(port))
-    await done
-    transport.close()
-    return (time.thread_time_ns() - before) / 1e3 / count
-
-
-def cost() -> None:
-    print("cost of a request (server answers at once)")
-    with serving(0.0) as url:
-        yardstick = asyncio.run(bare(url, 10_000))
-        print(f"  bare client, closed loop   {yardstick:6.1f} µs")
-        for rate in (100, 1000, 4000):
-            result, each = load(url, constant(rate, seconds=2))
-            print(
-                f"  load test at {rate:>5}/s      {each:6.1f} µs, {each / yardstick:.2f} times bare; failed {sum(result.failures.values())}"
+        connections = max(64, round(rate * median / 1000 * 2.5))
+        get(f"{server}/log")
+        result, _, _ = send(url, constant(rate, seconds=length), connections=connections)
+        rows = {
+            "fairway": (
+                {q: float(np.percentile(result.response, q)) / 1e6 for q in (50, 90, 95, 99, 99.9)},
+                result.meta.client_limited,
             )
+        }
+        truth = {"fairway": get(f"{server}/log")}
+        for name, run in others.items():
+            if name == "oha corrected":
+                continue
+            ran = run(Job(url, length, connections, float(rate)))
+            truth[name] = get(f"{server}/log")
+            rows[name] = (ran.ms, "")
+        for name, (ms, limited) in rows.items():
+            true = {q: float(np.percentile(truth[name], q)) / 1e6 for q in (50, 99, 99.9)}
+            cells = [
+                f"p{q:g} {ms[q] - true[q]:+9.3f} ms {ms[q] / true[q] - 1:+7.2%}"
+                if q in ms
+                else f"p{q:g}        not told    "
+                for q in true
+            ]
+            verdict = ""
+            if name == "fairway":
+                met = all(abs(ms[q] - true[q]) <= max(0.01 * true[q], 0.3) for q in true)
+                verdict = goal("1 % or 0.3 ms", met=met) + (f" client limited: {limited}" if limited else "")
+            say(f"  {name:<8} " + "   ".join(cells), verdict)
+
+
+def overhead_and_rates(server: str, seconds: float) -> None:
+    say("\nrate and overhead of a request (server answers at once)")
+    for rate in (10, 100, 1000, 5000):
+        result, _, _ = send(f"{server}/now", constant(rate, seconds=seconds))
+        achieved = result.achieved_rate or 0.0
+        service, slip = result.service / 1e6, result.slip / 1e6
+        text = (
+            f"  {rate:>5}/s: achieved off by {abs(achieved / rate - 1):.3%}; slip p50 {np.median(slip):.3f} p99 {np.percentile(slip, 99):.3f} ms; "
+            f"response p50 {np.median(result.response) / 1e6:.3f} p99 {np.percentile(result.response, 99) / 1e6:.3f} ms; "
+            f"service p50 {np.median(service):.3f} ms"
+        )
+        verdict = [goal("0.1 %", met=abs(achieved / rate - 1) <= 0.001)]
+        if rate == 1000:
+            response = result.response / 1e6
+            verdict.append(
+                goal("p50 0.15 ms, p99 1 ms", met=np.median(response) <= 0.15 and np.percentile(response, 99) <= 1)
+            )
+        say(text, *verdict)
+    result, _, _ = send(f"{server}/now", poisson(500, 7, seconds=seconds))
+    gaps = np.sort(np.diff(result.sent_ns)) / 1e9
+    distance = float(np.max(np.abs((np.arange(len(gaps)) + 0.5) / len(gaps) - (1 - np.exp(-500 * gaps)))))
+    bound = 1.63 / len(gaps) ** 0.5
+    say(
+        f"  Poisson at 500/s, gaps as sent: Kolmogorov-Smirnov distance {distance:.4f}, bound {bound:.4f}",
+        goal("alpha .01", met=distance < bound),
+    )
+
+
+def stall(server: str, others: dict[str, Callable[[Job], Ran]]) -> None:
+    """20 s at 100/s, the server frozen for 2 s: 10 % of the users wait uniformly up to 2 s, so p95 is 1.0 s and p99 1.8 s."""
+    say("\nfreeze of 2 s in 20 s at 100/s: what a user sees is p95 = 1000 ms, p99 = 1800 ms")
+    rows: dict[str, dict[float, float]] = {}
+
+    def frozen(run: Callable[[], dict[float, float]]) -> dict[float, float]:
+        with ThreadPoolExecutor(1) as pool:
+            later = pool.submit(run)
+            asyncio.run(asyncio.sleep(9))
+            get(f"{server}/freeze?ms=2000")
+            return later.result()
+
+    def ours() -> dict[float, float]:
+        code = [sys.executable, __file__, "--send", f"{server}/now", "--rate", "100", "--seconds", "20"]
+        return {float(q): ms for q, ms in json.loads(timed(code)[0])["response"].items()}
+
+    rows["fairway"] = frozen(ours)
+    for name, run in others.items():
+        rate = None if name == "wrk" else 100.0
+        rows[name] = frozen(lambda run=run, rate=rate: run(Job(f"{server}/now", 20, 4, rate)).ms)
+    for name, ms in rows.items():
+        cells = [
+            f"p{q} {ms[q]:8.1f} ms ({ms[q] / true - 1:+.1%})" if q in ms else f"p{q} not told"
+            for q, true in ((95, 1000), (99, 1800))
+        ]
+        verdict = (
+            goal("2 %", met=all(abs(ms[q] / true - 1) <= 0.02 for q, true in ((95, 1000), (99, 1800))))
+            if name == "fairway"
+            else ""
+        )
+        say(f"  {name:<14}" + "   ".join(cells), verdict)
+
+
+def costs(seconds: float, others: dict[str, Callable[[Job], Ran]]) -> None:
+    """The client on one core, the server on another."""
+    cores = sorted(os.sched_getaffinity(0))
+    say(f"\ncost of a request, client on core {cores[0]}, server on core {cores[-1]}; as fast as 32 connections go")
+    pin = ["taskset", "-c", str(cores[0])]
+    rates: dict[str, Ran] = {}
+    with known_server("taskset", "-c", str(cores[-1])) as server:
+        for loop in LOOPS:
+            code = [
+                *pin,
+                sys.executable,
+                __file__,
+                "--send",
+                f"{server}/now",
+                "--closed",
+                "32",
+                "--seconds",
+                str(seconds),
+                "--loop",
+                loop,
+            ]
+            told = json.loads(timed(code)[0])
+            rates[f"fairway {loop}"] = Ran(told["requests"], told["rate"], {}, told["cpu_s"])
+        os.sched_setaffinity(0, {cores[0]})  # what we start runs where we do
+        for name, run in others.items():
+            if name != "oha corrected":
+                rates[name] = run(Job(f"{server}/now", seconds, 32, None))
+        os.sched_setaffinity(0, set(cores))
+        limits = {"fairway asyncio": (45, 15_000), "fairway uvloop": (20, 40_000)}
+        best = min(ran.cpu_us for ran in rates.values())
+        for name, ran in rates.items():
+            verdict = ""
+            if name in limits:
+                cpu, least = limits[name]
+                verdict = goal(f"{cpu} µs, {least:,}/s", met=ran.cpu_us <= cpu and ran.rate >= least)
+            say(
+                f"  {name:<16} {ran.cpu_us:6.1f} µs CPU a request ({ran.cpu_us / best:.1f} times the best), {ran.rate:9,.0f} requests/s",
+                verdict,
+            )
+        say("the same at 1000/s, by plan")
+        for loop in LOOPS:
+            code = [
+                *pin,
+                sys.executable,
+                __file__,
+                "--send",
+                f"{server}/now",
+                "--rate",
+                "1000",
+                "--seconds",
+                str(seconds),
+                "--loop",
+                loop,
+            ]
+            told = json.loads(timed(code)[0])
+            cpu = told["cpu_s"] * 1e6 / told["requests"]
+            say(
+                f"  fairway {loop:<8} {cpu:6.1f} µs CPU a request",
+                goal(f"{limits[f'fairway {loop}'][0]} µs", met=cpu <= limits[f"fairway {loop}"][0]),
+            )
+        os.sched_setaffinity(0, {cores[0]})
+        for name, run in others.items():
+            if name not in ("wrk", "oha corrected"):
+                ran = run(Job(f"{server}/now", seconds, 32, 1000.0))
+                say(f"  {name:<16} {ran.cpu_us:6.1f} µs CPU a request")
+        os.sched_setaffinity(0, set(cores))
+
+
+def streams(server: str) -> None:
+    say("\nstreams (server-sent events): client's moments against the server's own")
+    for count, itl, length in ((200, 20, 50), (50, 5, 50)):
+        bodies = [json.dumps({"stream": True, "id": f"{itl}-{i}"}).encode() for i in range(count)]
+        url = f"{server}/v1/chat/completions?ttft=20&itl={itl}&tokens={length}"
+        result, zero, cpu = send(url, constant(count * 5, requests=count), connections=count, bodies=bodies)
+        written = get(f"{server}/written")
+        truth = np.array([written[f"{itl}-{i}"] for i in range(count)])
+        seen = result.streams.event_ns.reshape(count, length) + zero
+        ttft = np.percentile(seen[:, 0] - truth[:, 0], 99) / 1e6
+        itls = np.percentile(np.abs(np.diff(seen) - np.diff(truth)), 99) / 1e6
+        found = tokens(result)
+        assert found is not None
+        each = cpu / (count * (length + 3)) / 1e3
+        say(
+            f"  {count} at once, a token each {itl} ms: p99 error of TTFT {ttft:.3f} ms, of ITL {itls:.3f} ms; {each:.1f} µs CPU an event; "
+            f"{found.output_total} tokens of {count * length}, {found.coalesced} coalesced",
+            goal("0.5 ms", met=max(ttft, itls) <= 0.5),
+            goal("15 µs", met=each <= 15),
+            goal("all tokens", met=found.output_total == count * length),
+        )
+
+
+def memory() -> None:
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    before = resident()
+    plan = constant(10_000, requests=2_000_000)
+    records = Records.empty(plan, 0.0)
+    each = (resident() - before) / len(records.took)
+    say(f"\nmemory while sending: {each:.1f} bytes a request", goal("20", met=each <= 20))
+
+
+def sender(arguments: argparse.Namespace) -> None:
+    """One run of ours as a process of its own, told as JSON."""
+    plan: AnyPlan
+    if arguments.closed:
+        plan = closed(arguments.closed, seconds=arguments.seconds)
+        result, _, cpu = send(arguments.send, plan, connections=arguments.closed, loop=arguments.loop)
+    else:
+        result, _, cpu = send(arguments.send, constant(arguments.rate, seconds=arguments.seconds), loop=arguments.loop)
+    response = {str(q): float(np.percentile(result.response, q)) / 1e6 for q in (50, 90, 95, 99, 99.9)}
+    span = int(result.end_ns.max() - result.scheduled_ns.min()) / 1e9
+    say(json.dumps({"requests": len(result), "rate": len(result) / span, "cpu_s": cpu / 1e9, "response": response}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", default="false", choices=["true", "false"])
+    parser.add_argument(
+        "--only", default="", help="quantiles, rates, stall, costs, streams, memory; separated by commas"
+    )
+    for name, kind in (("send", str), ("rate", float), ("seconds", float), ("closed", int), ("loop", str)):
+        parser.add_argument(f"--{name}", type=kind)
+    arguments = parser.parse_args()
+    if arguments.send:
+        sender(arguments)
+        return
+    seconds = 2.0 if arguments.quick == "true" else 10.0
+    others = {} if arguments.quick == "true" else tools()
+    say(f"load average {os.getloadavg()[0]:.1f} on {len(os.sched_getaffinity(0))} cores")
+    parts: dict[str, Callable[[str], None]] = {
+        "memory": lambda _: memory(),
+        "quantiles": lambda server: quantile_errors(server, seconds, others),
+        "rates": lambda server: overhead_and_rates(server, seconds / 2),
+        "streams": streams,
+        "costs": lambda _: costs(seconds / 2, others),
+        "stall": lambda server: stall(server, others),
+    }
+    chosen = [name for name in arguments.only.split(",") if name] or [
+        name for name in parts if name != "stall" or others
+    ]
+    with known_server() as server:
+        for name in chosen:
+            parts[name](server)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--serve", type=float)
-    if (median := parser.parse_args().serve) is not None:
-        asyncio.run(serve(median))
-    else:
-        accuracy(100, 4)
-        accuracy(1000, 4)
-        cost()
+    main()

@@ -71,9 +71,9 @@ class Run:
         observer: Observer | None = None,
     ) -> None:
         now = time.monotonic_ns()
-        self._zero = zero or now + LEAD
+        self.client, self.zero = client, zero or now + LEAD
         kind = _Engine if isinstance(plan, Plan) else _ClosedLoop
-        self._engine = kind(plan, client, settings, clock.now() + (self._zero - now) / SECOND, self._zero, observer)
+        self._engine = kind(plan, client, settings, clock.now() + (self.zero - now) / SECOND, self.zero, observer)
 
     @property
     def progress(self) -> Progress:

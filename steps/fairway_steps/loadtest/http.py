@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.client import Answer, Connection, ConnectionFailed, Done
 from fairway_steps.loadtest.generation import Generation
-from fairway_steps.loadtest.http1 import Parser, Sink
+from fairway_steps.loadtest.http1 import Head, Parser, Sink
 from fairway_steps.loadtest.payloads import Payloads
 from fairway_steps.loadtest.sse import EventStream
 from fairway_steps.loadtest.tls import PLAIN, Tls, context, reason
@@ -117,6 +117,7 @@ class Http:
         self.pick = payloads.pick
         self.prepared = [request.to_bytes(body) for body in payloads.bodies]
         self.bodiless, self.expect = request.method == "HEAD", request.expect
+        self.known: dict[bytes, Head] = {}
         self.label = request.label_header.lower().encode()
         self._tls = context(request.tls, ALPN) if parts.scheme == "https" else None
         self._name = request.tls.server_name or self._host
@@ -179,7 +180,7 @@ class _HttpConnection(asyncio.Protocol):
             client.expect,
         )
         self._report = done
-        self._parser = Parser(head=client.bodiless, wanted=self._wanted)
+        self._parser = Parser(head=client.bodiless, wanted=self._wanted, known=client.known)
         self._index = -1
         self._at = 0
         self._generation: Generation | None = None

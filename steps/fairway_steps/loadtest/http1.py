@@ -20,19 +20,31 @@ class ProtocolError(ValueError):
 
 
 Sink = Callable[[bytes], None]
+Head = tuple[int, bool, dict[bytes, bytes]]
+"""Status, whether the connection lives on unless a header says otherwise, and the headers."""
+MAX_KNOWN = 1000
+MAX_KNOWN_SIZE = 2048
 
 
 class Parser:
     """Reads one answer after another; ``reset`` stands between two. ``head`` says that the request was a HEAD.
 
+    Many answers begin alike: what their heads say is kept in ``known``, which several parsers may share.
     ``wanted`` is asked, once status and headers are known, who takes the body, piece by piece as it comes; None: nobody.
 
     After ``feed`` has returned true: ``status`` (0 before the head of a final answer), ``keep_alive`` (the connection may carry another request) and
     ``headers`` (names in lower case). ``begun`` is true from the first byte on.
     """
 
-    def __init__(self, *, head: bool = False, wanted: "Callable[[Parser], Sink | None] | None" = None) -> None:
+    def __init__(
+        self,
+        *,
+        head: bool = False,
+        wanted: "Callable[[Parser], Sink | None] | None" = None,
+        known: "dict[bytes, Head] | None" = None,
+    ) -> None:
         self._bodiless, self._wanted = head, wanted
+        self._known: dict[bytes, Head] = {} if known is None else known
         self.reset()
 
     def reset(self) -> None:
@@ -71,17 +83,20 @@ class Parser:
                 raise ProtocolError(f"the head of the answer is longer than {MAX_HEAD} bytes")
             return False
         self._buffer = buffer[end + 4 :]
-        first, *lines = buffer[:end].split(b"\r\n")
-        match = _STATUS.fullmatch(first)
-        if match is None:
-            raise ProtocolError("the status line is malformed")
-        self.headers = _fields(lines)
-        status = int(match[2])
+        head = buffer[:end]
+        known = self._known.get(head)
+        if known is None:
+            known = _parsed(head)
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
+            if end <= MAX_KNOWN_SIZE:
+                self._known[head] = known
+        status, persistent, self.headers = known
         if status >= 200:
             self.status = status
             if self._wanted is not None:
                 self._sink = self._wanted(self)
-            self._frame(persistent=match[1] == b"1")
+            self._frame(persistent=persistent)
         elif status == 101:
             raise ProtocolError("the server switched protocols unasked")
         return True  # a 1xx answer is followed by the real one
@@ -168,6 +183,14 @@ def _other_protocol(buffer: bytes) -> str:
     if buffer[:2] == b"\x15\x03":  # a TLS alert (RFC 8446, section 5.1)
         return "the server speaks TLS"
     return "the answer does not begin with HTTP/1"
+
+
+def _parsed(head: bytes) -> Head:
+    first, *lines = head.split(b"\r\n")
+    match = _STATUS.fullmatch(first)
+    if match is None:
+        raise ProtocolError("the status line is malformed")
+    return int(match[2]), match[1] == b"1", _fields(lines)
 
 
 def _fields(lines: list[bytes]) -> dict[bytes, bytes]:

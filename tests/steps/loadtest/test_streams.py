@@ -39,7 +39,7 @@ def load(url: str, *, requests: int = 10, rate: float = 50, ids: str = "") -> tu
 
     async def main():
         crew = Here([Task(Request(url, "POST"), constant(rate, requests=requests), Payloads(bodies))], SystemClock())
-        zero.append(crew._runs[0]._zero)
+        zero.append(crew._runs[0].zero)
         return await crew.result()
 
     return measured(run_in_loop(main())[0]), zero[0]
