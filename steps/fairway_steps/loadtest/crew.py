@@ -94,8 +94,6 @@ class Here:
     """All in this process. Create it within the event loop."""
 
     def __init__(self, tasks: Sequence[Task], clock: Clock, zero: int = 0) -> None:
-        gc.collect()
-        gc.freeze()  # what is there now is not searched again while requests wait
         self._tallies = [_tally(task) for task in tasks]
         if not zero:
             _settle()
