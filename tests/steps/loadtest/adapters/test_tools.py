@@ -360,16 +360,25 @@ def test_a_tool_we_do_not_know_is_one_sentence(uri):
         open_foreign(uri)
 
 
-@pytest.mark.parametrize("part", ["#1", "#benchmark=0", "#benchmark=x", "#a=b", "#"])
+@pytest.mark.parametrize("part", ["#1", "#benchmark=0", "#benchmark=x", "#a=b", "#rate=0", "#rate=x", "#rate=nan", "#"])
 def test_what_stands_behind_the_file_is_checked(part):
     uri = f"guidellm:{FIXTURES}/guidellm-0.8.1.json{part}"
     if part == "#":
         assert open_foreign(uri).requests == 51
     else:
-        with pytest.raises(UsageError, match=r"cannot be read; write #version=NAME|is no number of a benchmark"):
+        with pytest.raises(
+            UsageError, match=r"cannot be read; write #version=NAME|is no number of a benchmark|is no rate"
+        ):
             open_foreign(uri)
 
 
 def test_ohas_errors_have_classes():
     run = opened("oha:oha-1.16.0-refused.json")
     assert (run.requests, run.failures) == (5, {"connect": 5})
+
+
+def test_the_rate_that_was_asked_for_can_be_said_where_the_file_does_not():
+    uri = f"vegeta:{FIXTURES}/vegeta-12.13.0.json"
+    assert open_foreign(uri).requested_rate is None
+    assert (open_foreign(f"{uri}#rate=60").requested_rate, open_foreign(f"{uri}#rate=60").limited) == (60.0, "")
+    assert "requests per second of the planned 90" in open_foreign(f"{uri}#rate=90").limited
