@@ -112,6 +112,9 @@ def test_a_record_that_is_not_there_is_no_safe_release(place):
         handler = place.fairway(step, "--record=file:x.json", "--holder=me")
         assert (handler.returncode, handler.stderr) == (0, ""), "an exit handler has nothing to do, and is silent"
         assert handler.stdout.startswith("none: ")
+    (place.folder / "x.json.control").mkdir()
+    killed = place.fairway("ensure-safe", "--record=file:x.json")
+    assert (killed.returncode, killed.stderr) == (0, ""), "a run that was killed before it began"
     done(begin(place))
     assert done(place.fairway("report", RECORD, "--holder=another", "--output=json")) == {"action": "none"}
     assert not list(place.folder.glob("*.html"))

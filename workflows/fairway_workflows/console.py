@@ -28,6 +28,7 @@ class Console:
         self.drawn, self.said_at = False, 0.0
         self.last_error = ""
         self.errors: dict[str, str] = {}
+        self.last_words: dict[str, str] = {}
 
     def say(self, text: str) -> None:
         """One whole line."""
@@ -52,6 +53,7 @@ class Console:
         if text.startswith(ERROR):
             self.last_error = self.errors[node.template] = text.removeprefix(ERROR)
         if not text.startswith(PROGRESS_MARK):
+            self.last_words[node.template] = text.strip()
             self.say(f"  {text}")
         elif self.in_place:
             self._clear()

@@ -155,6 +155,7 @@ def _never_began(result: WorkflowResult, console: Console, wall: float) -> Endin
         result.stopped
         or console.errors.get("begin")
         or console.last_error
+        or console.last_words.get("begin")
         or (begin.message if begin else "")
         or result.message
     )

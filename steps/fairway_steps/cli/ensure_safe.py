@@ -5,7 +5,7 @@ from fairway_steps.cli.step import Answer, step
 from fairway_steps.cli.wiring import CLOCK, Release, ending, record_store, this_process
 from fairway_steps.errors import UsageError
 from fairway_steps.outputs import Output
-from fairway_steps.record import Lease
+from fairway_steps.record import FileStore, Lease, RecordStore
 
 
 @step(
@@ -26,15 +26,15 @@ def ensure_safe(
 
     The exit handler of every workflow, and the command for a person after a crash. An unfinished release is
     taken over, put back and closed; one that has ended is held to its end state. Safe to call at any time.
-    A record that is not there is refused (exit code 2), for a mistyped path must not look like a safe release; with
-    --holder it only means that the release was never begun (`none`).
+    A record of which there is no trace is refused (exit code 2), for a mistyped path must not look like a safe
+    release; with --holder, or where a run was killed before it began, there is nothing to do (`none`).
     """
     from fairway_steps.release import ensure_safe as run
 
     store = record_store(record)
     held = store.load()
     if held is None:
-        if not holder:
+        if not (holder or _was_to_be(store)):
             raise UsageError(f"there is no record at {store.uri}: nothing was made safe", mend="name the release's own")
         return Answer({"action": "none"}, text=f"none: there is no record at {store.uri}")
     if holder and holder != held.holder:
@@ -56,3 +56,8 @@ def ensure_safe(
     )
     stable = after.stable if after else held.primary
     return Answer({"action": action}, text=f"{action}: {stable.name} has all of the traffic")
+
+
+def _was_to_be(store: RecordStore) -> bool:
+    """Whether somebody was about to write a record file: its lock, or what a run keeps beside it, is there."""
+    return isinstance(store, FileStore) and any(store.path.parent.glob(f"{store.path.name}.*"))
