@@ -42,7 +42,8 @@ def open_source(text: str, service: str, around: Around | None = None) -> Metric
 
     ``envoy:DIR``: the Envoy of a route folder. ``scrape:URL#requests=…&label=…``: any Prometheus exposition.
     ``prometheus:URL#preset=…``: a Prometheus server. The part after ``#`` never leaves this process; fields within fields
-    are written with a dot (``where.namespace=default``). ``samples:PATH``: a load test's file; ``fortio:PATH``,
+    are written with a dot (``where.namespace=default``). ``samples:PATH``: a load test's file, ``summary:JSON``: its output summary,
+    each with ``#version=NAME`` for the version that was tested, if the answers do not say; ``fortio:PATH``,
     ``ghz:PATH``, …: another load tester's. ``file:PATH`` or a mapping
     (YAML, JSON): any of these described at length, ``rest`` too, or one for ``requests`` and one for ``latency``.
     """
@@ -54,7 +55,13 @@ def open_source(text: str, service: str, around: Around | None = None) -> Metric
     if scheme == "samples" and rest:
         from fairway_steps.metrics.samples import SamplesSource  # noqa: PLC0415 - only when asked for
 
-        return SamplesSource(Path(rest), around.limits)
+        path, version = _tested(rest)
+        return SamplesSource(Path(path), around.limits, version)
+    if scheme == "summary" and rest:
+        from fairway_steps.metrics.summary import SummarySource  # noqa: PLC0415 - only when asked for
+
+        told, version = _tested(rest)
+        return SummarySource(told, around.limits, version)
     if scheme in TOOLS and rest:
         from fairway_steps.metrics.foreign import ForeignSource  # noqa: PLC0415 - only when asked for
 
@@ -68,9 +75,20 @@ def open_source(text: str, service: str, around: Around | None = None) -> Metric
         return _open(spec, service, around) if isinstance(spec, SourceSpec) else _combined(spec, service, around)
     raise UsageError(
         f"metric source {text!r} is of no kind that Fairway knows",
-        mend="write envoy:DIR, scrape:URL, prometheus:URL, samples:PATH, TOOL:PATH "
+        mend="write envoy:DIR, scrape:URL, prometheus:URL, samples:PATH, summary:JSON, TOOL:PATH "
         f"({', '.join(TOOLS)}), or a mapping with source: and url:",
     )
+
+
+def _tested(rest: str) -> tuple[str, str]:
+    """What stands before ``#version=NAME``, and the name."""
+    before, mark, fragment = rest.rpartition("#")
+    if not mark or before.count("{") != before.count("}"):  # a # within a summary
+        return rest, ""
+    name, equals, version = fragment.partition("=")
+    if name != "version" or not equals or not version:
+        raise UsageError(f"{fragment!r} says nothing of a load test", mend="write #version=NAME")
+    return before, version
 
 
 def _envoy(uri: str, service: str) -> MetricSource:

@@ -45,7 +45,8 @@ class SamplesSource:
     version that is asked for, as long as no answer names another.
 
     Latency is the response time, from the scheduled moment on. The strata are one for each version and second of
-    scheduled time. Requests that were cancelled when the load test was stopped are no one's failures and left out.
+    scheduled time. Requests that were cancelled when the load test was stopped are no one's failures: they are left out, but for
+    those that had taken longer than every limit by then, which are known to be slow.
     """
 
     def __init__(self, path: Path, limits: Sequence[float] = (), version: str = "") -> None:
@@ -89,9 +90,11 @@ class SamplesSource:
         edges = [round(edge * SECOND) for edge in self._edges]
         cells: dict[tuple[int, str], _Cell] = {}
         strays = 0
+        slow = round(max(self._limits) * SECOND) if self._limits else 1 << 63
         wanted = ("scheduled_ns", "end_ns", "error", "version")
         for scheduled, end, error, label in zip(*(columns[name] for name in wanted), strict=True):
-            if errors[error] == "cancelled":
+            cancelled = errors[error] == "cancelled"
+            if cancelled and end - scheduled <= slow:
                 continue
             version = labels[label] or sole
             if version not in versions:
@@ -99,7 +102,7 @@ class SamplesSource:
                 continue
             cell = cells.setdefault((scheduled // SECOND, version), _Cell())
             cell.requests += 1
-            if error:
+            if error and not cancelled:
                 cell.failures[errors[error]] += 1
             else:
                 cell.counts[bisect_left(edges, end - scheduled)] += 1

@@ -200,3 +200,10 @@ def test_damage_anywhere_is_never_a_traceback(tmp_path_factory, data):
     path.write_bytes(whole)
     reading = SamplesSource(path).read(["v2"], {}, "", 0.0)
     assert reading.problem or sum(s.requests for s in reading.strata) == 20
+
+
+def test_what_was_cancelled_after_every_limit_is_known_to_be_slow(path: Path):
+    save(path, [(0, 10, "", ""), (0, 300, "cancelled", ""), (0, 100, "cancelled", "")])
+    (stratum,) = SamplesSource(path, [0.05, 0.25]).read(["v2"], {}, "", 0.0).strata
+    assert (stratum.requests, stratum.failures) == (2, {})
+    assert below(stratum, 0.25) == 1

@@ -1,0 +1,121 @@
+"""A load test's summary, the parameter of at most 1 kB, as a metric source: no file and no artifact repository is needed.
+
+It has the counts over each limit that the load test was given, for all requests and for each version; so an SLO whose limit was
+among these is judged exactly, and any other not at all.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fairway_steps.errors import UsageError
+from fairway_steps.metrics.base import Reading
+from fairway_steps.model import Histogram, Stratum
+
+MEND = "give what `fairway load-test` wrote as its output summary"
+
+
+class SummarySource:
+    """The run that ``text`` sums up; one stratum for each version.
+
+    ``limits`` are the SLOs' latencies in seconds. ``version`` is the one that was tested, to which requests without a label
+    belong; without it they belong to the only version that is asked for, as long as no answer names another.
+    Raises UsageError for a text that is no summary, or one without the counts for one of the limits.
+    """
+
+    def __init__(self, text: str, limits: Sequence[float] = (), version: str = "") -> None:
+        self._told, self._version = _parsed(text), version
+        over = {float(name) / 1000: count for name, count in self._told["over_ms"].items() if ":" not in name}
+        self._over = dict(sorted(over.items()))
+        self._places = {
+            float(name) / 1000: place for place, name in enumerate(self._told["over_ms"]) if ":" not in name
+        }
+        for limit in limits:
+            if not any(math.isclose(limit, known, rel_tol=1e-9) for known in self._over):
+                known = ", ".join(f"{one * 1000:g} ms" for one in self._over) or "none"
+                raise UsageError(
+                    f"the load test's summary does not tell how many requests were over {limit * 1000:g} ms; it tells {known}",
+                    mend="give the load test the same SLOs, or the limit",
+                )
+
+    def read(self, versions: Sequence[str], weights: Mapping[str, int], cursor: str, now: float) -> Reading:
+        """All strata at once; none if ``cursor`` says that this very run has been read."""
+        del now
+        told = self._told
+        identity = f"summary:{told['started']!r}:{told['requests']}"
+        if cursor == identity:
+            return Reading((), identity, complete=True)
+        if told["client_limited"]:
+            reason = told.get("reason", "it could not keep its plan")
+            problem = f"the load test was limited by its own client, so it is evidence of nothing: {reason}"
+            return Reading((), identity, complete=True, problem=problem)
+        parts = self._parts(versions)
+        if parts is None:
+            problem = "the load test does not tell which version its requests went to; say which version was tested"
+            return Reading((), cursor, complete=True, problem=problem)
+        strata = tuple(self._stratum(name, weights.get(name, 0), *part) for name, part in parts.items())
+        return Reading(strata, identity, complete=True)
+
+    def _parts(self, versions: Sequence[str]) -> dict[str, tuple[int, Mapping[str, int], Sequence[int]]] | None:
+        """By version: requests, failures by class, and counts over the limits in their order; None if nobody can tell."""
+        told = self._told
+        if by_version := told.get("by_version"):
+            return {
+                name: (
+                    counts[0],
+                    {"failed": counts[1]} if counts[1] else {},
+                    [counts[2 + self._places[one]] for one in self._over],
+                )
+                for name, counts in by_version.items()
+                if name in versions
+            }
+        named = [name for name in told.get("versions", {}) if name != "other"]
+        sole = named[0] if len(named) == 1 else self._version or (versions[0] if len(versions) == 1 else "")
+        if sole not in versions or len(named) > 1:
+            return None
+        failures = {name: count for name, count in told["errors"].items() if name != "cancelled"}
+        requests = told["requests"] - told["errors"].get("cancelled", 0)
+        return {sole: (requests, failures, list(self._over.values()))}
+
+    def _stratum(
+        self, version: str, weight: int, requests: int, failures: Mapping[str, int], over: Sequence[int]
+    ) -> Stratum:
+        """Failed requests are over every limit; the others lie between the limits that they were over and under."""
+        told, failed = self._told, sum(failures.values())
+        fine = requests - failed
+        within = {edge: fine - min(fine, max(0, count - failed)) for edge, count in zip(self._over, over, strict=True)}
+        if "by_version" not in told:
+            within = self._finer(within, fine)
+        rate = told["achieved_rate"] or told["requested_rate"]
+        seconds = told["requests"] / rate if rate else 1.0
+        upto = [*within.values(), fine]
+        counts = tuple(after - before for before, after in zip([0, *upto], upto, strict=False))
+        histogram = Histogram((*within, math.inf), counts) if self._over else None
+        return Stratum(version, told["started"], told["started"] + seconds, weight, requests, failures, histogram)
+
+    def _finer(self, within: Mapping[float, int], fine: int) -> dict[float, int]:
+        """The counts up to the limits, and between these the quantiles, for the eye: no limit is judged by them."""
+        quantiles = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "max": 1.0}
+        told = {name: self._told["response_ms"].get(name) for name in quantiles}
+        marks = {told[name] / 1000: math.floor(q * (fine - 1)) + 1 for name, q in quantiles.items() if told[name]}
+        found = dict(within)
+        for edge, count in marks.items():
+            least = max((upto for limit, upto in within.items() if limit < edge), default=0)
+            most = min((upto for limit, upto in within.items() if limit > edge), default=fine)
+            found.setdefault(edge, min(most, max(least, count)))
+        return dict(sorted(found.items()))
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        told = json.loads(text)
+        whole = isinstance(told, dict) and isinstance(told["over_ms"], dict) and isinstance(told["errors"], dict)
+        missing = {"requests", "started", "client_limited", "achieved_rate", "requested_rate"} - set(
+            told if whole else ()
+        )
+    except (ValueError, KeyError) as error:
+        raise UsageError("the metric source is no load test's summary", mend=MEND) from error
+    if not whole or missing:
+        raise UsageError("the metric source is no load test's summary", mend=MEND)
+    return dict(told)

@@ -1,0 +1,142 @@
+"""A load test's summary as evidence: the same counts as its file gives, and nothing where it cannot tell.
+
+The summaries are made by ``loadtest.summary`` as in life. Left out: the file (test_samples.py).
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairway_steps.errors import UsageError
+from fairway_steps.loadtest.measured import combined, measured
+from fairway_steps.loadtest.result import Result
+from fairway_steps.loadtest.samples import write
+from fairway_steps.loadtest.streaming import Limit
+from fairway_steps.loadtest.summary import summary, to_json
+from fairway_steps.metrics.registry import Around, open_source
+from fairway_steps.metrics.samples import SamplesSource
+from fairway_steps.metrics.summary import SummarySource
+from fairway_steps.model import Stratum
+from load_records import records
+
+LIMITS = (0.02, 0.1)
+
+
+def told(result: Result, limits=LIMITS) -> str:
+    return to_json(summary(result, [Limit(limit) for limit in limits]))
+
+
+def mixed() -> Result:
+    """v1: 10, 50, 200 ms and a failure; v2: 10 and 30 ms."""
+    labels = {0: "v1", 1: "v1", 2: "v1", 3: "v1", 4: "v2", 5: "v2"}
+    return measured([records([10, 50, 200, 5, 10, 30], versions=labels, errors={3: "http-500"})])
+
+
+def below(stratum: Stratum, limit: float) -> int:
+    assert stratum.latency is not None
+    return sum(n for edge, n in zip(stratum.latency.edges, stratum.latency.counts, strict=True) if edge <= limit)
+
+
+@given(st.lists(st.floats(0.01, 500), min_size=1, max_size=60))
+def test_limits_are_exact_and_the_quantile_seen_is_near(responses: list[float]):
+    result = measured([records(responses)])
+    if result.meta.client_limited:
+        return
+    (stratum,) = SummarySource(told(result), LIMITS).read(["v2"], {}, "", 0.0).strata
+    assert stratum.latency is not None
+    assert min(stratum.latency.counts) >= 0
+    assert list(stratum.latency.edges) == sorted(set(stratum.latency.edges))
+    for limit in LIMITS:
+        assert below(stratum, limit) == len(responses) - int(result.exceeded(limit).sum())
+
+
+def test_the_counts_are_those_of_the_file(tmp_path: Path):
+    write(mixed(), tmp_path / "s.npz")
+    whole = SamplesSource(tmp_path / "s.npz", LIMITS).read(["v1", "v2"], {"v1": 90, "v2": 10}, "", 0.0)
+    short = SummarySource(told(mixed()), LIMITS).read(["v1", "v2"], {"v1": 90, "v2": 10}, "", 0.0)
+    assert (short.complete, short.problem) == (True, "")
+    for one, other in zip(whole.strata, short.strata, strict=True):
+        assert (one.version, one.weight, one.requests, one.errors) == (
+            other.version,
+            other.weight,
+            other.requests,
+            other.errors,
+        )
+        assert one.latency is not None
+        assert other.latency is not None
+        for limit in LIMITS:
+            over = [
+                sum(count for edge, count in zip(h.edges, h.counts, strict=True) if edge > limit)
+                for h in (one.latency, other.latency)
+            ]
+            assert over[0] == over[1]
+        assert one.latency.total == other.latency.total
+
+
+def test_a_sole_version_needs_no_label():
+    result = measured([records([10, 50, 200], errors={2: "timeout"})])
+    (stratum,) = SummarySource(told(result), LIMITS).read(["v2"], {"v2": 10}, "", 0.0).strata
+    assert (stratum.version, stratum.requests, stratum.failures) == ("v2", 3, {"timeout": 1})
+    assert stratum.latency is not None
+    assert below(stratum, 0.02) == 1
+    assert below(stratum, 0.1) == stratum.latency.total == 2
+    (named,) = SummarySource(told(result), LIMITS, "v2").read(["v1", "v2"], {}, "", 0.0).strata
+    assert named.version == "v2"
+
+
+def test_requests_that_may_be_anyones_are_no_evidence():
+    reading = SummarySource(told(measured([records([10])])), LIMITS).read(["v1", "v2"], {}, "", 0.0)
+    assert reading.strata == ()
+    assert "does not tell which version" in reading.problem
+
+
+def test_what_was_cancelled_is_nobodys_failure():
+    result = measured([records([10, 10], errors={1: "cancelled"})])
+    (stratum,) = SummarySource(told(result), LIMITS).read(["v2"], {}, "", 0.0).strata
+    assert (stratum.requests, stratum.failures) == (1, {})
+
+
+def test_a_client_that_was_the_limit_is_no_evidence():
+    late = measured([records([50.0] * 200, slips=[9.0] * 200)])
+    reading = SummarySource(told(late), LIMITS).read(["v2"], {}, "", 0.0)
+    assert reading.strata == ()
+    assert "limited by its own client, so it is evidence of nothing: 200 of 200 requests" in reading.problem
+
+
+def test_it_is_read_once():
+    source = SummarySource(told(mixed()), LIMITS)
+    cursor = source.read(["v1", "v2"], {}, "", 0.0).cursor
+    assert source.read(["v1", "v2"], {}, cursor, 1.0).strata == ()
+
+
+def test_paired_endpoints_are_told_apart():
+    whole = combined({"a": measured([records([10])], version="v1"), "b": measured([records([50])], version="v2")})
+    strata = SummarySource(told(whole), LIMITS).read(["v1", "v2"], {}, "", 0.0).strata
+    assert [(s.version, s.requests) for s in strata] == [("v1", 1), ("v2", 1)]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "{}", '{"over_ms": 3}', '{"over_ms": {}, "errors": {}}'])
+def test_a_text_that_is_none_is_one_sentence(text: str):
+    with pytest.raises(UsageError, match="is no load test's summary"):
+        SummarySource(text)
+
+
+def test_a_limit_that_was_not_counted_is_refused():
+    with pytest.raises(UsageError, match=r"how many requests were over 250 ms; it tells 20 ms, 100 ms"):
+        SummarySource(told(mixed()), (0.25,))
+
+
+def test_the_registry_opens_it_and_the_file_with_the_version_tested(tmp_path: Path):
+    result = measured([records([10])])
+    write(result, tmp_path / "s.npz")
+    for text in (f"samples:{tmp_path}/s.npz#version=v2", f"summary:{told(result)}#version=v2"):
+        source = open_source(text, "iris", Around(limits=LIMITS))
+        (stratum,) = source.read(["v1", "v2"], {}, "", 0.0).strata
+        assert (stratum.version, stratum.requests) == ("v2", 1)
+    odd = json.loads(told(result)) | {"reason": "one of #3"}
+    assert open_source(f"summary:{json.dumps(odd)}", "iris").read(["v2"], {}, "", 0.0).strata
+    with pytest.raises(UsageError, match="says nothing of a load test"):
+        open_source(f"samples:{tmp_path}/s.npz#versio=v2", "iris")
