@@ -42,7 +42,7 @@ def _report(data: Mapping[str, Any]) -> Foreign:
     grpc = str(data["RunType"]).startswith("GRPC")
     failures: dict[str, int] = {}
     for code, count in codes.items():
-        if name := ("" if code == "SERVING" else f"grpc-{code}") if grpc else _failure(code):
+        if name := _health(code) if grpc else _failure(code):
             failures[name] = failures.get(name, 0) + count
     total, errors = int(every["Count"]), sum(failures.values())
     buckets, without, spent = _successes(every, failed, errors)
@@ -95,6 +95,11 @@ def _requested(data: Mapping[str, Any], total: int) -> float | None:
         most = total // threads + total % threads
         rate = min(rate, total / (most * threads / rate))
     return rate if math.isfinite(rate) and rate > 0 else None
+
+
+def _health(state: str) -> str:
+    """Of gRPC it counts the states of health, ``SERVING`` for a ping that was answered, and ``ERROR``."""
+    return {"SERVING": "", "ERROR": "other"}.get(state, state.lower().replace("_", "-"))
 
 
 def _failure(code: str) -> str:

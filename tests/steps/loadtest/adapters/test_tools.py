@@ -59,6 +59,7 @@ def test_fortios_failures_have_classes():
     assert list(opened("fortio:fortio-1.57.3.json").failures) == ["http-503"]
     assert opened("fortio:fortio-1.57.3-refused.json").failures == {"connect": 100}
     assert opened("fortio:fortio-1.57.3-refused.json").over(1e-9) == 100
+    assert opened("fortio:fortio-1.57.3-grpc-failing.json").failures == {"other": 50}
 
 
 def test_fortio_that_kept_its_rate_is_not_limited_and_one_that_did_not_is():
