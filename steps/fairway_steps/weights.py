@@ -27,7 +27,7 @@ class Confirmation:
     ``settle`` seconds for the proxy to take it, then up to ``requests`` requests counted in at most ``wait`` seconds.
     """
 
-    settle: float = 10.0
+    settle: float = 30.0
     requests: int = 20
     wait: float = 2.0
 

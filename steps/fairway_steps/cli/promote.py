@@ -35,7 +35,7 @@ from fairway_steps.weights import Confirmation
     help="What becomes of the primary after a promotion by route.  [default: the record's]",
 )
 @ending_options
-@option("settle-timeout", DURATION_TYPE, default="10s", help="How long the proxy may take to serve the new route.")
+@option("settle-timeout", DURATION_TYPE, default="30s", help="How long the proxy may take to serve the new route.")
 @option("confirm-requests", int, default="20", help="Count so many requests to see where traffic really goes.")
 @option("confirm-timeout", DURATION_TYPE, default="1s", help="How long to count at most.")
 @release_options

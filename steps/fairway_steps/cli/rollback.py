@@ -32,7 +32,7 @@ from fairway_steps.weights import Confirmation
     help="What becomes of the candidate; one that is held is kept.  [default: the record's]",
 )
 @ending_options
-@option("settle-timeout", DURATION_TYPE, default="10s", help="How long the proxy may take to serve the old route.")
+@option("settle-timeout", DURATION_TYPE, default="30s", help="How long the proxy may take to serve the old route.")
 @release_options
 def rollback(
     reason: str | None,

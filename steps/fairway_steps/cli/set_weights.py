@@ -47,7 +47,7 @@ from fairway_steps.weights import set_weights as run
 @option("primary", VERSION, help="NAME=URI.  [default: the record's]")
 @option("candidate", VERSION, help="NAME=URI.  [default: the record's]")
 @option("metrics", help="Where the evidence of a --record comes from.  [default: the route's own proxy]")
-@option("settle-timeout", DURATION_TYPE, default="10s", help="How long the proxy may take to serve the new route.")
+@option("settle-timeout", DURATION_TYPE, default="30s", help="How long the proxy may take to serve the new route.")
 @option("confirm-requests", int, default="20", help="Count so many requests to see where traffic really goes.")
 @option("confirm-timeout", DURATION_TYPE, default="1s", help="How long to count at most.")
 @record_options

@@ -168,6 +168,5 @@ def _escaped(text: str) -> str:
 
 def workload(version: Version | None) -> str:
     """The name of the object that a version is; of a server's address there is none."""
-    if version is None or "://" in version.uri:
-        return ""
-    return version.uri.rstrip("/").rpartition("/")[2]
+    path = version.uri.partition("?")[0] if version else ""
+    return "" if "://" in path else path.rstrip("/").rpartition("/")[2]

@@ -6,10 +6,12 @@ from urllib.parse import unquote
 import pytest
 
 from fairway_steps.errors import UsageError
+from fairway_steps.metrics.names import workload
 from fairway_steps.metrics.presets import ENVOY
 from fairway_steps.metrics.registry import open_source
 from fairway_steps.metrics.samples import SamplesSource
 from fairway_steps.metrics.scrape import ScrapeSource
+from fairway_steps.model import Version
 
 
 def test_an_envoy_folder_names_its_admin_interface(tmp_path):
@@ -62,3 +64,15 @@ def test_a_folder_that_does_not_tell_its_admin_interface(tmp_path, text):
         (tmp_path / "bootstrap.json").write_text(text)
     with pytest.raises(UsageError, match=r"add \?admin="):
         open_source(f"envoy:{tmp_path}", "iris")
+
+
+@pytest.mark.parametrize(
+    ("uri", "name"),
+    [
+        ("deployment/ns/iris-v2", "iris-v2"),
+        ("deployment/ns/iris-v2?service=iris-two&port=80&url=http://h/v1", "iris-v2"),
+        ("http://127.0.0.1:8001/iris", ""),
+    ],
+)
+def test_a_version_is_the_object_that_its_uri_names(uri, name):
+    assert workload(Version("v2", uri)) == name
