@@ -11,7 +11,7 @@ from typing import Protocol
 from fairway_steps.assess import Weighed, decide, weigh
 from fairway_steps.clock import Clock
 from fairway_steps.config.spec import patience_for
-from fairway_steps.errors import FairwayError, Fenced, TransientError, Unassessable, UsageError
+from fairway_steps.errors import FairwayError, TransientError, Unassessable, UsageError
 from fairway_steps.metrics.base import MetricSource
 from fairway_steps.model import DEFAULT_RULES, Assessment, Mode, Rules, Slo, Stage, Stratum, Verdict
 from fairway_steps.record import Basis, Lease, Record, RecordStore, StageResult, amend, required
@@ -232,17 +232,18 @@ class _Watch:
         return stratum.start < self.changed or (stratum.start + stratum.end) / 2 < end
 
     def _save(self, strata: Sequence[Stratum], cursor: str, now: float) -> None:
-        before, self.cursor = self.cursor, cursor
+        before = self.cursor
         if self.store is None:
-            self.strata = added(self.strata, strata)
+            self.strata, self.cursor = added(self.strata, strata), cursor
             return
 
         def add(record: Record) -> Record:
-            if record.cursor != before:
-                raise Fenced(f"stage {self.index} of release {record.release_id} is being assessed by another process")
+            if record.cursor != before:  # somebody else looked meanwhile: theirs stands, and no count is taken twice
+                return record.renewed(now)
             return replace(record.with_strata(strata), cursor=cursor, cursor_stage=self.index).renewed(now)
 
-        self.strata = amend(self.store, self.lease, add).strata
+        held = amend(self.store, self.lease, add)
+        self.strata, self.cursor = held.strata, held.cursor
 
     def _weigh(self, *, over: bool, is_last: bool) -> Weighed:
         return weigh(

@@ -339,13 +339,16 @@ def test_a_holder_that_was_replaced_stops_at_its_next_look(world):
 
 def test_two_at_once_do_not_count_twice(world):
     def other() -> str:
-        if world.elapsed == 3:
-            world.store.update(lambda r: replace(r, cursor="elsewhere"))
+        now = world.clock.now()
+        if now - START in (3.0, 4.0):
+            reading = world.source.read(["v1", "v2"], {"v1": 90, "v2": 10}, world.kept.cursor, now + 0.5)
+            world.store.update(lambda r: replace(r.with_strata(reading.strata), cursor=reading.cursor))
         return ""
 
     world.alive = other
-    with pytest.raises(Fenced, match="is being assessed by another process"):
-        world.judge()
+    result = world.judge()
+    assert result.assessment.verdict is Verdict.ADVANCE
+    assert result.samples == {"v1": 1440, "v2": 160}
 
 
 def test_a_record_of_another_release_is_refused(world):

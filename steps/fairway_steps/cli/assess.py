@@ -32,7 +32,7 @@ from fairway_steps.config import Objectives
 from fairway_steps.errors import UsageError
 from fairway_steps.model import Evidence, Metric, Rules, Slo, Stage, Verdict, Version
 from fairway_steps.outputs import RESULT_BYTES, Output
-from fairway_steps.record import StageResult
+from fairway_steps.record import StageResult, required
 from fairway_steps.routing.base import Router
 
 if TYPE_CHECKING:
@@ -87,6 +87,12 @@ def judging_options(command: F) -> F:
 )
 @option("fail-on", VERDICTS, help="Exit 1 on these verdicts, such as rollback,hold.")
 @option(
+    "background",
+    FLAG,
+    default="false",
+    help="Look on until the release has ended, whenever no stage is being assessed, as while a person is asked.",
+)
+@option(
     "from",
     dest="past",
     help="Judge what is over: samples:PATH of a load test, or a record's URI to make all its assessments again.",
@@ -108,6 +114,7 @@ def assess(
     is_last: bool | None,
     ready_path: str,
     fail_on: frozenset[Verdict] | None,
+    background: bool,
     past: str | None,
     record: str | None,
     release_id: str | None,
@@ -121,6 +128,8 @@ def assess(
     """
     if past and not past.startswith("samples:"):
         return _replayed(past, release_id)
+    if background:
+        return _watched(needed(record, "record"), release_id, token, interval, metrics)
     release = open_release(record, release_id, token)
     with noting("assess", release):
         task = task_of(release, slos, past or metrics, service, route, primary, candidate, stages, duration)
@@ -138,6 +147,34 @@ def assess(
         _data(result),
         _text(result),
         exit_code=int(result.assessment.verdict in (fail_on or ())),
+    )
+
+
+def _watched(uri: str, release_id: str | None, token: int | None, interval: float, metrics: str | None) -> Answer:
+    from fairway_steps.watch import QUIET, watch
+
+    release = the_release(uri, release_id, token)
+    with noting("assess", release):
+        task = task_of(release, metrics=metrics)
+        if task.router is None:
+            raise UsageError("--record has no route to take the candidate off")
+        told = _Progress("")
+        quiet = max(QUIET, 3 * interval)
+        found = watch(
+            release.store,
+            release.lease,
+            task.source(),
+            task.router,
+            CLOCK,
+            interval=interval,
+            quiet=quiet,
+            progress=told,
+        )
+    if found is None:
+        ended = required(release.store, lease(release_id, 0)).outcome
+        return Answer({"verdict": "hold"}, {"verdict": "hold", "reason": f"the release has ended: {ended}"})
+    return Answer(
+        {"verdict": found.verdict.value, "summary": found.reason[:RESULT_BYTES]}, text=f"rollback: {found.reason}"
     )
 
 

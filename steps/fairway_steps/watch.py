@@ -1,0 +1,101 @@
+"""Assessing in the background: all through a release, also while no stage is, as when a person is asked.
+
+A stage's own assessment looks each second. Between stages, and for as long as an approval takes, the candidate serves with nobody
+looking. This watches then, from the same cursor, and never while somebody else does: the counts are taken once.
+"""
+
+from dataclasses import replace
+
+from fairway_steps.assess import assess
+from fairway_steps.clock import Clock
+from fairway_steps.errors import TransientError
+from fairway_steps.judge import Progress, silent
+from fairway_steps.metrics.base import MetricSource, Reading
+from fairway_steps.model import Assessment, Outcome, Verdict
+from fairway_steps.record import Basis, Lease, Record, RecordStore, StageResult, amend, required
+from fairway_steps.release import rollback
+from fairway_steps.routing.base import Router
+from fairway_steps.weights import Confirmation
+
+QUIET = 5.0
+"""Seconds without a look by anybody else, after which nobody else is looking."""
+
+
+def watch(
+    store: RecordStore,
+    lease: Lease,
+    source: MetricSource,
+    router: Router,
+    clock: Clock,
+    *,
+    interval: float = 1.0,
+    quiet: float = QUIET,
+    progress: Progress = silent,
+) -> Assessment | None:
+    """Look until the release has ended (None), or harm is proved: the release is then rolled back, and closed.
+
+    A source that is away is asked again at the next look. Raises Fenced when the release was taken over.
+    """
+    seen, since = "", clock.now()
+    while True:
+        record, now = required(store, lease), clock.now()
+        if record.outcome is not None:
+            return None
+        if record.cursor != seen:
+            seen, since = record.cursor, now
+        elif now - since >= quiet and record.stage >= 0 and record.timeline:
+            record = _look(store, lease, source, record, now)
+            seen = record.cursor
+            if found := _harm(record):
+                _end(store, lease, router, clock, record, found)
+                return found
+            progress(f"watching {record.candidate.name} at {_weight(record)} %", stage=record.stage)
+        clock.sleep(interval)
+
+
+def _look(store: RecordStore, lease: Lease, source: MetricSource, record: Record, now: float) -> Record:
+    try:
+        reading = source.read(tuple(record.versions), record.timeline[-1].asked, record.cursor, now)
+    except TransientError:
+        return record
+    return amend(store, lease, lambda r: _added(r, record.cursor, reading, now))
+
+
+def _added(record: Record, cursor: str, reading: Reading, now: float) -> Record:
+    if record.cursor != cursor or reading.problem or reading.complete:
+        return record.renewed(now)
+    fresh = replace(record.with_strata(reading.strata), cursor=reading.cursor, cursor_stage=record.stage)
+    return fresh.renewed(now)
+
+
+def _harm(record: Record) -> Assessment | None:
+    """The verdict, if it is harm: health is for the stages to find."""
+    found = assess(
+        record.slos,
+        record.strata,
+        candidate=record.candidate.name,
+        primary=record.primary.name,
+        weight=_weight(record),
+        over=False,
+        rules=replace(record.rules, early_end=False),
+    )
+    return found if found and found.verdict is Verdict.ROLLBACK else None
+
+
+def _end(
+    store: RecordStore, lease: Lease, router: Router, clock: Clock, record: Record, assessment: Assessment
+) -> None:
+    result = StageResult(
+        at=clock.now(),
+        stage=record.stage,
+        weight=_weight(record),
+        assessment=assessment,
+        until=max(stratum.end for stratum in record.strata),
+        basis=Basis(replace(record.rules, early_end=False), over=False),
+    )
+    amend(store, lease, lambda r: replace(r, results=(*r.results, result)))
+    rollback(store, lease, router, clock, outcome=Outcome.ROLLED_BACK, reason=assessment.reason, confirm=Confirmation())
+
+
+def _weight(record: Record) -> int:
+    return record.timeline[-1].asked.get(record.candidate.name, 0)

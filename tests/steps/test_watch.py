@@ -1,0 +1,119 @@
+"""Assessing in the background: it looks while nobody else does, takes each count once, rolls a harmful candidate back and closes the release,
+and ends with it.
+
+Left out: what the counts mean (test_assess.py), how a rollback works (test_release.py).
+"""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fairway_steps.clock import FakeClock
+from fairway_steps.errors import Fenced
+from fairway_steps.model import Metric, Outcome, Routes, Slo, Stage, Verdict
+from fairway_steps.record import FileStore, Lease, WeightChange
+from fairway_steps.replay import replay
+from fairway_steps.watch import watch
+from fakes_assess import FakeSource, Version
+from fakes_routing import FakeRouter, Stored
+from records import record
+
+START = 1_700_000_000.0
+LEASE = Lease("iris-1", 1)
+
+
+class World:
+    """A release whose last stage has passed: a person is asked, and the candidate has half of the traffic."""
+
+    def __init__(self, tmp_path: Path, v2: Version) -> None:
+        self.clock = FakeClock(START)
+        self.source = FakeSource({"v1": Version(20.0), "v2": v2}, START)
+        self.router = FakeRouter(Stored(Routes({"v1": 100})))
+        self.store = FileStore(tmp_path / "record.json")
+        slos, stages = (Slo(Metric.ERROR_RATE, 0.01),), (Stage(50, 10.0),)
+        original = self.router.snapshot()
+        self.router.apply(Routes({"v1": 50, "v2": 50}), record().versions)
+        self.store.update(
+            lambda _: record(
+                slos=slos,
+                stages=stages,
+                stage=0,
+                original=original,
+                cursor=json.dumps({"at": START}),
+                timeline=(WeightChange(START, 0, {"v1": 50, "v2": 50}),),
+            )
+        )
+
+    def watch(self, **options):
+        return watch(self.store, LEASE, self.source, self.router, self.clock, **options)
+
+    def until(self, elapsed: float, act) -> None:
+        """Let ``act`` happen once so much time has passed."""
+        sleep = self.clock.sleep
+
+        def acting(seconds: float) -> None:
+            sleep(seconds)
+            if self.clock.now() - START >= elapsed:
+                self.clock.sleep = sleep
+                act()
+
+        self.clock.sleep = acting
+
+    @property
+    def kept(self):
+        kept = self.store.load()
+        assert kept is not None
+        return kept
+
+
+def test_harm_while_a_person_is_asked_is_a_rollback(tmp_path):
+    world = World(tmp_path, Version(20.0, failing=0.1))
+    found = world.watch()
+    assert found.verdict is Verdict.ROLLBACK
+    assert "v2 fails 1" in found.reason
+    assert world.clock.now() - START < 20
+    assert world.router.read().weights == {"v1": 100}
+    assert world.kept.outcome is Outcome.ROLLED_BACK
+    assert world.kept.reason == found.reason
+    assert all(one.same for one in replay(world.kept))
+
+
+def test_a_good_candidate_is_watched_until_the_release_has_ended(tmp_path):
+    world = World(tmp_path, Version(20.0))
+    world.until(60, lambda: world.store.update(lambda r: replace(r, outcome=Outcome.PROMOTED)))
+    assert world.watch() is None
+    assert world.router.read().weights == {"v1": 50, "v2": 50}
+    assert sum(s.requests for s in world.kept.strata if s.version == "v2") == 20 * 59
+
+
+def test_it_leaves_the_counts_to_whoever_looks(tmp_path):
+    world = World(tmp_path, Version(20.0))
+    ticks = 0
+
+    def elsewhere(seconds: float, sleep=world.clock.sleep) -> None:
+        nonlocal ticks
+        sleep(seconds)
+        ticks += 1
+        outcome = Outcome.PROMOTED if ticks == 30 else None
+        world.store.update(lambda r: replace(r, cursor=json.dumps({"at": world.clock.now()}), outcome=outcome))
+
+    world.clock.sleep = elsewhere
+    assert world.watch() is None
+    assert world.source.reads == []
+
+
+def test_a_source_that_is_away_is_asked_again(tmp_path):
+    world = World(tmp_path, Version(20.0, failing=0.1))
+    world.source.never_there = True
+    world.until(30, lambda: setattr(world.source, "never_there", False))
+    assert world.watch().verdict is Verdict.ROLLBACK
+    assert world.clock.now() - START >= 30
+
+
+def test_it_stops_when_the_release_was_taken_over(tmp_path):
+    world = World(tmp_path, Version(20.0))
+    world.until(10, lambda: world.store.update(lambda r: replace(r, token=2, holder="another")))
+    with pytest.raises(Fenced):
+        world.watch()
