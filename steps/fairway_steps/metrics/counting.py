@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 Labels = Mapping[str, str]
-Points = Mapping[str, tuple[float, float]]
-"""The last sample taken of each series, by its key: (Unix seconds, value)."""
+Point = tuple[float, float]
+Points = Mapping[str, Mapping[str, Point]]
+"""The last sample taken of each series, by the keys of its group and its own: (Unix seconds, value)."""
 OFTEN = 100.0
 """A counter that stood lower than this may fall back to any value: too little to tell a restart by."""
 
@@ -23,7 +24,7 @@ class Series:
     """One time series: its labels (``__name__`` included) and its samples (Unix seconds, value), oldest first."""
 
     labels: Labels
-    samples: tuple[tuple[float, float], ...]
+    samples: tuple[Point, ...]
 
     @property
     def key(self) -> str:
@@ -71,30 +72,29 @@ def count(
     groups: dict[str, list[Series]] = {}
     for one in series:
         groups.setdefault(group(one.labels, per_request), []).append(one)
-    before = points or {}
     increments: list[tuple[Labels, float]] = []
-    after = dict(before)
+    after = dict(points or {})
     doubtful: dict[str, tuple[Labels, float]] = {}
     newcomers: dict[str, tuple[Labels, float]] = {}
     for name, members in groups.items():
-        known = any(one.key in before for one in members)
-        drops = [drop for one in members for drop in _drops(_since(one, before))]
-        if points is not None and not known:
+        before = after.get(name, {})
+        if points is not None and not before:
             newcomers[name] = (members[0].labels, min(one.samples[0][0] for one in members))
+        drops = [drop for one in members for drop in _drops(_since(one, before))]
         if doubt := [seen for _, seen, high, low in drops if high >= OFTEN and 2 * low >= high]:
             doubtful[name] = (members[0].labels, min(doubt))
         resets = [at for at, *_ in drops]
-        zero = known or name not in existed
+        zero = bool(before) or name not in existed
         if points is not None:
             increments += [(one.labels, _counted(_since(one, before, zero=zero), resets)) for one in members]
-        after.update({one.key: _since(one, before)[-1] for one in members})
-        for one in members:  # one that is absent since the restart begins at zero when it comes back
-            if resets and after[one.key][0] < max(resets):
-                after[one.key] = (max(resets), 0.0)
+        taken = {**before, **{one.key: _since(one, before)[-1] for one in members}}
+        last = max(resets, default=float("-inf"))
+        # One that is absent since a restart begins at zero when it comes back.
+        after[name] = {one: point if point[0] >= last else (last, 0.0) for one, point in taken.items()}
     return Counted(increments, after, doubtful, newcomers)
 
 
-def _since(series: Series, points: Points, *, zero: bool = False) -> list[tuple[float, float]]:
+def _since(series: Series, points: Mapping[str, Point], *, zero: bool = False) -> list[Point]:
     """The last sample taken before, if there was one, and all that came after it; with ``zero``, a new one began at 0."""
     before = points.get(series.key)
     if before is None:
@@ -102,13 +102,13 @@ def _since(series: Series, points: Points, *, zero: bool = False) -> list[tuple[
     return [before, *(sample for sample in series.samples if sample[0] > before[0])]
 
 
-def _drops(samples: Sequence[tuple[float, float]]) -> list[tuple[float, float, float, float]]:
+def _drops(samples: Sequence[Point]) -> list[tuple[float, float, float, float]]:
     """Each fall of a counter: when it was seen, when the sample before was, and the two values."""
     pairs = pairwise(samples)
     return [(at, before, high, low) for (before, high), (at, low) in pairs if low < high]
 
 
-def _counted(samples: Sequence[tuple[float, float]], resets: Sequence[float]) -> float:
+def _counted(samples: Sequence[Point], resets: Sequence[float]) -> float:
     """The sum of the differences; after a reset in between, all that a counter shows was counted since."""
     total = 0.0
     for (before, low), (at, high) in pairwise(samples):

@@ -16,7 +16,7 @@ from typing import Any
 from fairway_steps.errors import TransientError, UsageError
 from fairway_steps.metrics import promql
 from fairway_steps.metrics.base import Counters, Reading, capped, difference
-from fairway_steps.metrics.counting import Counted, Labels, Series, count, group
+from fairway_steps.metrics.counting import Counted, Labels, Points, Series, count, group
 from fairway_steps.metrics.exposition import Sample
 from fairway_steps.metrics.promapi import Answer, Away, PromApi, Refused
 from fairway_steps.metrics.queries import OWNER, Plan
@@ -48,7 +48,7 @@ class State:
     since: float
     start: float
     interval: float
-    points: Mapping[str, tuple[float, float]]
+    points: Points
     targets: Mapping[str, Target]
 
 
@@ -260,7 +260,10 @@ def _decode(cursor: str) -> State:
             float(value["since"]),
             float(value["start"]),
             float(value["interval"]),
-            {name: (float(at), float(number)) for name, (at, number) in value["points"].items()},
+            {
+                name: {one: (float(at), float(number)) for one, (at, number) in points.items()}
+                for name, points in value["points"].items()
+            },
             {name: Target(str(v), float(at), str(job), str(i)) for name, (v, at, job, i) in value["targets"].items()},
         )
     except (ValueError, LookupError, TypeError, AttributeError) as error:
