@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Sequence
+from logging import DEBUG, WARNING
 
 import click
 
+from fairway_steps.cli.check_metrics import examine
 from fairway_steps.cli.params import DURATION_TYPE, FLAG, SLOS, STAGES, VERSION, option
 from fairway_steps.cli.step import Answer, logger, step
 from fairway_steps.cli.wiring import (
@@ -20,9 +22,10 @@ from fairway_steps.cli.wiring import (
     this_process,
 )
 from fairway_steps.config import Objectives
-from fairway_steps.errors import TransientError
-from fairway_steps.model import Policy, Promotion, Stage, Version
+from fairway_steps.errors import Refused, TransientError
+from fairway_steps.model import Policy, Promotion, Slo, Stage, Version
 from fairway_steps.outputs import Output
+from fairway_steps.routing.base import Router
 
 EXAMPLE = """
 fairway begin --service iris --route envoy:./route --primary v1=http://127.0.0.1:8001 \\
@@ -104,9 +107,10 @@ def begin(
     counted = evidence(metrics, route)
     if promotion == Promotion.COPY:
         copyable(primary, candidate)
+    path = router(route, service, (primary, candidate), counted)
     begun = run(
         store,
-        router(route, service, (primary, candidate), counted),
+        path,
         CLOCK,
         service=service,
         route=route,
@@ -119,7 +123,7 @@ def begin(
         lease_for=lease,
         resume=resume,
         gone=holder_is_gone,
-        cursor=_cursor(counted, service, (primary, candidate)),
+        cursor=_cursor(counted, service, (primary, candidate), slos.slos, path),
         metrics=metrics or "",
         promotion=Promotion(promotion),
         primary_policy=Policy(primary_policy),
@@ -139,11 +143,24 @@ def begin(
     )
 
 
-def _cursor(metrics: str, service: str, versions: Sequence[Version]) -> str:
-    """Where the metric source stands now; empty where it cannot be read yet (its first look is then its beginning)."""
+def _cursor(metrics: str, service: str, versions: Sequence[Version], slos: Sequence[Slo], route: Router) -> str:
+    """Where the metric source stands now, after a look at whether it will do.
+
+    Empty for a proxy or an endpoint that cannot be read yet: its first look is then its beginning. A metrics server must
+    be there. Raises Refused for one that could not judge this release.
+    """
+    primary, candidate = (version.name for version in versions)
+    opened = source(metrics, service, *versions)
     try:
-        reading = source(metrics, service, *versions).read([version.name for version in versions], {}, "", CLOCK.now())
+        found = examine(opened, (primary, candidate), slos, expected=[primary], weights=route.read().weights)
+        reading = opened.read((primary, candidate), {}, "", CLOCK.now())
     except TransientError as error:
-        logger().warning("no evidence yet: %s", error.message)
-        return ""
+        if metrics.startswith(("envoy:", "scrape:")):
+            logger().warning("no evidence yet: %s", error.message)
+            return ""
+        raise
+    for one in found:
+        if one.level.value == "refused":
+            raise Refused(one.sentence, mend=one.mend)
+        logger().log(WARNING if one.level.value == "warning" else DEBUG, "metrics: %s", one.sentence)
     return "" if reading.complete else reading.cursor

@@ -5,9 +5,11 @@ For servers that count no failures (KServe's) behind proxies that tell no latenc
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from fairway_steps.errors import UsageError
 from fairway_steps.metrics.base import MetricSource, Reading
+from fairway_steps.metrics.preflight import LATENCY, REQUESTS, Inspectable, Inspection
 from fairway_steps.model import Stratum
 
 
@@ -28,6 +30,16 @@ class CombinedSource:
         strata = (*(_counted(one) for one in counts.strata), *(_timed(one) for one in times.strata))
         after = json.dumps([counts.cursor, times.cursor]) if counts.cursor or times.cursor else ""
         return Reading(strata, after, complete=counts.complete and times.complete)
+
+    def inspect(self, versions: Sequence[str], now: float) -> Sequence[Inspection]:
+        """What each of the two shows of its part."""
+        parts = ((REQUESTS, self.requests), (LATENCY, self.latency))
+        return [
+            replace(one, parts=frozenset({part}))
+            for part, source in parts
+            if isinstance(source, Inspectable)
+            for one in source.inspect(versions, now)
+        ]
 
 
 def _counted(stratum: Stratum) -> Stratum:

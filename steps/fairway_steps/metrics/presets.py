@@ -18,16 +18,12 @@ GRPC_FAULTS = "2|4|8|12|13|14|15"
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """One kind of server. ``others`` are further latencies by name, each a histogram and its unit.
-
-    ``eager`` servers show the series of a version that has had no request yet.
-    """
+    """One kind of server. ``others`` are further latencies by name, each a histogram and its unit."""
 
     about: str
     source: str
     names: MetricNames
     others: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    eager: bool = False
     note: str = ""
 
 
@@ -59,7 +55,6 @@ PRESETS: Mapping[str, Preset] = {
         "An Envoy in front of the versions, a cluster for each",
         "https://www.envoyproxy.io/docs/envoy/latest/configuration/upstream/cluster_manager/cluster_stats",
         ENVOY,
-        eager=True,
     ),
     "envoy-gateway": Preset(
         "Envoy Gateway, by the addresses of the versions' pods",
@@ -72,7 +67,6 @@ PRESETS: Mapping[str, Preset] = {
             uptime="envoy_server_uptime",
             started="",
         ),
-        eager=True,
         note="All backends of a rule are one cluster of the proxy, so that it tells them apart by endpoint alone, and only if "
         "`EnvoyProxy.spec.telemetry.metrics.enablePerEndpointStats` is true. It has no latency by endpoint: take that "
         "from the model servers (`latency:`).",
@@ -132,7 +126,6 @@ PRESETS: Mapping[str, Preset] = {
             "prefill-time": ("vllm:request_prefill_time_seconds", "s"),
             "decode-time": ("vllm:request_decode_time_seconds", "s"),
         },
-        eager=True,
         note="A request that vLLM never took (HTTP 4xx, 5xx before the engine) is in no counter of the engine; the proxy has it. "
         "One that the client gave up (`abort`) is no failure.",
     ),
@@ -149,7 +142,6 @@ PRESETS: Mapping[str, Preset] = {
             per_request=("reason",),
         ),
         others={"first-response": ("nv_inference_first_response_histogram_ms", "ms")},
-        eager=True,
         note="Its counters tell the mean latency and no quantile. `first-response` needs `--metrics-config "
         "histogram_latencies=true` and a decoupled model.",
     ),

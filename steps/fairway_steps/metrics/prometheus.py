@@ -16,10 +16,11 @@ from typing import Any
 from fairway_steps.errors import TransientError, UsageError
 from fairway_steps.metrics import promql
 from fairway_steps.metrics.base import Counters, Reading, capped, difference
-from fairway_steps.metrics.counting import Counted, Labels, Points, Series, count, group
+from fairway_steps.metrics.counting import Counted, Labels, Points, Series, count, group, key
 from fairway_steps.metrics.exposition import Sample
+from fairway_steps.metrics.preflight import Inspection, Seen
 from fairway_steps.metrics.promapi import Answer, Away, PromApi, Refused
-from fairway_steps.metrics.queries import OWNER, Plan
+from fairway_steps.metrics.queries import OWNER, WAS, Plan
 from fairway_steps.metrics.tally import tally
 from fairway_steps.model import Stratum
 
@@ -91,6 +92,59 @@ class PrometheusSource:
             return Reading((), cursor, problem=str(error))
         except ValueError as error:
             return Reading((), cursor, problem=f"{self.api.url} cannot be understood: {error}")
+
+    def inspect(self, versions: Sequence[str], now: float) -> Sequence[Inspection]:
+        """What the server shows of the versions, over the last five minutes."""
+        at, names = now - self._delay, self.plan.names
+        owned: list[Series] = []
+        warnings: list[str] = []
+        try:
+            for query in self.plan.queries(versions):
+                answer = self._ask(query.promql, at, FIRST_WINDOW, self._interval or UNKNOWN_INTERVAL, raw=query.raw)
+                warnings += [*answer.warnings, *answer.infos]
+                owned += self.plan.own(query, answer.series, versions)
+            others = self.api.query(promql.values_of(names), at).series if self.plan.label else ()
+            absent = [name for name in self.plan.separate if not self.api.query(f"count({name})", at).series]
+        except Away as error:
+            raise TransientError(str(error)) from error
+        except (Refused, ValueError) as error:
+            raise UsageError(f"{self.api.url}: {error}", mend="mend the query") from error
+        told = {one.labels[self.plan.label] for one in others if one.labels.get(self.plan.label)}
+        return [
+            Inspection(
+                where=self.api.url,
+                seen=tuple(
+                    self._seen(version, [o for o in owned if o.labels[OWNER] == version]) for version in versions
+                ),
+                label=self.plan.label,
+                others=tuple(sorted(told)),
+                failures=bool(names.failing or names.failures),
+                mean=bool(names.durations and not names.histogram),
+                histogram=self.plan.histogram,
+                unit=names.unit,
+                absent=tuple(absent),
+                warnings=tuple(dict.fromkeys(warnings)),
+            )
+        ]
+
+    def _seen(self, version: str, owned: Sequence[Series]) -> Seen:
+        names = self.plan.names
+        counted = count(
+            owned, {}, per_request=names.per_request, existed={group(o.labels, names.per_request) for o in owned}
+        )
+        samples = [Sample(labels["__name__"], labels, value) for labels, value in counted.increments]
+        counters = tally(names, samples)
+        raw = any(len(one.samples) > 1 for one in owned)
+        present = [one for one in owned if one.labels["__name__"] in names.requests]
+        return Seen(
+            version,
+            series=len(owned) if present else 0,
+            requests=counters.requests,
+            window=FIRST_WINDOW if raw else 0.0,
+            edges=tuple(sorted(counters.latency)),
+            keys=frozenset(key({k: v for k, v in one.labels.items() if k != OWNER}) for one in owned),
+            example=_shown(present[0].labels) if present else "",
+        )
 
     def _first(self, versions: Sequence[str], weights: Mapping[str, int], at: float) -> Reading:
         look = self._look(versions, None, at)
@@ -223,6 +277,11 @@ class PrometheusSource:
                 moment, value = one.samples[-1]
                 return moment - value if elapsed else value
         return unknown
+
+
+def _shown(labels: Labels) -> str:
+    told = ", ".join(f'{k}="{v}"' for k, v in sorted(labels.items()) if k not in (OWNER, "__name__", WAS))
+    return f"{labels.get(WAS) or labels['__name__']}{{{told}}}"
 
 
 def _target_of(labels: Labels) -> dict[str, str]:

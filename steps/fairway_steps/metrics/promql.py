@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from fairway_steps.errors import UsageError
-from fairway_steps.metrics.names import REGEX, VARIABLE, Matcher, filled
+from fairway_steps.metrics.names import REGEX, VARIABLE, Matcher, MetricNames, filled
 
 STRING = r'"(?:[^"\\]|\\.)*"|' + r"'(?:[^'\\]|\\.)*'|`[^`]*`"
 TOKEN = re.compile(rf"(?P<operator>[=!]~?\s*)?(?P<string>{STRING})|#[^\n]*|[^\"'`#=!]+|.", re.DOTALL)
@@ -34,6 +34,11 @@ def selector(names: Sequence[str], where: Mapping[str, str], asked: Sequence[Mat
         pattern = "|".join(sorted({matcher.pattern for matcher in asked if matcher.values}))
         parts.append(f"{asked[0].label}=~{quoted(pattern)}")
     return "{" + ",".join(parts) + "}"
+
+
+def values_of(names: MetricNames) -> str:
+    """The query for all values of the label that tells versions apart, over the counters of requests."""
+    return f"count by ({names.label}) ({selector(names.requests, names.where, [])})"
 
 
 def is_selector(query: str) -> bool:

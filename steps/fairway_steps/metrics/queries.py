@@ -16,6 +16,8 @@ from fairway_steps.model import Version
 
 OWNER = "fairway:version"
 """The label that carries a series' version from here on; no label of Prometheus can have this name."""
+WAS = "fairway:name"
+"""The label that keeps the name a series had before it was given a role's."""
 Addresses = Callable[[str], Sequence[str]]
 """The addresses (HOST:PORT) of a version's endpoints now, by its name."""
 
@@ -47,6 +49,18 @@ class Plan(Protocol):
     def names(self) -> MetricNames:
         """What the names of the series mean."""
 
+    @property
+    def label(self) -> str:
+        """The label that tells versions apart; empty if queries do."""
+
+    @property
+    def histogram(self) -> str:
+        """The name of the histogram of latencies, as the server has it; empty if it is not known."""
+
+    @property
+    def separate(self) -> Sequence[str]:
+        """Counters of failures that may be misnamed without anybody noticing."""
+
     def queries(self, versions: Sequence[str]) -> Sequence[Query]:
         """In the order in which they are to be asked: what is counted last (the requests) comes last."""
 
@@ -62,6 +76,19 @@ class NamesPlan:
     service: str
     known: Mapping[str, Version] = field(default_factory=dict)
     addresses: Addresses = no_addresses
+
+    @property
+    def label(self) -> str:
+        return self.names.label
+
+    @property
+    def histogram(self) -> str:
+        return self.names.histogram
+
+    @property
+    def separate(self) -> Sequence[str]:
+        apart = {name for names in self.names.failures.values() for name in names} | set(self.names.codes)
+        return sorted(apart - set(self.names.requests))
 
     def queries(self, versions: Sequence[str]) -> Sequence[Query]:
         asked = [self._matcher(version) for version in versions]
@@ -100,6 +127,9 @@ class PromqlPlan:
     unit: str = "s"
     aggregate: bool = False
     known: Mapping[str, Version] = field(default_factory=dict)
+    label: str = ""
+    histogram: str = ""
+    separate: Sequence[str] = ()
 
     @property
     def names(self) -> MetricNames:
@@ -110,6 +140,7 @@ class PromqlPlan:
             histogram="latency" if "latency" in self.templates else "",
             durations="seconds" if "seconds" in self.templates and "latency" not in self.templates else "",
             unit=self.unit,
+            per_request=(WAS,),
         )
 
     def queries(self, versions: Sequence[str]) -> Sequence[Query]:
@@ -126,7 +157,7 @@ class PromqlPlan:
         named = {"latency": "latency_bucket", "seconds": "latency_sum" if self.names.histogram else "seconds"}
         name = named.get(query.role, query.role)
         about = {"__name__": name, OWNER: query.version}
-        found = [Series({**one.labels, **about, "was": one.labels.get("__name__", "")}, one.samples) for one in series]
+        found = [Series({**one.labels, **about, WAS: one.labels.get("__name__", "")}, one.samples) for one in series]
         kinds = {tuple(sorted((k, v) for k, v in one.labels.items() if k != "le")) for one in found}
         if query.single and len(kinds) > 1:
             raise ValueError(

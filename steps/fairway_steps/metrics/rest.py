@@ -17,11 +17,13 @@ from fairway_steps.metrics.base import Counters, Reading, decode_counters, diffe
 from fairway_steps.metrics.http import Access, problem_of
 from fairway_steps.metrics.names import UNITS, VARIABLE, variables, workload
 from fairway_steps.metrics.paths import Path, Unfit, parse_path
+from fairway_steps.metrics.preflight import Inspection, Seen
 from fairway_steps.model import NAME, Stratum, Version
 
 CUMULATIVE, WINDOW = "cumulative", "window"
 TIMES = ("start", "end")
 MOST_BYTES = 10_000_000
+INSPECTED = 300.0
 
 
 class RestSource:
@@ -60,6 +62,27 @@ class RestSource:
             return Reading((), cursor, problem=str(error))
         except ValueError as error:
             return Reading((), cursor, problem=f"{self.spec.url}: {error}")
+
+    def inspect(self, versions: Sequence[str], now: float) -> Sequence[Inspection]:
+        """What is answered now of each version; in windows, of the last five minutes."""
+        end = now - self.spec.delay
+        window = INSPECTED if self._counts == WINDOW else 0.0
+        try:
+            found = {version: self._ask(version, end - INSPECTED, end) for version in versions}
+        except _Away as error:
+            raise TransientError(str(error)) from error
+        except ValueError as error:
+            raise UsageError(f"{self.spec.url}: {error}", mend="mend its paths, or the request") from error
+        seen = [Seen(v, 1, c.requests, window, tuple(sorted(c.latency))) for v, c in found.items()]
+        return [
+            Inspection(
+                where=self.spec.url,
+                seen=tuple(seen),
+                failures="failures" in self._paths,
+                mean="latency" not in self._paths,
+                unit=self.spec.unit or "s",
+            )
+        ]
 
     def _strata(self, before: "State", after: "State", weights: Mapping[str, int]) -> Iterable[Stratum]:
         for version, counters in after.counters.items():

@@ -13,6 +13,7 @@ from fairway_steps.metrics.base import Counters, Reading, capped, decode_counter
 from fairway_steps.metrics.exposition import Sample, parse
 from fairway_steps.metrics.http import Access, no_secret, problem_of
 from fairway_steps.metrics.names import MetricNames, workload
+from fairway_steps.metrics.preflight import Inspection, Seen
 from fairway_steps.metrics.tally import finite, tally
 from fairway_steps.model import Stratum, Version
 
@@ -61,6 +62,36 @@ class ScrapeSource:
         if silent := [v for v in versions if weights.get(v, 0) > 0 and v not in after.counters]:
             return Reading((), cursor, problem=f"{self.url} has no metrics of {', '.join(silent)}")
         return Reading(() if before is None else tuple(self._strata(before, after, weights)), _encode(after))
+
+    def inspect(self, versions: Sequence[str], now: float) -> Sequence[Inspection]:
+        """What the endpoint shows of the versions since its process began."""
+        try:
+            text = self._fetch()
+            snapshot = self._snapshot(text, versions, now)
+        except _Away as error:
+            raise TransientError(str(error)) from error
+        except ValueError as error:
+            raise UsageError(f"{self.url} cannot be understood: {error}", mend="see what it is") from error
+        names, found = self.names, snapshot.counters
+        told = {one.labels.get(names.label, "") for one in parse(text) if one.name in names.requests}
+        shown = {one.name for one in parse(text)}
+        apart = {name for some in names.failures.values() for name in some} - set(names.requests)
+        return [
+            Inspection(
+                where=self.url,
+                seen=tuple(
+                    Seen(v, 1, found[v].requests, edges=tuple(sorted(found[v].latency))) if v in found else Seen(v, 0)
+                    for v in versions
+                ),
+                label=names.label,
+                others=tuple(sorted(told - {""})),
+                failures=bool(names.failing or names.failures),
+                mean=bool(names.durations and not names.histogram),
+                histogram=names.histogram,
+                unit=names.unit,
+                absent=tuple(sorted(apart - shown)),
+            )
+        ]
 
     def _fetch(self) -> str:
         import requests  # noqa: PLC0415 - 60 ms that a command without a scraped source need not wait

@@ -1,0 +1,77 @@
+"""``fairway check-metrics``."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from fairway_steps.cli.params import SLOS, VERSION, option
+from fairway_steps.cli.wiring import CLOCK, source
+from fairway_steps.errors import DomainError
+from fairway_steps.model import Slo, Version
+
+if TYPE_CHECKING:
+    from fairway_steps.config import Objectives
+    from fairway_steps.metrics.base import MetricSource
+    from fairway_steps.metrics.preflight import Finding
+
+
+@click.command(
+    "check-metrics",
+    epilog="\b\nExit codes: 0 they will do, 1 they will not, 2 usage or configuration, 75 the source is away.\n\n"
+    "\b\nExample:\n  fairway check-metrics --metrics 'prometheus:http://127.0.0.1:9090#preset=istio' --service iris \\\n"
+    "    --primary deployment/default/iris-v1 --candidate deployment/default/iris-v2 \\\n"
+    "    --slos '[{metric: latency, quantile: p95, limit: 250ms}]'",
+)
+@option(
+    "metrics", required=True, help="Where the evidence comes from: an address, a mapping (YAML, JSON) or file:PATH."
+)
+@option("service", required=True, help="What clients call.")
+@option("primary", VERSION, required=True, help="The version that has the traffic: NAME=URI.")
+@option("candidate", VERSION, required=True, help="The version to release: NAME=URI.")
+@option("slos", SLOS, help="SLOs as YAML, or file:PATH: what the metrics must be able to tell.")
+@option("output", click.Choice(["text", "json"]), default="text", help="What to print on stdout.")
+def check_metrics(
+    metrics: str, service: str, primary: Version, candidate: Version, slos: "Objectives | None", output: str
+) -> None:
+    """See whether a source of metrics can judge a release, before there is one.
+
+    Both versions must have had a request. Says what it has of each, which limits it can tell exactly and which edge is
+    nearest to the others, and refuses what could only mislead. `begin` does the same, with the candidate still idle.
+    """
+    versions = (primary, candidate)
+    found = examine(
+        source(metrics, service, *versions),
+        [version.name for version in versions],
+        slos.slos if slos else (),
+        expected=[version.name for version in versions],
+        weights={},
+    )
+    if output == "json":
+        told = [{"level": one.level.value, "sentence": one.sentence, "mend": one.mend} for one in found]
+        click.echo(json.dumps({"findings": told}, ensure_ascii=False))
+    else:
+        for one in found:
+            click.echo(f"{one.level.value}: {one.sentence}{f'; {one.mend}' if one.mend else ''}")
+    refused = [one for one in found if one.level.value == "refused"]
+    if refused:
+        raise DomainError(
+            f"{metrics.partition('#')[0].strip().splitlines()[0]} cannot judge this release", mend="see above"
+        )
+
+
+def examine(
+    opened: "MetricSource",
+    versions: Sequence[str],
+    slos: Sequence[Slo],
+    *,
+    expected: Collection[str],
+    weights: Mapping[str, int],
+) -> "Sequence[Finding]":
+    """All that a source's inspection says; nothing of one that cannot be inspected, such as a file."""
+    from fairway_steps.metrics.preflight import Inspectable, findings
+
+    if not isinstance(opened, Inspectable):
+        return ()
+    return findings(opened.inspect(versions, CLOCK.now()), slos, expected=expected, weights=weights)
