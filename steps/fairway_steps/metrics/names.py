@@ -77,6 +77,10 @@ class MetricNames:
         named = [*self.requests, *self.codes, *more, *latency, *([self.durations] if self.durations else [])]
         return tuple(dict.fromkeys(named))
 
+    def fits(self, labels: Mapping[str, str]) -> bool:
+        """Whether a series has the labels that every one must have."""
+        return all(Matcher(label, (value,)).matches(labels) for label, value in self.where.items())
+
     def failure(self, name: str, labels: Mapping[str, str]) -> str:
         """The class of failure that a series of this name and labels counts; empty for none."""
         for kind, metrics in self.failures.items():
@@ -151,7 +155,7 @@ def named(
     names: MetricNames, *, label: str = "", values: Sequence[str] = (), where: Mapping[str, str] | None = None
 ) -> MetricNames:
     """``names`` with a label, values or further conditions of one's own."""
-    for value in values:
+    for value in (*values, *(where or {}).values()):
         if value.startswith(REGEX):
             check_pattern(filled(value, dict.fromkeys(("service", "version", "workload", "stat"), "x"))[2:], "value")
     return replace(

@@ -263,7 +263,7 @@ class PrometheusSource:
             if "instance" not in where or self._started(labels, at, unknown=math.inf) >= since:
                 continue
             scrapes = self.api.query(f"{promql.selector(['up'], where, [])}[{math.ceil(FIRST_WINDOW)}s]", at).series
-            if not any(moment < first for one in scrapes for moment, _ in one.samples):
+            if not any(moment < first and up == 1 for one in scrapes for moment, up in one.samples):
                 found.add(name)
         return found
 

@@ -118,7 +118,7 @@ class ScrapeSource:
                 uptime = finite(sample)
             elif self.names.started and sample.name == self.names.started:
                 uptime = now - finite(sample)
-            elif all(sample.labels.get(label) == value for label, value in self.names.where.items()):
+            elif self.names.fits(sample.labels):
                 owners = [version for version, matcher in asked.items() if matcher.matches(sample.labels)]
                 if len(owners) > 1:
                     raise ValueError(
