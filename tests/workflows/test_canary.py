@@ -179,6 +179,7 @@ def test_load_is_sent_beside_each_stage(release):
     assert len(run.given("load-test")) == 3
     sent = run.given("load-test")[0]
     assert [sent[name] for name in ("url", "rate", "duration", "payload")] == list(load.values())
+    assert sent["slos"] == run.given("begin")[0]["slos"] != ""
     assert run.result.phase is Phase.SUCCEEDED
 
 

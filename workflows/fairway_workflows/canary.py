@@ -41,6 +41,8 @@ JUDGED = ("interval", "patience", "on-inconclusive", "metrics")
 LOAD = ("url", "rate", "duration")
 """What a load test is given, as the workflow's parameters ``load-…``."""
 POLICIES = ("promotion", "primary-policy", "candidate-policy")
+LOAD_SHARED = ("payload", "slos")
+"""What it is given of the release's own: requests are counted over the very limits that the release is judged by."""
 BEGUN = (
     "service",
     "route",
@@ -107,7 +109,7 @@ class CanaryOptions:
     @property
     def given(self) -> tuple[str, ...]:
         """What the templates of the ramp hand on to one another, besides the stage."""
-        load = (*(f"load-{name}" for name in LOAD), "payload") if self.load_test else ()
+        load = (*(f"load-{name}" for name in LOAD), *LOAD_SHARED) if self.load_test else ()
         return (*ASKED, *JUDGED, "hold-timeout", *load)
 
 
@@ -149,7 +151,7 @@ def _parameters(options: CanaryOptions) -> list[Parameter]:
 def _parameter(name: str, of_step: str, option: str) -> Parameter:
     param = next(param for param in step_spec(of_step).params if param.name == option)
     like = input_of(param)
-    if param.required and name not in DEFAULTS:
+    if (param.required or name == "load-url") and name not in DEFAULTS:
         return Parameter(name=name, description=param.help, enum=like.enum)
     return Parameter(name=name, value=DEFAULTS.get(name, param.default), description=param.help, enum=like.enum)
 
@@ -206,7 +208,7 @@ def _ramp(options: CanaryOptions) -> Steps:
     verdict, summary = output(judge, "verdict"), {"summary": output(judge, "summary")}
     judging = [step(judge, judge, passed("stage", *ASKED, *JUDGED))]
     if options.load_test:
-        load = {name: of_input(f"load-{name}") for name in LOAD} | passed("payload")
+        load = {name: of_input(f"load-{name}") for name in LOAD} | passed(*LOAD_SHARED)
         judging.append(step("load-test", "load-test", load))
     following = [_promotion(options, equal(verdict, "promote"), summary)]
     if options.granularity == "stage":

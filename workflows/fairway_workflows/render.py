@@ -90,6 +90,7 @@ class Rendering:
             base,
             replace(base, name="canary-approval", approval=Approval.BEFORE_PROMOTION),
             replace(base, name="canary-quick", granularity="release"),
+            replace(base, name="canary-load", load_test=True),
         )
 
     def files(self) -> Iterator[tuple[str, str]]:
