@@ -50,10 +50,16 @@ def side_by_side(runs: int) -> None:
     print(row("true rate", [percent(rate) for rate in BAD]))
     for name, found in decisions.items():
         print(row(name, [_detected(found[rate].look) for rate in BAD]))
-    print("\nA good version is promoted: share (the rest waits for a person)")
+    print("\nA good version is promoted")
     print(row("true rate", [percent(rate) for rate in GOOD]))
     for name, found in decisions.items():
         print(row(name, [with_interval(int(found[rate].promoted.sum()), runs) for rate in GOOD]))
+    print("\nHeld: neither, a person is asked")
+    print(row("true rate", [percent(rate) for rate in (*GOOD, *BAD)]))
+    for name, found in decisions.items():
+        held = {rate: int((~found[rate].promoted & ~found[rate].rolled_back).sum()) for rate in (*GOOD, *BAD)}
+        if any(held.values()):
+            print(row(name, [with_interval(count, runs) for count in held.values()]))
 
 
 def _detected(looks: np.ndarray) -> str:

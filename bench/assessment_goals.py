@@ -5,10 +5,11 @@ import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from assessment_rules import LIMIT, RULES, interval, streams
+from assessment_rules import LIMIT, RULES, as_assessed, interval, streams
 from numpy.typing import NDArray
 from scipy import special, stats
 
+from fairway_steps.model import Verdict
 from fairway_steps.stats import comparison, mixture, quantile, rate
 from fairway_steps.stats.comparison import RateVsPrimary, e_values_of
 from fairway_steps.stats.evidence import bar
@@ -48,9 +49,23 @@ def errors(runs: int) -> Goal:
     yield back / runs <= 0.005, f"G1  false rollback at 0.8 %: {back / runs:.4f} (goal: .005)"
     wrong = int(RULES["Fairway, prove"](drawn[0.015]).promoted.sum())
     yield wrong / runs <= 0.005, f"G1  false promotion at 1.5 %: {wrong / runs:.4f} (goal: .005)"
+    yield _same_as_assessed(rng)
     at = int(RULES["Fairway, guard"](streams(rng, LIMIT, runs)).rolled_back.sum())
     top = interval(at, runs, 0.98)[1]
     yield top <= 0.055, f"G1  false rollback just at the limit: {at / runs:.4f}, 99 % bound {top:.4f} (goal: .055)"
+
+
+def _same_as_assessed(rng: np.random.Generator) -> tuple[bool, str]:
+    drawn = np.concatenate([streams(rng, p, 20) for p in (0.002, 0.008, 0.015, 0.02)])
+    same = 0
+    for prove in (False, True):
+        decisions = RULES["Fairway, prove" if prove else "Fairway, guard"](drawn)
+        for k, stream in enumerate(drawn):
+            verdict, look = as_assessed(stream, prove=prove)
+            at = int(decisions.look[k]) if decisions.rolled_back[k] else look
+            flags = verdict is Verdict.ROLLBACK, verdict is Verdict.PROMOTE, look
+            same += flags == (decisions.rolled_back[k], decisions.promoted[k], at)
+    return same == 2 * len(drawn), f"G1  {same} of {2 * len(drawn)} releases end as the assessment itself ends them"
 
 
 def _by(limit: float, p: float, n: int, *, harm: bool) -> float:

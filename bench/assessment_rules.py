@@ -7,6 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from fairway_steps.assess import assess
+from fairway_steps.assess.evidence import LATE
+from fairway_steps.model import Metric, Mode, Rules, Slo, Stratum, Verdict
+from fairway_steps.stats.evidence import ALPHA
 from fairway_steps.stats.plan import boundaries
 
 LIMIT, LOOKS, EACH = 0.01, 30, 300
@@ -60,17 +64,34 @@ def peeking(errors: Counts) -> Decisions:
 
 
 def evidence(errors: Counts, *, prove: bool) -> Decisions:
-    """Fairway: rolled back once harm is proved; promoted at the end (guard), or once health is proved (prove)."""
+    """Fairway: rolled back once harm is proved; promoted at the end if the rate seen is within the limit (guard), or as soon as
+    health is proved (prove); the rest is held for a person.
+
+    ``as_assessed`` asks the assessment itself, release by release; this is the same, for many at once.
+    """
     n, seen = EACH * np.arange(1.0, LOOKS + 1), errors.cumsum(axis=1)
-    harm = seen >= boundaries(n, LIMIT)
-    found = _until(harm)
+    found = _until(seen >= boundaries(n, LIMIT, (1 - LATE) / (1 / ALPHA - LATE)))
     if not prove:
-        return found
+        return Decisions(found.rolled_back, ~found.rolled_back & (seen[:, -1] <= LIMIT * TOTAL), found.look)
     healthy = seen <= boundaries(n, LIMIT, harm=False)
     first_good = np.where(healthy.any(axis=1), healthy.argmax(axis=1) + 1, LOOKS + 1)
     first_bad = np.where(found.rolled_back, found.look, LOOKS + 1)
     rolled_back = first_bad < first_good
     return Decisions(rolled_back, first_good < first_bad, np.where(rolled_back, found.look, 0))
+
+
+def as_assessed(errors: NDArray[np.int64], *, prove: bool) -> tuple[Verdict, int]:
+    """The verdict on one release of one stage, and the look at which it fell, by ``fairway_steps.assess``."""
+    rules = Rules(mode=Mode.PROVE if prove else Mode.GUARD, early_end=prove)
+    slos, strata = [Slo(Metric.ERROR_RATE, LIMIT)], []
+    for look, failed in enumerate(errors.tolist(), 1):
+        failures = {"http-500": failed} if failed else {}
+        strata.append(Stratum("v2", look - 1.0, float(look), 50, EACH, failures))
+        over = look == LOOKS
+        found = assess(slos, strata, candidate="v2", weight=50, over=over, is_last=True, rules=rules)
+        if found is not None:
+            return found.verdict, look
+    raise AssertionError
 
 
 RULES: dict[str, Callable[[Counts], Decisions]] = {

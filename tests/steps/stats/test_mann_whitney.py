@@ -158,6 +158,17 @@ def test_the_estimate_and_its_interval_by_brute_force(x, y):
     assert wider[1] >= high
 
 
+def test_the_ranks_of_the_interval_by_hand():
+    # 10 and 10 values: 50 - 1.95996 sqrt(100 * 21 / 12) - 1/2 = 23.57, so the 23rd difference and the 78th
+    rng = np.random.default_rng(8)
+    x, y = rng.normal(size=10), rng.normal(size=10)
+    ordered = np.sort(np.subtract.outer(x, y).ravel())
+    assert shift_interval(x, y, 0.95) == (ordered[22], ordered[77])
+    # ties take from the deviation: sqrt(100 / 12 * (21 - 1980 / 380)), so the 27th: of 25 at -1 and 50 at 0
+    half = [0] * 5 + [1] * 5
+    assert shift_interval(half, half, 0.95) == (0, 0)
+
+
 def test_the_interval_is_the_set_of_shifts_that_the_test_does_not_refute():
     rng = np.random.default_rng(3)
     x, y = rng.normal(0, 1, 40), rng.normal(0.3, 1, 50)

@@ -108,6 +108,21 @@ def test_the_long_sums_and_the_short_ones_meet(monkeypatch):
         assert likelihoods(*case) == pytest.approx(wanted, abs=1e-10)
 
 
+@pytest.mark.parametrize(
+    ("x", "n_c", "y", "n_p"),
+    [
+        (1500, 3000, 1500, 3000),
+        (9000, 90_000, 12_000, 110_000),
+        (40_000, 50_000, 20_000, 50_000),
+        (300, 10**6, 30_000, 10**8),
+    ],
+)
+def test_every_so_many_terms_are_worth_all_of_them(monkeypatch, x, n_c, y, n_p):
+    some = likelihoods(x, n_c, y, n_p)
+    monkeypatch.setattr(odds, "NARROW", math.inf)
+    assert some == pytest.approx(likelihoods(x, n_c, y, n_p), abs=1e-9)
+
+
 def test_a_stratum_is_worth_the_same_alone_and_among_others():
     rng = np.random.default_rng(4)
     n_c, n_p = rng.poisson(200, 700), rng.poisson(900, 700)

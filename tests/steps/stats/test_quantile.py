@@ -18,7 +18,7 @@ from fairway_steps.stats.quantile import (
     quantile_interval,
     quantile_of,
 )
-from fairway_steps.stats.rate import confidence_interval, log_e_met, log_e_violated
+from fairway_steps.stats.rate import confidence_interval, log_e_met, log_e_mets, log_e_violated, log_e_violateds
 
 samples = st.lists(st.floats(0.001, 1000), min_size=1, max_size=120)
 quantiles = st.sampled_from([0.1, 0.5, 0.9, 0.95])
@@ -80,6 +80,18 @@ def test_many_samples_with_few_evaluations():
     assert compare_quantiles(slow, fast, 0.99, 0.1).violated > math.log(20)
     assert compare_quantiles(fast, fast, 0.99, 0.1).violated < 0
     assert compare_quantiles(fast, slow, 0.99, 0.1).met > math.log(20)
+
+
+@pytest.mark.parametrize("quantile", [0.5, 0.9, 0.99])
+def test_the_cells_that_are_left_out_hold_nothing_smaller(quantile):
+    rng = np.random.default_rng(7)
+    x, y = rng.lognormal(0.1, 0.5, 3000), rng.lognormal(0, 0.5, 2500)
+    at = np.concatenate((x, y))
+    above = (x > at[:, None] * (1 + 1e-12)).sum(axis=1)
+    reached = (y >= at[:, None] * (1 - 1e-12)).sum(axis=1)
+    share = 1 - quantile
+    every = log_e_violateds(above, 3000, share) + log_e_mets(reached, 2500, share)
+    assert compare_quantiles(x, y, quantile, 0).violated == every.min()
 
 
 def test_failed_requests_are_slower_than_all():

@@ -38,6 +38,12 @@ def test_moments_are_numpys_and_any_grouping_gives_the_same_bits(data, cut):
     assert joined.variance == pytest.approx(moments.variance, rel=1e-6, abs=1e-4)
 
 
+def test_moments_of_far_apart_parts_are_joined():
+    one, other = [5.0, 6.0, 9.0], [-20.0, -11.0, 3.0, 4.0]
+    joined = Moments().update(one).then(Moments().update(other))
+    assert (joined.mean, joined.variance) == pytest.approx((np.mean(one + other), np.var(one + other, ddof=1)))
+
+
 def test_a_large_mean_costs_no_digits():
     moments = Moments().update([1e9 + 0.1, 1e9 + 0.2, 1e9 + 0.3])
     assert moments.variance == pytest.approx(0.01, rel=1e-5)
