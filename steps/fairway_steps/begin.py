@@ -23,7 +23,7 @@ def begin(
     *,
     service: str,
     route: str,
-    primary: Version,
+    primary: Version | None,
     candidate: Version,
     stages: Sequence[Stage],
     slos: Sequence[Slo],
@@ -42,6 +42,9 @@ def begin(
 ) -> Record:
     """Take the lease and open the record; called again by the same holder, it changes nothing.
 
+    Without a ``primary`` it is the service's first version: the route must point at it alone, and there is nothing to compare
+    it with and nothing to go back to.
+
     ``cursor`` is where the evidence begins: the metric source as it is read now, so that no request of the candidate is missed.
 
     An unfinished release of another holder is refused while its lease runs, unless ``gone(holder)`` knows better.
@@ -49,7 +52,10 @@ def begin(
     taken over and goes on instead, as does one that was put back without a verdict; with nothing to resume, a release begins. Raises Fenced for a service that is held, Refused for a route that
     is not as the release needs it, UsageError for versions that are one and the same.
     """
-    _distinct(primary, candidate)
+    if primary is None:
+        primary, stages = candidate, ()
+    else:
+        _distinct(primary, candidate)
     held = store.load()
     if held is not None and held.service != service:
         raise UsageError(
@@ -115,6 +121,11 @@ def _distinct(primary: Version, candidate: Version) -> None:
 
 
 def _preflight(routes: Routes, primary: Version, candidate: Version) -> None:
+    if primary == candidate and routes != Routes({candidate.name: 100}):
+        raise Refused(
+            f"{candidate.name} is not the first version: the route holds {shares(routes.weights)}",
+            mend="name the version that has the traffic as --primary",
+        )
     if unknown := sorted(routes.versions() - {primary.name, candidate.name}):
         raise Refused(
             f"the route sends traffic to {', '.join(unknown)}, which is neither the primary {primary.name} nor the candidate",
@@ -139,7 +150,14 @@ def _take_over(store: RecordStore, held: Record, holder: str, clock: Clock) -> R
                 f"release {held.release_id} was taken over by somebody else just now", mend="look at its record"
             )
         taken = replace(
-            record, holder=holder, token=record.token + 1, outcome=None, reason="", finished=None, interrupted=False
+            record,
+            holder=holder,
+            token=record.token + 1,
+            outcome=None,
+            reason="",
+            finished=None,
+            interrupted=False,
+            retired=False,
         )
         return taken.renewed(clock.now()).noted(clock.now(), "begin", f"taken over from {held.holder} by {holder}")
 

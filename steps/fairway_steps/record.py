@@ -142,6 +142,11 @@ class Record:
     retired: bool = False
 
     @property
+    def first(self) -> bool:
+        """Whether it is the service's first version: there is no other."""
+        return self.primary == self.candidate
+
+    @property
     def stable(self) -> Version:
         """The version that has, or is to have, all of the traffic in the end."""
         promoted = self.outcome is Outcome.PROMOTED and self.promotion is Promotion.ROUTE

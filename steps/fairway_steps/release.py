@@ -56,11 +56,11 @@ def promote(
     if record.outcome is None:
         if reason := alive():
             raise NotReady(f"{record.candidate.name} cannot be promoted: {reason}")
-        reason, change = (
-            f"{record.candidate.name} met every SLO in all stages",
-            _give(router, clock, record, record.candidate, confirm),
-        )
-        if record.promotion is Promotion.COPY and ending.workloads is not None:
+        change = _give(router, clock, record, record.candidate, confirm)
+        reason = f"{record.candidate.name} met every SLO in all stages"
+        if record.first:
+            reason = f"{record.candidate.name} is the first version of {record.service}: there was nothing to compare it with"
+        if record.promotion is Promotion.COPY and ending.workloads is not None and not record.first:
             record = amend(store, lease, lambda r: _changed(r, change).renewed(clock.now()))
             _copy(store, lease, record, ending.workloads, ending.ready)
             change = _give(router, clock, record, record.primary, confirm)

@@ -44,7 +44,9 @@ def retire(
 
 
 def _leaving(record: Record) -> tuple[Version, Policy]:
-    """A candidate that was held is kept, for the next look at it may come soon."""
+    """A candidate that was held is kept, for the next look at it may come soon; the only version there is, too."""
+    if record.first:
+        return record.candidate, Policy.KEEP
     if record.outcome is Outcome.PROMOTED:
         promoted = record.stable == record.candidate
         return (record.primary, record.primary_policy) if promoted else (record.candidate, record.candidate_policy)

@@ -13,7 +13,11 @@ from fairway_steps.begin import begin
 from fairway_steps.clock import FakeClock
 from fairway_steps.errors import Fenced, Refused, UsageError
 from fairway_steps.model import Assessment, Metric, Outcome, Routes, Slo, Stage, Verdict, Version
-from fairway_steps.record import FileStore, StageResult
+from fairway_steps.record import FileStore, Lease, StageResult
+from fairway_steps.release import promote
+from fairway_steps.report.html import html
+from fairway_steps.report.text import text
+from fairway_steps.weights import Confirmation
 from fakes_routing import FakeRouter, Stored
 
 V1, V2 = Version("v1", "http://127.0.0.1:8001"), Version("v2", "http://127.0.0.1:8002")
@@ -181,3 +185,27 @@ def test_of_two_that_begin_at_once_one_wins(world, tmp_path):
     with pytest.raises(Fenced, match="was taken by b just now"):
         world.begin("a")
     assert world.store.load().holder == "b"
+
+
+def test_a_first_version_has_nothing_to_be_compared_with_and_nothing_to_go_back_to(tmp_path):
+    world = World(tmp_path, v2=100)
+    record = world.begin(primary=None)
+    assert (record.first, record.versions, record.stages) == (True, {"v2": V2}, ())
+    ended = promote(world.store, Lease(), world.router, world.clock, alive=lambda: "", confirm=Confirmation(requests=0))
+    assert (ended.outcome, ended.stable) == (Outcome.PROMOTED, V2)
+    assert ended.reason == "v2 is the first version of iris: there was nothing to compare it with"
+    assert "nothing to compare it with" in html(ended, None)
+    assert "nothing to compare it with" in text(ended, None)
+
+
+@pytest.mark.parametrize("weights", [{"v1": 100}, {"v1": 50, "v2": 50}])
+def test_a_version_beside_another_is_not_the_first(tmp_path, weights):
+    world = World(tmp_path, **weights)
+    with pytest.raises(Refused, match="v2 is not the first version: the route holds v1"):
+        world.begin(primary=None)
+
+
+def test_what_was_retired_is_not_when_its_release_goes_on(world):
+    world.begin("a")
+    world.set(outcome=Outcome.ROLLED_BACK, interrupted=True, retired=True)
+    assert world.begin("b", resume=True).retired is False

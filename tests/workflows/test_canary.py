@@ -119,6 +119,12 @@ def test_harm_ends_it_rolled_back(release):
     assert run.result.phase is Phase.FAILED
 
 
+def test_a_first_version_is_promoted_at_once(release):
+    run = release({"begin": [BEGUN | {"first": "true"}]})
+    assert run.order == [*START, "promote", *END]
+    assert run.result.phase is Phase.SUCCEEDED
+
+
 def test_a_resumed_release_goes_on_where_its_record_says(release):
     run = release({"begin": [BEGUN | {"stage": "2"}], "set_weights": [STAGES[2]], "assess": [PROMOTE]})
     assert [call["stage"] for call in run.given("set-weights")] == ["2"]

@@ -165,7 +165,10 @@ def _main(options: CanaryOptions) -> Steps:
     question = {"about": "May the candidate get its first requests?", "timeout": of_workflow("hold-timeout")}
     told = {"record": "record", "fail-on": "fail-on", "out": "report"}
     ramp = step("ramp", options.ramp, {"stage": output("begin", "stage")} | begun | handed)
-    ramp.when = approved("approve-traffic") if asks else None
+    first, compared = equal(output("begin", "first"), "true"), none_of(output("begin", "first"), ["true"])
+    asked = f"{approved('approve-traffic')} && " if asks else ""
+    ramp.when = asked + compared
+    at_once = step("promote-first", "promote", begun, asked + first)
     return steps(
         "main",
         (),
@@ -173,7 +176,7 @@ def _main(options: CanaryOptions) -> Steps:
             [step("begin", "begin", {name: of_workflow(name) for name in BEGUN})],
             [step("wait-for-ready", "wait-for-ready", begun | {name: of_workflow(of) for name, of in ready.items()})],
             *([[step("approve-traffic", "approve", question)]] if asks else []),
-            [ramp, *([declined("approve-traffic", begun)] if asks else [])],
+            [ramp, at_once, *([declined("approve-traffic", begun)] if asks else [])],
             [step("report", "report", {name: of_workflow(of) for name, of in told.items()})],
         ],
     )

@@ -41,6 +41,7 @@ fairway begin --service iris --route envoy:./route --primary v1=http://127.0.0.1
         Output("token", "0", "The fencing token of its lease."),
         Output("record", "", "Where the record is."),
         Output("stage", "0", "The stage to go on with: 0, or later when a release was resumed."),
+        Output("first", "false", "Whether it is the service's first version, which is promoted without a comparison."),
     ],
     mutates=True,
     failure="the service is held by another release, or its route is not as the release needs it",
@@ -51,7 +52,9 @@ fairway begin --service iris --route envoy:./route --primary v1=http://127.0.0.1
     "route", required=True, help="The service's route: envoy:DIR, httproute/NAMESPACE/NAME or grpcroute/NAMESPACE/NAME."
 )
 @option(
-    "primary", VERSION, required=True, help="The version that has the traffic: NAME=URI, or its name in the cluster."
+    "primary",
+    VERSION,
+    help="The version that has the traffic: NAME=URI, or its name in the cluster.  [default: none, it is the first]",
 )
 @option("candidate", VERSION, required=True, help="The version to release: NAME=URI, or its name in the cluster.")
 @option("stages", STAGES, required=True, help="Weights and how long each is held: 10@20s,25@20s,50@20s.")
@@ -82,7 +85,7 @@ fairway begin --service iris --route envoy:./route --primary v1=http://127.0.0.1
 def begin(
     service: str,
     route: str,
-    primary: Version,
+    primary: Version | None,
     candidate: Version,
     stages: Sequence[Stage],
     slos: Objectives,
@@ -103,11 +106,13 @@ def begin(
     from fairway_steps.begin import begin as run
 
     store = record_store(record)
-    primary, candidate = placed(route, primary, candidate)
-    counted = evidence(metrics, route)
-    if promotion == Promotion.COPY:
-        copyable(primary, candidate)
-    path = router(route, service, (primary, candidate), counted)
+    *before, candidate = placed(route, *(version for version in (primary, candidate) if version))
+    primary = before[0] if before else None
+    versions = (*before, candidate)
+    counted = evidence(metrics, route) if primary else ""
+    if promotion == Promotion.COPY and primary:
+        copyable(*versions)
+    path = router(route, service, versions, counted)
     begun = run(
         store,
         path,
@@ -123,12 +128,12 @@ def begin(
         lease_for=lease,
         resume=resume,
         gone=holder_is_gone,
-        cursor=_cursor(counted, service, (primary, candidate), slos.slos, path),
+        cursor=_cursor(counted, service, versions, slos.slos, path) if counted else "",
         metrics=metrics or "",
         promotion=Promotion(promotion),
         primary_policy=Policy(primary_policy),
         candidate_policy=Policy(candidate_policy),
-        ending=ending((primary, candidate)),
+        ending=ending(versions),
         dry_run=dry_run,
     )
     outputs = {
@@ -136,8 +141,11 @@ def begin(
         "token": str(begun.token),
         "record": store.uri,
         "stage": str(begun.next_stage),
+        "first": str(begun.first).lower(),
     }
-    said = f"release {begun.release_id}: {primary.name} → {candidate.name}"
+    said = f"release {begun.release_id}: {begun.primary.name} → {begun.candidate.name}"
+    if begun.first:
+        said = f"release {begun.release_id}: {begun.candidate.name}, the first version: there is nothing to compare it with"
     return Answer(
         outputs, json.loads(json.dumps(outputs | {"dry-run": dry_run})), f"would begin {said}" if dry_run else said
     )
