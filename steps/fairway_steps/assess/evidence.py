@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 
 from fairway_steps.assess.counts import Exceedances
 from fairway_steps.stats import rate
@@ -21,10 +20,7 @@ def mixed(paths: Sequence[Sequence[float]]) -> list[float]:
 
     A process that has not begun is at 0, and so is what is kept back for changes that have not come.
     """
-    if len(paths) == 1:
-        weights = [math.log1p(-LATE)]
-    else:
-        weights = [math.log1p(-LATE), *(math.log(LATE) - k * math.log(2) for k in range(1, len(paths)))]
+    weights = [math.log1p(-LATE), *(math.log(LATE) - k * math.log(2) for k in range(1, len(paths)))]
     kept_back = math.log(LATE) - (len(paths) - 1) * math.log(2)
     return [log_sum([kept_back, *map(sum, zip(weights, now, strict=True))]) for now in zip(*paths, strict=True)]
 
@@ -35,13 +31,12 @@ def log_sum(logs: Sequence[float]) -> float:
     return top if math.isinf(top) else top + math.log(math.fsum(math.exp(log - top) for log in logs))
 
 
-@lru_cache(maxsize=1 << 15)
-def log_e_broken(found: Exceedances) -> float:
-    """Ln e against "the limit is kept", from what surely broke it."""
-    return rate.log_e_violated(found.least, found.of_most, found.allowed)
+def log_es_broken(found: Sequence[Exceedances], allowed: float) -> list[float]:
+    """Ln e against "the limit is kept" at each of them, from what surely broke it."""
+    values: list[float] = rate.log_e_violateds([f.least for f in found], [f.of_most for f in found], allowed).tolist()
+    return values
 
 
-@lru_cache(maxsize=1 << 12)
 def log_e_kept(found: Exceedances) -> float:
     """Ln e against "the limit is broken", from what perhaps broke it."""
     return rate.log_e_met(found.most, found.of_least, found.allowed)

@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fairway_steps.assess.counts import ROUNDING, Exceedances, Sums, over, running, together
-from fairway_steps.assess.evidence import log_e_broken, log_e_kept, mixed
+from fairway_steps.assess.counts import ROUNDING, Exceedances, Sums, allowed, over, running, together
+from fairway_steps.assess.evidence import log_e_kept, log_es_broken, mixed
 from fairway_steps.assess.rest import Open, Scene, missing_here, no_data, too_few
 from fairway_steps.model import Evidence, Metric, Result, Slo, Stratum
 from fairway_steps.stats.latency import quantile, tail
@@ -23,15 +23,11 @@ class Limit:
     def harm(self) -> list[float]:
         """Ln e of harm after each of the scene's windows."""
         own = running(self.scene.own, self.slo)
-        starts = [Sums(), *(own[start - 1] for start in self.scene.changes)]
-        begins = [0, *self.scene.changes]
-        paths = [
-            [
-                log_e_broken((now - start).exceedances(self.slo)) if index >= begin else 0.0
-                for index, now in enumerate(own)
-            ]
-            for begin, start in zip(begins, starts, strict=True)
-        ]
+        paths = []
+        for begin in (0, *self.scene.changes):
+            start = own[begin - 1] if begin else Sums()
+            found = [(now - start).exceedances(self.slo) for now in own[begin:]]
+            paths.append([0.0] * begin + log_es_broken(found, allowed(self.slo)))
         return mixed(paths)
 
     def kept(self) -> tuple[float, float]:

@@ -1,8 +1,7 @@
 """The evidence on all SLOs together, after every window of a release."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
 
 from fairway_steps.assess.counts import inconsistency
 from fairway_steps.assess.limits import Limit, Mean
@@ -44,11 +43,11 @@ class _Looks:
     tested: tuple[int, ...]
     trials: tuple[Limit | Margin, ...] = ()
     log_es: tuple[tuple[float, ...], ...] = ()
-    states: tuple[Rollback, ...] = ()
+    state: Rollback | None = None
 
     @property
     def fired(self) -> bool:
-        return bool(self.states) and self.states[-1].fired
+        return self.state is not None and self.state.fired
 
 
 def weigh(
@@ -68,8 +67,8 @@ def weigh(
         return Weighed(tuple(no_data(slo, f"the counts of {candidate} cannot be: {problem}") for slo in slos))
     looks = _looks(slos, scene, rules)
     if looks.fired:
-        scene = scene.until(len(looks.states) - 1)
-    state = looks.states[-1] if looks.states else None
+        scene = scene.until(len(looks.log_es) - 1)
+    state = looks.state
     culprits = {looks.tested[i] for i in state.culprits()} if state and looks.fired else set()
     bar = rollback(1, alpha=rules.alpha).bar
     open_ = Open(is_last and rules.mode is Mode.PROVE, enough(rules.beta), bar / 2)
@@ -108,37 +107,35 @@ def trail(
         return ()
     looks = _looks(slos, scene, rules)
     points = []
-    for window, log_es, state in zip(scene.windows, looks.log_es, looks.states, strict=False):
+    for window, log_es in zip(scene.windows, looks.log_es, strict=False):
         by_slo = dict(zip(looks.tested, log_es, strict=True))
-        points.append(Point(window.end, tuple(by_slo.get(i) for i in range(len(slos))), _together(state, log_es)))
+        points.append(Point(window.end, tuple(by_slo.get(i) for i in range(len(slos))), _together(looks.state, log_es)))
     return tuple(points)
 
 
 def _looks(slos: Sequence[Slo], scene: Scene, rules: Rules) -> _Looks:
     tested = tuple(index for index, slo in enumerate(slos) if slo.metric is not Metric.LATENCY_MEAN)
-    if not tested or not scene.windows:
-        return _Looks(tested, tuple(_trial(slos[index], scene) for index in tested))
     trials = tuple(_trial(slos[index], scene) for index in tested)
+    if not trials or not scene.windows:
+        return _Looks(tested, trials)
     harms = [trial.harm() for trial in trials]
     weights = tuple(slos[index].weight for index in tested)
     state = rollback(len(tested), weights, tuple(slos[index].critical for index in tested), rules.alpha)
-    log_es, states = [], []
+    least = min(state.bar, state.critical_bar)
+    log_es, peaks = [], (0.0,) * len(tested)
     for now in zip(*harms, strict=True):
-        state = _look(state, now)
         log_es.append(now)
-        states.append(state)
+        peaks = tuple(map(max, peaks, now))
+        if max(now) < least:  # the mean is no larger than the largest
+            continue
+        state = replace(state, peaks=peaks).look(now)
         if state.fired:
             break
-    return _Looks(tested, trials, tuple(log_es), tuple(states))
+    return _Looks(tested, trials, tuple(log_es), replace(state, peaks=peaks))
 
 
 def _trial(slo: Slo, scene: Scene) -> Limit | Margin:
     return Margin(slo, scene) if slo.relative else Limit(slo, scene)
-
-
-@lru_cache(maxsize=1 << 12)
-def _look(state: Rollback, log_es: tuple[float, ...]) -> Rollback:
-    return state.look(log_es)
 
 
 def _together(state: Rollback | None, log_es: Sequence[float]) -> float:
