@@ -59,6 +59,7 @@ golden: .venv/.dev ## Rewrite what is rendered from the code: manifests and refe
 	$(BIN)/fairway render --out manifests
 	$(BIN)/fairway schema > examples/release.schema.json
 	$(BIN)/python docs/reference.py
+	$(BIN)/python docs/presets.py
 
 bench: .venv/.dev ## Measure: verdicts beside those of other systems, start-up of each step, the overhead of a release, the load test
 	$(BIN)/python bench/assessment.py

@@ -16,6 +16,8 @@ import pytest
 from fairway_steps.cli import fairway
 from fairway_steps.config import parse_objectives, parse_release, release_schema
 from fairway_steps.config.fields import RulesItem
+from fairway_steps.metrics.registry import Around, open_source
+from fairway_steps.secrets import Secret
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -36,6 +38,19 @@ def test_the_reference_is_up_to_date():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert (ROOT / "docs" / "reference.md").read_text() == module.render(), "run `make golden`"
+
+
+def test_the_page_of_presets_is_up_to_date():
+    spec = importlib.util.spec_from_file_location("presets", ROOT / "docs" / "presets.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (ROOT / "docs" / "presets.md").read_text() == module.render(), "run `make golden`"
+
+
+@pytest.mark.parametrize("text", blocks(ROOT / "docs" / "metrics.md", "yaml"))
+def test_every_source_of_the_page_opens(text):
+    around = Around(resolve=lambda where, reference: Secret("x", reference))
+    open_source(text, "iris", around)
 
 
 SHOWN = [(page.name, line) for page in PAGES if page.name != "reference.md" for line in commands(page)]

@@ -63,7 +63,7 @@ def difference(version: str, weight: int, before: Counters, after: Counters, sta
     if reset:
         before = Counters(0)
     failures = {name: count - before.failures.get(name, 0) for name, count in sorted(after.failures.items())}
-    latency_reset = any(after.latency.get(edge, 0) < count for edge, count in before.latency.items())
+    latency_reset = any(after.latency[edge] < n for edge, n in before.latency.items() if edge in after.latency)
     zero = reset or latency_reset
     return Stratum(
         version=version,
@@ -105,8 +105,9 @@ def capped(stratum: Stratum) -> Stratum:
 
 
 def _histogram(before: Mapping[float, int], after: Mapping[float, int]) -> Histogram | None:
+    """The counts between ``after``'s edges; where the edges were others before, between those that are of both."""
     if not after:
         return None
-    edges = tuple(sorted(after))
+    edges = tuple(sorted(set(after) & set(before) if before else after))
     since = [after[edge] - before.get(edge, 0) for edge in edges]
     return Histogram(edges, tuple(upper - lower for lower, upper in zip([0, *since], since, strict=False)))

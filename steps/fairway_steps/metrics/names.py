@@ -155,9 +155,11 @@ def named(
     names: MetricNames, *, label: str = "", values: Sequence[str] = (), where: Mapping[str, str] | None = None
 ) -> MetricNames:
     """``names`` with a label, values or further conditions of one's own."""
+    sample = dict.fromkeys(("service", "version", "workload", "stat", "address"), "x")
     for value in (*values, *(where or {}).values()):
-        if value.startswith(REGEX):
-            check_pattern(filled(value, dict.fromkeys(("service", "version", "workload", "stat"), "x"))[2:], "value")
+        made = filled(value, sample)
+        if made.startswith(REGEX):
+            check_pattern(made.removeprefix(REGEX), "value")
     return replace(
         names,
         label=label or names.label,

@@ -56,7 +56,7 @@ def parse_path(text: str) -> Path:
             raise Unfit(f"{text!r} is no path: a string in it does not end")
         parts.append(match[1].strip())
         at = match.end()
-    if not parts or text.rstrip().endswith("|"):
+    if not all(parts) or not parts or text.rstrip().endswith("|"):
         raise Unfit(f"{text!r} is no path; write for example .rows[0].count")
     return Path(text, [_stage(part, text) for part in parts])
 

@@ -49,6 +49,14 @@ def test_a_source_without_latencies_has_no_histogram():
     assert difference("v2", 25, Counters(1), Counters(3), 0.0, 1.0).latency is None
 
 
+def test_between_histograms_of_other_edges_only_the_common_ones_are_compared():
+    before = Counters(10, latency={0.1: 4, 0.5: 8, math.inf: 10})
+    after = Counters(20, latency={0.1: 9, 0.25: 15, math.inf: 20})
+    histogram = difference("v2", 25, before, after, 0.0, 1.0).latency
+    assert histogram is not None
+    assert (histogram.edges, histogram.counts) == ((0.1, math.inf), (5, 5))
+
+
 STEPS = st.lists(st.tuples(*[st.integers(0, 50)] * 4), min_size=1, max_size=6)
 
 

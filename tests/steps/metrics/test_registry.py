@@ -6,6 +6,7 @@ from urllib.parse import unquote
 import pytest
 
 from fairway_steps.errors import UsageError
+from fairway_steps.metrics.combined import CombinedSource
 from fairway_steps.metrics.names import workload
 from fairway_steps.metrics.presets import ENVOY
 from fairway_steps.metrics.registry import open_source
@@ -76,3 +77,49 @@ def test_a_folder_that_does_not_tell_its_admin_interface(tmp_path, text):
 )
 def test_a_version_is_the_object_that_its_uri_names(uri, name):
     assert workload(Version("v2", uri)) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("prometheus:http://h:9090#preset=istoi", "no preset 'istoi'; did you mean 'istio'"),
+        ("prometheus:http://h:9090#preset=istio&requests=r", "the preset istio has its own requests"),
+        ("prometheus:http://h:9090#preset=triton&latency=ttft", "no latency 'ttft'"),
+        ("prometheus:http://h:9090/api/v1#preset=istio", "goes too far"),
+        ("prometheus:http://h:9090#lable=v", "did you mean 'label'"),
+        ("prometheus:http://h:9090#requests=a b&label=v", "not the name of a metric"),
+        ("prometheus:http://h:9090#requests=a&label=v-1", "not the name of a label"),
+        ("prometheus:http://h:9090#requests=a&label=v&value=$nmae", "names the variable"),
+        ("prometheus:http://h:9090#requests=a&label=v&value=%3D~(", "no regular expression"),
+        ("prometheus:http://h:9090#requests=a&label=v&unit=h", "none of s, ms, us, ns"),
+        ("prometheus:http://u:p@h:9090#preset=istio", "a password in the address"),
+        ("prometheus:http://h:9090#preset=istio&bearer=hunter2", "a secret does not belong here"),
+        ("prometheus:http://h:9090#preset=istio&headers.Authorization=x", "a secret does not belong here"),
+        ("prometheus:http://h:9090#preset=istio&bearer=env:TOKEN", "would travel to h unencrypted"),
+        ("{source: prometheus, url: 'http://h', queries: {requests: 'sum(r)'}}", "same series for every version"),
+        ("{source: prometheus, url: 'http://h', preset: istio, queries: {requests: 'r'}}", "and not both"),
+        ("{source: prometheus}", "url is missing"),
+        ("{source: mysql, url: 'http://h'}", "none of prometheus, scrape, rest"),
+        ("{requests: {source: prometheus}, latency: x}", "url is missing"),
+        ("{requests: x}", "requests: and latency:"),
+        ("{source: rest, url: 'http://h/$version'}", "needs paths: with requests:"),
+        ("{source: rest, url: 'http://h/', paths: {requests: .n}}", "the same for every version"),
+        ("{source: rest, url: 'http://h/$version', paths: {requests: n}}", "is no path"),
+        ("{source: rest, url: 'http://h/$version', counts: window, paths: {requests: .n}}", "name \\$start and \\$end"),
+        ("{source: rest, url: 'http://h/$verzion', paths: {requests: .n}}", "same for every version|not known"),
+        ("file:/no/such/file", "cannot be read"),
+    ],
+)
+def test_a_description_that_cannot_be_is_one_sentence_without_a_secret(text, says):
+    with pytest.raises(UsageError, match=says) as caught:
+        open_source(text, "iris")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_requests_and_latencies_may_come_from_two_sources(tmp_path):
+    text = "{requests: 'scrape:http://h:1/m#requests=r&label=v', latency: {source: scrape, url: 'http://h:2', preset: kserve}}"
+    source = open_source(text, "iris")
+    assert isinstance(source, CombinedSource)
+    assert isinstance(source.latency, ScrapeSource)
+    (tmp_path / "metrics.yaml").write_text(text)
+    assert isinstance(open_source(f"file:{tmp_path}/metrics.yaml", "iris"), CombinedSource)

@@ -1,0 +1,55 @@
+"""Write docs/presets.md from the presets themselves: `python docs/presets.py` (part of `make golden`)."""
+
+import sys
+from pathlib import Path
+
+from fairway_steps.metrics.presets import PRESETS, Preset
+
+TARGET = Path(__file__).parent / "presets.md"
+HEAD = """\
+# Presets of metrics
+
+Generated from the code by `make golden`. How sources are described: [Where evidence comes from](metrics.md). For every
+preset fewer failures and shorter times are better; 4xx answers are the client's doing and no failures.
+
+"""
+
+
+def render() -> str:
+    return (HEAD + "\n\n".join(section(name, preset) for name, preset in PRESETS.items())).rstrip() + "\n"
+
+
+def section(name: str, preset: Preset) -> str:
+    names = preset.names
+    values = " or ".join(f"`{value}`" for value in names.values)
+    rows = [
+        ("requests (denominator)", " + ".join(f"`{metric}`" for metric in names.requests)),
+        ("failures (numerator)", failures(preset)),
+        ("latency", f"histogram `{names.histogram}` in {names.unit}" if names.histogram else mean(preset)),
+        ("version label", f"`{names.label}` = {values}"),
+    ]
+    rows += (
+        [("also", ", ".join(f"`{label}` = `{value}`" for label, value in names.where.items()))] if names.where else []
+    )
+    rows += [(f"`latency: {key}`", f"histogram `{metric}` in {unit}") for key, (metric, unit) in preset.others.items()]
+    table = "\n".join(f"| {left} | {right.replace('|', chr(92) + '|')} |" for left, right in rows)
+    note = f"\n\n{preset.note}" if preset.note else ""
+    return f"## {name}\n\n{preset.about} ([source]({preset.source})).\n\n| | |\n|---|---|\n{table}{note}"
+
+
+def failures(preset: Preset) -> str:
+    names = preset.names
+    codes = " + ".join(f"`{metric}`" for metric in (names.codes or names.requests))
+    rules = [f"{codes} where `{rule.label}` matches `{rule.values}`" for rule in names.failing]
+    counters = [f"`{metric}`" for metrics in names.failures.values() for metric in metrics]
+    return "; ".join([*rules, *counters]) or "none: it counts none"
+
+
+def mean(preset: Preset) -> str:
+    names = preset.names
+    return f"mean only, from `{names.durations}` in {names.unit}" if names.durations else "none"
+
+
+if __name__ == "__main__":
+    TARGET.write_text(render(), encoding="utf-8")
+    print(f"wrote {TARGET.name}", file=sys.stderr)

@@ -1,0 +1,189 @@
+"""Evidence from JSON over HTTP, served by a real HTTP server: cumulative counts and windows, secrets, and all that is no evidence.
+
+Left out: paths (test_paths.py), descriptions that cannot be (test_registry.py).
+"""
+
+import json
+import math
+
+import pytest
+from werkzeug import Response
+
+from fairway_steps.errors import TransientError, UsageError
+from fairway_steps.metrics.preflight import Inspectable
+from fairway_steps.metrics.registry import Around, open_source
+from fairway_steps.secrets import Secret
+
+VERSIONS, BOTH = ["v1", "v2"], {"v1": 90, "v2": 10}
+ROWS = {
+    "source": "rest",
+    "body": {"sql": "select … where version = '$version'", "since": 0},
+    "paths": {"requests": ".rows[0].n", "failures": ".rows[0].failed", "latency": ".rows[0].latency"},
+    "unit": "ms",
+}
+
+
+class Database:
+    """Answers each version's query with what the test put there."""
+
+    def __init__(self, server) -> None:
+        self.server, self.rows, self.asked, self.status, self.headers = server, {}, [], 200, []
+        self.text = None
+        server.expect_request("/query").respond_with_handler(self._answer)
+        self.put("v1", 100, 1)
+        self.put("v2", 10, 0)
+
+    def _answer(self, request) -> Response:
+        self.asked.append((request.method, request.args.to_dict(), request.get_json(silent=True)))
+        self.headers.append(dict(request.headers))
+        version = "v1" if "v1" in json.dumps(self.asked[-1]) else "v2"
+        text = json.dumps({"rows": [self.rows[version]]}) if self.text is None else self.text
+        return Response(text, status=self.status)
+
+    def put(self, version: str, n: object, failed: object, latency: object = None) -> None:
+        self.rows[version] = {"n": n, "failed": failed, "latency": latency or {"100": n, "+Inf": n}}
+
+    def source(self, around: Around | None = None, **changed: object):
+        described = ROWS | {"url": self.server.url_for("/query")} | changed
+        return open_source(json.dumps({k: v for k, v in described.items() if v is not None}), "iris", around)
+
+
+@pytest.fixture
+def database(httpserver) -> Database:
+    return Database(httpserver)
+
+
+def counts(reading) -> dict[str, tuple[int, int]]:
+    assert reading.problem == ""
+    return {stratum.version: (stratum.requests, stratum.errors) for stratum in reading.strata}
+
+
+def test_cumulative_counts_are_compared_with_those_before(database):
+    database.put("v2", 10, 0, {"100": 10, "250": 10, "+Inf": 10})
+    first = database.source().read(VERSIONS, BOTH, "", 10.0)
+    assert (first.strata, first.problem) == ((), "")
+    database.put("v1", 190, 2)
+    database.put("v2", 20, 3, {"100": 15, "250": 19, "+Inf": 20})
+    reading = database.source().read(VERSIONS, BOTH, first.cursor, 15.0)
+    assert counts(reading) == {"v1": (90, 1), "v2": (10, 3)}
+    v2 = reading.strata[1]
+    assert (v2.start, v2.end, v2.weight) == (10.0, 15.0, 10)
+    assert v2.latency is not None
+    assert (v2.latency.edges, v2.latency.counts) == ((0.1, 0.25, math.inf), (5, 4, 1))
+    assert database.asked[-1] == ("POST", {}, {"sql": "select … where version = 'v2'", "since": 0})
+    again = database.source().read(VERSIONS, BOTH, reading.cursor, 20.0)
+    assert counts(again) == {"v1": (0, 0), "v2": (0, 0)}
+
+
+def test_windows_join_without_gap_and_end_before_what_is_not_known_yet(database):
+    url = database.server.url_for("/query") + "?version=$version&from=$start&to=$end"
+    source = database.source(url=url, body=None, delay="5s")
+    cursor, spans = source.read(VERSIONS, BOTH, "", 100.0).cursor, []
+    for now in (110.0, 111.0, 111.0):
+        reading = source.read(VERSIONS, BOTH, cursor, now)
+        cursor = reading.cursor
+        spans += [
+            (stratum.start, stratum.end, stratum.requests) for stratum in reading.strata if stratum.version == "v2"
+        ]
+    assert spans == [(95.0, 105.0, 10), (105.0, 106.0, 10)]
+    assert database.asked[1] == ("GET", {"version": "v2", "from": "95.000", "to": "105.000"}, None)
+
+
+@pytest.mark.parametrize(
+    ("n", "failed", "latency", "says"),
+    [
+        (-1, 0, None, "requests is -1, which is no count"),
+        (1.5, 0, None, "requests is 1.5, which is no count"),
+        ("12", 0, None, 'requests is "12", which is no count'),
+        (None, 0, None, "requests is null"),
+        (True, 0, None, "requests is true"),
+        (11, 12, None, "12 failures of 11 requests cannot be"),
+        (11, 0, {"100": 5}, "not a cumulative histogram"),
+        (11, 0, {"100": 5, "+Inf": 4}, "not a cumulative histogram"),
+        (11, 0, {"fast": 5, "+Inf": 5}, "the bucket 'fast'"),
+        (9, 0, None, "the counts of v2 went down"),
+    ],
+)
+def test_what_cannot_be_is_a_problem_and_the_cursor_stays(database, n, failed, latency, says):
+    source = database.source()
+    cursor = source.read(VERSIONS, BOTH, "", 10.0).cursor
+    database.put("v2", n, failed, latency or {"100": 1, "+Inf": 99})
+    reading = source.read(VERSIONS, BOTH, cursor, 11.0)
+    assert (reading.strata, reading.cursor) == ((), cursor)
+    assert says in reading.problem
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("<html>login</html>", "not JSON"),
+        ("", "not JSON"),
+        ('{"rows": []}', "leads nowhere"),
+        ('{"rows": [{"n": NaN, "failed": 0, "latency": {}}]}', "holds NaN"),
+        ("[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_an_answer_that_is_none_is_a_problem(database, text, says):
+    source = database.source()
+    cursor = source.read(VERSIONS, BOTH, "", 10.0).cursor
+    database.text = text
+    assert says in source.read(VERSIONS, BOTH, cursor, 11.0).problem
+
+
+def test_a_source_that_went_away_is_a_problem_one_that_never_was_is_transient(database):
+    source = database.source()
+    cursor = source.read(VERSIONS, BOTH, "", 10.0).cursor
+    database.status = 503
+    assert "answers 503" in source.read(VERSIONS, BOTH, cursor, 11.0).problem
+    with pytest.raises(TransientError, match="answers 503"):
+        source.read(VERSIONS, BOTH, "", 11.0)
+
+
+def test_no_redirect_is_followed_with_a_secret(database):
+    database.status = 302
+    with pytest.raises(TransientError, match="answers 302"):
+        database.source().read(VERSIONS, BOTH, "", 11.0)
+
+
+def test_a_server_that_never_answers_is_given_up(silent_server):
+    source = open_source(json.dumps(ROWS | {"url": silent_server, "timeout": "0.2s"}), "iris")
+    with pytest.raises(TransientError, match=r"does not answer within 0\.2 s"):
+        source.read(VERSIONS, BOTH, "", 11.0)
+
+
+def test_secrets_are_read_anew_each_time_and_shown_nowhere(database, unused_port):
+    tokens = iter(["first", "second", "third", "fourth"])
+    around = Around(resolve=lambda where, reference: Secret(next(tokens), reference))
+    source = database.source(around, bearer="env:TOKEN", headers={"X-Tenant": "a"})
+    source.read(VERSIONS, BOTH, "", 10.0)
+    assert [(h["Authorization"], h["X-Tenant"]) for h in database.headers] == [
+        ("Bearer first", "a"),
+        ("Bearer second", "a"),
+    ]
+    gone = database.source(around, url=f"http://127.0.0.1:{unused_port}/", bearer="env:TOKEN")
+    with pytest.raises(TransientError) as caught:
+        gone.read(VERSIONS, BOTH, "", 10.0)
+    assert "third" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "cursor", ["nonsense", "{}", "[]", '{"rest": 2}', '{"rest": 1, "at": 1, "counters": {"v1": 3}}']
+)
+def test_a_cursor_of_another_source_is_refused(database, cursor):
+    with pytest.raises(UsageError, match="cursor"):
+        database.source().read(VERSIONS, BOTH, cursor, 1.0)
+
+
+def test_a_version_that_is_no_name_never_gets_into_a_request(database):
+    with pytest.raises(UsageError, match="is not a name"):
+        database.source().read(["v1' or '1'='1"], BOTH, "", 1.0)
+
+
+def test_it_shows_what_it_has_before_a_release(database):
+    source = database.source()
+    assert isinstance(source, Inspectable)
+    (shown,) = source.inspect(VERSIONS, 10.0)
+    assert [(seen.version, seen.requests, seen.edges) for seen in shown.seen] == [
+        ("v1", 100, (0.1, math.inf)),
+        ("v2", 10, (0.1, math.inf)),
+    ]
