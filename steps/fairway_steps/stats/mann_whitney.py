@@ -83,6 +83,7 @@ class Knobs:
 class Comparison:
     """``estimate`` of the shift (candidate minus primary) and its interval, in the series' unit; NaN never, None where it cannot be told.
 
+    ``cohen_d`` is the difference of the means over their pooled standard deviation.
     ``p`` is that of the two-sided Mann-Whitney test, ``cles`` the share of pairs with the candidate higher (Vargha and Delaney's A),
     ``cliff`` the same from -1 to 1. ``effective`` counts the values of the shorter series as if they were independent.
     """
@@ -96,6 +97,7 @@ class Comparison:
     mean_ratio: float | None = None
     cles: float | None = None
     cliff: float | None = None
+    cohen_d: float | None = None
     effective: float = 0.0
     warnings: tuple[str, ...] = ()
 
@@ -117,7 +119,9 @@ def compare_series(candidate: Series, primary: Series, knobs: Knobs = DEFAULTS) 
         return Comparison(Label.NO_DATA_FAILS if required else Label.NO_DATA, critical=knobs.critical)
     warnings, effective = _doubts(x, y)
     if np.array_equal(np.sort(x), np.sort(y)) or np.unique(np.concatenate((x, y))).size == 1:
-        return Comparison(Label.PASS, False, 0.0, 0.0, 0.0, 1.0, 1.0, 0.5, 0.0, effective=effective, warnings=warnings)
+        return Comparison(
+            Label.PASS, False, 0.0, 0.0, 0.0, 1.0, 1.0, 0.5, 0.0, 0.0, effective=effective, warnings=warnings
+        )
     low, high = shift_interval(x, y, knobs.confidence)
     estimate, cles, ratio = shift_estimate(x, y), _cles(x, y), _mean_ratio(x, y)
     p = float(tests.mannwhitneyu(x, y, alternative="two-sided").pvalue)
@@ -125,7 +129,9 @@ def compare_series(candidate: Series, primary: Series, knobs: Knobs = DEFAULTS) 
         warnings = (*warnings, f"the ranks differ (p = {p:.2g}), but the interval of the shift touches 0: ties hide it")
     label = _label(low, high, estimate, cles if knobs.effect is Effect.CLES else ratio, knobs)
     critical = knobs.critical and label is not Label.PASS and _grave(label, cles, ratio, knobs)
-    return Comparison(label, critical, estimate, low, high, p, ratio, cles, 2 * cles - 1, effective, warnings)
+    return Comparison(
+        label, critical, estimate, low, high, p, ratio, cles, 2 * cles - 1, _cohen_d(x, y), effective, warnings
+    )
 
 
 def shift_estimate(candidate: Series, primary: Series) -> float:
@@ -213,6 +219,14 @@ def _cleaned(series: Series, knobs: Knobs) -> Array:
 def _mean_ratio(x: Array, y: Array) -> float | None:
     """None where a mean is zero: then there is no ratio to speak of."""
     return None if x.mean() == 0 or y.mean() == 0 else float(x.mean() / y.mean())
+
+
+def _cohen_d(x: Array, y: Array) -> float | None:
+    """None without any variance, or with fewer than two values on both sides together."""
+    if x.size + y.size < 3:
+        return None
+    pooled = (((x - x.mean()) ** 2).sum() + ((y - y.mean()) ** 2).sum()) / (x.size + y.size - 2)
+    return float((x.mean() - y.mean()) / math.sqrt(pooled)) if pooled > 0 else None
 
 
 def _cles(x: Array, y: Array) -> float:

@@ -20,8 +20,14 @@ from fairway_steps.stats.rate import log_e_mets, log_e_violateds
 from fairway_steps.stats.reward import MIN_UNITS, PLANNED
 
 POWER = 0.9
+SURE = 0.9999
+"""No decision is surer than this before all of time."""
 LOOKS = 1500
-RUNS, STRATA, SEED = 400, 160, 20_210_613
+RUNS, STRATA, MOST, SEED = 400, 160, 1500, 20_210_613
+EASY, DOUBLINGS = 100, 5
+"""So many failures a stratum are quickly weighed; so often the traffic is doubled before a decision counts as never."""
+LEAST = 0.05
+"""Log odds ratios nearer than this to the one tested lie between the points of the grid, and are not looked for."""
 TINY = 1e-15
 """Probabilities this small are let go of."""
 
@@ -62,7 +68,7 @@ def requests_to_compare(
 ) -> Needed | None:
     """After how many requests a candidate with ``odds_ratio`` times the primary's odds of failing is found to be worse.
 
-    ``rate`` is the primary's, ``share`` the candidate's part of the traffic. None if it is not worse.
+    ``rate`` is the primary's, ``share`` the candidate's part of the traffic. None if it is not worse, or by less than 5 %.
     """
     if odds_ratio <= worse_than:
         return None
@@ -77,7 +83,10 @@ def requests_to_prove_no_worse(
     power: float = POWER,
     beta: float = BETA,
 ) -> Needed | None:
-    """After how many requests a candidate with ``odds_ratio`` (1: just as good) is proved to be below ``margin``; None if never."""
+    """After how many requests a candidate with ``odds_ratio`` (1: just as good) is proved to be below ``margin``.
+
+    None if it is not below, or by less than 5 %.
+    """
     if odds_ratio >= margin:
         return None
     return _simulated(rate, odds_ratio, share, power, beta, RateVsPrimary(margin=margin), harm=False)
@@ -111,8 +120,8 @@ def _check(limit: float, rate: float, power: float) -> None:
     for name, value in (("limit", limit), ("rate", rate)):
         if not 0 <= value <= 1:
             raise ValueError(f"a {name} of {value:g} is not between 0 and 1")
-    if not 0 < power < 1:
-        raise ValueError(f"a power of {power:g} is not between 0 and 1")
+    if not 0 < power <= SURE:
+        raise ValueError(f"a power of {power:g} is not above 0 and at most {SURE}")
 
 
 def _first_passage(limit: float, rate: float, power: float, alpha: float, *, harm: bool) -> int:
@@ -170,23 +179,28 @@ def _binomial(n: int, rate: float) -> Array:
 
 def _simulated(
     rate: float, odds_ratio: float, share: float, power: float, alpha: float, test: RateVsPrimary, *, harm: bool
-) -> Needed:
+) -> Needed | None:
     for name, value in (("rate", rate), ("share", share), ("power", power)):
         if not 0 < value < 1:
             raise ValueError(f"a {name} of {value:g} is not between 0 and 1")
     odds = odds_ratio * rate / (1 - rate)
     other = odds / (1 + odds)
-    apart = math.log(odds_ratio / (test.worse_than if harm else test.margin))
+    apart = abs(math.log(odds_ratio / (test.worse_than if harm else test.margin)))
+    if apart < LEAST:
+        return None
     errors = (float(special.ndtri(1 - alpha)) + float(special.ndtri(power))) ** 2 / apart**2
-    each = errors * (1 / (other * share) + 1 / (rate * (1 - share))) * share
+    each = 5 * errors * (1 / (other * share) + 1 / (rate * (1 - share))) * share
     rng = np.random.default_rng(SEED)
-    while True:
-        own = max(1, round(5 * each / STRATA))
+    for _ in range(DOUBLINGS):
+        failures = each * (other + rate * (1 - share) / share)
+        strata = min(max(STRATA, math.ceil(failures / EASY)), MOST)
+        own = max(1, round(each / strata))
         rest = max(1, round(own * (1 - share) / share))
-        x, y = rng.binomial(own, other, (RUNS, STRATA)), rng.binomial(rest, rate, (RUNS, STRATA))
+        x, y = rng.binomial(own, other, (RUNS, strata)), rng.binomial(rest, rate, (RUNS, strata))
         found = e_values_of(test, x, np.full_like(x, own), y, np.full_like(y, rest))[0 if harm else 1] >= bar(alpha)
-        first = np.where(found.any(axis=1), found.argmax(axis=1) + 1, STRATA + 1)
+        first = np.where(found.any(axis=1), found.argmax(axis=1) + 1, strata + 1)
         at = int(np.sort(first)[math.ceil(power * RUNS) - 1])
-        if at <= STRATA:
+        if at <= strata:
             return Needed(at * own, at * rest)
         each *= 2
+    return None

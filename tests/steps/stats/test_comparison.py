@@ -249,6 +249,18 @@ def test_many_releases_at_once_are_those_one_by_one():
         assert (violated[k, -1], met[k, -1]) == pytest.approx((now.violated, now.met), abs=1e-12)
 
 
+@pytest.mark.parametrize(
+    "counts", [(10**7, 10**9, 10**7, 10**9), (0, 10**9, 10**9, 10**9), (10**9, 10**9, 0, 10**9), (1, 1, 10**9, 10**9)]
+)
+def test_a_thousand_million_requests_overflow_nothing(counts):
+    test = RateVsPrimary().update(*counts).update(*counts)
+    assert math.isfinite(test.now.violated)
+    assert math.isfinite(test.now.met)
+    low, high = test.interval()
+    assert not math.isnan(low)
+    assert 0 <= low <= high
+
+
 def test_no_data_says_nothing():
     assert RateVsPrimary().interval() == (0, math.inf)
     assert RateVsPrimary().odds_ratio is None

@@ -112,6 +112,30 @@ def test_kayentas_statistics_suite():
     assert compare_series([1, 2, 3], [1, 2, 3]).cles == 0.5
 
 
+def test_cohens_d_of_kayentas_statistics_suite():
+    # StatisticSuite.scala has 3.03821 to within 1e-5
+    found = compare_series([5, 5, 5, 10, 10, 10], [1, 1, 1, 2, 2, 2])
+    assert found.cohen_d == pytest.approx(3.03821, abs=1e-5)
+    assert compare_series([2, 2], [1, 1]).cohen_d is None
+
+
+def test_kayentas_tie_out_with_r():
+    # MannWhitneySuite.scala, "tie out with R version", 95 %: R's root finder gives [-0.5000025, -3.486e-5] there, the differences [-.5, 0].
+    # All values are halves, so they are written doubled.
+    control = (
+        "3 12 10 5 5 4 4 7 6 6 6 4 6 16 8 5 6 5 5 4 5 4 4 5 7 6 3 10 5 11 4 5 7 4 5 8 4 4 4 4 11 9 8 6 6 7 5 6 5 8 12 4 10 12 7 6 109 "
+        "6 10 12 7 9 5 4 12 10 5 7 4 6 5 7 7 5 6 9 6 31 10 5 6 8 7 8 8 4 9 5 8 6"
+    )
+    experiment = (
+        "5 5 4 5 7 4 7 3 6 6 5 7 4 5 4 4 10 6 4 3 4 8 6 5 6 4 4 4 5 7 3 3 7 4 5 5 6 7 5 13 5 8 5 6 5 13 5 6 3 4 5 6 15 3 4 8 5 4 5 7 8 "
+        "5 6 5 4 7 6 33 6 6 14 9 10 4 7 12 3 6 5 8 6 3 10 6 5 11 6 3 5 12"
+    )
+    x, y = ([int(word) / 2 for word in words.split()] for words in (experiment, control))
+    assert (len(x), len(y)) == (90, 90)
+    assert shift_interval(x, y, 0.95) == pytest.approx((-0.5000025, -3.486e-5), abs=1e-4)
+    assert shift_interval(x, y, 0.95) == (-0.5, 0)
+
+
 def test_kayentas_detector_suite():
     assert outliers([21, 23, 24, 25, 50, 29, 23, 21], 1.5) == [False] * 4 + [True] + [False] * 3
     assert outliers([1, 1, 1, 5, -1, -1, -1, -5], 1.5) == [False] * 3 + [True] + [False] * 3 + [True]

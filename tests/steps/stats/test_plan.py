@@ -90,6 +90,8 @@ def test_what_is_never_decided_is_none():
     assert requests_to_prove_at(0.01, 0.01) is None
     assert requests_to_compare(0.01, 1.0, 0.5) is None
     assert requests_to_prove_no_worse(0.01, 0.5, odds_ratio=1.5) is None
+    assert requests_to_compare(0.01, 1.03, 0.5) is None  # between the points of the grid
+    assert requests_to_prove_no_worse(0.01, 0.5, margin=1.02) is None
 
 
 def test_a_limit_of_zero_is_found_broken_by_the_first_error():
@@ -124,7 +126,7 @@ def test_users_needed_for_a_difference():
     [
         (lambda: requests_to_find(1.5, 0.1), "a limit of 1.5 is not between 0 and 1"),
         (lambda: requests_to_find(0.1, -1), "a rate of -1 is not between 0 and 1"),
-        (lambda: requests_to_find(0.1, 0.2, 1.0), "a power of 1 is not between 0 and 1"),
+        (lambda: requests_to_find(0.1, 0.2, 1.0), "a power of 1 is not above 0 and at most 0.9999"),
         (lambda: requests_to_compare(0.0, 2, 0.5), "a rate of 0 is not between 0 and 1"),
         (lambda: requests_to_compare(0.1, 2, 1.0), "a share of 1 is not between 0 and 1"),
         (lambda: units_to_find(0, 1), "is not above 0"),

@@ -55,7 +55,7 @@ MANN_WHITNEY = Method(
         "label, critical": "pass, high, low, no-data or no-data-fails; whether it fails everything.",
         "estimate, low, high": "The shift (candidate minus primary) and its interval, in the unit of the series.",
         "p": "Of the two-sided Mann-Whitney test.",
-        "mean_ratio, cles, cliff": "Effect sizes: ratio of means, share of pairs with the candidate higher, and the same from -1 to 1.",
+        "mean_ratio, cles, cliff, cohen_d": "Effect sizes: ratio of means, share of pairs with the candidate higher, the same from -1 to 1, and Cohen's d.",
         "effective, warnings": "How many independent values the shorter series is worth, and what speaks against trusting the result.",
     },
     example='{"candidate": [10, 20, 30, 40], "primary": [1, 2, 3, 4]}',
