@@ -18,6 +18,7 @@ from fairway_steps.config import (
     Notice,
     Objectives,
     Traffic,
+    absolute,
     from_file,
     load_objectives,
     load_release,
@@ -484,3 +485,30 @@ def test_the_schema_explains_itself_and_refuses_what_the_loader_refuses():
     for broken in ({**valid, "stages": 3}, {**valid, "extra": 1}, {**valid, "slos": [{"metric": "x", "limit": "1%"}]}):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(broken, schema)
+
+
+METRICS = "metrics: {source: prometheus, url: 'http://h:9090', preset: istio, where: {ns: default}}\n"
+
+
+def test_a_release_files_metrics_may_be_described_at_length():
+    text = (Path(__file__).parents[2] / "examples" / "release.yaml").read_text()
+    text = "\n".join(line for line in text.splitlines() if not line.startswith("metrics:")) + "\n"
+    spec = parse_release(text + METRICS)
+    assert json.loads(spec.metrics)["where"] == {"ns": "default"}
+    assert parse_release(text + "metrics: envoy:./route\n").metrics == "envoy:./route"
+    with pytest.raises(UsageError, match=r"metrics: bearer: a secret does not belong here"):
+        parse_release(text + METRICS.replace("preset: istio", "preset: istio, bearer: hunter2"))
+    with pytest.raises(UsageError, match=r"metrics: prest: there is no such field; did you mean 'preset'"):
+        parse_release(text + METRICS.replace("preset", "prest"))
+
+
+def test_files_of_a_source_mean_the_same_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert absolute("envoy:route?admin=http://h:1") == f"envoy:{tmp_path}/route?admin=http://h:1"
+    assert absolute("prometheus:http://h:9090#preset=istio") == "prometheus:http://h:9090#preset=istio"
+    described = json.dumps(
+        {"requests": "envoy:route", "latency": {"source": "rest", "ca": "a.crt", "bearer": "file:t"}}
+    )
+    made = json.loads(absolute(described))
+    assert made["requests"] == f"envoy:{tmp_path}/route"
+    assert (made["latency"]["ca"], made["latency"]["bearer"]) == (f"{tmp_path}/a.crt", f"file:{tmp_path}/t")

@@ -44,13 +44,17 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How far the evidence goes: ``since`` when it began, ``start`` when the last stratum was closed, both Unix seconds."""
+    """How far the evidence goes: ``since`` when it began, ``start`` when the last stratum was closed, both Unix seconds.
+
+    ``seen`` are the addresses of each version, where the plan needs them.
+    """
 
     since: float
     start: float
     interval: float
     points: Points
     targets: Mapping[str, Target]
+    seen: Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,8 @@ class PrometheusSource:
 
     def read(self, versions: Sequence[str], weights: Mapping[str, int], cursor: str, now: float) -> Reading:
         state = _decode(cursor) if cursor else None
+        for version, addresses in (state.seen if state else {}).items():
+            self.plan.seen.setdefault(version, []).extend(addresses)
         at = now - self._delay
         try:
             if state is None:
@@ -151,7 +157,9 @@ class PrometheusSource:
         if problem := self._problem(look, weights, None):
             return Reading((), "", problem=problem)
         start = max((target.at for target in look.targets.values()), default=at)
-        return Reading((), _encode(State(at, start, look.interval, look.counted.points, look.targets)))
+        return Reading(
+            (), _encode(State(at, start, look.interval, look.counted.points, look.targets, dict(self.plan.seen)))
+        )
 
     def _since(
         self, versions: Sequence[str], weights: Mapping[str, int], state: State, cursor: str, at: float
@@ -168,7 +176,7 @@ class PrometheusSource:
             newest = max((target.at for target in look.targets.values()), default=end)
             start = max(state.start, newest) if end == at else end
             strata += self._strata(look, weights, state.start, start)
-            state = State(state.since, start, look.interval, look.counted.points, look.targets)
+            state = State(state.since, start, look.interval, look.counted.points, look.targets, dict(self.plan.seen))
             if end == at:
                 return Reading(tuple(strata), _encode(state))
 
@@ -307,7 +315,8 @@ def _interval_of(owned: Iterable[Series]) -> float:
 def _encode(state: State) -> str:
     targets = {name: [t.version, t.at, t.job, t.instance] for name, t in state.targets.items()}
     kept = {"format": FORMAT, "since": state.since, "start": state.start, "interval": state.interval}
-    return json.dumps({**kept, "points": state.points, "targets": targets}, separators=(",", ":"))
+    remembered = {"seen": state.seen} if state.seen else {}
+    return json.dumps({**kept, **remembered, "points": state.points, "targets": targets}, separators=(",", ":"))
 
 
 def _decode(cursor: str) -> State:
@@ -324,6 +333,7 @@ def _decode(cursor: str) -> State:
                 for name, points in value["points"].items()
             },
             {name: Target(str(v), float(at), str(job), str(i)) for name, (v, at, job, i) in value["targets"].items()},
+            {str(version): [str(address) for address in some] for version, some in value.get("seen", {}).items()},
         )
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise UsageError("the cursor in the record is not one of a Prometheus source") from error

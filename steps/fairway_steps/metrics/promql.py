@@ -31,7 +31,7 @@ def selector(names: Sequence[str], where: Mapping[str, str], asked: Sequence[Mat
         for label, value in sorted(where.items())
     ]
     if asked:
-        pattern = "|".join(sorted({matcher.pattern for matcher in asked if matcher.values}))
+        pattern = "|".join(sorted({matcher.pattern for matcher in asked if matcher.values})) or "-"
         parts.append(f"{asked[0].label}=~{quoted(pattern)}")
     return "{" + ",".join(parts) + "}"
 

@@ -50,6 +50,10 @@ class Plan(Protocol):
         """What the names of the series mean."""
 
     @property
+    def seen(self) -> dict[str, list[str]]:
+        """What is to be remembered from look to look: the addresses of each version."""
+
+    @property
     def label(self) -> str:
         """The label that tells versions apart; empty if queries do."""
 
@@ -70,12 +74,16 @@ class Plan(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NamesPlan:
-    """All series of ``names`` by one selector."""
+    """All series of ``names`` by one selector.
+
+    ``seen`` are the addresses each version has had: a pod that has left may have counted since the last look.
+    """
 
     names: MetricNames
     service: str
     known: Mapping[str, Version] = field(default_factory=dict)
     addresses: Addresses = no_addresses
+    seen: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -91,12 +99,12 @@ class NamesPlan:
         return sorted(apart - set(self.names.requests))
 
     def queries(self, versions: Sequence[str]) -> Sequence[Query]:
-        asked = [self._matcher(version) for version in versions]
+        asked = list(self._matchers(versions).values())
         return [Query(promql.selector(self.names.counters, self.names.where, asked), raw=True)]
 
     def own(self, query: Query, series: Iterable[Series], versions: Sequence[str]) -> Sequence[Series]:
         del query
-        matchers = {version: self._matcher(version) for version in versions}
+        matchers = self._matchers(versions)
         return [
             owned
             for one in series
@@ -109,9 +117,19 @@ class NamesPlan:
             raise ValueError(f"{told} is of {' and '.join(owners)} alike")
         return [Series({**series.labels, OWNER: owner}, series.samples) for owner in owners]
 
-    def _matcher(self, version: str) -> Matcher:
-        addresses = self.addresses(version) if ADDRESS in self.names.values else ()
-        return self.names.ask(self.service, version, workload(self.known.get(version)), addresses)
+    def _matchers(self, versions: Sequence[str]) -> Mapping[str, Matcher]:
+        now: dict[str, Sequence[str]] = {}
+        if ADDRESS in self.names.values:
+            now = {version: self.addresses(version) for version in versions}
+            for version, own in now.items():  # an address that has gone to another version is its
+                others = {address for other, some in now.items() if other != version for address in some}
+                self.seen[version] = sorted({*own, *self.seen.get(version, [])} - others)
+        return {
+            version: self.names.ask(
+                self.service, version, workload(self.known.get(version)), self.seen.get(version, ())
+            )
+            for version in versions
+        }
 
 
 ROLES = ("failures", "latency", "seconds", "requests")
@@ -127,6 +145,7 @@ class PromqlPlan:
     unit: str = "s"
     aggregate: bool = False
     known: Mapping[str, Version] = field(default_factory=dict)
+    seen: dict[str, list[str]] = field(default_factory=dict)
     label: str = ""
     histogram: str = ""
     separate: Sequence[str] = ()

@@ -4,7 +4,9 @@ The server scrapes what a test puts into a slot of its. Left out: the contract o
 the arithmetic of counts (test_counting.py), answers that no Prometheus gives (test_promapi.py).
 """
 
+import subprocess
 import time
+import urllib.request
 from dataclasses import replace
 from itertools import pairwise
 
@@ -14,9 +16,10 @@ from fairway_steps.errors import TransientError, UsageError
 from fairway_steps.metrics import prometheus as module
 from fairway_steps.metrics.counting import Series
 from fairway_steps.metrics.preflight import Level, findings
-from fairway_steps.metrics.registry import open_source
+from fairway_steps.metrics.registry import Around, open_source
 from fairway_steps.model import Metric, Slo
-from fakes_routing import eventually
+from fairway_steps.routing.process import find_envoy
+from fakes_routing import Client, ModelServer, eventually, free_ports
 from prometheus_server import Slots
 
 VERSIONS, BOTH = ["v1", "v2"], {"v1": 90, "v2": 10}
@@ -317,3 +320,74 @@ def test_a_query_that_selects_the_same_series_for_both_is_found_out(slots, apps)
     text = PROMQL.format(url=slots.server.url, requests=f'sum(req{{slot=~"{where}",v!="$version-none"}})')
     shown = open_source(text, "iris").inspect(VERSIONS, time.time())
     assert any("same series for v1 and v2" in f.sentence for f in findings(shown, [], expected=VERSIONS, weights={}))
+
+
+ENVOY = """
+admin: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {admin}}}}}}}
+static_resources:
+  listeners:
+  - name: gateway
+    address: {{socket_address: {{address: 127.0.0.1, port_value: {listen}}}}}
+    filter_chains:
+    - filters:
+      - name: http
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: gateway
+          route_config:
+            virtual_hosts:
+            - {{name: all, domains: ["*"], routes: [{{match: {{prefix: /}}, route: {{cluster: httproute/default/iris/rule/0}}}}]}}
+          http_filters:
+          - name: router
+            typed_config: {{"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}
+  clusters:
+  - name: httproute/default/iris/rule/0
+    track_cluster_stats: {{per_endpoint_stats: true}}
+    load_assignment:
+      cluster_name: httproute/default/iris/rule/0
+      endpoints: [{{lb_endpoints: [{endpoints}]}}]
+"""
+
+
+@pytest.mark.local
+def test_versions_behind_one_cluster_of_a_gateway_are_told_apart_by_address(slots, tmp_path):
+    """As Envoy Gateway makes it: both backends of a rule are one cluster, with statistics by endpoint."""
+    servers = [ModelServer(name) for name in VERSIONS]
+    where = {server.name: server.version.uri.removeprefix("http://") for server in servers}
+    listen, admin = free_ports(2)
+    pairs = [address.split(":") for address in where.values()]
+    endpoints = ", ".join(
+        f"{{endpoint: {{address: {{socket_address: {{address: {host}, port_value: {port}}}}}}}}}"
+        for host, port in pairs
+    )
+    (tmp_path / "envoy.yaml").write_text(ENVOY.format(admin=admin, listen=listen, endpoints=endpoints))
+    command = [find_envoy(), "-c", str(tmp_path / "envoy.yaml"), "--use-dynamic-base-id", "-l", "error"]
+    envoy = subprocess.Popen(command)
+    client = Client(f"127.0.0.1:{listen}")
+    try:
+        eventually(lambda: client.ask().status == 200, 30)
+        url = f"http://127.0.0.1:{admin}/stats/prometheus"
+        slot = slots.fill(lambda: urllib.request.urlopen(url, timeout=5).read().decode())
+        slots.seen(slot)
+        addresses = {name: [address] for name, address in where.items()}
+        around = Around(addresses=lambda version: addresses[version])
+        text = f"prometheus:{slots.server.url}#preset=envoy-gateway&where.slot={slot}"
+        cursor = begin(open_source(text, "iris", around))
+        answers = [client.ask(x_status=str(status)) for status in [200] * 20 + [404] * 4 + [500] * 6]
+        slots.seen(slot)
+        addresses["v2"] = []  # its pod has left; what it counted before is not lost
+        reading = look(open_source(text, "iris", around), cursor)
+        assert counts(reading) == {
+            name: (
+                sum(answer.body == name for answer in answers),
+                sum(answer.body == name and answer.status == 500 for answer in answers),
+            )
+            for name in VERSIONS
+        }
+        assert sum(requests for requests, _ in counts(reading).values()) == 30
+    finally:
+        client.close()
+        envoy.terminate()
+        envoy.wait(20)
+        for server in servers:
+            server.close()
