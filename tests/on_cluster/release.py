@@ -4,6 +4,8 @@
 user wrote into it is there, no lock is left, and nobody's request was lost.
 """
 
+import base64
+import gzip
 import json
 import os
 import time
@@ -101,8 +103,8 @@ class Service:
         """The release's record, as it lies in its ConfigMap."""
         found = get(self.namespace, f"configmap/fairway-{self.name}")
         assert found is not None, "there is no record"
-        (text,) = found["data"].values()
-        return dict(json.loads(text))
+        packed = base64.b64decode(found["binaryData"]["record.json.gz"])
+        return dict(json.loads(gzip.decompress(packed)))
 
     def pods(self, version: str) -> list[str]:
         return sorted(one["metadata"]["name"] for one in items(self.namespace, "pod", f"app={self.name}-{version}"))
