@@ -17,6 +17,7 @@ from lab.node import CTR, hierarchies
 from lab.places import CGROUP, CONTAINERD, NETNS, STATE, netns_path
 from lab.processes import run, wait_until
 from lab.progress import LabError
+from lab.project_images import STORE
 
 FIRST = "kubelet"
 """Else it would start again what is ended."""
@@ -128,10 +129,10 @@ def _inhabitants() -> list[int]:
 
 
 def _mounts() -> list[str]:
-    """Mount points of the lab, outer ones first; that of the network namespace goes with it."""
+    """Mount points of the lab and of image builds that were cut off, outer ones first."""
     lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
     points = [line.split()[4].replace("\\040", " ") for line in lines]
-    return [path for path in points if Path(path).is_relative_to(STATE) and path != str(netns_path())]
+    return [path for path in points if any(Path(path).is_relative_to(place) for place in (STATE, STORE))]
 
 
 def _cgroups() -> list[str]:

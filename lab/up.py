@@ -10,13 +10,13 @@ from pathlib import Path
 from types import ModuleType
 
 from lab import binaries, certificates, control_plane, down, machine, network, node, processes, project, project_images
-from lab.addons import argo, coredns, envoy_gateway, prometheus
+from lab.addons import argo, coredns, envoy_gateway, kserve, prometheus, tekton
 from lab.images import StaticImage
 from lab.kubectl import await_condition
 from lab.places import CACHE, IMAGE_STORE, LOCK, NETNS, NODE, ROOT, STATE
 from lab.progress import LabError, part, say
 
-ADDONS: tuple[ModuleType, ...] = (coredns, prometheus, envoy_gateway, argo)
+ADDONS: tuple[ModuleType, ...] = (coredns, prometheus, envoy_gateway, argo, tekton, kserve)
 READY = STATE / "ready.json"
 """Written last. Holds what the lab and the project in it were made from."""
 
