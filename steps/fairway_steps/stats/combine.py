@@ -22,7 +22,7 @@ class Rollback:
     """Whether any of several metrics shows harm: P(fired | all are fine) <= ``alpha``, at any look. Make one with ``rollback``.
 
     ``weights`` sum to one. A metric in ``critical`` also fires alone: without any, the mean has all of ``alpha``; with some, half
-    goes to the mean, and they share the other half equally.
+    goes to the mean, and they share the other half equally. ``harmful`` are those that were named at a look so far.
     """
 
     weights: tuple[float, ...]
@@ -30,12 +30,16 @@ class Rollback:
     alpha: float = ALPHA
     peak: float = 0.0
     peaks: tuple[float, ...] = ()
+    harmful: tuple[int, ...] = ()
 
     def look(self, log_es: Sequence[float]) -> "Rollback":
         """The state after one look: ln of every metric's e-value of harm now, all from the same strata."""
         now = mixed(log_es, self.weights)
         peaks = tuple(map(max, self.peaks or (0.0,) * len(self.weights), log_es))
-        return replace(self, peak=max(self.peak, now), peaks=peaks)
+        harmful = self.harmful
+        if max(log_es) >= self.bar:
+            harmful = tuple(sorted({*harmful, *e_holm(log_es, math.exp(-self.bar))}))
+        return replace(self, peak=max(self.peak, now), peaks=peaks, harmful=harmful)
 
     @property
     def bar(self) -> float:
@@ -59,8 +63,12 @@ class Rollback:
         return self.peak >= self.bar or bool(self.alone)
 
     def culprits(self) -> tuple[int, ...]:
-        """Which metrics are harmful: P(any of them is not) <= ``alpha``. May be none while the mean fires."""
-        return tuple(sorted({*e_holm(self.peaks, self.alpha), *self.alone})) if self.peaks else ()
+        """Which metrics are harmful: P(any of them is not) <= ``alpha``. May be none while the mean fires.
+
+        Those that Holm's procedure names at a look, for the e-values of that look: a running maximum of one metric beside that
+        of another would be no e-value. What it names at any look, closed testing with running maxima of the means names as well.
+        """
+        return tuple(sorted({*self.harmful, *self.alone}))
 
 
 def rollback(

@@ -110,6 +110,27 @@ def test_culprits_are_named():
     assert rollback(2, critical=[True, False]).look([3.8, -50]).culprits() == (0,)
 
 
+def test_no_culprit_is_made_of_maxima_that_never_met():
+    # At no look do both means reach 20 with the first metric in them, though its maximum and the other's would together.
+    test = rollback(2).look([3.2, -50.0]).look([-50.0, 3.2])
+    assert test.culprits() == ()
+    assert e_holm(test.peaks) == (0, 1)
+    assert rollback(2).look([3.8, -50.0]).look([-50.0, -50.0]).culprits() == (0,)  # and what was named stays named
+
+
+def test_culprits_are_named_wrongly_with_probability_alpha_at_most():
+    rng = np.random.default_rng(5)
+    wrong = 0
+    for _ in range(1500):
+        test, logs = rollback(3, critical=[1, 0, 0]), np.zeros(3)
+        for _ in range(15):  # three fair bets that double or lose nearly all; the third truly gains
+            win = rng.random(3) < (0.5, 0.5, 0.9)
+            logs = logs + np.log(np.where(win, 1.9, 0.1))
+            test = test.look(logs.tolist())
+        wrong += bool({0, 1} & set(test.culprits()))
+    assert wrong / 1500 <= 0.05
+
+
 def test_promotion_needs_every_metric_and_no_correction():
     assert promotable([3.0, 3.5])
     assert not promotable([3.0, 2.9])
