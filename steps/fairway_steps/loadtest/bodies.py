@@ -4,7 +4,7 @@ All bodies are made before the first request, so that making them costs none of 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from fairway_steps.loadtest.payloads import Payloads
 from fairway_steps.loadtest.templates import render
 
 MAX_BYTES = 1_000_000_000
+MAX_VARIANTS = 100_000
 FETCH_SECONDS = 30.0
 
 
@@ -42,15 +43,18 @@ def payloads(source: Source) -> Payloads:
     if len(given) > 1 or (given and given != ["template"] and source.dataset):
         names = [*given, *(["dataset"] if source.dataset else [])]
         raise UsageError(f"{_options(names)} exclude each other", mend="give one of them")
-    if source.variants < 1:
-        raise UsageError(f"--variants {source.variants} makes no body", mend="give at least 1")
-    bodies = _bodies(source, given[0] if given else "")
-    if sum(map(len, bodies)) > MAX_BYTES:
-        raise UsageError(f"the payloads are larger than {MAX_BYTES:,} bytes together", mend="use fewer of them")
+    if not 1 <= source.variants <= MAX_VARIANTS:
+        raise UsageError(f"--variants {source.variants} cannot be", mend=f"give 1 to {MAX_VARIANTS:,}")
+    bodies, size = [], 0
+    for body in _bodies(source, given[0] if given else ""):
+        size += len(body)
+        if size > MAX_BYTES:
+            raise UsageError(f"the payloads are larger than {MAX_BYTES:,} bytes together", mend="use fewer of them")
+        bodies.append(body)
     return Payloads(tuple(bodies))
 
 
-def _bodies(source: Source, kind: str) -> Sequence[bytes]:
+def _bodies(source: Source, kind: str) -> Iterable[bytes]:
     rows = _rows(source.dataset) if source.dataset else []
     if kind == "literal":
         return [_literal(source.literal)]
@@ -61,7 +65,7 @@ def _bodies(source: Source, kind: str) -> Sequence[bytes]:
     if kind == "tensors":
         parsed = tensors.parse(source.tensors)
         made = (tensors.body(parsed, source.seed + number) for number in range(source.variants))
-        return [json.dumps(body, separators=(",", ":")).encode() for body in made]
+        return (json.dumps(body, separators=(",", ":")).encode() for body in made)
     if kind == "template":
         return render(source.template, [json.loads(row) for row in rows], source.variants, source.seed)
     return rows or [b""]

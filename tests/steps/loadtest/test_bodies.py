@@ -84,7 +84,8 @@ def test_a_template_that_loops_or_reaches_for_more_is_one_sentence(template: str
         (Source(dataset="/dev/null"), "is empty"),
         (Source(url="nowhere"), "is no URL"),
         (Source(tensors="x"), "cannot be read"),
-        (Source(template="x", variants=0), "--variants 0 makes no body"),
+        (Source(template="x", variants=0), "--variants 0 cannot be"),
+        (Source(template="x", variants=10**9), "give 1 to 100,000"),
     ],
 )
 def test_what_cannot_be_sent_is_refused_in_one_sentence(source: Source, sentence: str):
@@ -112,3 +113,9 @@ def test_a_trace_is_one_moment_a_line(tmp_path: Path):
     (tmp_path / "trace").write_text("0.5\nsoon\n")
     with pytest.raises(UsageError, match="line 2: 'soon' is no moment"):
         moments(str(tmp_path / "trace"))
+
+
+def test_payloads_that_fill_the_memory_are_refused_before_they_do(monkeypatch):
+    monkeypatch.setattr("fairway_steps.loadtest.bodies.MAX_BYTES", 10_000)
+    with pytest.raises(UsageError, match="larger than 10,000 bytes together"):
+        payloads(Source(tensors="x:FP64[1,100]", variants=100_000))

@@ -372,3 +372,13 @@ def test_a_stall_is_charged_to_all_who_would_have_waited():
     assert sum(wait > 0.1 * SECOND for wait in waits) >= 35  # 40 of the 50 that came during the freeze
     assert sum(wait > 0.25 * SECOND for wait in waits) >= 20
     assert sum(wait > 0.4 * SECOND for wait in waits) >= 7
+
+
+@pytest.mark.parametrize(("body", "error"), [(b'{"outputs": []}', ""), (b'{"error": "x"}', "content-check")])
+def test_a_body_that_is_not_what_was_expected_has_failed(body: bytes, error: str):
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    for data in (answer(200, body), chunked):
+        with serving(always(data)) as server:
+            records = load(Request(server.url, expect=b'"outputs"'), constant(50, requests=4))
+        assert errors(records) == [error] * 4
+        assert server.connections < 4  # the connection itself is sound

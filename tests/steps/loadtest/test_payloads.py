@@ -17,3 +17,8 @@ def test_shared_or_not_a_request_carries_the_same(distinct: int, workers: int):
     shares = [whole.share(worker, workers) for worker in range(workers)]
     for arrival in range(40):
         assert shares[arrival % workers][arrival // workers] == whole[arrival]
+
+
+def test_a_share_can_be_shared():
+    whole = Payloads(tuple(bytes([i]) for i in range(7)))
+    assert [whole.share(1, 2).share(2, 3)[i] for i in range(3)] == [whole[1 + 2 * (2 + 3 * i)] for i in range(3)]

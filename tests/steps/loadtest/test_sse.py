@@ -45,6 +45,10 @@ def test_where_reads_end_makes_no_difference(case: tuple[bytes, list[bytes]], cu
     assert events(*(whole[a:b] for a, b in pairwise(edges))) == expected
 
 
+def test_a_byte_order_mark_may_come_in_pieces():
+    assert events(b"\xef", b"\xbb", b"\xbfdata: a\n\n") == [b"a"]
+
+
 def test_an_event_without_an_end_is_refused_before_it_fills_the_memory():
     stream = EventStream(lambda data: None)
     stream.feed(b"data: ".ljust(MAX_EVENT, b"x"))
