@@ -8,18 +8,9 @@ from fairway_steps.record import Record
 from fairway_steps.report import series, wording
 from fairway_steps.report.plots import Line, Mark, Plot
 from fairway_steps.report.proof import evidence
-from fairway_steps.report.series import Point
+from fairway_steps.report.series import Point, span
 
 ENDS = {"promoted": "good", "rolled back": "bad"}
-
-
-def span(record: Record) -> float:
-    """Seconds from the start to the last moment that the record knows."""
-    moments = [record.created, record.finished or record.created]
-    moments += [change.at + (change.settled_after or 0.0) for change in record.timeline]
-    moments += [result.at for result in record.results]
-    moments += [stratum.end for stratum in record.strata]
-    return max((m for m in moments if math.isfinite(m)), default=record.created) - record.created
 
 
 def plots(record: Record) -> list[Plot]:

@@ -10,10 +10,20 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from fairway_steps.model import Histogram, Stratum
+from fairway_steps.record import Record
 from fairway_steps.windows import merge
 
 ENOUGH = 20
 POINTS = 60
+
+
+def span(record: Record) -> float:
+    """Seconds from the start to the last moment that the record knows."""
+    moments = [record.created, record.finished or record.created]
+    moments += [change.at + (change.settled_after or 0.0) for change in record.timeline]
+    moments += [result.at for result in record.results]
+    moments += [stratum.end for stratum in record.strata]
+    return max((m for m in moments if math.isfinite(m)), default=record.created) - record.created
 
 
 @dataclass(frozen=True, slots=True)

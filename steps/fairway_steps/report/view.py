@@ -6,9 +6,8 @@ from functools import reduce
 from fairway_steps.model import Outcome, Result, Stratum, Verdict
 from fairway_steps.record import Record
 from fairway_steps.report import wording
-from fairway_steps.report.charts import span
 from fairway_steps.report.counts import ClientCount, Counts, Witness, counted, measured
-from fairway_steps.report.series import bracket
+from fairway_steps.report.series import bracket, span
 from fairway_steps.windows import merge
 
 TONES = {

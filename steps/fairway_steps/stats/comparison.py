@@ -12,14 +12,18 @@ import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import interpolate, optimize, special
+from scipy import special
 
 from fairway_steps.stats.counts import Array, Counts, rates, running
 from fairway_steps.stats.evidence import ALPHA, NO_EVIDENCE, EValues, bar
 from fairway_steps.stats.odds import log_likelihoods
+
+if TYPE_CHECKING:
+    from scipy import interpolate
 
 POINTS = 40
 REACH = math.log(20)
@@ -140,6 +144,8 @@ class RateVsPrimary:
         """
         if not self.likelihood:
             return 0.0, math.inf
+        from scipy import optimize  # noqa: PLC0415 - as much to import as all else here, and few ask for an interval
+
         curve = self._curve()
         low, high = float(curve.x[0]), float(curve.x[-1])
         turns = [t for t in np.real(curve.derivative().roots(extrapolate=False)) if low < t < high]
@@ -159,8 +165,10 @@ class RateVsPrimary:
             math.inf if over(high) > 0 else math.exp(optimize.brentq(over, mode, high)),
         )
 
-    def _curve(self) -> interpolate.CubicSpline:
+    def _curve(self) -> "interpolate.CubicSpline":
         """The log likelihood between the points of the grid; it is smooth and concave."""
+        from scipy import interpolate  # noqa: PLC0415 - likewise
+
         at, likelihood = self.grid(), np.array(self.likelihood)
         below = POINTS + 1 + np.flatnonzero(at[POINTS + 1 :] < at[0] - REACH / POINTS / 4)[::-1]
         keep = np.concatenate((below, np.arange(POINTS + 1)))

@@ -178,3 +178,23 @@ main()
 """
     done = subprocess.run([sys.executable, "-c", early], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+
+
+NO_NUMBERS = [
+    "fairway_steps.begin",
+    "fairway_steps.metrics.registry",
+    "fairway_steps.notify.notice",
+    "fairway_steps.ready",
+    "fairway_steps.release",
+    "fairway_steps.report.text",
+    "fairway_steps.routing.registry",
+    "fairway_steps.weights",
+    "fairway_workflows.run",
+]
+
+
+@pytest.mark.parametrize("module", NO_NUMBERS)
+def test_what_assesses_nothing_needs_neither_numpy_nor_scipy(module):
+    code = f"import sys\nsys.modules.update(numpy=None, scipy=None)\nimport {module}\n"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr

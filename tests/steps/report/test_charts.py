@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from fairway_steps.model import Metric, Slo
-from fairway_steps.report import charts
+from fairway_steps.report import charts, series
 from sample_records import START, broken, failing, never_ready, promoted, running, slow
 
 
@@ -75,4 +75,4 @@ def test_descriptions_tell_the_range():
 
 def test_a_running_release_spans_what_is_known():
     record = running()
-    assert charts.span(record) == max(s.end for s in record.strata) - START
+    assert series.span(record) == max(s.end for s in record.strata) - START
