@@ -22,7 +22,7 @@ TOKEN = "fairway-tests"
 
 def binary(name: str) -> Path | None:
     """A binary of the lab; None if it has not been built."""
-    found = sorted(CACHE.rglob(name), key=lambda path: path.stat().st_mtime)
+    found = sorted(CACHE.glob(f"lab/*/{name}"), key=lambda path: path.stat().st_mtime)
     return next((path for path in reversed(found) if path.is_file() and os.access(path, os.X_OK)), None)
 
 

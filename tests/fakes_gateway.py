@@ -1,11 +1,12 @@
 """A route of Gateway API in tests: its objects, and in place of a Gateway's controller somebody who accepts each generation.
 
-Works over the cluster in memory and over a real API server with the real CRDs (from KUBECONFIG's cluster, or from the
-Gateway API module that the lab has fetched).
+Works over the cluster in memory and over a real API server with the real CRDs (from KUBECONFIG's cluster, or from Envoy
+Gateway's chart that the lab has fetched).
 """
 
 import copy
 import itertools
+import json
 import os
 from typing import Any
 
@@ -15,6 +16,7 @@ import yaml
 from api_server import CACHE
 from fairway_steps.cluster import Cluster, Manifest, Reference
 from fairway_steps.model import Version
+from fakes_routing import eventually
 
 COUNT = itertools.count()
 CONTROLLER = "fairway.test/controller"
@@ -156,22 +158,27 @@ class GatewayLab:
 
 def install_crds(cluster: Any) -> None:
     """The CRDs of Gateway API in a real API server, if they are not there yet."""
-    kind = ("apiextensions.k8s.io", "v1", "CustomResourceDefinition")
-    folder = next(iter(sorted(CACHE.rglob("gateway-api@v1.4*/config/crd/standard"))), None)
+    file = next(iter(sorted(CACHE.glob("lab/envoy-gateway-*/charts/gateway-helm/crds/gatewayapi-crds.yaml"))), None)
+    found = {crd["metadata"]["name"]: crd for crd in yaml.safe_load_all(file.read_text()) if crd} if file else {}
     for plural in ("httproutes", "grpcroutes", "gateways"):
         name = f"{plural}.gateway.networking.k8s.io"
         path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}"
-        answer = cluster._open("GET", path, {}, None, "", (3.0, 20.0))
-        answer.read()
-        answer.release_conn()
-        if answer.status == 200:
+        if _asked(cluster, "GET", path)["kind"] == "CustomResourceDefinition":
             continue
-        if folder is None:
+        if name not in found:
             pytest.skip("the cluster has no Gateway API, and its CRDs have not been fetched: `make lab` does")
-        crd = yaml.safe_load((folder / f"gateway.networking.k8s.io_{plural}.yaml").read_text())
-        answer = cluster._open(
-            "PATCH", path, {"fieldManager": "tests"}, crd, "application/apply-patch+yaml", (3.0, 20.0)
-        )
-        assert answer.status in (200, 201), (kind, answer.read())
-        answer.read()
+        _asked(cluster, "PATCH", f"{path}?fieldManager=tests&force=true", found[name])
+        eventually(lambda path=path: _established(_asked(cluster, "GET", path)), 30.0)
+
+
+def _established(crd: Any) -> bool:
+    conditions = crd.get("status", {}).get("conditions") or []
+    return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
+
+
+def _asked(cluster: Any, method: str, path: str, body: Manifest | None = None) -> Any:
+    answer = cluster._open(method, path, {}, body, "application/apply-patch+yaml", (3.0, 20.0))
+    try:
+        return json.loads(answer.read())
+    finally:
         answer.release_conn()
