@@ -31,6 +31,8 @@ def section(name: str, preset: Preset) -> str:
     rows += (
         [("also", ", ".join(f"`{label}` = `{value}`" for label, value in names.where.items()))] if names.where else []
     )
+    if names.namespace:
+        rows.append(("namespace", f"`{names.namespace}` = that of the versions' objects, if they have one"))
     rows += [(f"`latency: {key}`", f"histogram `{metric}` in {unit}") for key, (metric, unit) in preset.others.items()]
     table = "\n".join(f"| {left} | {right.replace('|', chr(92) + '|')} |" for left, right in rows)
     note = f"\n\n{preset.note}" if preset.note else ""

@@ -4,7 +4,7 @@ One description serves a scraped exposition and a Prometheus server alike; ``pre
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fairway_steps.envoy_admin import stat_name
@@ -43,7 +43,8 @@ class MetricNames:
     templates of its value, or of a regular expression for it if they begin with ``=~``. ``failing`` says which labels make
     a failure of what ``codes`` counts (the requests, if empty); no 4xx is one, for that is the client's doing.
     ``failures`` maps further classes to counters. ``histogram`` is the latency's, in ``unit``; without one, ``durations``
-    may name a counter of the time that all requests took. ``where`` are labels every series must have, ``per_request``
+    may name a counter of the time that all requests took. ``where`` are labels every series must have,
+    ``namespace`` the one that holds the versions' namespace, ``per_request``
     those that differ between requests and not between processes. ``uptime`` is a gauge of the seconds since the process
     started, ``started`` one of the Unix time at which it did. Failures that ``overlap`` may count one request twice. A
     server that ``lags`` brings its histograms up to date when it is asked, but too late for that answer: it is asked twice.
@@ -59,6 +60,7 @@ class MetricNames:
     durations: str = ""
     unit: str = "s"
     where: Mapping[str, str] = field(default_factory=dict)
+    namespace: str = ""
     per_request: tuple[str, ...] = ()
     uptime: str = ""
     started: str = "process_start_time_seconds"
@@ -176,3 +178,13 @@ def workload(version: Version | None) -> str:
     """The name of the object that a version is; of a server's address there is none."""
     path = version.uri.partition("?")[0] if version else ""
     return "" if "://" in path else path.rstrip("/").rpartition("/")[2]
+
+
+def within(names: MetricNames, versions: Iterable[Version]) -> MetricNames:
+    """``names`` of the versions' namespaces alone: another one may have objects of the same names."""
+    paths = [version.uri.partition("?")[0].split("/") for version in versions if "://" not in version.uri]
+    spaces = sorted({path[-2] for path in paths if len(path) in (3, 5)})
+    if not spaces or not names.namespace or names.namespace in names.where:
+        return names
+    value = spaces[0] if len(spaces) == 1 else f"{REGEX}{'|'.join(spaces)}"
+    return replace(names, where={**names.where, names.namespace: value})

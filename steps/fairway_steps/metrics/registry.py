@@ -143,7 +143,8 @@ def _open(spec: SourceSpec, service: str, around: Around) -> MetricSource:
 
 
 def _prometheus(spec: SourceSpec, service: str, around: Around) -> "PrometheusSource":
-    from fairway_steps.metrics.promapi import PromApi  # noqa: PLC0415 - only when asked for
+    from fairway_steps.metrics.names import within  # noqa: PLC0415 - only when asked for
+    from fairway_steps.metrics.promapi import PromApi  # noqa: PLC0415 - likewise
     from fairway_steps.metrics.prometheus import PrometheusSource  # noqa: PLC0415 - likewise
     from fairway_steps.metrics.queries import NamesPlan, PromqlPlan, check_queries  # noqa: PLC0415 - likewise
 
@@ -155,7 +156,8 @@ def _prometheus(spec: SourceSpec, service: str, around: Around) -> "PrometheusSo
         check_queries(spec.queries)
         plan = PromqlPlan(spec.queries, service, spec.unit or "s", spec.aggregate, around.versions)
     else:
-        plan = NamesPlan(names_of(spec), service, around.versions, around.addresses)
+        names = within(names_of(spec), around.versions.values())
+        plan = NamesPlan(names, service, around.versions, around.addresses)
     return PrometheusSource(api, plan, interval=spec.interval, delay=spec.delay)
 
 

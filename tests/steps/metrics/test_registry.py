@@ -9,7 +9,8 @@ from fairway_steps.errors import UsageError
 from fairway_steps.metrics.combined import CombinedSource
 from fairway_steps.metrics.names import workload
 from fairway_steps.metrics.presets import ENVOY
-from fairway_steps.metrics.registry import open_source
+from fairway_steps.metrics.prometheus import PrometheusSource
+from fairway_steps.metrics.registry import Around, open_source
 from fairway_steps.metrics.samples import SamplesSource
 from fairway_steps.metrics.scrape import ScrapeSource
 from fairway_steps.model import Version
@@ -123,3 +124,21 @@ def test_requests_and_latencies_may_come_from_two_sources(tmp_path):
     assert isinstance(source.latency, ScrapeSource)
     (tmp_path / "metrics.yaml").write_text(text)
     assert isinstance(open_source(f"file:{tmp_path}/metrics.yaml", "iris"), CombinedSource)
+
+
+@pytest.mark.parametrize(
+    ("preset", "uris", "expected"),
+    [
+        ("kserve", ["deployment/a/iris-v1", "deployment/a/iris-v2?service=x"], {"namespace": "a"}),
+        ("kserve", ["deployment/a/iris-v1", "serving.kserve.io/v1beta1/InferenceService/b/i"], {"namespace": "=~a|b"}),
+        ("kserve", ["http://h:1", "http://h:2"], {}),
+        ("kserve&where.namespace=", ["deployment/a/iris-v1"], {"namespace": ""}),
+        ("istio", ["deployment/a/iris-v1"], {"reporter": "source", "destination_workload_namespace": "a"}),
+        ("envoy-gateway", ["deployment/a/iris-v1"], {}),
+    ],
+)
+def test_versions_are_looked_for_in_their_own_namespace(preset, uris, expected):
+    around = Around({uri: Version(uri, uri) for uri in uris})
+    source = open_source(f"prometheus:http://h:9090#preset={preset}", "iris", around)
+    assert isinstance(source, PrometheusSource)
+    assert source.plan.names.where == expected
