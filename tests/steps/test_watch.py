@@ -117,3 +117,20 @@ def test_it_stops_when_the_release_was_taken_over(tmp_path):
     world.until(10, lambda: world.store.update(lambda r: replace(r, token=2, holder="another")))
     with pytest.raises(Fenced):
         world.watch()
+
+
+def test_who_looked_first_counts_when_two_look_at_once(tmp_path):
+    world = World(tmp_path, Version(20.0))
+    read = world.source.read
+
+    def overtaken(versions, weights, cursor, now):
+        reading = read(versions, weights, cursor, now)
+        world.store.update(lambda r: replace(r.with_strata(reading.strata), cursor=reading.cursor))
+        world.source.read = read
+        return reading
+
+    world.source.read = overtaken
+    world.until(20, lambda: world.store.update(lambda r: replace(r, outcome=Outcome.PROMOTED)))
+    assert world.watch() is None
+    counted = sum(s.requests for s in world.kept.strata if s.version == "v2")
+    assert counted == 20 * (json.loads(world.kept.cursor)["at"] - START)
