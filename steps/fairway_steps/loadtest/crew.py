@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol
@@ -138,6 +139,7 @@ class Several:
         self._links: list[Connection] = []
         self._processes: list[BaseProcess] = []
         self._inboxes: list[asyncio.Queue[Any]] = []
+        resource_tracker.ensure_running()  # which would take the signals' mask away if it began below
         # Signals may reach the whole group; what is to be done of them is for the parent to say. The mask is inherited.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         try:

@@ -172,20 +172,24 @@ def test_a_client_that_was_the_limit_warns():
     assert "allow more connections" in done.stderr
 
 
+@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_ends_it_at_once_and_keeps_what_was_measured(tmp_path: Path, signum: int, code: int):
+def test_a_signal_ends_it_at_once_and_keeps_what_was_measured(tmp_path: Path, signum: int, code: int, workers: int):
     async def answering(number, writer):
         if number < 10:
             writer.write(OK)  # the others wait for ever
 
     with serving(answering) as server:
         args = [f"--url={server.url}", "--rate=50", "--duration=1h", "--timeout=1h", f"--samples={tmp_path}/s.npz"]
-        process = subprocess.Popen([*FAIRWAY, *args, f"--out-dir={tmp_path}", "--output=json"], stdout=subprocess.PIPE)
+        args += [f"--out-dir={tmp_path}", "--output=json", f"--workers={workers}"]
+        process = subprocess.Popen([*FAIRWAY, *args], stdout=subprocess.PIPE, start_new_session=True)
         try:
             deadline = time.monotonic() + 30
             while len(server.requests) < 15 and time.monotonic() < deadline:
                 time.sleep(0.01)
-            process.send_signal(signum)
+            os.killpg(
+                process.pid, signum
+            )  # as a terminal does, and as a container's end does not: all processes get it
             out, _ = process.communicate(timeout=10)
         finally:
             process.kill()
