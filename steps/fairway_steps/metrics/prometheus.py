@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from fairway_steps.errors import TransientError, UsageError
+from fairway_steps.errors import FairwayError, TransientError, UsageError
 from fairway_steps.metrics import promql
 from fairway_steps.metrics.base import Counters, Reading, capped, difference
 from fairway_steps.metrics.counting import Counted, Labels, Points, Series, count, group, key
@@ -98,6 +98,10 @@ class PrometheusSource:
             return Reading((), cursor, problem=str(error))
         except ValueError as error:
             return Reading((), cursor, problem=f"{self.api.url} cannot be understood: {error}")
+        except FairwayError as error:  # the addresses of a version's endpoints are not to be had just now
+            if state is None:
+                raise
+            return Reading((), cursor, problem=error.message)
 
     def inspect(self, versions: Sequence[str], now: float) -> Sequence[Inspection]:
         """What the server shows of the versions, over the last five minutes."""

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import pytest
 
-from fairway_steps.errors import TransientError, UsageError
+from fairway_steps.errors import DomainError, TransientError, UsageError
 from fairway_steps.metrics import prometheus as module
 from fairway_steps.metrics.counting import Series
 from fairway_steps.metrics.preflight import Level, findings
@@ -320,6 +320,20 @@ def test_a_query_that_selects_the_same_series_for_both_is_found_out(slots, apps)
     text = PROMQL.format(url=slots.server.url, requests=f'sum(req{{slot=~"{where}",v!="$version-none"}})')
     shown = open_source(text, "iris").inspect(VERSIONS, time.time())
     assert any("same series for v1 and v2" in f.sentence for f in findings(shown, [], expected=VERSIONS, weights={}))
+
+
+def test_endpoints_that_cannot_be_asked_for_are_a_problem_and_the_cursor_stays(slots, apps):
+    def away(version: str) -> list[str]:
+        raise DomainError(f"the Service of {version} is gone")
+
+    def opened(addresses):
+        return open_source(f"prometheus:{slots.server.url}#preset=envoy-gateway", "iris", Around(addresses=addresses))
+
+    cursor = opened(lambda version: ["10.0.0.1:80"]).read(VERSIONS, {}, "", time.time()).cursor
+    reading = opened(away).read(VERSIONS, BOTH, cursor, time.time())
+    assert (reading.strata, reading.cursor, reading.problem) == ((), cursor, "the Service of v1 is gone")
+    with pytest.raises(DomainError, match="is gone"):
+        opened(away).read(VERSIONS, BOTH, "", time.time())
 
 
 ENVOY = """
