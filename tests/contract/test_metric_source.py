@@ -1,11 +1,12 @@
 """The contract of a metric source that goes on for ever: a scripted endpoint and a real Envoy, each scraped by ourselves and by
-a real Prometheus, whose names and whose PromQL are used.
+a real Prometheus, whose names and whose PromQL are used, and as JSON over HTTP.
 
 Covered: the first reading, counts since, failures by class, a cursor that another process carries on, nothing counted
 twice, an endpoint that goes away and comes back with its counters reset. Left out: a load test's file, which has one reading
 (tests/steps/metrics/test_samples.py).
 """
 
+import json
 import time
 import urllib.request
 from collections import Counter
@@ -57,6 +58,27 @@ class Scripted:
             lines += [f'h_bucket{{v="{version}",le="{edge}"}} {total}' for edge in ("30", "+Inf")]
         self._server.clear()
         self._server.expect_request("/metrics").respond_with_data("\n".join(lines))
+
+
+class Database(Scripted):
+    """The same counts as JSON, by version; they outlive a restart."""
+
+    def source(self) -> MetricSource:
+        described = {"source": "rest", "url": self._server.url_for("/count/$version")}
+        paths = {"requests": ".n", "failures": ".failed", "latency": ".times"}
+        return open_source(json.dumps({**described, "paths": paths}), "iris")
+
+    def restart(self) -> None:
+        self._counts = getattr(self, "_counts", Counter())
+        self._show()
+
+    def _show(self) -> None:
+        self._server.clear()
+        for version in VERSIONS:
+            mine = {status: n for (name, status), n in self._counts.items() if name == version}
+            n, failed = sum(mine.values()), sum(n for status, n in mine.items() if status >= 500)
+            told = {"n": n, "failed": failed, "times": {"30": n, "+Inf": n}}
+            self._server.expect_request(f"/count/{version}").respond_with_json(told)
 
 
 class Real:
@@ -141,12 +163,20 @@ queries:
 THROUGH = {"prometheus-names": NAMES, "prometheus-promql": PROMQL, "prometheus-sums": SUMS}
 
 
-KINDS = ["scripted", *THROUGH, *(pytest.param(kind, marks=pytest.mark.local) for kind in ("envoy", "prometheus-envoy"))]
+KINDS = [
+    "scripted",
+    "rest",
+    *THROUGH,
+    *(pytest.param(kind, marks=pytest.mark.local) for kind in ("envoy", "prometheus-envoy")),
+]
 
 
 @pytest.fixture(params=KINDS)
 def world(request, tmp_path, httpserver):
     kind = request.param
+    if kind == "rest":
+        yield Database(httpserver)
+        return
     if kind in ("scripted", *THROUGH):
         scripted = Scripted(httpserver)
         through = THROUGH.get(kind)
