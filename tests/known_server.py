@@ -89,7 +89,7 @@ class Server(asyncio.Protocol):
             self.loop.call_later(left - SPIN, self._at, moment, act)
         elif left > 0:
             self.loop.call_soon(self._at, moment, act)
-        else:
+        elif not self.transport.is_closing():  # a client may have left in between
             act()
 
 
