@@ -127,8 +127,8 @@ def copyable(*versions: Version) -> None:
     kinds = {place(version).ref.kind if is_placed(version) else "URL" for version in versions}
     if len(kinds) > 1 or not kinds <= set(COPYABLE):
         raise UsageError(
-            f"{' and '.join(sorted(kinds))} cannot be copied to one another",
-            mend=f"both must be of one kind of {', '.join(COPYABLE)}; or promote by --promotion route",
+            f"no copy of a {' or a '.join(sorted(kinds))} can be made",
+            mend=f"that needs two of kind {', '.join(COPYABLE)}; or promote by --promotion route",
         )
 
 

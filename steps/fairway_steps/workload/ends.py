@@ -23,7 +23,8 @@ REPLICAS = "fairway/replicas"
 STOP = "serving.kserve.io/stop"
 STOPPED = "fairway/stopped"
 ATTEMPTS = 8
-COPYABLE = ("Deployment", "InferenceService")
+COPYABLE = ("Deployment",)
+"""An InferenceService does not tell which generation is ready (KServe 0.20): a copy could get the traffic before it is one."""
 
 
 class ClusterWorkloads:
@@ -62,15 +63,13 @@ class ClusterWorkloads:
         found = self._cluster.get(at.ref)
         if found is None:
             raise DomainError(f"there is no {at.ref}")
-        return json.dumps(found["spec"]["template"] if _is_deployment(at) else found["spec"])
+        return json.dumps(found["spec"]["template"])
 
     def carry(self, version: Version, spec: str) -> None:
         at, wanted = place(version), json.loads(spec)
         _must_be_known(at)
 
         def patch(found: Manifest) -> Manifest:
-            if not _is_deployment(at):
-                return {"spec": replacing(found["spec"], wanted)}
             now = found["spec"]["template"]
             labels = (now.get("metadata") or {}).get("labels") or {}
             template = {**wanted, "metadata": {**(wanted.get("metadata") or {}), "labels": labels}}
@@ -169,7 +168,7 @@ def _is_inference_service(at: Place) -> bool:
 
 
 def _must_be_known(at: Place) -> None:
-    if not (_is_deployment(at) or _is_inference_service(at)):
+    if not _is_deployment(at):
         raise UsageError(
             f"no copy of a {at.ref.kind} can be made", mend="promote it where it stands: --promotion route"
         )

@@ -23,12 +23,14 @@ def trouble(found: Manifest | None, at: Place) -> str:
         return ""
     status = found.get("status") or {}
     generation = int(found["metadata"].get("generation", 0))
-    if int(status.get("observedGeneration", generation if at.ref.kind != "Deployment" else 0)) < generation:
-        return f"{at.ref}: its controller has not yet seen the newest spec"
+    if at.ref.kind != "InferenceService":  # whose controller leaves it behind for ever (KServe 0.20, Standard mode)
+        missing = 0 if at.ref.kind == "Deployment" else generation
+        if int(status.get("observedGeneration", missing)) < generation:
+            return f"{at.ref}: its controller has not yet seen the newest spec"
     if (at.ref.group, at.ref.kind) == ("apps", "Deployment"):
         sentence = _deployment(found.get("spec") or {}, status)
     elif at.ref.kind == "InferenceService":
-        sentence = _conditions(status, generation, at.conditions or READY) or _model(status)
+        sentence = "; ".join(filter(None, (_conditions(status, generation, at.conditions or READY), _model(status))))
     else:
         sentence = _conditions(status, generation, at.conditions or READY)
     return f"{at.ref}: {sentence}" if sentence else ""

@@ -102,14 +102,10 @@ def test_a_copy_runs_what_the_other_runs_under_its_own_labels(workloads, cluster
     assert cluster.get(ONE)["spec"]["template"] == json.loads(before)
 
 
-def test_a_copy_of_an_inference_service_takes_all_of_its_spec(workloads, cluster):
-    workloads.carry(ISVC, '{"predictor": {"model": {"storageUri": "pvc://b"}}}')
-    assert cluster.get(THREE)["spec"] == {"predictor": {"model": {"storageUri": "pvc://b"}}}
-
-
 def test_what_cannot_be_copied_is_told(workloads, cluster):
-    with pytest.raises(UsageError, match="no copy of a Llm can be made"):
-        workloads.carried(OTHER)
+    for version, kind in ((OTHER, "Llm"), (ISVC, "InferenceService")):
+        with pytest.raises(UsageError, match=f"no copy of a {kind} can be made"):
+            workloads.carried(version)
     cluster.remove(TWO)
     with pytest.raises(DomainError, match="there is no Deployment ns/two"):
         workloads.carried(V2)

@@ -83,13 +83,20 @@ def conditions(kind="Ready", value="True", **more):
     [
         ("inferenceservice/ns/iris", conditions(), ""),
         ("inferenceservice/ns/iris", {}, "its condition Ready is not told yet"),
-        ("inferenceservice/ns/iris", conditions() | {"observedGeneration": 4}, "not yet seen the newest spec"),
+        ("inferenceservice/ns/iris", conditions() | {"observedGeneration": 4}, ""),
+        ("a.b/v1/Llm/ns/iris", conditions() | {"observedGeneration": 4}, "not yet seen the newest spec"),
         ("inferenceservice/ns/iris", conditions(value="False", reason="X", message="no"), r"Ready is False \(X: no\)"),
         (
             "inferenceservice/ns/iris",
             conditions()
             | {"modelStatus": {"transitionStatus": "BlockedByFailedLoad", "lastFailureInfo": {"message": "bad"}}},
             "its model is BlockedByFailedLoad: bad",
+        ),
+        (
+            "inferenceservice/ns/iris",
+            conditions(value="Unknown")
+            | {"modelStatus": {"transitionStatus": "InvalidSpec", "lastFailureInfo": {"message": "no runtime"}}},
+            "Ready is Unknown; its model is InvalidSpec: no runtime",
         ),
         ("a.b/v1/Llm/ns/iris?ready=Available", conditions("Available"), ""),
         ("a.b/v1/Llm/ns/iris?ready=Available", conditions(), "Available is not told yet"),
