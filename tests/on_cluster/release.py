@@ -23,13 +23,6 @@ SLOS = json.dumps(
         {"metric": "latency", "quantile": "p95", "limit": "250ms", "min-requests": 30},
     ]
 )
-METRICS = json.dumps(
-    {
-        "requests": {"source": "prometheus", "url": PROMETHEUS, "preset": "envoy-gateway"},
-        "latency": {"source": "prometheus", "url": PROMETHEUS, "preset": "kserve"},
-    }
-)
-"""Envoy Gateway counts requests by endpoint and knows no latency of one: that comes from the model servers."""
 LOST = {0, 404, 502, 503, 504}
 """What an answer that no model gave looks like: none, or one that the proxy made up."""
 
@@ -90,7 +83,7 @@ class Service:
             "candidate": f"v2=deployment/{ns}/{self.candidate}",
             "stages": "20@10s,40@10s,60@10s",
             "slos": SLOS,
-            "metrics": METRICS,
+            "metrics": metrics(ns),
             "record": f"configmap/{ns}/fairway-{self.name}",
             "model": MODEL,
             "payload": BODY,
@@ -118,6 +111,18 @@ class Service:
         headers = [one["responseHeaderModifier"]["set"] for one in rule["filters"]]
         assert headers == [[{"name": "x-users-own", "value": "kept"}]]
         assert lost(client.records) == [], told(client.records)
+
+
+def metrics(namespace: str) -> str:
+    """Envoy Gateway counts requests by endpoint and knows no latency of one: that comes from the model servers.
+
+    Pods are told by name, and another namespace may have some of the same.
+    """
+    server = {"source": "prometheus", "url": PROMETHEUS}
+    where = {"where": {"namespace": namespace}}
+    return json.dumps(
+        {"requests": server | {"preset": "envoy-gateway"}, "latency": server | {"preset": "kserve"} | where}
+    )
 
 
 def lost(records: list[Request]) -> list[Request]:

@@ -45,8 +45,9 @@ def nodes(found: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def node(found: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The one node of a display name."""
-    (one,) = [each for each in nodes(found) if each["displayName"] == name]
+    """The node of a display name that ran, with its tries under it; groups of steps may have its name, too."""
+    ran = [each for each in nodes(found) if each["displayName"] == name and each["type"] in {"Retry", "Pod"}]
+    (one,) = [each for each in ran if each["phase"] != "Skipped"]
     return one
 
 

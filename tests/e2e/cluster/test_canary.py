@@ -28,8 +28,8 @@ def test_a_good_candidate_is_promoted_where_it_stands(space, service):
     assert client.failed() == []
     assert service.pods("v2") == before
     assert outputs(node(found, "promote"))["stable-version"] == "v2"
-    promoted = service.record()["ended"]
-    late = [one for one in client.answered_by("v1") if one.sent > promoted]
+    promoted = service.record()["timeline"][-1]["at"]
+    late = [one for one in client.answered_by("v1") if one.sent > promoted + 0.5]
     assert len(late) <= 3
 
 
@@ -40,9 +40,9 @@ def test_a_bad_candidate_is_rolled_back(space, service, behave):
         found = ended(space, submit(space, "canary-quick-v1", **service.parameters()))
         assert found["status"]["phase"] == "Failed", story(found)
         assert service.record()["outcome"] == "rolled-back", story(found)
-        off = service.record()["ended"]
+        off = service.record()["timeline"][-1]["at"]
         eventually(lambda: len(client.since(off)) > 100, 30)
-    assert service.weights() == {service.primary: 1} or list(service.weights()) == [service.primary]
+    assert list(service.weights()) == [service.primary]
     assert [one for one in client.since(off + 0.5) if one.failed] == []
     if behave != "crashing":
         service.check("v1", client)
