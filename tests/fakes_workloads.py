@@ -12,6 +12,7 @@ class FakeWorkloads:
         self.runs = {"v1": "one", "v2": "two"}
         self.fail: dict[str, FairwayError] = {}
         self.said = ""
+        self.told: list[tuple[str, str, str, bool]] = []
 
     def wake(self, version: Version) -> bool:
         self._note("wake", version)
@@ -32,6 +33,9 @@ class FakeWorkloads:
 
     def await_ready(self, version: Version, timeout: float) -> None:
         self._note("await", version, self.runs[version.name])
+
+    def tell(self, version: Version, reason: str, message: str, *, warning: bool = False) -> None:
+        self.told.append((version.name, reason, message, warning))
 
     def retire(self, version: Version, policy: Policy) -> str:
         self._note("retire", version, policy.value)

@@ -11,6 +11,8 @@ from fairway_steps.routing.base import Router
 from fairway_steps.workload.base import Workloads
 
 LOG = logging.getLogger(__name__)
+EVENTS = {Outcome.PROMOTED: "Promoted", Outcome.ROLLED_BACK: "RolledBack", Outcome.HELD: "Held"}
+"""What the Event on the candidate is called, for the ends after which versions are treated."""
 LONGEST = 60.0
 """Seconds to wait for a version that still gets requests; one that does then is left as it is."""
 
@@ -23,9 +25,11 @@ def retire(
     ``drain`` seconds are given for a proxy's last requests; where they can be counted they must have ended. What cannot be
     done is noted and does not change how the release ended: its traffic is where it should be.
     """
-    if workloads is None or record.outcome in (None, Outcome.BROKEN) or record.retired:
+    if workloads is None or record.outcome not in EVENTS or record.retired:
         return record
     leaving, policy = _leaving(record)
+    good = record.outcome is Outcome.PROMOTED
+    workloads.tell(record.candidate, EVENTS[record.outcome], f"{record.release_id}: {record.reason}", warning=not good)
     try:
         workloads.unguard(record.candidate)
         said = ""

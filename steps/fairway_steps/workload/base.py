@@ -26,5 +26,8 @@ class Workloads(Protocol):
     def await_ready(self, version: Version, timeout: float) -> None:
         """Wait until it runs that. Raises NotReady."""
 
+    def tell(self, version: Version, reason: str, message: str, *, warning: bool = False) -> None:
+        """Note an event on the version, for people; never fails."""
+
     def retire(self, version: Version, policy: Policy) -> str:
         """Do what the policy says with a version without traffic. Returns what was done, empty for nothing."""

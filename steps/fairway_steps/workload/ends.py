@@ -87,6 +87,10 @@ class ClusterWorkloads:
             said = sentence
             probe.pause(1.0)
 
+    def tell(self, version: Version, reason: str, message: str, *, warning: bool = False) -> None:
+        if is_placed(version):
+            self._cluster.event(place(version).ref, reason, message, warning=warning)
+
     def retire(self, version: Version, policy: Policy) -> str:
         if policy is Policy.KEEP or not is_placed(version):
             return ""

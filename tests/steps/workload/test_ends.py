@@ -173,3 +173,9 @@ objects = st.dictionaries(st.sampled_from("abc"), json_values, max_size=3)
 @given(objects, objects)
 def test_a_replacing_patch_makes_one_of_the_other(now, wanted):
     assert merged(now, replacing(now, wanted)) == wanted
+
+
+def test_an_event_is_noted_on_what_is_deployed(workloads, cluster):
+    workloads.tell(V2, "RolledBack", "too slow", warning=True)
+    workloads.tell(URL, "RolledBack", "nobody hears it")
+    assert cluster.events == [(TWO, "RolledBack", "too slow", True)]
