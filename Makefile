@@ -53,7 +53,7 @@ lab-down: .venv/.dev ## Remove every trace of the lab, but not its cache
 
 e2e: .venv/.dev ## The end-to-end tests on the lab; make e2e KUBECONFIG=FILE: on another cluster
 	@$(if $(filter command,$(firstword $(origin KUBECONFIG))),env KUBECONFIG="$(abspath $(KUBECONFIG))" \
-		PATH="$(CURDIR)/$(BIN):$$PATH",$(LAB) run --) env FAIRWAY_E2E=1 $(BIN)/pytest tests/e2e/cluster $(TESTS)
+		PATH="$(CURDIR)/$(BIN):$$PATH",$(LAB) run --) env FAIRWAY_E2E=1 $(BIN)/pytest -m "not local" tests/e2e/cluster tests/contract $(TESTS)
 
 golden: .venv/.dev ## Rewrite what is rendered from the code: manifests and reference
 	$(BIN)/fairway render --out manifests
