@@ -1,0 +1,112 @@
+"""The rights that the manifests give a release are enough for what it does to routes, versions and its record, and no
+more: over a real API server that authorises.
+
+Left out: Argo's own outputs (tests/e2e), InferenceServices.
+"""
+
+import json
+import os
+import threading
+
+import pytest
+from kubernetes.client import Configuration
+
+from fairway_steps.clock import SystemClock
+from fairway_steps.cluster import Reference
+from fairway_steps.cluster.kube import KubernetesCluster
+from fairway_steps.errors import DomainError
+from fairway_steps.model import Policy, Routes
+from fairway_steps.routing.gateway_api import GatewayRouter
+from fairway_steps.stores.configmap import ConfigMapStore
+from fairway_steps.workload.ends import ClusterWorkloads
+from fairway_steps.workload.live import Live
+from fairway_steps.workload.lookup import lookup
+from fairway_steps.workload.place import place
+from fairway_workflows.rbac import accounts, back_end
+from fairway_workflows.safety import Safety
+from fakes_gateway import GatewayLab
+from records import record
+
+pytestmark = pytest.mark.cluster
+NAME = f"fairway-rights-{os.getpid()}"
+SAFETY = Safety(releaser=NAME, reporter=f"{NAME}-reporter")
+DEPLOYMENT = {
+    "replicas": 2,
+    "selector": {"matchLabels": {"app": NAME}},
+    "template": {
+        "metadata": {"labels": {"app": NAME}},
+        "spec": {"containers": [{"name": "model", "image": "example.invalid/model:1"}]},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def releaser(gateway_api):
+    """A cluster as the service account of a release sees it."""
+    made = []
+    for manifest in [*accounts(SAFETY), *back_end("gateway-api", SAFETY)]:
+        group, _, version = manifest["apiVersion"].rpartition("/")
+        ref = Reference(group, version, manifest["kind"], gateway_api.namespace, manifest["metadata"]["name"])
+        body = dict(manifest)
+        if body["kind"] == "RoleBinding":
+            body["subjects"] = [one | {"namespace": gateway_api.namespace} for one in body["subjects"]]
+        gateway_api.create(ref, body)
+        made.append(ref)
+    path = f"/api/v1/namespaces/{gateway_api.namespace}/serviceaccounts/{NAME}/token"
+    answer = gateway_api._open("POST", path, {}, {"spec": {}}, "application/json", (3.0, 20.0))
+    token = json.loads(answer.read())["status"]["token"]
+    answer.release_conn()
+    known, configuration = gateway_api._client.configuration, Configuration()
+    configuration.host, configuration.ssl_ca_cert = known.host, known.ssl_ca_cert
+    configuration.api_key["BearerToken"] = f"Bearer {token}"
+    cluster = KubernetesCluster(configuration, gateway_api.namespace, SystemClock())
+    yield cluster
+    cluster.close()
+    for ref in made:
+        gateway_api.delete(ref)
+
+
+@pytest.fixture
+def lab(gateway_api):
+    lab = GatewayLab(gateway_api)
+    for service in lab.services.values():
+        gateway_api.create(Reference.of("deployment", gateway_api.namespace, service), {"spec": DEPLOYMENT})
+    yield lab
+    for service in lab.services.values():
+        gateway_api.delete(Reference.of("deployment", gateway_api.namespace, service))
+    gateway_api.delete(Reference.of("configmap", gateway_api.namespace, NAME))
+    lab.close()
+
+
+def test_a_release_can_do_all_that_it_does(lab, releaser, gateway_api):
+    store = ConfigMapStore(Reference.of("configmap", releaser.namespace, NAME), releaser)
+    store.update(lambda _: record())
+    assert store.update(lambda r: r.noted(0.0, "test", "x")).events
+    v1, v2 = (lookup(releaser, version) for version in lab.versions.values())
+    router = GatewayRouter(lab.ref, {"v1": v1, "v2.1": v2}, releaser, SystemClock())
+    saved = router.snapshot()
+    assert router.apply(Routes({"v1": 90, "v2.1": 10}), {}, fence=3) == Routes({"v1": 90, "v2.1": 10})
+    lab.accept()
+    assert router.settled() is False, "its Gateway is nobody's"
+    assert "Gateway" in router.trouble
+    assert router.restore(saved, fence=4) == Routes({"v1": 100})
+    workloads = ClusterWorkloads(releaser, SystemClock())
+    workloads.guard(v2)
+    assert "fairway/traffic" in gateway_api.get(place(v2).ref)["metadata"]["finalizers"]
+    workloads.unguard(v2)
+    workloads.carry(v1, workloads.carried(v2))
+    assert workloads.retire(v2, Policy.SCALE).endswith("is scaled to 0")
+    assert workloads.wake(v2)
+    assert "has not yet seen the newest spec" in Live(releaser, place(v2), threading.Event()).trouble()
+    workloads.tell(v2, "Promoted", "fine")
+    events = gateway_api.list(Reference("", "v1", "Event", releaser.namespace))
+    assert [e["message"] for e in events if e["involvedObject"]["name"] == place(v2).ref.name] == ["fine"]
+
+
+def test_and_nothing_else(lab, releaser):
+    with pytest.raises(DomainError, match="cannot delete resource"):
+        releaser.delete(Reference.of("deployment", releaser.namespace, lab.services["v1"]))
+    with pytest.raises(DomainError, match="cannot get resource"):
+        releaser.get(Reference("", "v1", "Secret", releaser.namespace, "x"))
+    with pytest.raises(DomainError, match="cannot get resource"):
+        releaser.get(Reference.of("configmap", "kube-system", "x"))
