@@ -5,6 +5,7 @@ Leaves out: bad candidates (test_demo.py), what steps do alone (test_steps.py).
 """
 
 import json
+import os
 import random
 import signal
 import time
@@ -44,12 +45,17 @@ def test_a_good_candidate_is_promoted_and_the_run_tells_so(place):
     assert (resumed.returncode, json.loads(resumed.stdout)["outcome"]) == (0, "promoted")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_puts_the_traffic_back_and_leaves_nothing(place, number, code):
+@pytest.mark.parametrize(
+    ("number", "hands", "code"), [(signal.SIGINT, 1, 130), (signal.SIGINT, 4, 130), (signal.SIGTERM, 1, 143)]
+)
+def test_a_signal_to_the_whole_group_puts_the_traffic_back_and_leaves_nothing(place, number, hands, code):
+    """As a terminal sends Ctrl-C, and as often as an impatient hand does."""
     run = place.start("run", str(place.release(stages=[{"weight": 50, "duration": "60s"}])), "--output=json")
     under_way(place)
     eventually(lambda: place.weights().get("v2") == 50)
-    run.send_signal(number)
+    for _ in range(hands):
+        os.killpg(run.pid, number)
+        time.sleep(0.2)
     out, err = run.communicate(timeout=60)
     assert run.returncode == code, err
     assert json.loads(out)["outcome"] == "rolled-back"

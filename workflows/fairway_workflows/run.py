@@ -170,6 +170,8 @@ def nothing_done(reason: str, wall: float = 0.0) -> dict[str, Any]:
 
 def _told(record: Record, count: ClientCount | None, spec: ReleaseSpec, wall: float) -> dict[str, Any]:
     told = result_of(record, count)
+    if record.outcome is None:  # its end could not be reached: not even the exit handler closed it
+        told |= {"outcome": Outcome.BROKEN.value, "reason": "it was left unfinished; run `fairway ensure-safe`"}
     return told | {"wall_s": round(wall, 3), "report": str(Path(spec.report).absolute())}
 
 

@@ -1,9 +1,9 @@
 """The engine: one run from its arguments to its result, its exit handler included, and how it is stopped.
 
 The workflow runs in a thread of its own; the thread that called ``run`` only waits, so that a signal can reach it at any moment
-without tearing anything. The first stop does what ``argo stop`` does: what runs is ended, the exit handler runs. The
-exit handler protects the traffic, so a second stop does not touch it; a third ends it, too, unless only the last came while
-it ran (an impatient hand on Ctrl-C must not leave traffic on the candidate).
+without tearing anything. A stop does what ``argo stop`` does: what runs is ended, the exit handler runs. The exit handler
+protects the traffic, so no stop touches it, however many come: an impatient hand on Ctrl-C must not leave traffic on the
+candidate. Its steps have timeouts of their own.
 """
 
 import json
@@ -27,7 +27,6 @@ from fairway_workflows.local.run import Live, Run, Watch
 
 GRACE = 10.0
 """Seconds between SIGTERM and SIGKILL."""
-STOPS_TO_KILL = 3
 ENTRY_ERROR = "error in entry template execution"
 """How Argo begins the message of a workflow that it ends at once, without its exit handler."""
 
@@ -60,7 +59,7 @@ class Engine:
         self._plan: Plan = read(template, arguments)
         self._name, self._uid, self._clock = name, uid or str(uuid.uuid4()), clock
         self._locks = locks or Path(tempfile.gettempdir()) / f"fairway-{os.getuid()}" / "locks"
-        self._stops, self._stops_before_exit, self._reason = 0, 0, ""
+        self._reason = ""
         self._until: float | None = None
         self._failures: list[BaseException] = []
         self._ended = threading.Event()
@@ -87,13 +86,11 @@ class Engine:
     def stop(self, reason: str) -> None:
         """Stop the run. May be called from any thread and from a signal handler: it takes no lock."""
         self._reason = self._reason or reason
-        self._stops += 1
 
     def _halted(self, exit_handler: bool) -> str:
         if exit_handler:
-            enough = self._stops >= STOPS_TO_KILL and self._stops - self._stops_before_exit > 1
-            return f"stopped: {self._reason}" if enough else ""
-        if self._stops:
+            return ""
+        if self._reason:
             return f"stopped: {self._reason}"
         return "Step exceeded its deadline" if self._until is not None and self._clock.now() >= self._until else ""
 
@@ -159,11 +156,10 @@ class Engine:
         except BaseException as error:  # noqa: BLE001 - kept, and raised when the exit handler has made all safe
             self._failures.append(error)
             return Phase.ERROR, "the local runner failed"
-        return node.phase, f"stopped: {self._reason}" if node.phase.unsuccessful and self._stops else node.message
+        return node.phase, f"stopped: {self._reason}" if node.phase.unsuccessful and self._reason else node.message
 
     def _exit(self, root: Live, phase: Phase, message: str) -> tuple[Phase, str]:
         """Run the exit handler. It can turn a success into a failure, and never the other way round."""
-        self._stops_before_exit = self._stops
         name = f"{self._name}.onExit"
         failures = json.dumps(_failures(root), ensure_ascii=False)
         # Argo quotes the list once more, so that it comes as one JSON string.
