@@ -123,7 +123,7 @@ def rollback(
     if record.outcome is None:
         _undo_copy(record, ending)
         change = _restore(record, router, clock, confirm)
-        record = _close(store, lease, router, clock, change, outcome, reason or told(record))
+        record = _close(store, lease, router, clock, change, outcome, _why(record, outcome, reason))
     return retire(store, record, router, ending.workloads, clock, drain=ending.drain)
 
 
@@ -191,6 +191,14 @@ def close_unfinished(
             ),
         )
         raise DomainError(broken, mend="put the route right by hand, then run `fairway ensure-safe` again") from error
+
+
+def _why(record: Record, outcome: Outcome, reason: str) -> str:
+    """The reason to close a release with; of one that was held, what held it comes before what a person said."""
+    last = record.results[-1].assessment if record.results else None
+    if reason and outcome is Outcome.HELD and last and last.verdict is Verdict.HOLD:
+        return f"{last.reason}; {reason}"
+    return reason or told(record)
 
 
 def told(record: Record) -> str:

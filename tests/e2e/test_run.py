@@ -9,9 +9,20 @@ import os
 import random
 import signal
 import time
+import urllib.error
+import urllib.request
 
 import pytest
 
+from fairway_steps.clock import SystemClock
+from fairway_steps.config import load_release
+from fairway_steps.model import Outcome
+from fairway_steps.record import FileStore
+from fairway_steps.routing.process import start
+from fairway_workflows.canary import CanaryOptions, build
+from fairway_workflows.local import NodeType, Phase, Silent, run_workflow
+from fairway_workflows.run import arguments
+from fairway_workflows.traffic import client
 from servers import processes_naming
 
 pytestmark = pytest.mark.local
@@ -130,6 +141,69 @@ def test_a_person_is_asked_and_answers_from_another_terminal(place, answer, outc
     assert place.weights() == ({"v2": 100} if answer == "YES" else {"v1": 100})
 
 
+def test_a_proxy_that_dies_and_comes_back_is_waited_for_and_what_was_lost_is_told(place):
+    run = place.start("run", str(place.release(stages=[{"weight": 50, "duration": "6s"}])), "--output=json")
+    under_way(place)
+    place.proxy.kill()
+    place.proxy.wait()
+    eventually(lambda: not answers(place))
+    place.proxy = start(place.folder / "route", SystemClock())
+    out, err = run.communicate(timeout=120)
+    told = json.loads(out)
+    assert (told["outcome"], run.returncode) == ("promoted", 0), err
+    assert place.weights() == {"v2": 100}
+    assert told["lost"] == sum(told["failed"]["no version"].values()) > 0
+    assert not told["failed"]["v1"], "what the proxy lost is nobody else's failure"
+
+
+def answers(place):
+    """Whether anybody listens where users come in."""
+    try:
+        urllib.request.urlopen(f"{place.address}/", timeout=1).close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def test_without_evidence_a_release_is_held_and_says_so(place, unused_port):
+    away = f"envoy:./route?admin=http://127.0.0.1:{unused_port}"
+    release = place.release(metrics=away, patience="1s", **{"hold-timeout": "1s"})
+    run = place.fairway("run", str(release), "--output=json")
+    told = json.loads(run.stdout)
+    assert run.returncode == 1, run.stderr
+    assert told["outcome"] != "promoted"
+    assert "cannot be reached" in told["reason"]
+    assert (told["lost"], place.weights()) == (0, {"v1": 100})
+
+
+def test_the_whole_ramp_runs_in_one_pod(place):
+    spec, store = load_release(place.release()), FileStore(place.folder / "r.json")
+    given = arguments(spec, store, resume=False)
+    given |= {"route": f"envoy:{place.folder}/route", "metrics": f"envoy:{place.folder}/route"}
+    template = build(CanaryOptions(granularity="release")).to_dict()
+    with client(spec.traffic, lasting=120, folder=place.folder):
+        ended = run_workflow(
+            template,
+            given | {"report": str(place.folder / "report.html")},
+            workdir=place.folder,
+            observer=Silent(),
+            control=place.folder / "control",
+            locks=place.folder / "locks",
+            clock=SystemClock(),
+            name="quick",
+            uid="quick",
+        )
+    assert ended.phase is Phase.SUCCEEDED
+    assert [node.template for node in ended.entry.walk() if node.type is NodeType.POD].count("ramp") == 1
+    record = store.load()
+    assert record is not None
+    assert record.outcome is Outcome.PROMOTED
+    assert [change.stage for change in record.timeline] == [0, 1, -1], "each stage is visible in the record"
+    assert place.weights() == {"v2": 100}
+
+
 def test_without_traffic_there_is_no_verdict_but_hold(place):
     release = str(
         place.release(traffic=None, patience="1s", stages=[{"weight": 50, "duration": "1s"}], **{"hold-timeout": "1s"})
@@ -163,7 +237,7 @@ REFUSED = [
     ({"report": "nowhere/report.html"}, "report: there is no folder"),
     ({"report": "route"}, "route cannot be written: it is a folder"),
     ({"report": "release.yaml/report.html"}, "report: there is no folder"),
-    ({"record": "file:release.yaml/r.json"}, "release.yaml is no folder"),
+    ({"record": "file:release.yaml/r.json"}, "cannot be read: Not a directory"),
     ({"record": "file:route"}, "route cannot be"),
     ({"record": "file:release.yaml"}, "release.yaml is not a Fairway record"),
 ]

@@ -68,6 +68,13 @@ def test_rollback_puts_the_snapshot_back(store, router, outcome):
     assert (ended.outcome, ended.reason) == (outcome, "because")
 
 
+def test_what_held_a_release_comes_before_what_a_person_said(store, router):
+    found = StageResult(1.0, 0, 10, Assessment(Verdict.HOLD, "no evidence: it cannot be reached"))
+    store.update(lambda r: replace(r, results=(found,)))
+    ended = rollback(store, Lease(), router, FakeClock(), outcome=Outcome.HELD, reason="nobody agreed", confirm=QUICK)
+    assert ended.reason == "no evidence: it cannot be reached; nobody agreed"
+
+
 def test_a_broken_snapshot_falls_back_on_the_plain_route(store, router):
     def broken(snapshot, *, fence=0):
         raise DomainError("unreadable")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from fairway_steps.begin import begin
-from fairway_steps.cli.wiring import holder_is_gone, router
+from fairway_steps.cli.wiring import holder_is_gone, router, source
 from fairway_steps.clock import Clock
 from fairway_steps.config import ReleaseSpec
 from fairway_steps.errors import UsageError
@@ -27,6 +27,7 @@ def refuse_what_cannot_be(
         _refuse_unwritable("record", store.path)
     if spec.traffic is not None:
         _refuse_unwritable("--dir", folder.absolute() / "client.log")
+    source(given["metrics"], spec.service, spec.primary, spec.candidate)
     begin(
         store,
         router(given["route"], spec.service),

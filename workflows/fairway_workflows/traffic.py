@@ -19,6 +19,8 @@ from fairway_steps.report.counts import ClientCount
 
 MOST_REQUESTS = 2_000_000
 GRACE = 30.0
+NOBODY = "no version"
+"""To whom a failure is put down that no version had a part in."""
 
 
 @dataclass(slots=True)
@@ -73,7 +75,7 @@ def _count(samples: Path, log: Path) -> ClientCount:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines() or ["it said nothing"]
         raise DomainError(f"the client left no record: {lines[-1]}")
     result = read(samples)
-    failed = {version: dict(classes) for version, classes in result.failures_by_version.items()}
+    failed = {version or NOBODY: dict(classes) for version, classes in result.failures_by_version.items()}
     # What was under way when we stopped says nothing of anybody: it is left out.
     cancelled = sum(classes.pop("cancelled", 0) for classes in failed.values())
     return ClientCount(len(result) - cancelled, {v: c for v, c in failed.items() if c}, result.lost or 0)

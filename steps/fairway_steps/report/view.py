@@ -164,7 +164,7 @@ def gaps(record: Record) -> list[str]:
     }
     told += [f"No evidence on {slo} in stage {stage + 1}." for stage, slo in sorted(missing)]
     if not record.counted:
-        told.append("The proxy's own counters are not in the record: lost requests were not counted.")
+        told.append("The proxy's own counters are not in the record: it did not count what was lost.")
     return told
 
 
