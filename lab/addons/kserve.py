@@ -86,7 +86,8 @@ def _runtime() -> dict[str, Any]:
         "image": project_images.name_of("model-server"),
         "imagePullPolicy": "Never",
         "command": ["python", "-m", "fairway_workflows.demo.model_server"],
-        "args": ["--model_dir=/mnt/models", "--http_port=8080"],
+        # Longer than Envoy keeps idle connections: a server that closes them first loses a request now and then.
+        "args": ["--model_dir=/mnt/models", "--http_port=8080", "--timeout-keep-alive=7200"],
         "readinessProbe": {"httpGet": {"path": "/v2/health/ready", "port": 8080}, "periodSeconds": 1},
         "lifecycle": {"preStop": {"sleep": {"seconds": 5}}},
         "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},

@@ -8,6 +8,8 @@ MODEL = "digits"
 IMAGE = f"fairway-model-server:{installed('fairway')}"
 GATEWAY = os.environ.get("FAIRWAY_GATEWAY", "default/eg")
 SCRAPED = {"prometheus.io/scrape": "true", "prometheus.io/port": "8080", "prometheus.io/path": "/metrics"}
+KEEP_ALIVE = "--timeout-keep-alive=7200"
+"""Longer than Envoy keeps idle connections (1 h): else the server closes one just as a request is sent on it, and that is lost."""
 DRAIN = 5
 """Seconds that a pod goes on serving after it was told to end, until every proxy has heard of it."""
 
@@ -23,7 +25,7 @@ def deployment(
         "image": image,
         "imagePullPolicy": "Never" if image == IMAGE else "IfNotPresent",
         "command": ["python", "-m", "fairway_workflows.demo.model_server"],
-        "args": [f"--version={model or 'v2'}", f"--behave={behave}", "--http_port=8080"],
+        "args": [f"--version={model or 'v2'}", f"--behave={behave}", "--http_port=8080", KEEP_ALIVE],
         "ports": [{"containerPort": 8080}],
         "readinessProbe": probe,
         "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN}}},
