@@ -236,6 +236,9 @@ class FileStore:
             text = self.path.read_text(encoding="utf-8")
         except FileNotFoundError:
             return None
+        except NotADirectoryError as error:
+            wrong = f"record {self.path} cannot be read: {self.path.parent} is no folder"
+            raise UsageError(wrong, mend="name a file in a folder") from error
         except OSError as error:
             raise UsageError(f"record {self.path} cannot be read: {error.strerror}") from error
         try:
