@@ -42,8 +42,13 @@ def load(url: str, body: object = None, plan: Plan | None = None, *, timeout=5.0
         return await run(plan or constant(100, requests=3), client, Settings(timeout, connections), clock=FakeClock())
 
     records = asyncio.run(carry_out())
-    assert not faults
+    assert not [fault for fault in faults if not of_an_earlier_loop(fault)]
     return records
+
+
+def of_an_earlier_loop(fault: dict) -> bool:
+    """grpcio has one poller a process: it may tell this loop of calls that a closed one, of an earlier test, gave up."""
+    return "PollerCompletionQueue" in fault["message"] and str(fault.get("exception")) == "Event loop is closed"
 
 
 def errors(records: Records) -> list[str]:
