@@ -231,14 +231,15 @@ REFUSED = [
     ({"slos": [{"metric": "error-rate"}]}, "limit"),
     ({"slso": []}, "did you mean 'slos'"),
     ({"primary": "v1=http://127.0.0.1:1", "candidate": "v1=http://127.0.0.1:2"}, "like the primary"),
-    ({"route": "traefik:./x"}, "envoy:DIR"),
+    ({"route": "traefik:./x"}, "route 'traefik:"),
     ({"route": "envoy:./nowhere"}, "there is no folder"),
     ({"metrics": "carbon:./x"}, "carbon:"),
     ({"report": "nowhere/report.html"}, "report: there is no folder"),
     ({"report": "route"}, "route cannot be written: it is a folder"),
     ({"report": "release.yaml/report.html"}, "report: there is no folder"),
-    ({"record": "file:release.yaml/r.json"}, "cannot be read: Not a directory"),
+    ({"record": "file:release.yaml/r.json"}, "release.yaml is no folder"),
     ({"record": "file:route"}, "route cannot be"),
+    ({"record": "file:/proc/none/record.json"}, "takes no files"),
     ({"record": "file:release.yaml"}, "release.yaml is not a Fairway record"),
 ]
 

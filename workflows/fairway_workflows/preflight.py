@@ -1,8 +1,9 @@
 """What a release on this machine would trip over in the middle, found before anything is touched or left behind."""
 
-import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from fairway_steps.begin import begin
 from fairway_steps.cli.wiring import holder_is_gone, router, source
@@ -27,10 +28,11 @@ def refuse_what_cannot_be(
         _refuse_unwritable("record", store.path)
     if spec.traffic is not None:
         _refuse_unwritable("--dir", folder.absolute() / "client.log")
+    path = router(given["route"], spec.service)
     source(given["metrics"], spec.service, spec.primary, spec.candidate)
     begin(
         store,
-        router(given["route"], spec.service),
+        path,
         clock,
         service=spec.service,
         route=given["route"],
@@ -53,8 +55,23 @@ def _refuse_unwritable(what: str, path: Path) -> None:
         wrong = "it is a folder"
     elif not folder.is_dir():
         wrong = f"{folder} is no folder"
-    elif not os.access(folder, os.W_OK | os.X_OK):
-        wrong = f"{folder} is not yours to write to"
     else:
+        wrong = _tried(path.parent)
+    if not wrong:
         return
     raise UsageError(f"{what}: {path} cannot be written: {wrong}", mend="name a file in a folder you may write to")
+
+
+def _tried(folder: Path) -> str:
+    """Why no file can be made in a folder, found by making one: permissions alone do not tell (proc(5), read-only mounts)."""
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            return ""
+    except OSError as error:
+        return f"{folder} takes no files: {error.strerror}"
+    finally:
+        for each in made:
+            with suppress(OSError):
+                each.rmdir()

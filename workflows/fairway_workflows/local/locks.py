@@ -16,6 +16,9 @@ from typing import IO
 from fairway_steps.errors import DomainError, Refused
 from fairway_workflows.local.suspend import ANSWER, WAITING
 
+ATTEMPTS = 100
+"""How often a folder is made anew that another holder removes as it ends; one that cannot be made is gone each time."""
+
 
 @contextmanager
 def held(folder: Path, names: Sequence[str], holder: str) -> Iterator[None]:
@@ -75,7 +78,7 @@ def _take(path: Path, what: str) -> IO[str]:
 
 
 def _open(path: Path) -> IO[str]:
-    while True:
+    for _ in range(ATTEMPTS):
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             if path.parent.stat().st_uid != os.getuid():  # somebody else's links could lead anywhere
@@ -85,6 +88,7 @@ def _open(path: Path) -> IO[str]:
             continue  # the folder was removed in between
         except OSError as error:
             raise DomainError(f"{path} cannot be written: {error.strerror}") from error
+    raise DomainError(f"{path} cannot be written: its folder cannot be made, or is removed again and again")
 
 
 def _is(path: Path, file: IO[str]) -> bool:
