@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -77,6 +78,8 @@ class Place:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            # Tests may run where Ctrl-C is ignored (in the background of a shell script), which children inherit.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
         )
         self.started.append(process)
         return process
