@@ -137,7 +137,7 @@ class Rules:
     """How evidence becomes a verdict.
 
     A candidate that keeps every SLO is rolled back with probability at most ``alpha``, however often one looks; in mode
-    PROVE one that breaks any is promoted with probability at most ``beta``. What is counted within the first
+    PROVE one that breaks any at the last weight is promoted with probability at most ``beta``. What is counted within the first
     ``burn_in`` looks after a change of weights is no evidence. With ``early_end`` a stage ends as soon as its own evidence proves every SLO kept.
     """
 

@@ -86,9 +86,11 @@ def plan(
     share = sum(brought) / (traffic.rate * sum(stage.duration for stage in stages))
     needs = []
     for slo in slos:
-        find, prove = _find(slo, slos, rules, traffic, share), _prove(slo, rules, traffic, share)
+        find, prove = _find(slo, slos, rules, traffic, share), _prove(slo, rules, traffic, stages[-1].weight / 100)
         problem = _problem(slo, slos, stages, flows, rules, patience or [0.0] * len(stages))
-        needs.append(Need(slo, find, prove, _reached(find, stages, flows), _reached(prove, stages, flows), problem))
+        needs.append(
+            Need(slo, find, prove, _reached(find, stages, flows), _reached_last(prove, stages, flows), problem)
+        )
     return Plan(
         tuple(stages), tuple(math.floor(n) for n in brought), tuple(needs), _proposed(slos, stages, flows, needs, rules)
     )
@@ -188,12 +190,12 @@ def _problem(
         return ""
     if log_e_violated(everything, everything, allowed(slo)) < -math.log(_alpha(slo, slos, rules)):
         return f"{told} can never be found broken: {count(everything)} of the candidate are too few, even if each breaks it"
-    everything += math.floor(flows[-1] * patience[-1])
+    last = math.floor(flows[-1] * (stages[-1].duration + patience[-1]))
     least = requests_to_prove(allowed(slo), 0, rules.beta) if allowed(slo) else 0
-    if rules.mode is Mode.PROVE and everything < least:
+    if rules.mode is Mode.PROVE and last < least:
         return (
-            f"{told} can never be proved kept: that takes {count(least)} of the candidate without a single breach, and all "
-            f"stages together bring {count(everything)}"
+            f"{told} can never be proved kept: that takes {count(least)} of the candidate at the last weight without a "
+            f"single breach, and the last stage brings {count(last)}, its patience included"
         )
     return ""
 
@@ -211,18 +213,27 @@ def _reached(needed: int | None, stages: Sequence[Stage], flows: Sequence[float]
     return None
 
 
+def _reached_last(needed: int | None, stages: Sequence[Stage], flows: Sequence[float]) -> float | None:
+    """The same, of the last stage's requests alone."""
+    if needed is None or needed > flows[-1] * stages[-1].duration:
+        return None
+    return sum(stage.duration for stage in stages[:-1]) + needed / flows[-1]
+
+
 def _proposed(
     slos: Sequence[Slo], stages: Sequence[Stage], flows: Sequence[float], needs: Sequence[Need], rules: Rules
 ) -> tuple[Stage, ...]:
-    """The same weights, as long each, for as many requests as the neediest SLO takes, and the minimum sample in each."""
-    wanted = [need.find for need in needs] + ([need.prove for need in needs] if rules.mode is Mode.PROVE else [])
-    total = max((n for n in wanted if n is not None), default=0)
+    """The same weights, as long each, for as many requests as the neediest SLO takes, and the minimum sample in each.
+
+    To prove health takes as many in the last.
+    """
+    total = max((need.find for need in needs if need.find is not None), default=0)
+    proof = max((need.prove for need in needs if need.prove is not None), default=0) if rules.mode is Mode.PROVE else 0
     least = max(slo.min_requests for slo in slos)
     even = total / sum(flows)
-    return tuple(
-        Stage(stage.weight, _rounded(max(even, SPARE * least / flow)))
-        for stage, flow in zip(stages, flows, strict=True)
-    )
+    wanted = [max(even, SPARE * least / flow) for flow in flows]
+    wanted[-1] = max(wanted[-1], proof / flows[-1])
+    return tuple(Stage(stage.weight, _rounded(time)) for stage, time in zip(stages, wanted, strict=True))
 
 
 def _rounded(seconds: float) -> float:

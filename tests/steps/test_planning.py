@@ -57,8 +57,8 @@ def test_a_proof_that_no_outcome_can_bring_is_told_beforehand():
     strict = Slo(Metric.ERROR_RATE, 0.001)
     (said,) = undecidable([strict], STAGES, 20.0, rules=PROVE, patience=[0.0, 0.0])
     assert said == (
-        "error-rate (limit 0.1 %) can never be proved kept: that takes 4,188 requests of the candidate without a single breach, "
-        "and all stages together bring 720 requests"
+        "error-rate (limit 0.1 %) can never be proved kept: that takes 4,188 requests of the candidate at the last weight "
+        "without a single breach, and the last stage brings 600 requests, its patience included"
     )
     assert undecidable([strict], STAGES, 20.0, patience=[0.0, 0.0]) == ()
 

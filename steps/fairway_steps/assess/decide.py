@@ -44,7 +44,7 @@ def decide(
 def _early(weighed: Weighed, rules: Rules, problem: str) -> bool:
     """Whether the stage's own evidence suffices before its time is over."""
     sampled = all(item.result is Result.PASS and not item.missing for item in weighed.evidence)
-    return rules.early_end and weighed.proved_here and sampled and not problem
+    return rules.early_end and weighed.proved and sampled and not problem
 
 
 def _reason(weighed: Weighed, candidate: str, problem: str, *, unproved: bool) -> str:

@@ -30,10 +30,9 @@ class Limit:
             paths.append([0.0] * begin + log_es_broken(found, allowed(self.slo)))
         return mixed(paths)
 
-    def kept(self) -> tuple[float, float]:
-        """Ln e of health: over the whole release, and of the stage alone."""
-        whole, here = self._total(self.scene.own), self._total(self.scene.here)
-        return log_e_kept(whole.exceedances(self.slo)), log_e_kept(here.exceedances(self.slo))
+    def kept(self) -> float:
+        """Ln e of health, by the stage's own evidence: what was well at a lower weight proves nothing of a higher one."""
+        return log_e_kept(self._total(self.scene.here).exceedances(self.slo))
 
     def evidence(self, log_e: float, *, harmful: bool, open_: Open) -> Evidence:
         slo, scene = self.slo, self.scene
@@ -45,13 +44,14 @@ class Limit:
         found = total.exceedances(slo)
         observed, head, detail = self._observed(total, found)
         here = self._total(scene.here)
-        in_stage = here.exceedances(slo).of_least
+        in_here = here.exceedances(slo)
+        in_stage = in_here.of_least
         missing = missing_here(slo, in_stage)
         if self._unresolved(found) and not harmful:
             return self._between(found, observed, missing)
         low, _ = confidence_interval(found.least, found.of_most, found.allowed)
         _, high = confidence_interval(found.most, found.of_least, found.allowed)
-        kept = log_e_kept(found)
+        kept = log_e_kept(in_here)
         result, where, after = Result.INCONCLUSIVE, self._far_side, f"{count(found.of_least)} do not prove it"
         if harmful:
             result, after = Result.FAIL, f"seen after {count(found.of_most)}"
@@ -59,12 +59,13 @@ class Limit:
             result, after = too_few(slo, in_stage)
             where = "with" if found.within else where
         elif open_.must_prove and kept < open_.enough:
-            more = self._to_prove(found, open_.enough)
+            more = self._to_prove(in_here, open_.enough)
             missing, where = more, "within" if found.within else where
-            after = f"{count(found.of_least)} do not prove that it is kept, about {more:,} more would"
+            after = f"{count(in_stage)} at this weight do not prove that it is kept, about {more:,} more would"
         elif found.within:
             result, where = Result.PASS, "within"
-            after = f"{'proved by' if kept >= open_.enough else 'seen after'} {count(found.of_least)}"
+            seen = f"seen after {count(found.of_least)}"
+            after = f"proved by {count(in_stage)} at this weight" if kept >= open_.enough else seen
         limit = f"a limit of {limit_of(slo)}" if where == "with" else f"the limit of {limit_of(slo)}"
         bounds = (1 - high, 1 - low) if slo.metric is Metric.SUCCESS_RATE else (low, high)
         sentence = f"{head}, {where} {limit}{detail}; {after}".format(interval=interval(*bounds))

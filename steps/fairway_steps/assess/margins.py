@@ -52,10 +52,10 @@ class Margin:
         """Ln e of harm after each of the scene's windows."""
         return mixed([self._path(begin) for begin in (0, *self.scene.changes)])
 
-    def kept(self) -> tuple[float, float]:
-        """Ln e of health: over the whole release, and of the stage alone."""
+    def kept(self) -> float:
+        """Ln e of health, by the stage's own evidence: what was well at a lower weight proves nothing of a higher one."""
         here = [[pair for pair in pairs if self.scene.weight in (None, pair.weight)] for pairs in self._lines[0]]
-        return self._health(self._lines[0]).now.met, self._health(here).now.met
+        return self._health(here).now.met
 
     def evidence(self, log_e: float, *, harmful: bool, open_: Open) -> Evidence:
         slo, scene = self.slo, self.scene
@@ -71,7 +71,7 @@ class Margin:
         if slo.metric is Metric.LATENCY and not (_timed(own) and _timed(others)):
             name = scene.primary if _timed(own) else scene.candidate
             return no_data(slo, f"no latency of {name} was measured, so {self._unknown} is not known")
-        state, kept = self._harm(self._lines[0]), self._health(self._lines[0]).now.met
+        state, kept = self._harm(self._lines[0]), self.kept()
         low, high = state.interval()
         observed, reference, said = self._observed(own, others, state, (low, high))
         in_stage = sum(s.requests for s in own if scene.weight in (None, s.weight))
@@ -84,10 +84,10 @@ class Margin:
         elif missing:
             (result, after), where = too_few(slo, in_stage), "against"
         elif kept >= open_.enough:
-            where, after = "within", f"proved by {seen}"
+            where, after = "within", f"proved by {count(in_stage)} of {scene.candidate} at this weight"
         elif open_.must_prove:
             result, where, after = Result.INCONCLUSIVE, "not proved within", f"seen after {seen}"
-            missing = max(1, requests) if kept <= 0 else max(1, math.ceil(requests * (open_.enough / kept - 1)))
+            missing = max(1, in_stage) if kept <= 0 else max(1, math.ceil(in_stage * (open_.enough / kept - 1)))
         elif log_e >= open_.alarming:
             result, where, after = Result.INCONCLUSIVE, "it may be over", f"{seen} do not prove it yet"
         sentence = f"{said}; {where} {allowed}; {after}"

@@ -15,8 +15,8 @@ from fairway_steps.stats.combine import Rollback, mixed, rollback
 class Weighed:
     """What all SLOs say. ``harm`` is proved by them together, even where no single one proves it.
 
-    ``log_e`` is ln of the e-value of harm, all SLOs together, and ``bar`` what it must reach. ``proved`` says that every SLO is proved kept
-    over the whole release, ``proved_here`` that the stage's own evidence proves it.
+    ``log_e`` is ln of the e-value of harm, all SLOs together, and ``bar`` what it must reach. ``proved`` says that the stage's own
+    evidence proves every SLO kept.
     """
 
     evidence: tuple[Evidence, ...]
@@ -24,7 +24,6 @@ class Weighed:
     log_e: float = 0.0
     bar: float = 0.0
     proved: bool = False
-    proved_here: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +80,14 @@ def weigh(
         trial = _trial(slo, scene) if looks.fired else looks.trials[place]
         log_e = looks.log_es[-1][place] if looks.log_es else 0.0
         evidence.append(trial.evidence(log_e, harmful=index in culprits, open_=open_))
-        kept.append(trial.kept() if scene.windows else (0.0, 0.0))
+        kept.append(trial.kept() if scene.windows else 0.0)
     provable = len(kept) == len(slos) > 0
     return Weighed(
         tuple(evidence),
         harm=looks.fired,
         log_e=_together(state, looks.log_es[-1]) if state else 0.0,
         bar=state.bar if state else bar,
-        proved=provable and all(whole >= open_.enough for whole, _ in kept),
-        proved_here=provable and all(here >= open_.enough for _, here in kept),
+        proved=provable and all(log_e >= open_.enough for log_e in kept),
     )
 
 

@@ -150,12 +150,28 @@ def test_mode_prove_promotes_on_proof_alone_and_says_what_is_missing():
     assert few.verdict is Verdict.HOLD
     assert few.reason == (
         "v2 fails 0 % of requests (95 % interval 0–1.5 %), within the limit of 1 %; "  # noqa: RUF001
-        "300 requests do not prove that it is kept, about 117 more would"
+        "300 requests at this weight do not prove that it is kept, about 117 more would"
     )
     assert few.evidence[0].missing == 117
     assert judged([ERRORS], stratum(417), rules=PROVE, is_last=True).verdict is Verdict.PROMOTE
     assert judged([ERRORS], stratum(300), rules=PROVE, is_last=False).verdict is Verdict.ADVANCE
     assert judged([ERRORS], stratum(300), is_last=True).verdict is Verdict.PROMOTE
+
+
+@pytest.mark.parametrize("slo", [ERRORS, Slo(Metric.ERROR_RATE, 0.5, relative=True)], ids=["limit", "margin"])
+def test_health_at_lower_weights_proves_nothing_of_the_last(slo):
+    def ended(requests, errors):
+        counts = [(5, 2000, 2), (10, 2000, 2), (25, 2000, 2), (50, requests, errors), (50, 0, 0)]
+        own = [stratum(n, bad, weight=weight, start=at) for at, (weight, n, bad) in enumerate(counts)]
+        beside = [
+            stratum(n, n // 100, weight=100 - weight, start=at, version="v1")
+            for at, (weight, n, _) in enumerate(counts)
+        ]
+        return judged([slo], *own, *beside, primary="v1", weight=50, rules=PROVE, is_last=True)
+
+    assert ended(400, 1).verdict is Verdict.HOLD
+    assert ended(400, 8).verdict is not Verdict.PROMOTE
+    assert ended(40_000, 40).verdict is Verdict.PROMOTE
 
 
 def test_a_success_rate_is_an_error_rate_told_the_other_way():
