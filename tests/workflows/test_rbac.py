@@ -6,7 +6,7 @@ Left out: that an API server grants them.
 import pytest
 
 from fairway_workflows.canary import CanaryOptions, build
-from fairway_workflows.rbac import BACK_ENDS, accounts, back_end
+from fairway_workflows.rbac import BACK_ENDS, accounts, back_end, tekton_accounts
 from fairway_workflows.safety import Safety
 
 SAFETY = Safety()
@@ -77,3 +77,17 @@ def test_the_templates_run_under_these_accounts():
     spec = build(CanaryOptions(load_test=True)).to_dict()["spec"]
     used = {template.get("serviceAccountName", spec["serviceAccountName"]) for template in spec["templates"]}
     assert used == set(named("ServiceAccount"))
+
+
+def test_tekton_gives_the_same_rights_but_those_to_argo_and_none_to_a_reporter():
+    made = tekton_accounts(SAFETY)
+    ours, argos = allowed(named("Role", made)["fairway-releaser-tekton"]), allowed(named("Role")["fairway-releaser"])
+    assert ours == {what: verbs for what, verbs in argos.items() if what[0] != "argoproj.io"}
+    assert list(named("ServiceAccount", made)) == list(named("ServiceAccount"))
+    (binding,) = named("RoleBinding", made).values()
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "fairway-releaser"}]
+
+
+def test_argo_and_tekton_can_be_installed_together():
+    roles = [set(named("Role", made)) for made in (BASE, tekton_accounts(SAFETY))]
+    assert not roles[0] & roles[1]

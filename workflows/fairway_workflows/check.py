@@ -10,12 +10,14 @@ from typing import Any
 
 from fairway_workflows.check_argo import ArgoDocument
 from fairway_workflows.check_fields import unknown_fields
+from fairway_workflows.check_pipeline import Library, check_pipeline, check_references
 from fairway_workflows.check_tekton import check_tekton
 from fairway_workflows.check_values import refused_values
-from fairway_workflows.findings import Document, Finding
+from fairway_workflows.findings import Document, Finding, section
 
 ARGO = ("Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow")
 TEKTON = ("Task", "StepAction")
+PIPELINES = ("Pipeline", "PipelineRun")
 
 
 def check(documents: Sequence[Document]) -> list[Finding]:
@@ -25,18 +27,25 @@ def check(documents: Sequence[Document]) -> list[Finding]:
     """
     argo = {id(document): ArgoDocument(document) for document in documents if document.kind in ARGO}
     library = {(one.cluster_scope, one.name): one for one in argo.values() if one.is_template}
-    found = [finding for document in documents for finding in _checked(document, argo, library)]
+    tekton = {(one.kind, one.name): section(one.body, "spec") for one in documents if one.kind in (*TEKTON, *PIPELINES)}
+    found = [finding for document in documents for finding in _checked(document, argo, library, tekton)]
     return list(dict.fromkeys([*found, *refused_values(list(argo.values()), library)]))
 
 
 def _checked(
-    document: Document, argo: Mapping[int, ArgoDocument], library: Mapping[tuple[bool, str], ArgoDocument]
+    document: Document,
+    argo: Mapping[int, ArgoDocument],
+    library: Mapping[tuple[bool, str], ArgoDocument],
+    tekton: Library,
 ) -> Iterator[Finding]:
     if document.kind in ARGO:
         yield from unknown_fields(document)
         yield from argo[id(document)].findings(library)
     elif document.kind in TEKTON:
         yield from check_tekton(document)
+        yield from check_references(document, tekton)
+    elif document.kind in PIPELINES:
+        yield from check_pipeline(document, tekton)
     else:
         yield Finding(document.source, document.kind or "?", "not a kind that is checked here", note=True)
 

@@ -31,11 +31,12 @@ VARIABLE = re.compile(
 def check_tekton(document: Document) -> Iterator[Finding]:
     """What is wrong in one document."""
     spec = section(document.body, "spec")
-    for sentence in (*name_problems(document), *word_problems(spec), *_problems(document.kind, spec)):
+    for sentence in (*name_problems(document), *word_problems(spec), *task_problems(document.kind, spec)):
         yield Finding(document.source, f"{document.kind} {document.name}", sentence)
 
 
-def _problems(kind: str, spec: Mapping[str, Any]) -> Iterator[str]:
+def task_problems(kind: str, spec: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong in the spec of a Task or StepAction; a Pipeline may hold one of the former."""
     params, results = items(spec, "params"), items(spec, "results")
     yield from tekton_names(spec)
     yield from (f"there is more than one param {name!r}" for name in repeated(names(params)))

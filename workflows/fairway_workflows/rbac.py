@@ -55,6 +55,19 @@ def accounts(safety: Safety) -> list[dict[str, Any]]:
     ]
 
 
+def tekton_accounts(safety: Safety) -> list[dict[str, Any]]:
+    """The same accounts for Tekton, to which pods hand over results without any right: the reporter has none at all.
+
+    The role has a name of its own, so that both can be installed.
+    """
+    rules = [RECORD, *WORKLOADS, EVENTS]
+    return [
+        _account(safety.releaser, safety),
+        _account(safety.reporter, safety),
+        *_granted(f"{safety.releaser}-tekton", rules, [safety.releaser], safety),
+    ]
+
+
 def back_end(name: str, safety: Safety) -> list[dict[str, Any]]:
     """What a release through one back end needs besides. Raises KeyError for one that is not known."""
     return _granted(f"{safety.releaser}-{name}", BACK_ENDS[name], [safety.releaser], safety)

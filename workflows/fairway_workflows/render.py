@@ -15,7 +15,7 @@ import yaml
 
 from fairway_steps.config import Approval
 from fairway_steps.errors import UsageError
-from fairway_workflows import canary, rbac, tekton
+from fairway_workflows import canary, rbac, tekton, tekton_canary
 from fairway_workflows.argo import Images
 from fairway_workflows.canary import CanaryOptions
 from fairway_workflows.catalog import catalog
@@ -103,7 +103,10 @@ class Rendering:
                 yield f"{folder}/{workflow.name}.yaml", dump(ordered(workflow.to_dict()))
         yield "argo/rbac.yaml", dump(*rbac.accounts(self.safety))
         for back_end in rbac.BACK_ENDS:
-            yield f"argo/rbac/{back_end}.yaml", dump(*rbac.back_end(back_end, self.safety))
+            for folder in FOLDERS:
+                yield f"{folder}/rbac/{back_end}.yaml", dump(*rbac.back_end(back_end, self.safety))
+        yield "tekton/rbac.yaml", dump(*rbac.tekton_accounts(self.safety))
+        yield f"tekton/pipelines/{tekton_canary.NAME}.yaml", dump(tekton_canary.pipeline(self.safety))
         for spec in catalog():
             yield f"tekton/tasks/{spec.name}.yaml", dump(tekton.task(spec, self.images, self.safety))
             yield f"tekton/stepactions/{spec.name}.yaml", dump(tekton.step_action(spec, self.images, self.safety))

@@ -75,29 +75,32 @@ def _run(spec: StepSpec, images: Images, results: str) -> dict[str, Any]:
 def _declared(spec: StepSpec) -> dict[str, Any]:
     return {
         "description": spec.description,
-        "params": [_param(param) for param in spec.inputs],
+        "params": [param(one) for one in spec.inputs],
         "results": [{"name": o.name, "type": "string", "description": o.help} for o in spec.outputs],
     }
 
 
-def _param(param: Param) -> dict[str, Any]:
-    declared: dict[str, Any] = {"name": param.name, "type": "string", "description": _described(param)}
-    return declared if param.required else declared | {"default": param.default}
-
-
-def _described(param: Param) -> str:
-    """Help and choices; Tekton's own ``enum`` is still behind an alpha feature gate."""
-    return f"{param.help} One of {', '.join(param.choices)}." if param.choices else param.help
+def param(like: Param) -> dict[str, Any]:
+    """The param of an option; its choices are told, for Tekton's own ``enum`` is still behind an alpha feature gate."""
+    told = f"{like.help} One of {', '.join(like.choices)}." if like.choices else like.help
+    declared: dict[str, Any] = {"name": like.name, "type": "string", "description": told}
+    return declared if like.required else declared | {"default": like.default}
 
 
 def _metadata(spec: StepSpec, safety: Safety, since: str) -> dict[str, Any]:
+    category = CATEGORIES.get(spec.name, CATEGORY)
+    return metadata(f"fairway-{spec.name}", spec.name, category, safety, since)
+
+
+def metadata(name: str, what: str, category: str, safety: Safety, since: str) -> dict[str, Any]:
+    """Name, labels, and the annotations that Tekton's catalog asks for; ``what`` is the step, or the kind of release."""
     return {
-        "name": f"fairway-{spec.name}",
-        "labels": safety.labels(spec.name),
+        "name": name,
+        "labels": safety.labels(what),
         "annotations": {
             "tekton.dev/pipelines.minVersion": since,
-            "tekton.dev/displayName": f"Fairway: {spec.name.replace('-', ' ')}",
-            "tekton.dev/categories": CATEGORIES.get(spec.name, CATEGORY),
+            "tekton.dev/displayName": f"Fairway: {what.replace('-', ' ')}",
+            "tekton.dev/categories": category,
             "tekton.dev/tags": "release, canary, inference, fairway",
             "tekton.dev/platforms": "linux/amd64,linux/arm64",
         },

@@ -21,8 +21,8 @@ Example:
 def check(paths: Sequence[str]) -> int:
     """Prove that manifests hold together, offline: arguments, references, names, outputs, commands.
 
-    Works on any WorkflowTemplate, ClusterWorkflowTemplate, Workflow, CronWorkflow, Task or StepAction; other kinds are
-    noted and left alone. A line a finding: file: template: sentence.
+    Works on any WorkflowTemplate, ClusterWorkflowTemplate, Workflow, CronWorkflow, Task, StepAction, Pipeline or
+    PipelineRun; other kinds are noted and left alone. A line a finding: file: template: sentence.
 
     Exit codes: 0 nothing found, 1 something found, 2 a file cannot be read.
     """

@@ -1,0 +1,96 @@
+"""The canary as a Tekton Pipeline: its parameters are those of Argo's, every end is cared for, and each verdict has one way.
+
+Left out: that its names resolve (test_check_pipeline.py), what Tekton makes of it (tests/e2e/cluster/test_tekton.py).
+"""
+
+import pytest
+
+from fairway_workflows.canary import build
+from fairway_workflows.safety import Safety
+from fairway_workflows.tekton_canary import ENDS, RESUMING, pipeline
+
+SPEC = pipeline(Safety())["spec"]
+TASKS = {task["name"]: task for task in SPEC["tasks"]}
+FINALLY = {task["name"]: task for task in SPEC["finally"]}
+
+
+def given(task):
+    return {one["name"]: one["value"] for one in task["params"]}
+
+
+def goes(task, inputs):
+    """Whether ``when`` lets a task run, for the values of its inputs; None if one is not there."""
+    for guard in task.get("when", []):
+        if (value := inputs.get(guard["input"])) is None:
+            return None
+        if (value in guard["values"]) != (guard["operator"] == "in"):
+            return False
+    return True
+
+
+def test_the_params_are_those_of_argos_canary_but_for_what_tekton_cannot_say():
+    argos = {one.name: one for one in build().arguments}
+    ours = {one["name"]: one.get("default") for one in SPEC["params"]}
+    assert set(argos) - set(ours) == {*ENDS, "report", "hold-timeout"}
+    assert set(ours) <= set(argos)
+    assert {name for name, default in ours.items() if default is None} == {"service", "route", "candidate", "slos"}
+    assert {name: argos[name].value for name in ours if name != "route"} == {
+        k: v for k, v in ours.items() if k != "route"
+    }
+
+
+@pytest.mark.parametrize(
+    ("verdict", "way"),
+    [("promote", "promote"), ("rollback", "rollback"), ("hold", "hold"), ("", "hold"), ("advance", "hold")],
+)
+def test_a_verdict_has_one_way(verdict, way):
+    inputs = {"$(tasks.begin.results.first)": "false", "$(tasks.ramp.results.verdict)": verdict}
+    ends = {name for name in ("promote-first", "promote", "rollback", "hold") if goes(TASKS[name], inputs)}
+    assert ends == {way}
+    assert goes(TASKS["ramp"], inputs)
+
+
+def test_the_first_version_is_promoted_without_a_ramp():
+    inputs = {"$(tasks.begin.results.first)": "true"}
+    assert [name for name, task in TASKS.items() if goes(task, inputs)] == ["begin", "wait-for-ready", "promote-first"]
+
+
+def test_who_is_undecided_is_held_and_not_rolled_back():
+    assert given(TASKS["hold"])["outcome"] == "held"
+    assert "outcome" not in given(TASKS["rollback"])
+
+
+def test_every_step_after_begin_is_fenced_by_its_token():
+    for name, task in TASKS.items():
+        if name != "begin":
+            assert given(task)["token"] == "$(tasks.begin.results.token)"
+            assert given(task)["release-id"] == "$(tasks.begin.results.release-id)"
+        assert given(task)["record"] == ENDS["record"]
+
+
+def test_traffic_goes_back_before_the_report_and_only_for_this_runs_release():
+    steps = FINALLY["finish"]["taskSpec"]["steps"]
+    assert [step["ref"]["name"] for step in steps] == ["fairway-ensure-safe", "fairway-report"]
+    assert all("onError" not in step for step in steps)
+    assert all(given(step)["holder"] == "$(params.holder)" for step in steps)
+    assert given(FINALLY["finish"])["holder"] == "$(context.pipelineRun.uid)" == given(TASKS["begin"])["holder"]
+    assert "when" not in FINALLY["finish"]
+
+
+def test_what_is_repeated_resumes_and_nobody_fails_where_it_would_be_repeated():
+    repeated = {task["taskRef"]["name"].removeprefix("fairway-") for task in TASKS.values() if task.get("retries")}
+    assert repeated == RESUMING
+    assert "stage" not in given(TASKS["ramp"])
+    assert "retries" not in FINALLY["outcome"]
+    assert "fail-on" not in given(FINALLY["finish"]["taskSpec"]["steps"][1])
+
+
+@pytest.mark.parametrize("status", ["Succeeded", "Completed", "Failed", "None"])
+def test_the_run_fails_by_its_outcome_if_nothing_else_did(status):
+    ran = status in ("Succeeded", "Completed")
+    assert goes(FINALLY["outcome"], {"$(tasks.status)": status}) is ran
+    assert given(FINALLY["outcome"])["fail-on"] == "$(params.fail-on)"
+
+
+def test_every_task_has_a_timeout():
+    assert all(task["timeout"] for task in (*SPEC["tasks"], *SPEC["finally"]))
