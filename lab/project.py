@@ -25,7 +25,8 @@ def digest() -> str:
 
 
 def _objects() -> Objects:
-    objects = read(*(ROOT / folder for folder in FOLDERS))
+    found = read(*(ROOT / folder for folder in FOLDERS))
+    objects = [each for each in found if "metadata" in each]  # a folder's kustomization has none
     for each in objects:
         each["metadata"].setdefault("namespace", NAMESPACE)
     return objects

@@ -6,7 +6,7 @@ Left out: that an API server grants them.
 import pytest
 
 from fairway_workflows.canary import CanaryOptions, build
-from fairway_workflows.rbac import BACK_ENDS, accounts, back_end, tekton_accounts
+from fairway_workflows.rbac import BACK_ENDS, accounts, back_end, tekton, tekton_accounts
 from fairway_workflows.safety import Safety
 
 SAFETY = Safety()
@@ -79,15 +79,18 @@ def test_the_templates_run_under_these_accounts():
     assert used == set(named("ServiceAccount"))
 
 
-def test_tekton_gives_the_same_rights_but_those_to_argo_and_none_to_a_reporter():
+def test_tekton_gives_the_same_rights_but_those_to_argo():
     made = tekton_accounts(SAFETY)
-    ours, argos = allowed(named("Role", made)["fairway-releaser-tekton"]), allowed(named("Role")["fairway-releaser"])
+    ours, argos = allowed(named("Role", made)["fairway-tekton"]), allowed(named("Role")["fairway-releaser"])
     assert ours == {what: verbs for what, verbs in argos.items() if what[0] != "argoproj.io"}
-    assert list(named("ServiceAccount", made)) == list(named("ServiceAccount"))
     (binding,) = named("RoleBinding", made).values()
-    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "fairway-releaser"}]
+    assert [one["name"] for one in binding["subjects"]] == list(named("ServiceAccount", made)) == ["fairway-tekton"]
 
 
-def test_argo_and_tekton_can_be_installed_together():
-    roles = [set(named("Role", made)) for made in (BASE, tekton_accounts(SAFETY))]
-    assert not roles[0] & roles[1]
+def test_argo_and_tekton_share_no_name_so_that_both_can_be_installed():
+    theirs = [*tekton_accounts(SAFETY), *(one for name in BACK_ENDS for one in back_end(name, tekton(SAFETY)))]
+    assert not {(one["kind"], one["metadata"]["name"]) for one in ALL} & {
+        (one["kind"], one["metadata"]["name"]) for one in theirs
+    }
+    subjects = [one["subjects"] for one in theirs if one["kind"] == "RoleBinding"]
+    assert {one["name"] for listed in subjects for one in listed} == {"fairway-tekton"}

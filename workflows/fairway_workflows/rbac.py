@@ -1,4 +1,4 @@
-"""The rights of the pods of a release: two service accounts, and one role for each back end of routes.
+"""The rights of the pods of a release: two service accounts for Argo, one for Tekton, and one role for each back end of routes.
 
 ``fairway-reporter`` may only hand outputs to Argo (load tests, notices). ``fairway-releaser`` may besides keep the record
 and look at workloads; what it may do to routes depends on the back end, so those rights stand in files of their own, to
@@ -6,6 +6,7 @@ be applied as needed. Source: https://argo-workflows.readthedocs.io/en/release-3
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fairway_workflows.safety import Safety
@@ -55,17 +56,15 @@ def accounts(safety: Safety) -> list[dict[str, Any]]:
     ]
 
 
-def tekton_accounts(safety: Safety) -> list[dict[str, Any]]:
-    """The same accounts for Tekton, to which pods hand over results without any right: the reporter has none at all.
+def tekton(safety: Safety) -> Safety:
+    """The same with the account of Tekton's runs, which is one of its own: pods of Argo have a right that it needs not."""
+    return replace(safety, releaser="fairway-tekton")
 
-    The role has a name of its own, so that both can be installed.
-    """
-    rules = [RECORD, *WORKLOADS, EVENTS]
-    return [
-        _account(safety.releaser, safety),
-        _account(safety.reporter, safety),
-        *_granted(f"{safety.releaser}-tekton", rules, [safety.releaser], safety),
-    ]
+
+def tekton_accounts(safety: Safety) -> list[dict[str, Any]]:
+    """The service account of Tekton's runs. To Tekton, pods hand over results without any right."""
+    name = tekton(safety).releaser
+    return [_account(name, safety), *_granted(name, [RECORD, *WORKLOADS, EVENTS], [name], safety)]
 
 
 def back_end(name: str, safety: Safety) -> list[dict[str, Any]]:

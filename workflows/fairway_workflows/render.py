@@ -15,7 +15,7 @@ import yaml
 
 from fairway_steps.config import Approval
 from fairway_steps.errors import UsageError
-from fairway_workflows import canary, rbac, tekton, tekton_canary
+from fairway_workflows import canary, kustomize, rbac, tekton, tekton_canary
 from fairway_workflows.argo import Images
 from fairway_workflows.canary import CanaryOptions
 from fairway_workflows.catalog import catalog
@@ -27,6 +27,9 @@ SAFE = re.compile(r"[A-Za-z_/][A-Za-z0-9_./ =<>+()-]*[A-Za-z0-9_./)]|[A-Za-z]{2,
 WORDS = frozenset(["y", "yes", "n", "no", "true", "false", "on", "off", "null", "nan", "inf", "infinity"])
 FOLDERS = ("argo", "tekton")
 """The folders below the target that hold the renderings."""
+APART = ("cluster/", "rbac/")
+"""Folders that a kustomization leaves to be applied as needed, but for the rights to ``BACK_END``."""
+BACK_END = "gateway-api"
 MARK = "# Rendered by `fairway render`: change the steps or the builder, not this file."
 """The first line of every manifest; a file without it is not ours to remove."""
 
@@ -94,7 +97,18 @@ class Rendering:
         )
 
     def files(self) -> Iterator[tuple[str, str]]:
-        """Path below the target and text of every manifest."""
+        """Path below the target and text of every file: the manifests, and what makes kustomizations of their folders."""
+        manifests = dict(self._manifests())
+        yield from manifests.items()
+        for folder in FOLDERS:
+            within = [name.removeprefix(f"{folder}/") for name in manifests if name.startswith(f"{folder}/")]
+            resources = [name for name in within if not name.startswith(APART) or name == f"rbac/{BACK_END}.yaml"]
+            for file, body in zip(
+                kustomize.FILES, (kustomize.kustomization(resources), kustomize.configuration(folder)), strict=True
+            ):
+                yield f"{folder}/{file}", dump(body)
+
+    def _manifests(self) -> Iterator[tuple[str, str]]:
         for cluster_scope in (False, True):
             options = [replace(canary, cluster_scope=cluster_scope) for canary in self.canaries()]
             folder = "argo/cluster" if cluster_scope else "argo"
@@ -103,8 +117,8 @@ class Rendering:
                 yield f"{folder}/{workflow.name}.yaml", dump(ordered(workflow.to_dict()))
         yield "argo/rbac.yaml", dump(*rbac.accounts(self.safety))
         for back_end in rbac.BACK_ENDS:
-            for folder in FOLDERS:
-                yield f"{folder}/rbac/{back_end}.yaml", dump(*rbac.back_end(back_end, self.safety))
+            yield f"argo/rbac/{back_end}.yaml", dump(*rbac.back_end(back_end, self.safety))
+            yield f"tekton/rbac/{back_end}.yaml", dump(*rbac.back_end(back_end, rbac.tekton(self.safety)))
         yield "tekton/rbac.yaml", dump(*rbac.tekton_accounts(self.safety))
         yield f"tekton/pipelines/{tekton_canary.NAME}.yaml", dump(tekton_canary.pipeline(self.safety))
         for spec in catalog():

@@ -18,7 +18,7 @@ Example:
 @option("tag", help="The images' tag, or version.  [default: the version of this program]")
 @option("check", FLAG, default="false", help="Write nothing; exit 1 if a file differs from a fresh rendering.")
 def render(out: str, images: str, tag: str | None, check: bool) -> int:
-    """Write the manifests of Argo Workflows and Tekton.
+    """Write the manifests of Argo Workflows and Tekton, each folder as a kustomization.
 
     All are made from the steps' own commands. Renderings that are no longer made are removed.
 
