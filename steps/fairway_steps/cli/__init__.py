@@ -73,7 +73,7 @@ def fairway() -> None:
     \b
     Example:
       fairway demo                     a whole canary on this machine
-      fairway init > release.yaml      a commented release file for your own servers
+      fairway init                     a commented release file for your own servers
       fairway run release.yaml
 
     Exit codes: 0 done, 1 the release or step did not reach its end, 2 usage or configuration,

@@ -1,4 +1,4 @@
-"""The commented release file that ``fairway init`` prints."""
+"""The commented release file that ``fairway init`` writes."""
 
 TEMPLATE = """\
 # A release, for `fairway run release.yaml`. `fairway schema` prints the JSON Schema of this file for editors.
