@@ -1,15 +1,23 @@
 """etcd and Kubernetes' control plane, as processes. etcd's data lies in memory: the lab does not outlive the machine."""
 
+import json
 import subprocess
 from pathlib import Path
 
 from lab.binaries import ETCD, KUBERNETES
 from lab.certificates import PKI
-from lab.places import NODE_ADDRESS, POD_NETWORK, SERVICE_NETWORK, STATE
+from lab.places import AUDIT, NODE_ADDRESS, POD_NETWORK, RELEASES, SERVICE_NETWORK, STATE
 from lab.processes import await_, inside, start
 
 DATA = Path("/dev/shm/fairway-lab-etcd")  # noqa: S108 - memory on purpose; root's, and removed by `make lab-down`
 ETCD_URL = "http://127.0.0.1:2379"
+_AUDITED = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived", "ResponseStarted"],
+    "rules": [{"level": "Metadata", "userGroups": [f"system:serviceaccounts:{RELEASES}"]}, {"level": "None"}],
+}
+"""Who of the releases' accounts asked for what: one line a request, when it has ended."""
 
 
 def begin() -> None:
@@ -34,6 +42,8 @@ def _etcd() -> None:
 
 
 def _api_server() -> None:
+    policy = STATE / "audit.json"
+    policy.write_text(json.dumps(_AUDITED), encoding="utf-8")
     start(
         "kube-apiserver",
         [
@@ -59,6 +69,8 @@ def _api_server() -> None:
                 f"--proxy-client-cert-file={PKI}/front-proxy.crt",
             ),
             *(f"--proxy-client-key-file={PKI}/front-proxy.key", "--profiling=false"),
+            *(f"--audit-policy-file={policy}", f"--audit-log-path={AUDIT}", "--audit-log-maxsize=50"),
+            "--audit-log-maxbackup=1",
         ],
     )
     await_("kube-apiserver", lambda: _answers(f"https://{NODE_ADDRESS}:6443/readyz"))

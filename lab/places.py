@@ -16,6 +16,10 @@ CGROUP = "fairway-lab"
 CONTAINERD = STATE / "containerd.sock"
 IMAGE_STORE = CACHE / "containerd"
 
+RELEASES = "models"
+"""The namespace where releases run; requests of its accounts are in the audit log."""
+AUDIT = STATE / "logs" / "audit.log"
+
 NODE = "lab"
 NODE_ADDRESS = "198.51.100.1"
 NODE_NETWORK = f"{NODE_ADDRESS}/24"

@@ -4,15 +4,14 @@ import hashlib
 
 from lab import project_images
 from lab.kubectl import Objects, apply, kubectl, namespace, read
-from lab.places import ROOT
+from lab.places import RELEASES, ROOT
 
-NAMESPACE = "models"
 FOLDERS = ("manifests/argo", "manifests/argo/rbac")
 
 
 def install() -> None:
-    apply([namespace(NAMESPACE)])
-    kubectl("config", "set-context", "--current", f"--namespace={NAMESPACE}")
+    apply([namespace(RELEASES)])
+    kubectl("config", "set-context", "--current", f"--namespace={RELEASES}")
     apply(_objects())
 
 
@@ -28,5 +27,5 @@ def _objects() -> Objects:
     found = read(*(ROOT / folder for folder in FOLDERS))
     objects = [each for each in found if "metadata" in each]  # a folder's kustomization has none
     for each in objects:
-        each["metadata"].setdefault("namespace", NAMESPACE)
+        each["metadata"].setdefault("namespace", RELEASES)
     return objects

@@ -1,7 +1,8 @@
 """Envoy Gateway with Envoy: a GatewayClass ``eg`` and one Gateway, with counters for each endpoint.
 
 Without ``enablePerEndpointStats`` all backends of a rule share one cluster's counters, and nobody could tell the
-versions apart. Its controller may do what it likes here; a real cluster takes the roles of its chart.
+versions apart. Its controller may do what it likes here; a real cluster takes the roles of its chart. It is alone,
+and elects no leader: one that lost its election on a busy machine stays up, and takes up no route any more.
 """
 
 import os
@@ -32,6 +33,7 @@ gateway: {controllerName: gateway.envoyproxy.io/gatewayclass-controller}
 provider:
   type: Kubernetes
   kubernetes:
+    leaderElection: {disable: true}
     shutdownManager: {image: IMAGE}
 logging: {level: {default: warn}}
 """
