@@ -88,6 +88,7 @@ def begin() -> None:
     for hierarchy in hierarchies():
         (hierarchy / CGROUP).mkdir(exist_ok=True)
     _inherit_cpuset()
+    _weigh()
     KUBELET.mkdir(exist_ok=True)
     (STATE / "resolv.conf").write_text("", encoding="utf-8")
     config = _kubelet_config()
@@ -129,6 +130,14 @@ def _inherit_cpuset() -> None:
     for name in ("cpuset.cpus", "cpuset.mems"):
         if (cpuset / CGROUP / name).exists():
             (cpuset / CGROUP / name).write_text((cpuset / name).read_text(encoding="utf-8"), encoding="utf-8")
+
+
+def _weigh() -> None:
+    """Give all pods together the weight of twenty processes, not of one: else whatever else the machine does starves them."""
+    for hierarchy in hierarchies():
+        for name, weight in (("cpu.shares", 20 * 1024), ("cpu.weight", 20 * 100)):
+            if (path := hierarchy / CGROUP / name).exists():
+                path.write_text(str(weight), encoding="utf-8")
 
 
 def _kubelet_config() -> dict[str, object]:

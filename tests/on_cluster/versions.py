@@ -29,7 +29,7 @@ def deployment(
         "ports": [{"containerPort": 8080}],
         "readinessProbe": probe,
         "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN}}},
-        "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
+        "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}},
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
         "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
     }
