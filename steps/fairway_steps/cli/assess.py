@@ -240,7 +240,7 @@ class Task:
             release.lease if release else lease("", 0),
             self.source(),
             self.router,
-            alive(self.candidate, ready_path),
+            alive(self.candidate, ready_path, release),
             CLOCK,
             slos=self.slos,
             rules=self.rules,

@@ -80,7 +80,7 @@ def promote(
             release.lease,
             release.router(),
             CLOCK,
-            alive=alive(held.candidate),
+            alive=alive(held.candidate, release=release),
             confirm=Confirmation(settle_timeout, confirm_requests, confirm_timeout),
             ending=ending(held.versions.values(), ready=ready_timeout, drain=drain),
         )

@@ -231,8 +231,13 @@ def readiness(
     return (lambda version: watching(version) if is_placed(version) else http(version)), watching.pause
 
 
-def alive(candidate: Version, ready_path: str = "/v2/health/ready") -> Callable[[], str]:
-    """Whether a version can still be reached, as a function of nothing; one whose place is not known is believed."""
+def alive(
+    candidate: Version, ready_path: str = "/v2/health/ready", release: Release | None = None
+) -> Callable[[], str]:
+    """Whether a version can still be reached, as a function of nothing; one whose place is not known is believed.
+
+    In a cluster it must not have crashed, either, since it got traffic in this ``release``.
+    """
     import requests
 
     from fairway_steps.ready import HttpReach
@@ -242,7 +247,9 @@ def alive(candidate: Version, ready_path: str = "/v2/health/ready") -> Callable[
         from fairway_steps.workload.probe import ClusterProbe
 
         watching = ClusterProbe(cluster())
-        return lambda: watching.away(candidate)
+        timeline = required(release.store, release.lease).timeline if release else ()
+        since = timeline[0].at if timeline else None
+        return lambda: watching.away(candidate, since)
     if ready_path == "none" or is_placed(candidate):
         return lambda: ""
     reach = HttpReach(requests.Session(), ready_path)

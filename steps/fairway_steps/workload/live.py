@@ -35,31 +35,39 @@ class Live:
             sentence = f"the Service {self.place.service} has no ready endpoints"
         return self._explained(sentence, found) if sentence else ""
 
-    def away(self) -> str:
-        """Why nobody can be answered by it, or should be: it is deleted, or has no ready endpoints."""
+    def away(self, since: float | None = None) -> str:
+        """Why nobody can be answered by it, or should be: it is deleted, or has no ready endpoints.
+
+        Or one of its containers has ended since it got traffic, at ``since`` (Unix time): a model server that a restart brings
+        back at once, to crash again, has ready endpoints most of the time.
+        """
         found = next(iter(self._object.now()), None)
         if found is None or found["metadata"].get("deletionTimestamp"):
             return status.trouble(found, self.place)
-        if self.endpoints():
-            return ""
-        return self._explained(f"the Service {self.place.service} has no ready endpoints", found)
+        if not self.endpoints():
+            return self._explained(f"the Service {self.place.service} has no ready endpoints", found)
+        return pods.crash(self._pods_now(found), since) if since is not None else ""
 
     def endpoints(self) -> tuple[str, ...]:
         """``ADDRESS:PORT`` of each ready endpoint."""
         return ready(self._slices.now())
 
     def _explained(self, sentence: str, found: Manifest | None) -> str:
+        why = pods.reason(self._pods_now(found))
+        return f"{sentence}; {why}" if why else sentence
+
+    def _pods_now(self, found: Manifest | None) -> Objects:
+        """Its pods; none without the right to see them: then there is less to tell."""
         labels = pods.labels_of(found, self.place)
         if not labels:
-            return sentence
+            return ()
         if self._pods is None:
             kind = Reference("", "v1", "Pod", self.place.ref.namespace)
             self._pods = _Watched(lambda: self.cluster.watch(kind, labels=labels, timeout=LONGEST), self._changed)
         try:
-            why = pods.reason(self._pods.now())
-        except FairwayError:  # without the right to see pods there is less to tell
-            return sentence
-        return f"{sentence}; {why}" if why else sentence
+            return self._pods.now()
+        except FairwayError:
+            return ()
 
 
 class _Watched:

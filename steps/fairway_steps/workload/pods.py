@@ -1,6 +1,7 @@
 """Why pods do not run: what their statuses say, in the words of kubectl. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from fairway_steps.cluster import Manifest
@@ -31,6 +32,27 @@ def reason(pods: Iterable[Manifest]) -> str:
         if sentence := _container(status) or _unscheduled(status):
             return f"pod {pod['metadata']['name']}: {sentence}"
     return ""
+
+
+def crash(pods: Iterable[Manifest], since: float) -> str:
+    """The first container that has ended since this moment (Unix time) in a pod that nobody asked to end; empty if none has."""
+    for pod in pods:
+        if pod["metadata"].get("deletionTimestamp"):
+            continue
+        for one in (pod.get("status") or {}).get("containerStatuses") or []:
+            for ended in _endings(one):
+                # A status tells whole seconds.
+                if datetime.fromisoformat(ended["finishedAt"]).timestamp() >= int(since):
+                    how = f"exit code {ended.get('exitCode', 0)}, {ended.get('reason', 'Error')}"
+                    return f"pod {pod['metadata']['name']}: container {one['name']} ended under traffic ({how})"
+    return ""
+
+
+def _endings(container: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for state in ("state", "lastState"):
+        ended = (container.get(state) or {}).get("terminated") or {}
+        if ended.get("finishedAt"):
+            yield ended
 
 
 def _container(status: Mapping[str, Any]) -> str:

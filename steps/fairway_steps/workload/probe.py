@@ -31,9 +31,9 @@ class ClusterProbe:
             return f"{version.name}: {sentence}"
         return self._answers(version, live)
 
-    def away(self, version: Version) -> str:
-        """Why users cannot or should not be sent to the version now; empty if they can."""
-        sentence = self._live(version).away()
+    def away(self, version: Version, since: float | None = None) -> str:
+        """Why users cannot or should not be sent to the version now; empty if they can. It has had traffic since ``since``."""
+        sentence = self._live(version).away(since)
         return f"{version.name}: {sentence}" if sentence else ""
 
     def pause(self, seconds: float) -> None:

@@ -220,6 +220,26 @@ def test_a_version_is_away_without_endpoints_or_when_it_is_deleted(cluster):
     eventually(lambda: probe.away(V2) == "v2: there is no Deployment ns/iris")
 
 
+def test_a_version_is_away_once_it_has_crashed_under_traffic(cluster):
+    def died(at, **more):
+        return pod({"running": {}}, {"exitCode": 3, "reason": "Error", "finishedAt": at}) | more
+
+    probe, traffic = ClusterProbe(cluster), 1_795_540_000.7  # 2026-11-24T17:06:40.7Z
+    cluster.put(POD, died("2026-11-24T17:06:39Z"))
+    assert probe.away(V2, traffic) == "", "that was before it had traffic"
+    cluster.put(POD, died("2026-11-24T17:06:40Z"))
+    told = "v2: pod iris-abc: container model ended under traffic (exit code 3, Error)"
+    eventually(lambda: probe.away(V2, traffic) == told)
+    assert probe.away(V2) == "", "it never had any"
+
+
+def test_a_pod_that_was_asked_to_end_has_not_crashed():
+    ended = pod({"terminated": {"exitCode": 143, "reason": "Error", "finishedAt": "2026-11-24T17:06:41Z"}})
+    about = {"name": "iris-abc"}
+    assert pods.crash([ended | {"metadata": about}], 0.0)
+    assert pods.crash([ended | {"metadata": about | {"deletionTimestamp": "2026-11-24T17:06:40Z"}}], 0.0) == ""
+
+
 def test_a_watch_that_is_refused_is_told(cluster):
     def watch(*_, **__):
         raise DomainError("watching is forbidden")
