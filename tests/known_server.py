@@ -12,28 +12,50 @@ compare moments, not only spans. Paths, each with its query:
 """
 
 import asyncio
+import heapq
 import json
 import random
 import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from fairway_steps.loadtest.timer import timer
+
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\nx-injected-ns: %d\r\n\r\n{}"
 STREAM = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
 LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
-SPIN = 0.0012
-"""Seconds before a moment at which a timer is left for a look at the clock: epoll counts whole milliseconds."""
+
+
+class Agenda:
+    """What is to be done at which moment, by one timer that is late by tens of microseconds; what was really done when is written down."""
+
+    def __init__(self) -> None:
+        self._loop_timer = timer(asyncio.get_running_loop(), self._due)
+        self._entries: list[tuple[int, int, Callable[[], None]]] = []
+        self._count = 0
+
+    def at(self, moment: int, act: Callable[[], None]) -> None:
+        self._count += 1
+        heapq.heappush(self._entries, (moment, self._count, act))
+        if self._entries[0][0] == moment:
+            self._loop_timer.set(moment)
+
+    def _due(self) -> None:
+        while self._entries and self._entries[0][0] <= time.monotonic_ns():
+            heapq.heappop(self._entries)[2]()
+        self._loop_timer.set(self._entries[0][0] if self._entries else 0)
 
 
 class Server(asyncio.Protocol):
     draw = random.Random(20261124)
     log: list[int] = []  # noqa: RUF012 - one server a process
     written: dict[str, list[int]] = {}  # noqa: RUF012 - likewise
+    agenda: Agenda
 
     def __init__(self) -> None:
         self.buffer = b""
@@ -83,14 +105,10 @@ class Server(asyncio.Protocol):
         self.transport.write(HEAD % took)
         self.log.append(took)
 
-    def _at(self, moment: int, act: Any) -> None:
-        left = (moment - time.monotonic_ns()) / 1e9
-        if left > SPIN:
-            self.loop.call_later(left - SPIN, self._at, moment, act)
-        elif left > 0:
-            self.loop.call_soon(self._at, moment, act)
-        elif not self.transport.is_closing():  # a client may have left in between
-            act()
+    def _at(self, moment: int, act: Callable[[], None]) -> None:
+        self.agenda.at(
+            moment, lambda: None if self.transport.is_closing() else act()
+        )  # a client may have left in between
 
 
 class _Stream:
@@ -157,6 +175,7 @@ def known_server(*command: str) -> Iterator[str]:
 
 
 async def main() -> None:
+    Server.agenda = Agenda()
     server = await asyncio.get_running_loop().create_server(Server, "127.0.0.1", 0, backlog=1000)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()

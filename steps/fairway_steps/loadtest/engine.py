@@ -302,7 +302,7 @@ class _Engine:
         self._end(index, answer)
         if not answer.reusable:
             self._closed()
-        elif (waiting := self._waiting()) is None:
+        elif not self._backlog or (waiting := self._waiting()) is None:
             self._idle.append(connection)
         elif not self._send(connection, waiting):
             self._open -= 1

@@ -15,10 +15,21 @@ REASONING = ("reasoning_content", "reasoning")  # vLLM before and since 0.11, an
 SPOKEN = ("content", "refusal", "tool_calls", "function_call", "audio")
 
 
+TRIES = 5
+"""How often a stream is searched for what its events have in common."""
+
+
 class Generation:
-    """One streamed answer; ``take`` each event with its moment, then ask for the ``stream`` and what is wrong with it."""
+    """One streamed answer; ``take`` each event with its moment, then ask for the ``stream`` and what is wrong with it.
+
+    Events of a stream differ in one string, nearly always. Once seen, what is around it spares the others their parsing: with the
+    same bytes before and after, and no quote or backslash between, they are the same JSON with another string in that place.
+    """
 
     def __init__(self) -> None:
+        self._before = self._after = b""
+        self._common = self._tries = 0  # the length of both together, 0 while they are not known
+        self._thinks = 0
         self._events = array("q")
         self._output = self._prompt = -1
         self._reasoning = 0
@@ -39,6 +50,12 @@ class Generation:
 
     def take(self, data: bytes, at: int) -> None:
         """Take in the data of an event that was read ``at`` (nanoseconds)."""
+        if self._common and len(data) > self._common and data.startswith(self._before) and data.endswith(self._after):
+            text = data[len(self._before) : -len(self._after)]
+            if b'"' not in text and b"\\" not in text:
+                self._events.append(at)
+                self._reasoning += self._thinks
+                return
         if data == DONE:
             self._finished = True
             return
@@ -51,11 +68,26 @@ class Generation:
             self.garbled = self.garbled or f"event {len(self._events) + 1} of the stream is no JSON object"
             return
         try:
+            before = self._reasoning
             self._read(event, at)
+            if self._tries < TRIES:
+                self._learn(event, data, self._reasoning - before)
         except (AttributeError, TypeError):  # lists where objects belong, and the like
             self.garbled = (
                 self.garbled or f"event {len(self._events) + 1} of the stream is not one of a generated answer"
             )
+
+    def _learn(self, event: dict[str, Any], data: bytes, thinks: int) -> None:
+        """What surrounds the one string of an event that brings nothing but text."""
+        texts = _texts(event)
+        if len(texts) != 1 or not isinstance(texts[0], str):
+            return
+        self._tries += 1
+        quoted = b'"' + texts[0].encode() + b'"'
+        if data.count(quoted) == 1 and b"\\" not in quoted and b'"' not in quoted[1:-1]:
+            place = data.index(quoted)
+            self._before, self._after = data[: place + 1], data[place + len(quoted) - 1 :]
+            self._common, self._thinks = len(self._before) + len(self._after), thinks
 
     def _read(self, event: dict[str, Any], at: int) -> None:
         if error := event.get("error"):
@@ -90,3 +122,12 @@ class Generation:
         output, prompt = usage.get("completion_tokens"), usage.get("prompt_tokens")
         self._output = output if isinstance(output, int) else self._output
         self._prompt = prompt if isinstance(prompt, int) else self._prompt
+
+
+def _texts(event: dict[str, Any]) -> list[Any]:
+    """All that an event brings, if it says nothing else that matters."""
+    choices = event.get("choices", [event])
+    if len(choices) != 1 or event.get("usage") or choices[0].get("finish_reason"):
+        return []
+    said = choices[0].get("delta") or choices[0]
+    return [said[name] for name in ("text", "text_output", *SPOKEN, *REASONING) if said.get(name)]

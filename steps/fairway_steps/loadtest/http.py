@@ -125,7 +125,7 @@ class Http:
 
     async def connect(self, done: Done) -> Connection:
         sock = await self._socket()
-        connection = _HttpConnection(self, done)
+        connection = _HttpConnection(self, done, sock)
         try:
             await asyncio.get_running_loop().create_connection(
                 lambda: connection, sock=sock, ssl=self._tls, server_hostname=self._name if self._tls else None
@@ -172,7 +172,7 @@ class Http:
 class _HttpConnection(asyncio.Protocol):
     """``_index`` is the request under way, -1 when idle."""
 
-    def __init__(self, client: Http, done: Done) -> None:
+    def __init__(self, client: Http, done: Done, sock: socket.socket) -> None:
         self._prepared, self._pick, self._label, self._expect = (
             client.prepared,
             client.pick,
@@ -187,11 +187,10 @@ class _HttpConnection(asyncio.Protocol):
         self._events: EventStream | None = None
         self._body = bytearray()
         self._transport: asyncio.Transport | None = None
-        self._socket: socket.socket | None = None
+        self._socket = sock
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._socket = transport.get_extra_info("socket")
 
     def send(self, index: int) -> bool:
         transport = self._transport
@@ -209,7 +208,7 @@ class _HttpConnection(asyncio.Protocol):
 
     def _established(self) -> bool:
         """Whether the server has not closed its side, as the kernel knows it before the event loop is told."""
-        if self._socket is None or _TCP_INFO is None:
+        if _TCP_INFO is None:
             return True
         return self._socket.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, 1)[0] == _ESTABLISHED
 
@@ -267,7 +266,7 @@ class _HttpConnection(asyncio.Protocol):
         self._index = -1
         if parser.status and not 200 <= parser.status < 300 and error != "protocol":
             error, detail = f"http-{parser.status}", detail or f"status {parser.status}"
-        elif not error and parser.status:
+        elif not error and parser.status and (self._generation is not None or self._expect):
             error, detail = self._flaw()
         reusable = parser.complete and parser.keep_alive and error != "protocol"
         if not reusable:
@@ -283,7 +282,7 @@ class _HttpConnection(asyncio.Protocol):
         """What is wrong with an answer that came whole and well: its class and a sentence, or neither."""
         generation = self._generation
         if generation is None:
-            missing = self._expect and self._expect not in self._body
+            missing = self._expect not in self._body
             return ("content-check", "the body has not what was expected") if missing else ("", "")
         if generation.error:
             return "stream-error", f"the stream ended in an error: {generation.error}"

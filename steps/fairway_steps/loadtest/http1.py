@@ -6,12 +6,13 @@ body, unless somebody wants it. It is strict: what RFC 9112 calls an error is on
 
 import re
 from collections.abc import Callable
+from typing import NamedTuple
 
 MAX_HEAD = 65_536
 MAX_LINE = 8_192
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-9]\d\d)(?: [^\r\n]*)?", re.DOTALL)
 _LENGTH = re.compile(rb"\d{1,18}")
-_CHUNK = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;[^\r\n]*)?")
+_CHUNK = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
 _PREFIX = b"HTTP/1."
 
 
@@ -20,10 +21,19 @@ class ProtocolError(ValueError):
 
 
 Sink = Callable[[bytes], None]
-Head = tuple[int, bool, dict[bytes, bytes]]
-"""Status, whether the connection lives on unless a header says otherwise, and the headers."""
 MAX_KNOWN = 1000
 MAX_KNOWN_SIZE = 2048
+
+
+class Head(NamedTuple):
+    """What the head of an answer says: ``length`` is -1 if it tells none; ``flaw`` is why its framing cannot be right."""
+
+    status: int
+    headers: dict[bytes, bytes]
+    keep_alive: bool
+    length: int
+    chunked: bool
+    flaw: str
 
 
 class Parser:
@@ -91,36 +101,31 @@ class Parser:
                 self._known.clear()
             if end <= MAX_KNOWN_SIZE:
                 self._known[head] = known
-        status, persistent, self.headers = known
-        if status >= 200:
-            self.status = status
+        if known.status >= 200:
+            self.status, self.headers, self.keep_alive = known.status, known.headers, known.keep_alive
             if self._wanted is not None:
                 self._sink = self._wanted(self)
-            self._frame(persistent=persistent)
-        elif status == 101:
+            self._frame(known)
+        elif known.status == 101:
             raise ProtocolError("the server switched protocols unasked")
         return True  # a 1xx answer is followed by the real one
 
-    def _frame(self, *, persistent: bool) -> None:
+    def _frame(self, head: Head) -> None:
         """How the body ends (RFC 9112, section 6.3)."""
-        headers = self.headers
-        connection = headers.get(b"connection", b"").lower()
-        self.keep_alive = b"close" not in connection and (persistent or b"keep-alive" in connection)
-        coding = headers.get(b"transfer-encoding")
-        if self._bodiless or self.status in (204, 304):
+        if self._bodiless or head.status in (204, 304):
             self.complete = True
-        elif coding is not None:
-            if b"content-length" in headers:
-                raise ProtocolError("the answer has a transfer-encoding and a content-length")
-            self._step = self._chunk if coding.lower().endswith(b"chunked") else self._until_close
-        elif (length := headers.get(b"content-length")) is not None:
-            if _LENGTH.fullmatch(length) is None:
-                raise ProtocolError("the content-length is no number")
-            self._left = int(length)
+        elif head.flaw:
+            raise ProtocolError(head.flaw)
+        elif head.length >= 0:
+            if head.length == len(self._buffer) and self._sink is None:  # nearly all of these come whole
+                self._buffer = b""
+                self.complete = True
+                return
+            self._left = head.length
             self._step = self._body
             self.complete = self._left == 0
         else:
-            self._step = self._until_close
+            self._step = self._chunk if head.chunked else self._until_close
 
     def _take(self) -> bool:
         """Pass over the body as far as it has come; true at the end of the part that was announced."""
@@ -142,14 +147,24 @@ class Parser:
         return False
 
     def _chunk(self) -> bool:
-        line = self._line()
-        if line is None:
-            return False
-        match = _CHUNK.fullmatch(line)
+        buffer = self._buffer
+        match = _CHUNK.match(buffer)
         if match is None:
+            if self._line() is None:
+                return False
             raise ProtocolError("the size of a chunk is no number")
-        self._left = int(match[1], 16)
-        self._step = self._chunk_data if self._left else self._trailer
+        begin = match.end()
+        if begin > MAX_LINE:
+            raise ProtocolError(f"a line of the answer is longer than {MAX_LINE} bytes")
+        size = int(match[1], 16)
+        end = begin + size
+        if size and buffer[end : end + 2] == b"\r\n":  # nearly all come whole
+            if self._sink is not None:
+                self._sink(buffer[begin:end])
+            self._buffer = buffer[end + 2 :]
+            return bool(self._buffer)
+        self._left, self._buffer = size, buffer[begin:]
+        self._step = self._chunk_data if size else self._trailer
         return True
 
     def _chunk_data(self) -> bool:
@@ -190,7 +205,17 @@ def _parsed(head: bytes) -> Head:
     match = _STATUS.fullmatch(first)
     if match is None:
         raise ProtocolError("the status line is malformed")
-    return int(match[2]), match[1] == b"1", _fields(lines)
+    headers = _fields(lines)
+    connection = headers.get(b"connection", b"").lower()
+    alive = b"close" not in connection and (match[1] == b"1" or b"keep-alive" in connection)
+    coding, length = headers.get(b"transfer-encoding"), headers.get(b"content-length")
+    flaw = ""
+    if coding is not None and length is not None:
+        flaw = "the answer has a transfer-encoding and a content-length"
+    elif length is not None and _LENGTH.fullmatch(length) is None:
+        flaw = "the content-length is no number"
+    size = int(length) if length is not None and not flaw else -1
+    return Head(int(match[2]), headers, alive, size, (coding or b"").lower().endswith(b"chunked"), flaw)
 
 
 def _fields(lines: list[bytes]) -> dict[bytes, bytes]:

@@ -19,6 +19,11 @@ class EventStream:
         self._begun = False
 
     def feed(self, data: bytes) -> None:
+        if self._begun and not self._buffer and data[:6] == b"data: " and data[-1:] == b"\n":
+            end = data.find(b"\n")
+            if end == len(data) - 2 and b"\r" not in data:  # one event, whole: nearly all reads
+                self._take(data[6:end])
+                return
         buffer = self._buffer + data if self._buffer else data
         if not self._begun:
             if BOM.startswith(buffer):  # perhaps the rest of it comes later

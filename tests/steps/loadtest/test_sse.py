@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairway_steps.loadtest.generation import Generation
+from fairway_steps.loadtest.generation import TRIES, Generation
 from fairway_steps.loadtest.sse import MAX_EVENT, EventStream
 
 
@@ -81,6 +81,38 @@ def test_a_chat_counts_what_brings_output():
     assert list(made.stream.events) == [1, 2, 4]
     assert made.stream[1:] == (5, 7, 0)
     assert (made.cut, made.error, made.garbled) == (False, "", "")
+
+
+SAID = st.sampled_from(["", "a", "é", "ab", 'say "a"', "\\", " ", "content", "text", "\n", "stop"])
+EVENT = st.one_of(
+    st.builds(lambda text, ends: chat("stop" if ends else None, content=text), SAID, st.booleans()),
+    st.builds(lambda text: chat(reasoning=text), SAID),
+    st.builds(lambda text: chat(content=text, tool_calls=[{"index": 0}]), SAID),
+    st.builds(lambda text, n: chat(content=text) | {"usage": {"completion_tokens": n}}, SAID, st.integers(0, 3)),
+    st.builds(lambda text, index: {"choices": [{"index": index, "text": text}]}, SAID, st.integers(0, 1)),
+    st.builds(lambda a, b: {"choices": [{"text": a}, {"text": b}]}, SAID, SAID),
+    st.builds(lambda text: {"text_output": text}, SAID),
+    st.builds(lambda text: {"error": text}, SAID),
+)
+
+
+@given(st.lists(EVENT, max_size=8), st.booleans())
+def test_what_events_have_in_common_changes_nothing_of_what_they_say(told: list[object], ascii_only: bool):
+    raw = [json.dumps(event, ensure_ascii=ascii_only).encode() for event in told * 2]
+    plain = Generation()
+    plain._tries = TRIES
+    for at, data in enumerate(raw):
+        plain.take(data, at)
+    quick = generation(*raw)
+    assert quick.stream == plain.stream
+    assert (quick.cut, quick.error, quick.garbled) == (plain.cut, plain.error, plain.garbled)
+
+
+def test_events_that_differ_in_their_text_alone_are_not_parsed(monkeypatch: pytest.MonkeyPatch):
+    made = generation(chat(content="one"), chat(content="two"))
+    monkeypatch.setattr(json, "loads", None)
+    made.take(json.dumps(chat(content="three")).encode(), 9)
+    assert list(made.stream.events) == [0, 1, 9]
 
 
 @pytest.mark.parametrize("field", ["reasoning", "reasoning_content"])

@@ -1,0 +1,61 @@
+"""The least that a client of this machine needs for the same traffic: wait, send, receive, and nothing else.
+
+`python bench/bare.py plan|streams URL RATE SECONDS` prints CPU microseconds a request, or an event. It keeps no times, reads no answer and
+waits for each one, so it is no load test; what a load test costs beyond it is its own.
+"""
+
+import json
+import select
+import socket
+import sys
+import time
+from urllib.parse import urlsplit
+
+
+def connected(url: str, body: bytes = b"") -> tuple[socket.socket, bytes]:
+    """A socket, and the request to send over it."""
+    parts = urlsplit(url)
+    sock = socket.create_connection((parts.hostname, parts.port))
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    head = f"{'POST' if body else 'GET'} {parts.path}?{parts.query} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+    return sock, head.encode() + body
+
+
+def plan(url: str, rate: float, seconds: float) -> float:
+    sock, request = connected(url)
+    start, cpu = time.monotonic_ns(), time.thread_time_ns()
+    for i in range(round(rate * seconds)):
+        wait = start + i * 1e9 / rate - time.monotonic_ns()
+        if wait > 0:
+            time.sleep(wait / 1e9)
+        sock.sendall(request)
+        sock.recv(65536)
+    return (time.thread_time_ns() - cpu) / round(rate * seconds) / 1e3
+
+
+def streams(url: str, rate: float, count: int) -> float:
+    """``count`` streams, begun ``rate`` a second; an event is whatever ends in a blank line."""
+    made = [connected(url, b"{}") for _ in range(count)]
+    epoll, open_ = select.epoll(), {sock.fileno(): sock for sock, _ in made}
+    for fd, sock in open_.items():
+        sock.setblocking(False)
+        epoll.register(fd, select.EPOLLIN)
+    start, cpu = time.monotonic_ns(), time.thread_time_ns()
+    begun = events = 0
+    while open_:
+        while begun < count and start + begun * 1e9 / rate <= time.monotonic_ns():
+            made[begun][0].send(made[begun][1])
+            begun += 1
+        for fd, _ in epoll.poll(0.001 if begun < count else -1):
+            data = open_[fd].recv(65536)
+            events += data.count(b"\n\n")  # the last chunk, of length 0, may come alone
+            if not data or data.endswith(b"0\r\n\r\n"):
+                epoll.unregister(fd)
+                del open_[fd]
+    return (time.thread_time_ns() - cpu) / events / 1e3
+
+
+if __name__ == "__main__":
+    _, what, url, rate, much = sys.argv
+    each = plan(url, float(rate), float(much)) if what == "plan" else streams(url, float(rate), int(much))
+    print(json.dumps(each))
