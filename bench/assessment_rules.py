@@ -64,15 +64,16 @@ def peeking(errors: Counts) -> Decisions:
 
 
 def evidence(errors: Counts, *, prove: bool) -> Decisions:
-    """Fairway: rolled back once harm is proved; promoted at the end if the rate seen is within the limit (guard), or as soon as
-    health is proved (prove); the rest is held for a person.
+    """Fairway: rolled back once harm is proved; promoted at the end unless harm is half proved (guard), or as soon as health is
+    proved (prove); the rest is held for a person.
 
     ``as_assessed`` asks the assessment itself, release by release; this is the same, for many at once.
     """
     n, seen = EACH * np.arange(1.0, LOOKS + 1), errors.cumsum(axis=1)
     found = _until(seen >= boundaries(n, LIMIT, (1 - LATE) / (1 / ALPHA - LATE)))
     if not prove:
-        return Decisions(found.rolled_back, ~found.rolled_back & (seen[:, -1] <= LIMIT * TOTAL), found.look)
+        half = boundaries(n, LIMIT, (1 - LATE) / (ALPHA**-0.5 - LATE))[-1]
+        return Decisions(found.rolled_back, ~found.rolled_back & (seen[:, -1] < half), found.look)
     healthy = seen <= boundaries(n, LIMIT, harm=False)
     first_good = np.where(healthy.any(axis=1), healthy.argmax(axis=1) + 1, LOOKS + 1)
     first_bad = np.where(found.rolled_back, found.look, LOOKS + 1)

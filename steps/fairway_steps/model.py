@@ -60,6 +60,19 @@ class Result(StrEnum):
     NO_DATA = "no-data"
 
 
+class Doubt(StrEnum):
+    """Why evidence is inconclusive: too FEW requests, BUCKETS too far apart, half a proof of HARM, no PROOF of health.
+
+    OVER is a value over its limit without as much as half a proof: mode GUARD goes on.
+    """
+
+    FEW = "few"
+    BUCKETS = "buckets"
+    HARM = "harm"
+    PROOF = "proof"
+    OVER = "over"
+
+
 class Direction(StrEnum):
     """Which way a metric is better."""
 
@@ -243,7 +256,7 @@ class Evidence:
     ``low`` and ``high`` bound the true exceedance rate (95 %, valid at any look). ``log_e`` is the natural
     logarithm of the e-value against "the SLO is kept", ``log_e_met`` of that against "it is broken". ``missing`` requests
     are still needed for a verdict. Of a margin, ``reference`` is the primary's value at the same time, and the bounds are
-    those of the odds ratio.
+    those of the odds ratio. ``doubt`` says why what is INCONCLUSIVE is.
     """
 
     slo: Slo
@@ -258,6 +271,7 @@ class Evidence:
     missing: int = 0
     log_e_met: float = 0.0
     reference: float | None = None
+    doubt: Doubt | None = None
 
 
 @dataclass(frozen=True, slots=True)

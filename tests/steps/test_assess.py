@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairway_steps.assess import assess, decide, weigh
-from fairway_steps.model import DEFAULT_RULES, Histogram, Metric, Result, Slo, Stratum, Verdict
+from fairway_steps.model import DEFAULT_RULES, Histogram, Metric, Mode, Result, Rules, Slo, Stratum, Verdict
 from fairway_steps.stats.latency import quantile, tail
 from fakes_assess import EDGES, stratum
 
@@ -66,14 +66,29 @@ def test_exactly_at_the_limit_is_within_it():
     assert judged([replace(P95, quantile=0.9)], stratum(100, slow=10)).verdict is Verdict.ADVANCE
 
 
-@pytest.mark.parametrize(
-    ("on_inconclusive", "verdict"),
-    [(Verdict.HOLD, Verdict.HOLD), (Verdict.ROLLBACK, Verdict.ROLLBACK), (Verdict.PROMOTE, Verdict.ADVANCE)],
-)
-def test_over_the_limit_without_proof_is_what_on_inconclusive_says(on_inconclusive, verdict):
-    assessment = judged([ERRORS], stratum(100, 2), on_inconclusive=on_inconclusive)
+INCONCLUSIVE = [
+    (Verdict.HOLD, Verdict.HOLD),
+    (Verdict.ROLLBACK, Verdict.ROLLBACK),
+    (Verdict.PROMOTE, Verdict.ADVANCE),
+]
+
+
+def test_guard_goes_on_over_the_limit_for_want_of_evidence_of_harm_and_says_so():
+    for on_inconclusive, _ in INCONCLUSIVE:
+        assessment = judged([ERRORS], stratum(100, 2), on_inconclusive=on_inconclusive)
+        assert assessment.verdict is Verdict.ADVANCE
+        assert assessment.reason.startswith("nothing proves that v2 breaks its SLOs: v2 fails 2 % of requests (")
+        assert "over the limit of 1 %; 100 requests do not prove it" in assessment.reason
+        assert assessment.evidence[0].result is Result.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(("on_inconclusive", "verdict"), INCONCLUSIVE)
+@pytest.mark.parametrize(("counts", "mode"), [((100, 2), Mode.PROVE), ((300, 8), Mode.GUARD)], ids=["prove", "half"])
+def test_over_the_limit_without_proof_is_what_on_inconclusive_says(on_inconclusive, verdict, counts, mode):
+    assessment = judged([ERRORS], stratum(*counts), on_inconclusive=on_inconclusive, rules=Rules(mode))
     assert assessment.verdict is verdict
-    assert "over the limit of 1 %; 100 requests do not prove it" in assessment.reason
+    assert "over the limit of 1 %; " in assessment.reason
+    assert "requests do not prove it" in assessment.reason
 
 
 def test_too_few_requests_at_this_weight_decide_nothing_whatever_came_before():
@@ -300,7 +315,7 @@ def test_every_slo_must_be_met_and_every_broken_one_is_named():
     both = judged([ERRORS, P95], stratum(500, 100, slow=200), over=False)
     assert "v2 fails 20 %" in both.reason
     assert "p95 of v2" in both.reason
-    one = judged([ERRORS, P95], stratum(500, slow=30))
+    one = judged([ERRORS, P95], stratum(500, slow=30), rules=Rules(Mode.PROVE))
     assert one.verdict is Verdict.HOLD
     assert [item.result for item in one.evidence] == [Result.PASS, Result.INCONCLUSIVE]
 

@@ -14,7 +14,7 @@ import pytest
 from fairway_steps.clock import FakeClock
 from fairway_steps.errors import Fenced, TransientError, Unassessable, UsageError
 from fairway_steps.judge import judge
-from fairway_steps.model import Metric, Result, Slo, Stage, Verdict
+from fairway_steps.model import Metric, Mode, Result, Rules, Slo, Stage, Verdict
 from fairway_steps.record import FileStore, Lease, WeightChange
 from fairway_steps.replay import replay
 from fairway_steps.routing.base import Served
@@ -150,10 +150,13 @@ def test_a_candidate_without_a_request_is_held_even_if_told_to_promote(tmp_path)
     assert result.assessment.evidence[0].result is Result.NO_DATA
 
 
-def test_an_unproven_breach_ends_as_told(tmp_path):
+@pytest.mark.parametrize(("mode", "verdict"), [(Mode.PROVE, Verdict.ROLLBACK), (Mode.GUARD, Verdict.ADVANCE)])
+def test_an_unproven_breach_ends_as_told_and_as_the_mode_asks(tmp_path, mode, verdict):
     world = World(tmp_path, Version(20.0, failing=0.0125))
     world.begin()
-    assert world.judge(on_inconclusive=Verdict.ROLLBACK).assessment.verdict is Verdict.ROLLBACK
+    result = world.judge(on_inconclusive=Verdict.ROLLBACK, rules=Rules(mode))
+    assert result.assessment.verdict is verdict
+    assert "over the limit of 1 %" in result.assessment.reason
     assert world.elapsed == 8.0
 
 

@@ -1,9 +1,10 @@
 """What follows from the evidence, by the rules."""
 
 import math
+from collections.abc import Sequence
 
 from fairway_steps.assess.weigh import Weighed
-from fairway_steps.model import DEFAULT_RULES, Assessment, Mode, Result, Rules, Verdict
+from fairway_steps.model import DEFAULT_RULES, Assessment, Doubt, Evidence, Mode, Result, Rules, Verdict
 from fairway_steps.stats.verdict import rule
 from fairway_steps.words import number, value_of
 
@@ -27,17 +28,18 @@ def decide(
     harmful = weighed.harm or Result.FAIL in findings or bool(gone)
     if not over and not harmful and not _early(weighed, rules, problem):
         return None
+    doubted = [item for item in weighed.evidence if item.result is Result.INCONCLUSIVE and not _tolerated(item, rules)]
     unproved = rules.mode is Mode.PROVE and is_last and not weighed.proved and Result.INCONCLUSIVE not in findings
     verdict = rule(
         [Result.NO_DATA] if problem else [*findings, Result.INCONCLUSIVE] if unproved else findings,
-        mode=Mode.PROVE,  # what is inconclusive is for the rules to decide in either mode
+        mode=Mode.PROVE if doubted or unproved else Mode.GUARD,
         harmful=harmful,
         at_horizon=True,
         is_last=is_last,
         on_inconclusive=on_inconclusive,
     )
     assert verdict is not None
-    reason = _harm(weighed, candidate, gone) if harmful else _reason(weighed, candidate, problem, unproved=unproved)
+    reason = _harm(weighed, candidate, gone) if harmful else _reason(weighed, candidate, problem, doubted, unproved)
     return Assessment(verdict, reason, weighed.evidence, weighed.log_e)
 
 
@@ -47,13 +49,19 @@ def _early(weighed: Weighed, rules: Rules, problem: str) -> bool:
     return rules.early_end and weighed.proved and sampled and not problem
 
 
-def _reason(weighed: Weighed, candidate: str, problem: str, *, unproved: bool) -> str:
+def _tolerated(item: Evidence, rules: Rules) -> bool:
+    """Whether mode GUARD goes on although what was observed is over: it asks for evidence of harm, and there is none."""
+    return rules.mode is Mode.GUARD and item.doubt is Doubt.OVER
+
+
+def _reason(weighed: Weighed, candidate: str, problem: str, doubted: Sequence[Evidence], unproved: bool) -> str:
     evidence = weighed.evidence
     if problem or not evidence:
         return f"no evidence: {problem or 'there is no SLO to judge by'}"
-    for result in (Result.NO_DATA, Result.INCONCLUSIVE):
-        if first := next((item for item in evidence if item.result is result), None):
-            return first.sentence
+    for item in (*(item for item in evidence if item.result is Result.NO_DATA), *doubted):
+        return item.sentence
+    if over := [item.sentence for item in evidence if item.result is Result.INCONCLUSIVE]:
+        return f"nothing proves that {candidate} breaks its SLOs: {'; '.join(over)}"
     keeps = "is not proved to keep" if unproved else "is proved to keep" if weighed.proved else "keeps"
     return f"{candidate} {keeps} its SLOs: {', '.join(value_of(item) for item in evidence)}"
 

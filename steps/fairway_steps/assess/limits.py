@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fairway_steps.assess.counts import ROUNDING, Exceedances, Sums, allowed, over, running, together
 from fairway_steps.assess.evidence import log_e_kept, log_es_broken, mixed
 from fairway_steps.assess.rest import Open, Scene, missing_here, no_data, too_few
-from fairway_steps.model import Evidence, Metric, Result, Slo, Stratum
+from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo, Stratum
 from fairway_steps.stats.latency import quantile, tail
 from fairway_steps.stats.rate import confidence_interval, requests_to_prove
 from fairway_steps.words import count, interval, limit_of, name_of, seconds, share
@@ -53,24 +53,25 @@ class Limit:
         _, high = confidence_interval(found.most, found.of_least, found.allowed)
         kept = log_e_kept(in_here)
         result, where, after = Result.INCONCLUSIVE, self._far_side, f"{count(found.of_least)} do not prove it"
+        doubt: Doubt | None = Doubt.HARM if log_e >= open_.alarming else Doubt.OVER
         if harmful:
-            result, after = Result.FAIL, f"seen after {count(found.of_most)}"
+            result, after, doubt = Result.FAIL, f"seen after {count(found.of_most)}", None
         elif missing:
-            result, after = too_few(slo, in_stage)
+            (result, after), doubt = too_few(slo, in_stage), Doubt.FEW
             where = "with" if found.within else where
         elif open_.must_prove and kept < open_.enough:
-            more = self._to_prove(in_here, open_.enough)
+            more, doubt = self._to_prove(in_here, open_.enough), Doubt.PROOF
             missing, where = more, "within" if found.within else where
             after = f"{count(in_stage)} at this weight do not prove that it is kept, about {more:,} more would"
         elif found.within:
-            result, where = Result.PASS, "within"
+            result, where, doubt = Result.PASS, "within", None
             seen = f"seen after {count(found.of_least)}"
             after = f"proved by {count(in_stage)} at this weight" if kept >= open_.enough else seen
         limit = f"a limit of {limit_of(slo)}" if where == "with" else f"the limit of {limit_of(slo)}"
         bounds = (1 - high, 1 - low) if slo.metric is Metric.SUCCESS_RATE else (low, high)
         sentence = f"{head}, {where} {limit}{detail}; {after}".format(interval=interval(*bounds))
         return Evidence(
-            slo, result, sentence, found.of_least, found.least, observed, low, high, log_e, missing, log_e_met=kept
+            slo, result, sentence, found.of_least, found.least, observed, low, high, log_e, missing, kept, doubt=doubt
         )
 
     @property
@@ -109,8 +110,8 @@ class Limit:
             f"between the histogram's edges {seconds(edges.below)} and {seconds(edges.above)}; the nearest limit it can tell "
             f"is {seconds(edges.nearest)}"
         )
-        result = Result.INCONCLUSIVE
-        return Evidence(self.slo, result, sentence, found.of_least, found.least, observed, missing=missing)
+        result, doubt = Result.INCONCLUSIVE, Doubt.BUCKETS
+        return Evidence(self.slo, result, sentence, found.of_least, found.least, observed, missing=missing, doubt=doubt)
 
     def _to_prove(self, found: Exceedances, enough: float) -> int:
         """How many requests more would prove the limit kept, if as many of them break it as until now did."""

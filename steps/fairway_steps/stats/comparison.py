@@ -32,6 +32,9 @@ REACH = math.log(20)
 AT_ONCE = 1024
 """Strata taken at once: their likelihoods then stay in the processor's cache."""
 
+FARTHEST = 4.0
+"""How far the odds ratio allowed in a stratum may lie from 1."""
+
 WORSE_THAN = 1.0
 MARGIN = 1.5
 
@@ -65,9 +68,16 @@ class RateVsPrimary:
         steps = REACH * np.arange(POINTS + 1) / POINTS
         return np.concatenate((math.log(self.worse_than) + steps, math.log(self.margin) - steps))
 
-    def update(self, errors: Counts, n: Counts, errors_primary: Counts, n_primary: Counts) -> "RateVsPrimary":
-        """The state after further strata, one look after each: whole counts of both versions, in the order of time."""
-        steps = self._paths(_table(errors, n, errors_primary, n_primary))
+    def update(
+        self, errors: Counts, n: Counts, errors_primary: Counts, n_primary: Counts, *, allowed: float = 1.0
+    ) -> "RateVsPrimary":
+        """The state after further strata, one look after each: whole counts of both versions, in the order of time.
+
+        All odds ratios are told as multiples of what is ``allowed`` in these strata, which must have been chosen before them.
+        """
+        if not 1 / FARTHEST <= allowed <= FARTHEST:
+            raise ValueError(f"an odds ratio of {allowed:g} is not from {1 / FARTHEST:g} to {FARTHEST:g}")
+        steps = self._paths(_table(errors, n, errors_primary, n_primary), math.log(allowed))
         return functools.reduce(lambda _, step: step[0], steps, self)
 
     def walk(
@@ -79,9 +89,9 @@ class RateVsPrimary:
         violated, met = (np.concatenate(column) for column in zip(*looks, strict=True))
         return (steps[-1][0] if steps else self), violated, met
 
-    def _paths(self, table: Array) -> Iterator[tuple["RateVsPrimary", Array]]:
-        """By some strata at a time: the state after them, and the log likelihood at the grid after each."""
-        state, grid = self, self.grid()
+    def _paths(self, table: Array, shift: float = 0.0) -> Iterator[tuple["RateVsPrimary", Array]]:
+        """By some strata at a time: the state after them, and the log likelihood at the grid, moved by ``shift``, after each."""
+        state, grid = self, self.grid() + shift
         for start in range(0, table.shape[1], AT_ONCE):
             some = table[:, start : start + AT_ONCE]
             now = np.array(state.likelihood or np.zeros(grid.size))

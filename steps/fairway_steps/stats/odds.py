@@ -15,7 +15,8 @@ from scipy import special
 from fairway_steps.stats.counts import Array
 
 SHORT = 160
-"""Sums of so many terms are taken term by term for many strata at once; 20 ** 160 is far from overflow."""
+"""Sums of so many terms are taken term by term for many strata at once, where no power of an odds ratio overflows."""
+LARGEST = 690.0
 
 CHUNK = 256
 """Strata taken at once, so that what is worked on stays in the processor's cache."""
@@ -33,13 +34,13 @@ WIDE = 11.0
 def log_likelihoods(errors_c: Array, n_c: Array, errors_p: Array, n_p: Array, log_odds: Array) -> Array:
     """Ln of the conditional likelihood of each log odds ratio, up to a constant of the stratum: shape (strata, odds ratios).
 
-    x ln(psi) - ln(P(psi)/P(1)): 0 at an odds ratio of 1. Exact to rounding for all counts. Odds ratios from 1/20 to 20.
+    x ln(psi) - ln(P(psi)/P(1)): 0 at an odds ratio of 1. Exact to rounding for all counts.
     """
     total = errors_c + errors_p
     low, high = np.maximum(0, total - n_p), np.minimum(n_c, total)
     out = np.empty((errors_c.size, log_odds.size))
     terms = high - low
-    plain = (terms > 0) & (terms <= SHORT)
+    plain = (terms > 0) & (terms <= min(SHORT, LARGEST / max(1.0, float(log_odds.max()))))
     out[terms == 0] = 0.0
     rows = np.flatnonzero(plain)
     rows = rows[np.argsort(terms[rows], kind="stable")]
@@ -47,7 +48,7 @@ def log_likelihoods(errors_c: Array, n_c: Array, errors_p: Array, n_p: Array, lo
         some = rows[start : start + CHUNK]
         sums = _short(n_c[some], n_p[some], total[some], low[some], terms[some], log_odds)
         out[some] = (errors_c[some] - low[some])[:, None] * log_odds - sums
-    for row in np.flatnonzero(terms > SHORT):
+    for row in np.flatnonzero((terms > 0) & ~plain):
         out[row] = _long(errors_c[row], n_c[row], n_p[row], total[row], low[row], high[row], log_odds)
     return out
 

@@ -286,3 +286,14 @@ def test_no_data_says_nothing():
 def test_what_cannot_be_is_refused(call, said):
     with pytest.raises(ValueError, match=said):
         call()
+
+
+def test_odds_allowed_in_a_stratum_move_the_question():
+    counts = ([9, 7, 11], [300] * 3, [40, 44, 39], [3000] * 3)
+    moved, fixed = RateVsPrimary(1.0, 1.0).update(*counts, allowed=1.5), RateVsPrimary(1.5, 1.5).update(*counts)
+    assert moved.now.violated == pytest.approx(fixed.now.violated, abs=1e-12)
+    assert moved.now.met == pytest.approx(fixed.now.met, abs=1e-12)
+    assert moved.odds_ratio == fixed.odds_ratio
+    for allowed in (0.0, 0.2, 4.5, math.nan):
+        with pytest.raises(ValueError, match="is not from"):
+            RateVsPrimary().update(*counts, allowed=allowed)

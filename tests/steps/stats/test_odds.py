@@ -71,6 +71,14 @@ def test_exact_rational_arithmetic_agrees_on_any_stratum(n_c, n_p, data):
     assert likelihoods(x, n_c, y, n_p) == pytest.approx(wanted, abs=1e-9)
 
 
+@pytest.mark.parametrize(("x", "n_c", "y", "n_p"), [(80, 10**6, 80, 10**6), (3, 200, 157, 9000), (150, 200, 10, 1000)])
+def test_odds_ratios_far_beyond_twenty_overflow_nothing(x, n_c, y, n_p):
+    far = [Fraction(1, 200), Fraction(1, 80), Fraction(80), Fraction(200)]
+    with np.errstate(all="raise", under="ignore"):
+        found = likelihoods(x, n_c, y, n_p, far)
+    assert found == pytest.approx([exact(x, n_c, y, n_p, ratio) for ratio in far], abs=1e-8)
+
+
 def test_scipys_distribution_agrees():
     for ratio in (0.4, 2.0, 3.0):
         one, other = (stats.nchypergeom_fisher(3300, 300, 49, value).logpmf(9) for value in (ratio, 1.0))

@@ -1,0 +1,123 @@
+"""What was observed of both versions at the same time, for people, and what a histogram's edges leave open of it. Pure.
+
+The primary's windows count as much as the candidate's do: so many requests of it as the candidate had in each. Otherwise a ramp
+would compare the candidate's evening with the primary's whole day.
+"""
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from fairway_steps.assess.counts import ROUNDING
+from fairway_steps.model import Stratum
+
+FINE = 0.51
+
+
+@dataclass(frozen=True)
+class Beside:
+    """The strata of both in the same windows, in order of time."""
+
+    own: Sequence[Stratum]
+    other: Sequence[Stratum]
+
+    @property
+    def requests(self) -> int:
+        return sum(stratum.requests for stratum in self.own)
+
+    @property
+    def requests_beside(self) -> int:
+        return sum(stratum.requests for stratum in self.other)
+
+    @property
+    def weights(self) -> list[float]:
+        """By how much each of the primary's windows counts."""
+        return [own.requests / max(1, other.requests) for own, other in zip(self.own, self.other, strict=True)]
+
+    def error_rates(self) -> tuple[float, float]:
+        errors = sum(weight * stratum.errors for weight, stratum in zip(self.weights, self.other, strict=True))
+        of = sum(weight * stratum.requests for weight, stratum in zip(self.weights, self.other, strict=True))
+        return sum(stratum.errors for stratum in self.own) / max(1, self.requests), errors / of if of else 0.0
+
+    def quantiles(self, q: float) -> tuple["Place", "Place"]:
+        """Where the quantile of the candidate and of the primary lies."""
+        return self._pools[0].place(q), self._pools[1].place(q)
+
+    def over(self, line: float, beside: float) -> tuple[float, float]:
+        """The share of the candidate's requests that surely took longer than ``line``, and of the primary's than ``beside``."""
+        return self._pools[0].over(line)[0], self._pools[1].over(beside)[1]
+
+    @cached_property
+    def _pools(self) -> tuple["_Pool", "_Pool"]:
+        own, other = _Pool(), _Pool()
+        for stratum, beside, weight in zip(self.own, self.other, self.weights, strict=True):
+            own.add(stratum, 1.0)
+            other.add(beside, weight)
+        return own, other
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A quantile is above the edge ``low`` and at most ``high``, in seconds; ``value`` is a guess between them."""
+
+    low: float
+    high: float
+    value: float
+
+    def fine(self, margin: float) -> bool:
+        """Whether its edges are close enough, about half the margin apart, for ``value`` to be more than a guess."""
+        return self.high <= (1 + FINE * margin) * self.low
+
+    def surely_within(self, other: "Place", margin: float) -> bool:
+        return self.high <= (1 + margin) * other.low * (1 + ROUNDING)
+
+    def surely_beyond(self, other: "Place", margin: float) -> bool:
+        return math.isfinite(other.high) and self.low * (1 + ROUNDING) >= (1 + margin) * other.high
+
+
+@dataclass(slots=True)
+class _Pool:
+    """Weighted counts: of all requests, of failed ones, and of latencies, by the edges they were counted between."""
+
+    requests: float = 0.0
+    errors: float = 0.0
+    timed: float = 0.0
+    histograms: dict[tuple[float, ...], list[float]] = field(default_factory=dict)
+
+    def add(self, stratum: Stratum, weight: float) -> None:
+        self.requests += weight * stratum.requests
+        self.errors += weight * stratum.errors
+        if stratum.latency is not None:
+            self.timed += weight * stratum.latency.total
+            counts = self.histograms.setdefault(stratum.latency.edges, [0.0] * len(stratum.latency.edges))
+            for index, count in enumerate(stratum.latency.counts):
+                counts[index] += weight * count
+
+    def over(self, line: float) -> tuple[float, float]:
+        """The shares of requests that surely and perhaps took longer than ``line`` seconds; a failed one did.
+
+        Whether the histograms hold the failed ones as well is not known.
+        """
+        least = most = 0.0
+        for edges, counts in self.histograms.items():
+            least += math.fsum(counts[bisect_left(edges, line * (1 - ROUNDING)) + 1 :])
+            most += math.fsum(counts[bisect_right(edges, line * (1 + ROUNDING)) :])
+        fewest = min(self.requests, self.timed + self.errors)
+        return (
+            max(least, self.errors) / max(self.requests, self.timed),
+            min(fewest, most + self.errors) / fewest,
+        )
+
+    def place(self, q: float) -> Place:
+        edges = sorted({0.0, *(edge for some in self.histograms for edge in some)})
+        above = (1 - q) * (1 + ROUNDING)
+        shares = [self.over(edge) for edge in edges]
+        low = max((edge for edge, (least, _) in zip(edges, shares, strict=True) if least > above), default=0.0)
+        high = min((edge for edge, (_, most) in zip(edges, shares, strict=True) if most <= above), default=math.inf)
+        if math.isinf(high):
+            return Place(low, high, math.inf)
+        top, bottom = self.over(low)[1], self.over(high)[1]
+        part = (top - (1 - q)) / (top - bottom) if top > bottom else 1.0
+        return Place(low, high, low + min(1.0, max(0.0, part)) * (high - low))
