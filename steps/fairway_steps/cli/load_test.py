@@ -351,10 +351,7 @@ def _bounds(slos: "Sequence[Slo]", limits: "Sequence[Limit]", *, stop_early: boo
         return []
     if not slos:
         raise UsageError("--stop-early has nothing to decide by", mend="give --slos")
-    try:
-        from fairway_steps.loadtest.decision import Bound
-    except ImportError as error:
-        raise UsageError("--stop-early needs scipy", mend="install fairway[assess]") from error
+    from fairway_steps.loadtest.decision import Bound
     from fairway_steps.model import Metric
     from fairway_steps.words import limit_of, name_of
 

@@ -1,6 +1,6 @@
 """Whether what was measured decides: every limit is provably kept, or one is provably broken.
 
-The same e-processes as those of an assessment (``stats.rate``), so a run may be looked at every second and end at any of
+The same e-processes as those of an assessment (``stats.rate``, here without scipy), so a run may be looked at every second and end at any of
 these looks: the chance of a wrong end stays at ``ALPHA`` in either direction. Limits share it equally when one is broken; when all
 are to be kept, each must be proved for itself (intersection-union: Berger 1982).
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from fairway_steps.loadtest.tally import Count
 from fairway_steps.stats.evidence import ALPHA
-from fairway_steps.stats.rate import log_e_met, log_e_violated
+from fairway_steps.stats.light import log_e_met, log_e_violated
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
+from fairway_steps.stats.beta import continued_fraction
 from fairway_steps.stats.counts import Array, Counts, rates, running, whole
 from fairway_steps.stats.evidence import ALPHA, NO_EVIDENCE, EValues, bar
 
@@ -193,27 +194,9 @@ def _log_mass(share: Array, a: Array, b: Array, x: float, *, mirrored: bool) -> 
     logs: Array = special.betaln(a, b) + np.log(np.where(tiny, 1.0, share))
     log_x, log_rest = (math.log1p(-(1 - x)), math.log(1 - x)) if mirrored else (math.log(x), math.log1p(-x))
     for i in np.flatnonzero(tiny):
-        fraction = _continued_fraction(float(a[i]), float(b[i]), x)
+        fraction = continued_fraction(float(a[i]), float(b[i]), x)
         logs[i] = a[i] * log_x + b[i] * log_rest - math.log(a[i]) - math.log(fraction)
     return logs
-
-
-def _continued_fraction(a: float, b: float, x: float) -> float:
-    """1 + d1/(1 + d2/(1 + ...)) of DLMF 8.17.22, by Lentz' method; far below the mean, where it is needed, it is quick."""
-    tiny = 1e-300
-    value, c, d = 1.0, 1.0, 0.0
-    for k in range(1, 1_000_000):
-        m = k // 2
-        if k % 2:
-            term = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
-        else:
-            term = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
-        d = 1 / ((1 + term * d) or tiny)
-        c = (1 + term / c) or tiny
-        value *= c * d
-        if abs(c * d - 1) < 1e-15:
-            break
-    return value
 
 
 def _edge(excluded: Callable[[float], bool], inside: float, outside: float) -> float:
