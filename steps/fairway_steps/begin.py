@@ -10,7 +10,7 @@ from fairway_steps.errors import Fenced, Refused, UsageError
 from fairway_steps.model import DEFAULT_RULES, Policy, Promotion, Routes, Rules, Slo, Stage, Version
 from fairway_steps.record import Record, RecordStore
 from fairway_steps.release import UNTOUCHED, Ending, close_unfinished
-from fairway_steps.routing.base import Router
+from fairway_steps.routing.base import Capabilities, Router
 from fairway_steps.weights import shares
 
 LOG = logging.getLogger(__name__)
@@ -81,6 +81,7 @@ def begin(
             f"release {held.release_id} cannot be resumed: it ended {held.outcome}",
             mend="leave --resume out to begin anew",
         )
+    _feasible(router.capabilities, stages, slos)
     routes = router.read()
     if not (dry_run and held is not None and held.outcome is None):  # whose route would be restored first
         _preflight(routes, primary, candidate)
@@ -110,6 +111,21 @@ def begin(
         baseline=served.counts() if served and served.lasting else {},
     )
     return record if dry_run else store.update(lambda now: _unchanged(now, held, record))
+
+
+def _feasible(can: Capabilities, stages: Sequence[Stage], slos: Sequence[Slo]) -> None:
+    """Refuse what the route's back end cannot carry, and a comparison with a primary that has no traffic left."""
+    for stage in stages:
+        if (stage.header and not can.header_match) or (stage.mirror and not can.mirror):
+            raise Refused(
+                f"the route cannot carry a stage {stage.how}: its back end has no {'header matches' if stage.header else 'mirrors'}",
+                mend="leave that stage out",
+            )
+    if stages and stages[-1].weight == 100 and (relative := [slo for slo in slos if slo.relative]):
+        raise UsageError(
+            f"the {relative[0].metric} SLO compares with the primary, which has no traffic in the last stage, 100 %",
+            mend="give it a limit instead of a margin, or end the stages below 100",
+        )
 
 
 def _distinct(primary: Version, candidate: Version) -> None:

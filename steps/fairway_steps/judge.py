@@ -91,7 +91,9 @@ def judge(
     watch.open(record, patience)
     before = _served(router)
     assessment = watch.run(is_last=place.is_last if is_last is None else is_last, otherwise=on_inconclusive)
-    return watch.close(*assessment, _shares(before, _served(router), watch.samples()))
+    # Copies are samples, but nobody was answered by them.
+    seen = {} if place.stage.mirror else watch.samples()
+    return watch.close(*assessment, _shares(before, _served(router), seen))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -275,7 +277,7 @@ class _Watch:
 
     def _tell(self, now: float, weighed: Weighed) -> None:
         elapsed, requests = max(0.0, now - self.start), self.samples()[self.versions[1]]
-        place = f"stage {self.index + 1}/{len(self.stages)} {self.stage.weight} %"
+        place = f"stage {self.index + 1}/{len(self.stages)} {self.stage.label}"
         time = f"{elapsed:.0f}/{number(self.stage.duration)} s"
         here = [s for s in self.strata if s.version == self.versions[1] and s.weight == self.stage.weight]
         settling = ["settling"] if here and all(s.settling for s in here) else []

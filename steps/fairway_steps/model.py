@@ -118,10 +118,36 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """``weight`` percent of the traffic to the candidate, held for ``duration`` seconds."""
+    """One way in which traffic meets the candidate, held for ``duration`` seconds.
+
+    ``weight`` percent of the traffic goes to it. Before its first weight it may have the requests of testers alone, those with
+    a ``header`` (``NAME=VALUE``), or copies of ``mirror`` percent of the requests, whose answers reach nobody: its weight
+    is then 0.
+    """
 
     weight: int
     duration: float
+    header: str = ""
+    mirror: int = 0
+
+    @property
+    def how(self) -> str:
+        """As it is written in a schedule: ``10``, ``header:NAME=VALUE``, ``mirror:30``."""
+        if self.header:
+            return f"header:{self.header}"
+        return f"mirror:{self.mirror}" if self.mirror else str(self.weight)
+
+    @property
+    def label(self) -> str:
+        """As a person reads it: ``10 %``, ``header NAME=VALUE``, ``mirror 30 %``."""
+        if self.header:
+            return f"header {self.header}"
+        return f"mirror {self.mirror} %" if self.mirror else f"{self.weight} %"
+
+    @property
+    def share(self) -> float:
+        """The part of the traffic that the candidate sees; 0 where testers decide."""
+        return (self.weight or self.mirror) / 100
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,13 @@ What is expected is a healthy version that breaks ``healthy`` of what each limit
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import NormalDist
 
 from fairway_steps.assess.counts import allowed
 from fairway_steps.assess.evidence import LATE
+from fairway_steps.errors import UsageError
 from fairway_steps.model import DEFAULT_RULES, Metric, Mode, Rules, Slo, Stage
 from fairway_steps.stats.plan import (
     requests_to_compare,
@@ -81,12 +82,17 @@ def plan(
     patience: Sequence[float] = (),
 ) -> Plan:
     """The plan of a release. ``patience`` is how long each stage waits for requests after its time, in seconds."""
-    flows = [traffic.rate * stage.weight / 100 for stage in stages]
+    flows = [traffic.rate * stage.share for stage in stages]
+    if not any(flows):
+        raise UsageError(
+            "no stage gives the candidate a share of the traffic, so its requests cannot be foreseen",
+            mend="add a stage with a weight or a mirror",
+        )
     brought = [flow * stage.duration for flow, stage in zip(flows, stages, strict=True)]
     share = sum(brought) / (traffic.rate * sum(stage.duration for stage in stages))
     needs = []
     for slo in slos:
-        find, prove = _find(slo, slos, rules, traffic, share), _prove(slo, rules, traffic, stages[-1].weight / 100)
+        find, prove = _find(slo, slos, rules, traffic, share), _prove(slo, rules, traffic, stages[-1].share)
         problem = _problem(slo, slos, stages, flows, rules, patience or [0.0] * len(stages))
         needs.append(
             Need(slo, find, prove, _reached(find, stages, flows), _reached_last(prove, stages, flows), problem)
@@ -105,7 +111,9 @@ def undecidable(
     patience: Sequence[float],
 ) -> tuple[str, ...]:
     """Which SLOs no outcome of a release decides at ``rate`` requests per second, and why: one sentence each."""
-    flows = [rate * stage.weight / 100 for stage in stages]
+    flows = [rate * stage.share for stage in stages]
+    if not any(flows):
+        return ()
     return tuple(said for slo in slos if (said := _problem(slo, slos, stages, flows, rules, patience)))
 
 
@@ -179,6 +187,8 @@ def _problem(
     """Why no outcome of this release decides the SLO."""
     told = f"{name_of(slo)} (limit {limit_of(slo)})"
     for index, (stage, flow, wait) in enumerate(zip(stages, flows, patience, strict=True)):
+        if stage.header:
+            continue  # its testers decide how much
         most = math.floor(flow * (stage.duration + wait))
         if most < slo.min_requests:
             return (
@@ -231,9 +241,11 @@ def _proposed(
     proof = max((need.prove for need in needs if need.prove is not None), default=0) if rules.mode is Mode.PROVE else 0
     least = max(slo.min_requests for slo in slos)
     even = total / sum(flows)
-    wanted = [max(even, SPARE * least / flow) for flow in flows]
+    wanted = [
+        max(even, SPARE * least / flow) if flow else stage.duration for stage, flow in zip(stages, flows, strict=True)
+    ]
     wanted[-1] = max(wanted[-1], proof / flows[-1])
-    return tuple(Stage(stage.weight, _rounded(time)) for stage, time in zip(stages, wanted, strict=True))
+    return tuple(replace(stage, duration=_rounded(time)) for stage, time in zip(stages, wanted, strict=True))
 
 
 def _rounded(seconds: float) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fairway_steps.errors import UsageError
-from fairway_steps.model import Routes, Stage
+from fairway_steps.model import HeaderMatch, Mirror, Routes, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,17 @@ def position(stages: Sequence[Stage], index: int, primary: str, candidate: str) 
     if not 0 <= index < len(stages):
         raise UsageError(f"stage {index} is not in the schedule", mend=f"it has the stages 0 to {len(stages) - 1}")
     is_last = index == len(stages) - 1
-    return Position(
-        stages[index], split(primary, candidate, stages[index].weight), -1 if is_last else index + 1, is_last
+    stage = stages[index]
+    return Position(stage, routes_of(stage, primary, candidate), -1 if is_last else index + 1, is_last)
+
+
+def routes_of(stage: Stage, primary: str, candidate: str) -> Routes:
+    """How the traffic meets the two versions in ``stage``."""
+    name, _, value = stage.header.partition("=")
+    return Routes(
+        split(primary, candidate, stage.weight).weights,
+        matches=(HeaderMatch(name, value, candidate),) if stage.header else (),
+        mirror=Mirror(candidate, stage.mirror) if stage.mirror else None,
     )
 
 

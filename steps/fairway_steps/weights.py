@@ -51,9 +51,9 @@ def set_weights(
     """
     asked = clock.now()
     stored = router.apply(routes, versions, fence=fence)
-    if dict(stored.weights) != dict(routes.weights):
+    if (dict(stored.weights), stored.matches, stored.mirror) != (dict(routes.weights), routes.matches, routes.mirror):
         raise NotSettled(
-            f"weights {shares(routes.weights)} were accepted, but the route now holds {shares(stored.weights)}",
+            f"{described(routes)} was accepted, but the route now holds {described(stored)}",
             mend="find out what else writes this route",
         )
     await_settled(router, clock, confirm.settle)
@@ -62,7 +62,7 @@ def set_weights(
     measured, counted = _count(router, clock, routes, confirm)
     LOG.info(
         "weights %s are served%s",
-        shares(routes.weights),
+        described(routes),
         f", {_percents(measured)} of the first {counted} requests" if measured else "",
     )
     return WeightChange(asked, stage, dict(routes.weights), measured, counted, settled - asked, why)
@@ -145,6 +145,13 @@ def shares(weights: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {weight} %" for name, weight in weights.items()) or "none"
 
 
+def described(routes: Routes) -> str:
+    """``v1 100 %, x-canary=always to v2, 30 % mirrored to v2``."""
+    matches = [f"{match.name}={match.value} to {match.version}" for match in routes.matches]
+    mirror = [f"{routes.mirror.percent} % mirrored to {routes.mirror.version}"] if routes.mirror else []
+    return ", ".join([shares(routes.weights), *matches, *mirror])
+
+
 def _count(router: Router, clock: Clock, routes: Routes, confirm: Confirmation) -> tuple[dict[str, float] | None, int]:
     before, deadline = router.served(), clock.now() + confirm.wait
     seen: dict[str, int] = {}
@@ -155,7 +162,7 @@ def _count(router: Router, clock: Clock, routes: Routes, confirm: Confirmation) 
     total = sum(seen.values())
     if not total:
         return None, 0
-    if not routes.sticky and not routes.matches:
+    if not (routes.sticky or routes.matches or routes.mirror):
         _compare(seen, routes)
     return {name: seen.get(name, 0) / total for name in sorted({*routes.weights, *seen})}, total
 

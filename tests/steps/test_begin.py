@@ -17,6 +17,7 @@ from fairway_steps.record import FileStore, Lease, StageResult
 from fairway_steps.release import promote
 from fairway_steps.report.html import html
 from fairway_steps.report.text import text
+from fairway_steps.routing.base import Capabilities
 from fairway_steps.weights import Confirmation
 from fakes_routing import FakeRouter, Stored
 
@@ -209,3 +210,17 @@ def test_what_was_retired_is_not_when_its_release_goes_on(world):
     world.begin("a")
     world.set(outcome=Outcome.ROLLED_BACK, interrupted=True, retired=True)
     assert world.begin("b", resume=True).retired is False
+
+
+def test_a_stage_that_the_route_cannot_carry_is_refused(world):
+    world.router.capabilities = Capabilities()
+    for stage, lacking in ((Stage(0, 1.0, header="a=b"), "header matches"), (Stage(0, 1.0, mirror=5), "mirrors")):
+        with pytest.raises(Refused, match=f"cannot carry a stage {stage.how}: its back end has no {lacking}"):
+            world.begin(stages=(stage, Stage(50, 1.0)))
+    assert world.store.load() is None
+
+
+def test_a_margin_without_a_primary_to_compare_with_is_refused(world):
+    with pytest.raises(UsageError, match="compares with the primary, which has no traffic in the last stage"):
+        world.begin(stages=(Stage(50, 1.0), Stage(100, 1.0)), slos=(Slo(Metric.ERROR_RATE, 0.1, relative=True),))
+    assert world.store.load() is None

@@ -145,12 +145,23 @@ def test_stages_in_short_and_in_yaml_are_the_same():
         ("10@soon", "'soon' is not a duration"),
         ("10@20s,10@20s", "stages: [1].weight: 10 does not rise above the 10 before it"),
         ("25@20s,10@20s", "[1].weight: 10 does not rise above the 25"),
-        ("10@20s,100@20s", "[1].weight: 100 is promotion itself"),
+        ("10@20s,101@20s", "[1].weight: 101 is over 100 percent"),
+        ("50@20s,100@20s,100@20s", "[2].weight: 100 does not rise above the 100 before it"),
+        ("header:x-canary@20s", "[0].header: 'x-canary' is not NAME=VALUE"),
+        ("header:x canary=1@20s", "[0].header: 'x canary=1' is not NAME=VALUE"),
+        ("[{header: 'a=b,c', duration: 5s}]", "[0].header: 'a=b,c' is not NAME=VALUE"),
+        ("mirror:0@20s", "[0].weight: 0 gives the candidate no traffic"),
+        ("mirror:101@20s", "[0].mirror: 101 is not a whole percent"),
+        ("10@20s,mirror:30@20s", "[1].mirror: mirror:30 comes after the first stage"),
+        ("mirror:30@20s,header:a=b@20s", "[1].header: header:a=b comes after the first stage"),
+        ("[{weight: 10, mirror: 30, duration: 5s}]", "[0].mirror: a stage has one of weight, header and mirror"),
+        ("[{header: a=b, mirror: 30, duration: 5s}]", "[0].header: a stage has one of weight, header and mirror"),
+        ("[{duration: 5s}]", "[0].weight: 0 gives the candidate no traffic"),
         ("0@20s", "[0].weight: 0 gives the candidate no traffic"),
         ("10@0s", "[0].duration: a stage lasts longer than 0 s"),
         ("[{weight: 10}]", "stages:1: [0]: duration is missing"),
         ("[{weight: 10, durration: 5s}]", "[0].durration: there is no such field; did you mean 'duration'?"),
-        ("- {weight: 10, duration: 5s}\n- {weight: 120, duration: 5s}", "stages:2: [1].weight: 120 is promotion"),
+        ("- {weight: 10, duration: 5s}\n- {weight: 120, duration: 5s}", "stages:2: [1].weight: 120 is over"),
         ("[{weight: 10.5, duration: 5s}]", "[0].weight: 10.5 is not a whole number"),
         ("[{weight: '10', duration: 5s}]", "[0].weight: '10' is not a whole number"),
         ("{weight: 10, duration: 5s}", "a mapping is not a list"),
@@ -160,6 +171,23 @@ def test_stages_that_cannot_be_are_refused_in_one_sentence(text, sentence):
     with pytest.raises(UsageError) as caught:
         parse_stages(text)
     assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "stage"),
+    [
+        ("header:x-canary=always@20s", Stage(0, 20.0, header="x-canary=always")),
+        ("header:x-user=a@b.org@20s", Stage(0, 20.0, header="x-user=a@b.org")),
+        ("mirror:30@1m", Stage(0, 60.0, mirror=30)),
+        ("mirror:30%@1m", Stage(0, 60.0, mirror=30)),
+        ("[{header: x-canary=always, duration: 20s}]", Stage(0, 20.0, header="x-canary=always")),
+        ("[{mirror: 30, duration: 60}]", Stage(0, 60.0, mirror=30)),
+        ("100@1m", Stage(100, 60.0)),
+    ],
+)
+def test_a_stage_may_be_for_testers_or_for_copies_or_for_everybody(text, stage):
+    assert parse_stages(text) == (stage,)
+    assert parse_stages(f"{stage.how}@{stage.duration}s") == (stage,)
 
 
 @given(st.lists(st.integers(1, 99), min_size=1, max_size=8, unique=True).map(sorted), st.integers(1, 10_000))
@@ -423,7 +451,7 @@ def test_yaml_s_old_surprises_do_not_happen():
         (MINIMAL.replace("iris", "12"), "release.yaml:1: service: 12 is not text"),
         (MINIMAL.replace("10@20s,50@20s", "50@20s,10@20s"), "release.yaml:5: stages[1].weight: 10 does not rise above the 50"),
         (MINIMAL.replace("10@20s,50@20s", "\n  - weight: 10\n    duration: 20s\n  - duration: 20s\n    weight: 101"),
-         "release.yaml:9: stages[1].weight: 101 is promotion itself"),
+         "release.yaml:9: stages[1].weight: 101 is over 100 percent"),
         (MINIMAL.replace("10@20s,50@20s", "[]"), "release.yaml:5: stages: there are none"),
         (MINIMAL.replace("1%", "one"), "release.yaml:7: slos[0].limit: 'one' is not a share"),
         (MINIMAL.replace("v2=http", "v1=http"), "release.yaml:4: candidate: it is called 'v1', like the primary"),

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairway_steps.errors import UsageError
-from fairway_steps.model import Stage
+from fairway_steps.model import HeaderMatch, Mirror, Routes, Stage
 from fairway_steps.schedule import position, split
 
 STAGES = (Stage(10, 1.0), Stage(25, 2.0), Stage(50, 3.0))
@@ -20,6 +20,12 @@ def test_each_stage_leads_to_the_next_and_the_last_to_none():
         {"v1": 75, "v2": 25},
         {"v1": 50, "v2": 50},
     ]
+
+
+def test_users_stay_on_the_primary_while_testers_or_copies_go_to_the_candidate():
+    testers, copies = Stage(0, 1.0, header="x-canary=a=b"), Stage(0, 1.0, mirror=30)
+    assert position((testers,), 0, "v1", "v2").routes == Routes({"v1": 100}, (HeaderMatch("x-canary", "a=b", "v2"),))
+    assert position((copies,), 0, "v1", "v2").routes == Routes({"v1": 100}, mirror=Mirror("v2", 30))
 
 
 @pytest.mark.parametrize("index", [-1, 3, 100])

@@ -62,7 +62,7 @@ def test_a_proxy_that_does_not_take_it_is_an_error_in_time(router):
 
 def test_a_write_that_something_else_undid_is_noticed(router):
     router.apply = lambda routes, versions, fence=0: Routes({"v1": 100})
-    with pytest.raises(NotSettled, match="were accepted, but the route now holds v1 100 %"):
+    with pytest.raises(NotSettled, match="was accepted, but the route now holds v1 100 %"):
         change(router, FakeClock())
 
 

@@ -114,7 +114,7 @@ def arguments(spec: ReleaseSpec, store: RecordStore, *, resume: bool) -> dict[st
         "route": absolute(spec.route),
         "primary": f"{spec.primary.name}={spec.primary.uri}",
         "candidate": f"{spec.candidate.name}={spec.candidate.uri}",
-        "stages": ",".join(f"{stage.weight}@{stage.duration!r}s" for stage in spec.stages),
+        "stages": ",".join(f"{stage.how}@{stage.duration!r}s" for stage in spec.stages),
         "slos": written(Objectives(spec.slos, spec.rules)),
         "metrics": absolute(spec.metrics or spec.route),
         "record": store.uri,

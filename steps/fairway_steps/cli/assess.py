@@ -181,6 +181,7 @@ def _watched(uri: str, release_id: str | None, token: int | None, interval: floa
 def _replayed(uri: str, release_id: str | None) -> Answer:
     from fairway_steps.codec import encode
     from fairway_steps.replay import replay
+    from fairway_steps.report.wording import stage as stage_of
 
     held = the_release(uri, release_id, None, ended=True).record
     found = list(replay(held))
@@ -188,7 +189,7 @@ def _replayed(uri: str, release_id: str | None) -> Answer:
         raise UsageError(f"the record {uri} holds no assessment that can be made again")
     told, lines = [], []
     for one in found:
-        again, at = one.again, f"stage {one.result.stage + 1} at {one.result.weight} %"
+        again, at = one.again, f"stage {one.result.stage + 1} at {stage_of(held, one.result.stage, one.result.weight)}"
         said = f"{again.verdict.value}: {again.reason}" if again else "no verdict"
         was = "" if one.same else f"  (recorded: {one.result.assessment.verdict.value}: {one.result.assessment.reason})"
         lines.append(f"{'same' if one.same else 'DIFFERENT'}  {at}: {said}{was}")

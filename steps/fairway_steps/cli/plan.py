@@ -87,7 +87,7 @@ def _lines(made: "Plan", traffic: "Traffic", candidate: str, prove: bool) -> lis
     for index, (stage, requests) in enumerate(zip(made.stages, made.requests, strict=True)):
         in_all += requests
         part = f"{count(requests)}, {in_all:,} in all" if index else count(requests)
-        lines.append(f"  stage {index + 1}, {stage.weight} % for {_time(stage.duration)}: {part}")
+        lines.append(f"  stage {index + 1}, {stage.label} for {_time(stage.duration)}: {part}")
     for need in made.needs:
         lines += ["", f"{name_of(need.slo)} (limit {limit_of(need.slo)}), min-requests {need.slo.min_requests}"]
         if need.find is None and need.prove is None:
@@ -97,7 +97,7 @@ def _lines(made: "Plan", traffic: "Traffic", candidate: str, prove: bool) -> lis
         lines.append(f"  health, {_healthy(need, traffic)}: {_when(made, need.prove, need.proved_at)}")
     lines += ["", *(f"! {problem}" for problem in made.problems)]
     aim = "to find that harm and to prove that health" if prove else "to find that harm"
-    short = ",".join(f"{stage.weight}@{_short(stage.duration)}" for stage in made.proposed)
+    short = ",".join(f"{stage.how}@{_short(stage.duration)}" for stage in made.proposed)
     whole = sum(stage.duration for stage in made.proposed)
     lines.append(f"stages {aim} in 9 releases of 10: {short} ({_time(whole)})")
     return lines

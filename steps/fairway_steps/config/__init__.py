@@ -40,7 +40,7 @@ __all__ = [
 def parse_stages(text: str, *, name: str = "stages") -> tuple[Stage, ...]:
     """Stages from ``10@20s,25@20s,50@20s`` or a YAML list of ``{weight: 10, duration: 20s}``.
 
-    Weights are whole percents from 1 to 99 and rise. Raises UsageError, whose sentence starts with ``name``.
+    Weights are whole percents from 1 to 100 and rise. Raises UsageError, whose sentence starts with ``name``.
     """
     if "{" in text or "weight" in text:
         from fairway_steps.config.release import stages_from  # noqa: PLC0415 - pydantic is not needed for the short form

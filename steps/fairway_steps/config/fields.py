@@ -18,7 +18,7 @@ from fairway_steps.config.units import (
     parse_version,
     short_stages,
 )
-from fairway_steps.model import Outcome
+from fairway_steps.model import Outcome, Stage
 
 
 def _text(value: Any) -> Any:
@@ -57,7 +57,18 @@ def _risk(value: Any) -> Any:
 def _short(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    return [{"weight": stage.weight, "duration": stage.duration} for stage in short_stages(value)]
+    return [_written(stage) for stage in short_stages(value)]
+
+
+def _written(stage: Stage) -> dict[str, Any]:
+    how = (
+        {"header": stage.header}
+        if stage.header
+        else {"mirror": stage.mirror}
+        if stage.mirror
+        else {"weight": stage.weight}
+    )
+    return how | {"duration": stage.duration}
 
 
 def _version(value: Any) -> Any:
@@ -133,8 +144,18 @@ class _Model(BaseModel):
 
 
 class StageItem(_Model):
-    weight: int = Field(description="Percent of the traffic to the candidate: 1 to 99, rising.", examples=[10])
-    duration: Period = Field(description="How long the weight is held.", examples=["20s"])
+    weight: int = Field(0, description="Percent of the traffic to the candidate: 1 to 100, rising.", examples=[10])
+    header: Text = Field(
+        "",
+        description="Instead, in the first stage: requests with this header go to the candidate, all others to the primary.",
+        examples=["x-canary=always"],
+    )
+    mirror: int = Field(
+        0,
+        description="Instead, in the first stage: so many percent of the requests are copied to the candidate, whose answers reach nobody.",
+        examples=[30],
+    )
+    duration: Period = Field(description="How long it is held.", examples=["20s"])
 
 
 class SloItem(_Model):

@@ -15,6 +15,8 @@ DURATION = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>ms|s|m|h)?")
 SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600), None: Decimal(1)}
 SHARE = re.compile(r"(?P<number>\d*\.?\d+)\s*(?P<unit>%)?")
 NAMED = re.compile(r"(?P<name>[^=/?]*)=(?P<uri>.*)")
+HEADER = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+=[!-+\--~]+")
+"""A header's name (a token of RFC 9110, section 5.6.2) and its value, without white space or a comma."""
 QUANTILE = re.compile(r"(?P<p>p)?(?P<number>\d*\.?\d+)\s*(?P<unit>%)?")
 
 
@@ -135,34 +137,60 @@ def _check_http(uri: str) -> None:
 
 
 def short_stages(text: str) -> tuple[Stage, ...]:
-    """``10@20s,25@20s,50@20s``; whether the stages fit together is for ``misfit`` to say."""
+    """``10@20s,25@20s,50@20s``; whether the stages fit together is for ``misfit`` to say.
+
+    A stage without a weight is ``header:NAME=VALUE@20s`` or ``mirror:30@20s``.
+    """
     return tuple(_short_stage(part.strip()) for part in text.split(","))
 
 
 def _short_stage(text: str) -> Stage:
-    weight, at, duration = text.partition("@")
-    if not at or not weight.strip().removesuffix("%").isdecimal():
-        raise ValueError(f"{text!r} is not a stage: write WEIGHT@DURATION, such as 10@20s")
-    return Stage(int(weight.strip().removesuffix("%")), parse_duration(duration))
+    how, at, duration = (part.strip() for part in text.rpartition("@"))
+    kind, colon, value = how.partition(":")
+    share = (value if colon else how).strip().removesuffix("%")
+    if at and kind == "header" and colon:
+        return Stage(0, parse_duration(duration), header=value)
+    if at and share.isdecimal() and kind == "mirror" and colon:
+        return Stage(0, parse_duration(duration), mirror=int(share))
+    if at and share.isdecimal() and not colon:
+        return Stage(int(share), parse_duration(duration))
+    raise ValueError(
+        f"{text!r} is not a stage: write WEIGHT@DURATION, such as 10@20s, or header:NAME=VALUE@20s or mirror:30@20s"
+    )
 
 
 def misfit(stages: Sequence[Stage]) -> tuple[int, str, str] | None:
     """The first stage that cannot be: its index, its field and a sentence; None if all fit."""
     before = 0
     for index, stage in enumerate(stages):
-        if stage.weight >= 100:
-            return (
-                index,
-                "weight",
-                f"{stage.weight} is promotion itself; stages go from 1 to 99, promotion follows them",
-            )
-        if stage.weight < 1:
-            return index, "weight", f"{stage.weight} gives the candidate no traffic; stages go from 1 to 99"
-        if stage.weight <= before:
-            return index, "weight", f"{stage.weight} does not rise above the {before} before it"
+        if found := _unweighted(stage, index) if stage.header or stage.mirror else _weighted(stage, before):
+            return (index, *found)
         if stage.duration <= 0:
             return index, "duration", "a stage lasts longer than 0 s"
         before = stage.weight
+    return None
+
+
+def _unweighted(stage: Stage, index: int) -> tuple[str, str] | None:
+    field = "header" if stage.header else "mirror"
+    if stage.weight or (stage.header and stage.mirror):
+        return field, "a stage has one of weight, header and mirror"
+    if index:
+        return field, f"{stage.how} comes after the first stage: only that one can leave all users on the primary"
+    if stage.header and not HEADER.fullmatch(stage.header):
+        return field, f"{stage.header!r} is not NAME=VALUE, such as x-canary=always"
+    if stage.mirror and not 1 <= stage.mirror <= 100:
+        return field, f"{stage.mirror} is not a whole percent from 1 to 100"
+    return None
+
+
+def _weighted(stage: Stage, before: int) -> tuple[str, str] | None:
+    if stage.weight > 100:
+        return "weight", f"{stage.weight} is over 100 percent"
+    if stage.weight < 1:
+        return "weight", f"{stage.weight} gives the candidate no traffic; weights go from 1 to 100"
+    if stage.weight <= before:
+        return "weight", f"{stage.weight} does not rise above the {before} before it"
     return None
 
 

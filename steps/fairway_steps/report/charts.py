@@ -86,7 +86,7 @@ def bands(record: Record, *, named: bool = False) -> list[tuple[float, float, st
     found: list[tuple[float, float, str]] = []
     for (start, stage), end in zip(starts, ends, strict=False):
         if 0 <= stage < len(record.stages):
-            label = wording.percent(record.stages[stage].weight / 100)
+            label = record.stages[stage].label
             found.append((start, end, f"stage {stage + 1}" if named else label))
     return found
 

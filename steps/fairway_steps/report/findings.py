@@ -70,7 +70,7 @@ def _stage(record: Record, result: StageResult) -> StageView:
         ("at", wording.since(record.created, result.at)),
     )
     return StageView(
-        title=f"Stage {result.stage + 1}: {wording.percent(result.weight / 100)}",
+        title=f"Stage {result.stage + 1}: {wording.stage(record, result.stage, result.weight)}",
         verdict=verdict.value,
         tone=TONES[verdict],
         reason=wording.sentence(result.assessment.reason, record),

@@ -135,7 +135,7 @@ def _rows(record: Record) -> list[tuple[str, ...]]:
         name = record.candidate.name
         got = wording.percent(stage.measured.get(name, 0.0)) if stage.measured is not None else wording.NONE
         samples = ", ".join(f"{version} {wording.count(n)}" for version, n in stage.samples.items()) or wording.NONE
-        where, asked = f"{stage.stage + 1} of {len(record.stages)}", wording.percent(stage.weight / 100)
+        where, asked = f"{stage.stage + 1} of {len(record.stages)}", wording.stage(record, stage.stage, stage.weight)
         rows.append((where, asked, got, samples, wording.duration(stage.waited), stage.assessment.verdict.value))
     return rows
 

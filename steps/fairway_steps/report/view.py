@@ -54,9 +54,8 @@ def reason(record: Record) -> str:
     if record.reason:
         return wording.sentence(record.reason, record)
     if record.outcome is None and record.stage >= 0:
-        weight = record.stages[record.stage].weight if record.stage < len(record.stages) else 0
         where = f"Stage {record.stage + 1} of {len(record.stages)}"
-        return f"{where}: {wording.percent(weight / 100)} of {record.service} goes to {record.candidate.name}."
+        return f"{where}: {wording.going(record, record.stage)}."
     return wording.sentence(
         wording.SHORT_REASONS[record.outcome].format(
             service=record.service, stable=record.stable.name, primary=record.primary.name
@@ -192,7 +191,7 @@ def _lost(lead: Counts) -> Figure:
 
 
 def _schedule(record: Record) -> str:
-    return " → ".join(wording.percent(stage.weight / 100) for stage in record.stages)
+    return " → ".join(stage.label for stage in record.stages)
 
 
 def _latency(stratum: Stratum, q: float) -> str:

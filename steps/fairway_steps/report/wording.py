@@ -38,6 +38,21 @@ def percent(share: float | None) -> str:
     return f"{_figures(value)} %"
 
 
+def stage(record: Record, index: int, weight: int) -> str:
+    """How traffic met the candidate in a stage; by its ``weight`` alone where the record has no such stage."""
+    return record.stages[index].label if index < len(record.stages) else percent(weight / 100)
+
+
+def going(record: Record, index: int) -> str:
+    """What of the traffic goes to the candidate in a stage, as half a sentence."""
+    found = record.stages[index] if index < len(record.stages) else None
+    if found and found.header:
+        return f"{record.candidate.name} answers requests with {found.header} alone"
+    if found and found.mirror:
+        return f"{found.mirror} % of {record.service} is copied to {record.candidate.name}"
+    return f"{percent(found.share if found else 0)} of {record.service} goes to {record.candidate.name}"
+
+
 def seconds(value: float | None) -> str:
     """A latency with three figures, in ms under a second: ``4.2 ms``, ``152 ms``, ``1.25 s``."""
     if value is None or not math.isfinite(value):

@@ -1,0 +1,64 @@
+"""Covers: how traffic may meet a candidate besides a rising weight — testers alone first, copies of requests first, and all of
+the traffic at once with the primary kept for the way back —, each with a client that has every request answered.
+
+Leaves out: the weights in between (test_run.py), bad candidates of a plain canary (test_demo.py).
+"""
+
+import json
+
+import pytest
+
+from fairway_workflows.demo.play import PAYLOAD
+from servers import MODEL
+
+pytestmark = pytest.mark.local
+
+
+def released(place, **changed):
+    run = place.fairway("run", str(place.release(**changed)), "--output=json")
+    assert run.stdout, run.stderr
+    return run, json.loads(run.stdout)
+
+
+def test_testers_meet_the_candidate_before_any_user_does(place):
+    testers = place.start(
+        *("load-test", f"--url={place.address}/v2/models/{MODEL}/infer", "--rate=30", "--duration=60s"),
+        *(f"--payload={PAYLOAD}", "--header=x-canary: always"),
+    )
+    run, told = released(place, stages="header:x-canary=always@3s,50@2s")
+    testers.terminate()
+    testers.communicate(timeout=30)
+    assert run.returncode == 0, run.stderr
+    first, second = told["stages"]
+    assert first["asked"] == {"v1": 100}
+    assert first["samples"]["v2"] >= 10
+    assert second["asked"] == {"v1": 50, "v2": 50}
+    assert (told["outcome"], told["lost"], told["failed"]) == ("promoted", 0, {"v1": {}, "v2": {}})
+
+
+def test_copies_are_judged_and_users_are_answered_by_the_primary_alone(place):
+    run, told = released(place, stages="mirror:100@3s,50@2s")
+    assert run.returncode == 0, run.stderr
+    first, second = told["stages"]
+    assert first["asked"] == {"v1": 100}
+    assert first["measured"]["v1"] == 1
+    assert first["samples"]["v2"] >= 10
+    assert second["asked"] == {"v1": 50, "v2": 50}
+    assert (told["outcome"], told["lost"], told["failed"]) == ("promoted", 0, {"v1": {}, "v2": {}})
+
+
+def test_all_at_once_is_judged_too_and_then_promoted(place):
+    run, told = released(place, stages="100@3s")
+    assert run.returncode == 0, run.stderr
+    (only,) = told["stages"]
+    assert (only["asked"], only["verdict"]) == ({"v2": 100}, "promote")
+    assert (told["outcome"], told["lost"], told["failed"]) == ("promoted", 0, {"v1": {}, "v2": {}})
+
+
+def test_all_at_once_goes_back_at_once(place):
+    """No answer of a model takes less than 0.1 ms, so this candidate is harmful by decree."""
+    impossible = [{"metric": "latency", "quantile": "p95", "limit": "0.1ms", "min-requests": 10}]
+    run, told = released(place, stages="100@20s", slos=impossible)
+    assert run.returncode == 1
+    assert (told["outcome"], told["lost"]) == ("rolled-back", 0)
+    assert place.weights() == {"v1": 100}
