@@ -1,4 +1,4 @@
-"""`python -m lab up | status | down | shell | run COMMAND…`: what the Makefile's targets call."""
+"""`python -m lab check | up | status | down | shell | run COMMAND…`: what the Makefile's targets call."""
 
 import os
 import shutil
@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from lab import down, network, status, up
+from lab import down, machine, network, status, up
 from lab.binaries import ARGO
 from lab.kubectl import KUBECTL
 from lab.places import KUBECONFIG
@@ -17,6 +17,11 @@ from lab.progress import LabError, part, say
 @click.group(help=__doc__)
 def main() -> None:
     pass
+
+
+@main.command("check", help="Tell what this machine lacks to hold a lab; 0 if nothing.")
+def check_() -> None:
+    machine.check()
 
 
 @main.command("up", help="Bring the lab up; what is there is left.")

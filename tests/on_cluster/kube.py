@@ -62,6 +62,14 @@ def gateway() -> str:
     return f"http://{found['spec']['clusterIP']}:{found['spec']['ports'][0]['port']}"
 
 
+def prometheus() -> str:
+    """Where the lab's Prometheus listens, or what FAIRWAY_PROMETHEUS_URL says of another cluster's; as seen from here."""
+    if given := os.environ.get("FAIRWAY_PROMETHEUS_URL"):
+        return given
+    found = get("monitoring", "service/prometheus")
+    return f"http://{found['spec']['clusterIP']}:{found['spec']['ports'][0]['port']}" if found else ""
+
+
 @cache
 def kinds() -> frozenset[str]:
     """All kinds that the cluster knows."""

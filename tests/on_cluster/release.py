@@ -11,9 +11,11 @@ import os
 import time
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
+from urllib.request import urlopen
 
 from on_cluster.client import BODY, Client, Request, told
-from on_cluster.kube import apply, eventually, get, items, kubectl, weights
+from on_cluster.kube import apply, eventually, get, items, kubectl, prometheus, weights
 from on_cluster.versions import MODEL, deployment, http_route
 
 PROMETHEUS = os.environ.get("FAIRWAY_PROMETHEUS", "http://prometheus.monitoring:9090")
@@ -64,7 +66,7 @@ class Service:
         self.await_traffic()
 
     def await_traffic(self) -> None:
-        """Until the gateway serves the route."""
+        """Until the gateway serves the route, and Prometheus knows of it."""
 
         def served() -> bool:
             with self.client(rate=5) as probe:
@@ -72,6 +74,16 @@ class Service:
             return bool(probe.records) and not probe.failed()
 
         eventually(served, 60, why=f"{self.host} is served")
+        if url := prometheus():
+            eventually(lambda: self._counted(url), 60, why=f"Prometheus has counted requests of {self.host}")
+
+    def _counted(self, url: str) -> bool:
+        """Whether both sources have seen a request: the proxy's counters of the route, and the pods' latencies."""
+        route = f'envoy_cluster_endpoint_rq_success{{envoy_cluster_name=~"httproute/{self.namespace}/{self.name}/.*"}}'
+        pods = f'request_predict_seconds_count{{namespace="{self.namespace}", pod=~"{self.primary}-.*"}}'
+        query = urlencode({"query": f"count({route} > 0) and count({pods})"})
+        with urlopen(f"{url}/api/v1/query?{query}", timeout=10) as answer:
+            return bool(json.load(answer)["data"]["result"])
 
     def parameters(self, **changed: str) -> dict[str, str]:
         """What `argo submit` is given."""
