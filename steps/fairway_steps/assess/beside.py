@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from fairway_steps.assess.counts import ROUNDING
+from fairway_steps.assess.pairs import size
 from fairway_steps.model import Stratum
 
 FINE = 0.51
@@ -25,16 +26,16 @@ class Beside:
 
     @property
     def requests(self) -> int:
-        return sum(stratum.requests for stratum in self.own)
+        return sum(map(size, self.own))
 
     @property
     def requests_beside(self) -> int:
-        return sum(stratum.requests for stratum in self.other)
+        return sum(map(size, self.other))
 
     @property
     def weights(self) -> list[float]:
         """By how much each of the primary's windows counts."""
-        return [own.requests / max(1, other.requests) for own, other in zip(self.own, self.other, strict=True)]
+        return [size(own) / max(1, size(other)) for own, other in zip(self.own, self.other, strict=True)]
 
     def error_rates(self) -> tuple[float, float]:
         errors = sum(weight * stratum.errors for weight, stratum in zip(self.weights, self.other, strict=True))
@@ -87,7 +88,7 @@ class _Pool:
     histograms: dict[tuple[float, ...], list[float]] = field(default_factory=dict)
 
     def add(self, stratum: Stratum, weight: float) -> None:
-        self.requests += weight * stratum.requests
+        self.requests += weight * size(stratum)
         self.errors += weight * stratum.errors
         if stratum.latency is not None:
             self.timed += weight * stratum.latency.total

@@ -145,6 +145,8 @@ class Margin:
         windows = [window for now in known(self.scene) for window in now]
         own, other = ([w.strata[name] for w in windows] for name in (self.scene.candidate, self.scene.primary))
         kept = [(a, b) for a, b in zip(own, other, strict=True) if weight in (None, a.weight)]
+        if self._is_latency and any(a.latency and b.latency for a, b in kept):
+            kept = [(a, b) for a, b in kept if a.latency and b.latency]
         return Beside([a for a, _ in kept], [b for _, b in kept])
 
     @cached_property

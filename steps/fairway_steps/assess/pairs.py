@@ -106,13 +106,13 @@ class Memory:
                 self.requests = self.errors = 0
             self._add(stratum, 1)
             self.kept.append(stratum)
-            while self.requests - self.kept[0].requests >= self.most:
+            while self.requests - size(self.kept[0]) >= self.most:
                 self._add(self.kept.popleft(), -1)
 
     def _add(self, stratum: Stratum, sign: int) -> None:
         assert stratum.latency is not None
         self.counts = [old + sign * new for old, new in zip(self.counts, stratum.latency.counts, strict=True)]
-        self.requests += sign * stratum.requests
+        self.requests += sign * size(stratum)
         self.errors += sign * stratum.errors
 
     def edges(self, above: float) -> tuple[Edge | None, Edge | None]:
@@ -162,6 +162,11 @@ def _slower(own: Stratum, other: Stratum, edges: tuple[Edge | None, Edge | None]
 def surely_and_perhaps(stratum: Stratum, line: float) -> tuple[int, int, int, int]:
     """At least so many of at most so many, and at most so many of at least so many requests took longer than ``line``."""
     assert stratum.latency is not None
-    found, errors = over(stratum.latency, line), stratum.errors
-    fewest = min(stratum.requests, found.total + errors)
-    return max(found.least, errors), max(stratum.requests, found.total), min(fewest, found.most + errors), fewest
+    found, errors, requests = over(stratum.latency, line), stratum.errors, size(stratum)
+    fewest = min(requests, found.total + errors)
+    return max(found.least, errors), max(requests, found.total), min(fewest, found.most + errors), fewest
+
+
+def size(stratum: Stratum) -> int:
+    """Its requests; where a source of its own tells latencies (``metrics.combined``) those it timed."""
+    return stratum.requests or (stratum.latency.total if stratum.latency else 0)

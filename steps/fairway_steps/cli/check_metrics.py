@@ -14,7 +14,7 @@ from fairway_steps.model import Slo, Version
 if TYPE_CHECKING:
     from fairway_steps.config import Objectives
     from fairway_steps.metrics.base import MetricSource
-    from fairway_steps.metrics.preflight import Finding
+    from fairway_steps.metrics.edges import Finding
 
 
 @click.command(

@@ -6,11 +6,11 @@ show as a release that is held for want of evidence, or worse, as evidence of so
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Protocol, runtime_checkable
 
+from fairway_steps.metrics.edges import Finding, Level, apart, around
 from fairway_steps.model import Metric, Slo
 from fairway_steps.words import count, name_of, seconds
 
@@ -25,7 +25,7 @@ HINTS = {"seconds": "s", "milliseconds": "ms", "microseconds": "us", "nanosecond
 class Seen:
     """What a source shows of one version. ``requests`` were counted in the last ``window`` seconds (0: since ever).
 
-    ``edges`` are those of its latencies, in seconds. ``keys`` name its series, so that those of two versions can be
+    ``edges`` are those of its latencies, in seconds, and ``under`` how many requests took at most so long. ``keys`` name its series, so that those of two versions can be
     compared; ``example`` is one of them.
     """
 
@@ -36,6 +36,7 @@ class Seen:
     edges: tuple[float, ...] = ()
     keys: frozenset[str] = frozenset()
     example: str = ""
+    under: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ class Inspection:
 
     ``failures`` says whether it can count them, ``mean`` whether it has latencies only as a mean. ``histogram`` and
     ``unit`` are as described. ``others`` are what the label of the version says otherwise, ``absent`` counters that no
-    version has ever shown.
+    version has ever shown. ``strangers`` are the requests counted of a version that does not exist. What has no ``names`` for
+    its counts, as an answer of a service, is known to count a version only by the requests it shows.
     """
 
     where: str
@@ -58,6 +60,8 @@ class Inspection:
     unit: str = ""
     absent: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    names: bool = True
+    strangers: int = 0
 
 
 @runtime_checkable
@@ -66,23 +70,6 @@ class Inspectable(Protocol):
 
     def inspect(self, versions: Sequence[str], now: float) -> Sequence[Inspection]:
         """What it shows at ``now``. Raises TransientError if it is away, UsageError for a query it refuses."""
-
-
-class Level(StrEnum):
-    """What a finding means."""
-
-    REFUSED = "refused"
-    WARNING = "warning"
-    OK = "ok"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One sentence, and how to mend it."""
-
-    level: Level
-    sentence: str
-    mend: str = field(default="")
 
 
 def findings(
@@ -108,6 +95,9 @@ def _warnings(one: Inspection) -> Iterable[Finding]:
 
 def _missing(one: Inspection, expected: Collection[str]) -> Iterable[Finding]:
     for seen in one.seen:
+        if not one.names:
+            yield _counted(one, seen, expected)
+            continue
         if seen.series:
             of_late = f", {count(seen.requests)} in the last {seconds(seen.window)}" if seen.window else ""
             yield Finding(Level.OK, f"{one.where} has {seen.series} series of {seen.version}{of_late}")
@@ -121,7 +111,27 @@ def _missing(one: Inspection, expected: Collection[str]) -> Iterable[Finding]:
         yield Finding(Level.REFUSED, sentence, mend)
 
 
+def _counted(one: Inspection, seen: Seen, expected: Collection[str]) -> Finding:
+    of_late = f" in the last {seconds(seen.window)}" if seen.window else ""
+    if seen.requests:
+        return Finding(Level.OK, f"{one.where} counts {count(seen.requests)} to {seen.version}{of_late}")
+    if seen.version not in expected:
+        return Finding(Level.OK, f"{one.where} counts no request to {seen.version} yet")
+    return Finding(
+        Level.REFUSED,
+        f"{one.where} counts no request to {seen.version}{of_late}, so nothing shows that its answer is about it",
+        "send it a request first; see what is asked and which paths are read",
+    )
+
+
 def _mixed(one: Inspection, weights: Mapping[str, int]) -> Iterable[Finding]:
+    if one.strangers:
+        yield Finding(
+            Level.REFUSED,
+            f"{one.where} counts {count(one.strangers)} to a version that does not exist: it gives every version the same",
+            "let what is asked tell versions apart, by $version",
+        )
+        return
     for left, right in combinations(one.seen, 2):
         if left.keys & right.keys:
             yield Finding(
@@ -185,34 +195,6 @@ def _slo(one: Inspection, slo: Slo) -> Iterable[Finding]:
             f"{one.where} tells the mean latency and no quantile, so {name_of(slo)} cannot be judged",
             "limit latency-mean, or take latency: from the proxy",
         )
-    elif slo.metric is Metric.LATENCY and not slo.relative:
-        yield _edge(one, slo, [edge for edge in edges if math.isfinite(edge)])
-
-
-def _edge(one: Inspection, slo: Slo, edges: Sequence[float]) -> Finding:
-    """What the histogram's edges make of a limit: it is one, lies between two, or beyond all."""
-    limit, about = seconds(slo.limit), f"the limit of {seconds(slo.limit)} on {name_of(slo)}"
-    if not edges or slo.limit > edges[-1] * (1 + 1e-9):
-        last = seconds(edges[-1]) if edges else "none"
-        return Finding(
-            Level.REFUSED,
-            f"{about} lies beyond the last edge of {one.where} ({last}): no breach of it could be seen",
-            f"is the unit right? the last limit it can tell is {last}",
-        )
-    below = max((edge for edge in edges if edge <= slo.limit * (1 + 1e-9)), default=0.0)
-    above = min(edge for edge in edges if edge >= slo.limit * (1 - 1e-9))
-    if not below:
-        return Finding(
-            Level.REFUSED,
-            f"{about} lies below the first edge of {one.where} ({seconds(above)}): no version could be seen to keep it",
-            f"is the unit right? the first limit it can tell is {seconds(above)}",
-        )
-    if math.isclose(below, above, rel_tol=1e-9):
-        return Finding(Level.OK, f"{limit} is an edge of {one.where}: {name_of(slo)} is told exactly")
-    closest = min((below, above), key=lambda edge: abs(edge - slo.limit))
-    return Finding(
-        Level.WARNING,
-        f"{about} lies between the edges {seconds(below)} and {seconds(above)} of {one.where}: requests between them are "
-        "taken to be slow for a pass and fast for a failure",
-        f"the nearest limit it can tell is {seconds(closest)}",
-    )
+    elif slo.metric is Metric.LATENCY:
+        finite = [edge for edge in edges if math.isfinite(edge)]
+        yield apart(one.where, slo, finite, shown) if slo.relative else around(one.where, slo, finite)

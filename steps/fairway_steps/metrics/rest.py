@@ -24,6 +24,8 @@ CUMULATIVE, WINDOW = "cumulative", "window"
 TIMES = ("start", "end")
 MOST_BYTES = 10_000_000
 INSPECTED = 300.0
+NOBODY = "fairway-asks-for-nobody"
+SAME = 20
 
 
 class RestSource:
@@ -73,7 +75,7 @@ class RestSource:
             raise TransientError(str(error)) from error
         except ValueError as error:
             raise UsageError(f"{self.spec.url}: {error}", mend="mend its paths, or the request") from error
-        seen = [Seen(v, 1, c.requests, window, tuple(sorted(c.latency))) for v, c in found.items()]
+        seen = [_seen(version, counters, window) for version, counters in found.items()]
         return [
             Inspection(
                 where=self.spec.url,
@@ -81,8 +83,17 @@ class RestSource:
                 failures="failures" in self._paths,
                 mean="latency" not in self._paths,
                 unit=self.spec.unit or "s",
+                names=False,
+                strangers=self._strangers(end),
             )
         ]
+
+    def _strangers(self, end: float) -> int:
+        """The requests of a version that does not exist: none, unless the same is answered for every version."""
+        try:
+            return self._ask(NOBODY, end - INSPECTED, end).requests
+        except (_Away, ValueError):
+            return 0
 
     def _strata(self, before: "State", after: "State", weights: Mapping[str, int]) -> Iterable[Stratum]:
         for version, counters in after.counters.items():
@@ -141,6 +152,22 @@ class State:
 
 class _Away(Exception):
     """There was no answer of use."""
+
+
+def _seen(version: str, counters: Counters, window: float) -> Seen:
+    """What is counted of a version; the same of two of them, to the last bucket, is no coincidence if there is much of it."""
+    edges = sorted(counters.latency)
+    same = {json.dumps(encode_counters(counters))} if counters.requests >= SAME else set()
+    return Seen(
+        version,
+        1,
+        counters.requests,
+        window,
+        tuple(edges),
+        keys=frozenset(same),
+        example=f"{counters.requests} requests",
+        under=tuple(counters.latency[edge] for edge in edges),
+    )
 
 
 def _limited(chunks: Iterable[bytes]) -> bytes:

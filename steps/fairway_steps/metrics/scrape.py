@@ -79,10 +79,7 @@ class ScrapeSource:
         return [
             Inspection(
                 where=self.url,
-                seen=tuple(
-                    Seen(v, 1, found[v].requests, edges=tuple(sorted(found[v].latency))) if v in found else Seen(v, 0)
-                    for v in versions
-                ),
+                seen=tuple(_seen(v, found[v]) if v in found else Seen(v, 0) for v in versions),
                 label=names.label,
                 others=tuple(sorted(told - {""})),
                 failures=bool(names.failing or names.failures),
@@ -134,6 +131,12 @@ class ScrapeSource:
             earlier = Counters(0) if restarted else before.counters.get(version, Counters(0))
             stratum = difference(version, weights.get(version, 0), earlier, counters, before.at, after.at)
             yield capped(stratum) if self.names.overlap else stratum
+
+
+def _seen(version: str, counters: Counters) -> Seen:
+    edges = sorted(counters.latency)
+    under = tuple(counters.latency[edge] for edge in edges)
+    return Seen(version, 1, counters.requests, edges=tuple(edges), under=under)
 
 
 class _Away(Exception):

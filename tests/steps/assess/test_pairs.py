@@ -71,3 +71,12 @@ def test_each_window_is_read_where_those_before_it_say():
     near = of_quantile(Scene.of(strata, "v2", "v1", None), 0.95, 0.5)[1][0]
     assert near.harm.x == 10, "300 ms is no edge: surely over are those beyond 400 ms"
     assert near.health.x == 200, "150 ms is no edge: perhaps over are those beyond 100 ms"
+
+
+def test_latencies_from_a_source_of_their_own_are_compared():
+    """Such a source tells windows without a request (``metrics.combined``): those it timed are what there is."""
+    strata = []
+    for at in range(2):
+        strata += [replace(window(v, at, (900, 60, 30, 10)), requests=0) for v in ("v1", "v2")]
+    pair = of_quantile(Scene.of(strata, "v2", "v1", None), 0.95, 0.0)[1][0]
+    assert (pair.harm.x, pair.harm.n, pair.harm.y, pair.harm.m) == (40, 1000, 40, 1000)

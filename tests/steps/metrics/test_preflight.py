@@ -7,7 +7,8 @@ import math
 
 import pytest
 
-from fairway_steps.metrics.preflight import BOTH, Inspection, Level, Seen, findings
+from fairway_steps.metrics.edges import Level
+from fairway_steps.metrics.preflight import BOTH, Inspection, Seen, findings
 from fairway_steps.model import Metric, Slo
 
 EDGES = (0.005, 0.1, 0.25, 0.5, 1.0, math.inf)
@@ -112,3 +113,34 @@ def test_what_the_server_says_is_passed_on():
     told = found(seen("v1"), seen("v2"), warnings=("a store is away",), absent=("errors_total",))
     assert "prom says: a store is away" in told[Level.WARNING]
     assert "no series errors_total at all" in told[Level.WARNING]
+
+
+MARGIN = Slo(Metric.LATENCY, 0.1, 0.95, relative=True)
+
+
+def shown(edges, under=(), version="v1"):
+    return Seen(version, 3, under[-1] if under else 0, 300.0, (*edges, math.inf), frozenset({version}), "r", under)
+
+
+def test_a_margin_that_no_edges_carry_is_refused_before_a_release():
+    told = found(shown((0.1, 0.25, 0.5)), shown((0.1, 0.25, 0.5), version="v2"), slos=[MARGIN])
+    assert told[Level.REFUSED].startswith(
+        "the edges of prom are too far apart for a margin of 10 % on p95: edges at most 5 % apart are missing"
+    )
+
+
+def test_a_margin_is_told_where_the_primary_s_quantile_lies():
+    edges = (0.1, 0.104, 0.25, 0.5)
+    coarse = found(shown(edges, (50, 60, 90, 100, 100)), shown(edges, version="v2"), slos=[MARGIN])
+    assert (
+        "p95 of v1 lies between the edges 250 ms and 500 ms of prom, so a margin of 10 % on p95 cannot be told: edges at "
+        "most 5 % apart are missing there"
+    ) in coarse[Level.REFUSED]
+    fine = found(shown(edges, (50, 96, 97, 100, 100)), shown(edges, version="v2"), slos=[MARGIN])
+    assert fine[Level.REFUSED] == fine[Level.WARNING] == ""
+    assert "p95 of v1 lies between the edges 100 ms and 104 ms of prom: a margin of 10 %" in fine[Level.OK]
+
+
+def test_a_margin_that_some_edges_carry_is_warned_of():
+    told = found(shown((0.1, 0.104, 0.25)), shown((0.1, 0.104, 0.25), version="v2"), slos=[MARGIN])
+    assert "close enough for a margin of 10 % on p95 from 100 ms to 104 ms" in told[Level.WARNING]

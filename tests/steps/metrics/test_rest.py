@@ -10,7 +10,8 @@ import pytest
 from werkzeug import Response
 
 from fairway_steps.errors import TransientError, UsageError
-from fairway_steps.metrics.preflight import Inspectable
+from fairway_steps.metrics.edges import Level
+from fairway_steps.metrics.preflight import Inspectable, findings
 from fairway_steps.metrics.registry import Around, open_source
 from fairway_steps.secrets import Secret
 
@@ -28,7 +29,7 @@ class Database:
 
     def __init__(self, server) -> None:
         self.server, self.rows, self.asked, self.status, self.headers = server, {}, [], 200, []
-        self.text = None
+        self.text = self.otherwise = None
         server.expect_request("/query").respond_with_handler(self._answer)
         self.put("v1", 100, 1)
         self.put("v2", 10, 0)
@@ -36,8 +37,9 @@ class Database:
     def _answer(self, request) -> Response:
         self.asked.append((request.method, request.args.to_dict(), request.get_json(silent=True)))
         self.headers.append(dict(request.headers))
-        version = "v1" if "v1" in json.dumps(self.asked[-1]) else "v2"
-        text = json.dumps({"rows": [self.rows[version]]}) if self.text is None else self.text
+        version = next((name for name in self.rows if name in json.dumps(self.asked[-1])), "")
+        row = self.rows.get(version) or self.otherwise or {"n": 0, "failed": 0, "latency": {"+Inf": 0}}
+        text = json.dumps({"rows": [row]}) if self.text is None else self.text
         return Response(text, status=self.status)
 
     def put(self, version: str, n: object, failed: object, latency: object = None) -> None:
@@ -187,3 +189,36 @@ def test_it_shows_what_it_has_before_a_release(database):
         ("v1", 100, (0.1, math.inf)),
         ("v2", 10, (0.1, math.inf)),
     ]
+
+
+def told(source, *slos) -> str:
+    found = findings(source.inspect(VERSIONS, 10.0), slos, expected=VERSIONS, weights={})
+    return "; ".join(one.sentence for one in found if one.level is Level.REFUSED)
+
+
+def test_a_version_without_a_request_is_refused(database):
+    assert told(database.source()) == ""
+    database.put("v1", 0, 0)
+    database.put("v2", 0, 0)
+    url = database.server.url_for("/query")
+    assert told(database.source()) == "; ".join(
+        f"{url} counts no request to {v}, so nothing shows that its answer is about it" for v in VERSIONS
+    )
+
+
+def test_a_source_that_ignores_the_version_is_refused(database):
+    database.otherwise = {"n": 100, "failed": 1, "latency": {"100": 100, "+Inf": 100}}
+    assert "counts 100 requests to a version that does not exist" in told(database.source())
+
+
+def test_the_same_counts_of_both_versions_are_refused(database):
+    database.put("v2", 100, 1)
+    assert "the same series for v1 and v2, such as 100 requests" in told(database.source())
+    for version in VERSIONS:
+        database.put(version, 5, 0)
+    assert told(database.source()) == "", "five requests each may be chance"
+
+
+def test_a_source_that_refuses_strangers_is_fine(database):
+    database.otherwise = {"n": "there is no such version"}
+    assert told(database.source()) == ""
