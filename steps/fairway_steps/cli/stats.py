@@ -82,6 +82,18 @@ def stats() -> None:
     """
 
 
+class _Twice(Exception):
+    """A field of the input is given twice."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _Twice(repr(next(name for name in names if names.count(name) > 1)))
+    return found
+
+
 def calculate(name: str) -> int:
     """Read, compute, print."""
     from fairway_steps.cli.calculators import METHODS
@@ -91,7 +103,9 @@ def calculate(name: str) -> int:
     if sys.stdin.isatty():
         raise UsageError("there is no input", mend=f"give one JSON object on stdin; see `fairway stats {name} --help`")
     try:
-        given: Any = json.load(sys.stdin)
+        given: Any = json.load(sys.stdin, object_pairs_hook=_once)
+    except _Twice as twice:
+        raise UsageError(f"{twice} is given twice", mend="say each but once") from twice
     except (ValueError, RecursionError) as error:
         raise UsageError(f"the input is not JSON: {error}") from error
     click.echo(json.dumps(encode(METHODS[name].run(given)), indent=2))

@@ -223,13 +223,18 @@ def _whole(name: str, value: Any) -> int:
 def _latency(value: Any, per_second: float) -> dict[float, int]:
     """``{"0.1": 5, "+Inf": 7}``, or a list of ``{"le": 0.1, "count": 5}``: cumulative counts by upper edge."""
     if isinstance(value, list) and all(isinstance(item, dict) and {"le", "count"} <= set(item) for item in value):
+        if len(value) > len({str(item["le"]) for item in value}):
+            raise Unfit("latency has a bucket twice")
         value = {str(item["le"]): item["count"] for item in value}
     if not isinstance(value, dict):
         raise Unfit("latency is neither an object of edges and counts nor a list of {le, count}")
     edges: dict[float, int] = {}
     for edge, count in value.items():
         try:
-            edges[float(edge) / per_second] = _whole("a bucket", count)
+            at = float(edge) / per_second
+            if at in edges:
+                raise ValueError("it is there twice")
+            edges[at] = _whole("a bucket", count)
         except ValueError as error:
             raise Unfit(f"latency has the bucket {edge!r}: {error}") from error
     counts = [edges[edge] for edge in sorted(edges)]

@@ -130,9 +130,15 @@ def requests_to_prove(limit: float, errors: int = 0, beta: float = ALPHA) -> int
     return high
 
 
+SMALLEST = 1e-12
+"""Limits between 0 and this: no traffic tells them from 0."""
+
+
 def _checked(limit: float) -> float:
     if not 0 <= limit < 1:
-        raise ValueError(f"a limit of {limit:g} is not a rate below 1")
+        raise ValueError(f"a limit of {limit:g} is not a share from 0 to below 1; 0.01 is 1 %")
+    if 0 < limit < SMALLEST:
+        raise ValueError(f"a limit of {limit:g} is too small to judge by; write 0, or {SMALLEST:g} or more")
     return limit
 
 

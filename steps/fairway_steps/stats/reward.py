@@ -179,7 +179,7 @@ def finite(values: Values) -> Array:
 
 
 def _around(center: float, variance: float, n: int, alpha: float, planned: float) -> tuple[float, float]:
-    if n < 2:
+    if n < 2 or variance == 0:  # values without any spread do not tell how far off their mean may be
         return -math.inf, math.inf
     spread = n / best_rho(planned, alpha)
     inside = 2 * (spread + 1) / (n * spread) * (bar(alpha) + 0.5 * math.log1p(spread))

@@ -142,11 +142,11 @@ QUANTILE = {"limit": 0.1, "quantile": 0.9, "samples": [0.1]}
         ("rate-vs-limit", RATE | {"errors": -1}, "a number of errors of -1 cannot be"),
         ("rate-vs-limit", RATE | {"errors": 6}, "6 errors of 5 requests cannot be"),
         ("rate-vs-limit", RATE | {"errors": 1.5}, "errors: 1.5 is not a whole number"),
-        ("rate-vs-limit", RATE | {"limit": 1}, "a limit of 1 is not a rate below 1"),
+        ("rate-vs-limit", RATE | {"limit": 1}, "a limit of 1 is not a share from 0 to below 1"),
         ("rate-vs-limit", RATE | {"alpha": 0}, "alpha: 0 is not above 0"),
         ("rate-vs-limit", RATE | {"limt": 1}, "limt: there is no such field; did you mean 'limit'?"),
         ("rate-vs-limit", {"limit": 0.1, "errors": 1}, "give either errors and requests, or strata"),
-        ("rate-vs-limit", RATE | {"state": {"limit": 0.2}}, "the state is on a limit of 0.2, not 0.01"),
+        ("rate-vs-limit", RATE | {"state": {"limit": 0.2, "errors": 0, "n": 0, "peak": {"violated": 0.0, "met": 0.0}}}, "the state is on a limit of 0.2, not 0.01"),
         ("rate-vs-limit", RATE | {"state": {"limits": 0.2}}, "RateVsLimit has an unknown field 'limits'"),
         ("rate-vs-limit", "", "the input is not JSON"),
         ("rate-vs-limit", "[" * 100_000, "the input is not JSON"),
@@ -180,3 +180,72 @@ def test_what_cannot_be_is_one_sentence_and_exit_2(call, method, given, said):
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith("error: ")
     assert said in err
+
+
+HUGE = 10**400
+
+
+@pytest.mark.parametrize(
+    ("method", "given", "said"),
+    [
+        (
+            "rate-vs-limit",
+            {"limit": 0.01, "errors": HUGE, "requests": HUGE},
+            "errors: a number of 401 digits is too large",
+        ),
+        (
+            "rate-vs-limit",
+            {"limit": 0.01, "strata": [{"errors": 1, "requests": 2**53 + 1}]},
+            "strata[0].requests: a number",
+        ),
+        ("quantile-limit", {"limit": HUGE, "quantile": 0.9, "samples": [1]}, "limit: a number of 401 digits"),
+        (
+            "rate-vs-limit",
+            {"limit": 1e-320, "errors": 1, "requests": 10},
+            "is too small to judge by; write 0, or 1e-12 or more",
+        ),
+        (
+            "rate-vs-limit",
+            {"limit": -0.1, "errors": 1, "requests": 10},
+            "is not a share from 0 to below 1; 0.01 is 1 %",
+        ),
+        (
+            "rate-vs-limit",
+            {"limit": 0.01, "strata": [], "state": {"limit": 0.01}},
+            "state: errors is missing; give the whole",
+        ),
+        ("rate-vs-limit", {"limit": 0.01, "strata": [], "state": {}}, "RateVsLimit is incomplete"),
+        (
+            "rate-vs-limit",
+            {"limit": 0.01, "strata": [], "state": {"limit": 0.01, "errors": 1, "n": 9, "peak": {"violated": 1.0}}},
+            "state: peak.met is missing",
+        ),
+        ("rate-vs-primary", {"strata": [], "state": {"worse_than": 1.0, "margin": 1.5}}, "state: errors is missing"),
+        ("rate-vs-limit", '{"limit": 0.01, "limit": 0.02, "errors": 1, "requests": 10}', "'limit' is given twice"),
+        (
+            "quantile-limit",
+            {"limit": 1, "quantile": 0.9, "buckets": {"0.1": 5, "0.10": 6, "+Inf": 9}},
+            "the edge 0.1 of the buckets is given twice",
+        ),
+    ],
+)
+def test_what_cannot_be_computed_with_is_one_clear_sentence(call, method, given, said):
+    code, out, err = call(method, given)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_the_smallest_limit_is_computed(result):
+    for n in (0, 1, 10**9):
+        told = result("rate-vs-limit", {"limit": 1e-12, "errors": n, "requests": 10**9})
+        assert all(math.isfinite(told[name]) for name in ("log_e_violated", "log_e_met"))
+
+
+def test_rewards_without_any_spread_decide_nothing(result):
+    told = result("reward", {"rewards": {"v1": [1.0] * 200, "v2": [2.0] * 200}, "primary": "v1"})
+    assert told["decided"] is False
+    assert told["dropped"] == []
+    (against,) = told["against_primary"].values()
+    assert (against["verdict"], against["p_met"], against["surely_better"]) == ("inconclusive", 1.0, False)
+    assert against["interval"] == ["-inf", "inf"]

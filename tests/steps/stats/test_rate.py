@@ -99,7 +99,7 @@ def test_a_limit_of_zero_is_broken_by_the_first_error_and_never_proved():
 )
 def test_what_cannot_be_is_refused(errors, n, limit):
     for function in (log_e_violated, log_e_met, confidence_interval):
-        with pytest.raises(ValueError, match=r"cannot be|is not a rate"):
+        with pytest.raises(ValueError, match=r"cannot be|is not a share"):
             function(errors, n, limit)
 
 
@@ -272,5 +272,5 @@ def test_the_largest_e_value_of_a_long_stream_is_found_without_computing_all():
 def test_a_limit_of_zero_in_the_state():
     assert RateVsLimit(0.0).update(0, 5).peak.violated == 0
     assert RateVsLimit(0.0).update([0, 1], [5, 5]).peak.violated == math.inf
-    with pytest.raises(ValueError, match="is not a rate below 1"):
+    with pytest.raises(ValueError, match="is not a share from 0 to below 1"):
         RateVsLimit(1.0)

@@ -2,17 +2,23 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 from pydantic_core import PydanticCustomError
 
+from fairway_steps.codec import decode, encode
 from fairway_steps.config.mistakes import validate
 from fairway_steps.config.text import Misfit, spell
 from fairway_steps.config.units import nearest
 from fairway_steps.errors import UsageError
 from fairway_steps.model import Result
 from fairway_steps.stats.evidence import ALPHA, BETA, EValues, anytime_p, finding
+
+T = TypeVar("T")
+MOST = 2**53
+"""Above it a float no longer holds every whole number."""
+WHOLE = "give the whole `state` of an earlier output, or none"
 
 
 def _sample(value: Any) -> Any:
@@ -61,6 +67,7 @@ class Method:
     def run(self, given: Any) -> Mapping[str, Any]:
         """The output for a JSON value. Raises UsageError, one sentence that names the field."""
         try:
+            _bounded(given, "")
             return self.computed(validate(TypeAdapter(self.input), given, ()))
         except Misfit as misfit:
             raise UsageError(f"{spell(misfit.path) or 'the input'}: {misfit.sentence}") from misfit
@@ -70,6 +77,41 @@ class Method:
     def fields(self) -> list[tuple[str, str]]:
         """Each field of the input with its type, its default, and what it means, as the help shows them."""
         return list(_described(self.input))
+
+
+def resumed(kind: type[T], state: Mapping[str, Any]) -> T:
+    """The ``state`` of an earlier output. Raises ValueError for one that is not whole."""
+    try:
+        found = decode(kind, state)
+    except ValueError as error:
+        raise ValueError(f"{error}; {WHOLE}") from error
+    if lost := _lost(encode(found), state):
+        raise ValueError(f"state: {lost} is missing; {WHOLE}")
+    return found
+
+
+def _lost(whole: Any, given: Any, where: str = "") -> str:
+    """The first field of ``whole`` that ``given`` does not have."""
+    if not isinstance(whole, Mapping):
+        return ""
+    for key, value in whole.items():
+        path = f"{where}.{key}" if where else key
+        if key not in given:
+            return path
+        if lost := _lost(value, given[key], path):
+            return lost
+    return ""
+
+
+def _bounded(value: Any, where: str) -> None:
+    """Raises ValueError for a whole number that cannot be computed with exactly."""
+    if isinstance(value, int) and abs(value) > MOST:
+        raise ValueError(
+            f"{where.removeprefix('.') or 'the input'}: a number of {len(str(abs(value)))} digits is too large; at most {MOST:,} can be"
+        )
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in pairs:
+        _bounded(item, f"{where}[{key}]" if isinstance(value, list) else f"{where}.{key}")
 
 
 def outcome(test: Any, given: Sequential) -> dict[str, Any]:

@@ -43,6 +43,8 @@ def histogram_of(buckets: Mapping[str, int]) -> Histogram:
     if any(math.isnan(edge) for edge, _ in pairs) or pairs[0][1] < 0:
         raise ValueError("an edge or a count of a bucket is negative or not a number")
     for (edge, count), (further, more) in pairwise(pairs):
+        if edge == further:
+            raise ValueError(f"the edge {edge:g} of the buckets is given twice")
         if more < count:
             raise ValueError(
                 f"buckets are not cumulative: {more} at or below {further:g}, but {count} at or below {edge:g}"

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from fairway_steps.cli.calculators.base import OUTCOME, Alpha, Input, Method, Sequential, outcome
-from fairway_steps.codec import decode, encode
+from fairway_steps.cli.calculators.base import OUTCOME, Alpha, Input, Method, Sequential, outcome, resumed
+from fairway_steps.codec import encode
 from fairway_steps.stats.comparison import MARGIN, WORSE_THAN, RateVsPrimary
 from fairway_steps.stats.evidence import ALPHA, anytime_p, bar
 from fairway_steps.stats.rate import RateVsLimit, requests_to_prove
@@ -40,7 +40,7 @@ def _rate_vs_limit(given: RateVsLimitInput) -> Mapping[str, Any]:
         raise ValueError("give either errors and requests, or strata")
     if given.errors is not None and given.requests is not None:
         strata = [Counted(errors=given.errors, requests=given.requests)]
-    start = decode(RateVsLimit, given.state) if given.state else RateVsLimit(given.limit)
+    start = resumed(RateVsLimit, given.state) if given.state is not None else RateVsLimit(given.limit)
     if start.limit != given.limit:
         raise ValueError(f"the state is on a limit of {start.limit:g}, not {given.limit:g}")
     test = start.update([s.errors for s in strata], [s.requests for s in strata])
@@ -90,7 +90,7 @@ class RateVsPrimaryInput(Sequential):
 
 def _rate_vs_primary(given: RateVsPrimaryInput) -> Mapping[str, Any]:
     fresh = RateVsPrimary(given.worse_than, given.margin)
-    start = decode(RateVsPrimary, given.state) if given.state else fresh
+    start = resumed(RateVsPrimary, given.state) if given.state is not None else fresh
     if (start.worse_than, start.margin) != (given.worse_than, given.margin):
         raise ValueError(f"the state is on odds ratios of {start.worse_than:g} and {start.margin:g}")
     columns = zip(*((s.errors, s.requests, s.primary_errors, s.primary_requests) for s in given.strata), strict=True)
