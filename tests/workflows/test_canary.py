@@ -181,7 +181,7 @@ def test_the_whole_ramp_goes_on_after_a_hold_where_the_record_says(release):
 
 def test_load_is_sent_beside_each_stage(release):
     load = {"load-url": "http://127.0.0.1:3/infer", "load-rate": "5", "load-duration": "60s", "payload": "{}"}
-    run = release({"assess": [ADVANCE, ADVANCE, PROMOTE]}, CanaryOptions(load_test=True), **load)
+    run = release({"assess": [ADVANCE, ADVANCE, PROMOTE]}, CanaryOptions(load_test="beside"), **load)
     assert len(run.given("load-test")) == 3
     sent = run.given("load-test")[0]
     assert [sent[name] for name in ("url", "rate", "duration", "payload")] == list(load.values())
@@ -216,11 +216,29 @@ def test_a_failed_report_at_the_end_does_not_hide_the_result(release):
     assert run.result.phase is Phase.FAILED
 
 
+def test_a_stage_is_judged_by_the_summary_of_its_own_load(release):
+    told = {"summary": '{"requests":3,"over_ms":{"250":0}}'}
+    answers = {"assess": [ADVANCE, ADVANCE, PROMOTE], "load_test": [told, told, told]}
+    run = release(answers, CanaryOptions(load_test="judged"), **{"load-url": "http://127.0.0.1:3/infer"})
+    assert run.order == [*START, *["set-weights", "load-test", "assess"] * 3, "promote", *END]
+    assert [given["metrics"] for given in run.given("assess")] == [f"summary:{told['summary']}"] * 3
+    assert {given["slos"] for given in run.given("load-test")} == {GIVEN["slos"]}
+
+
+def test_a_load_that_cannot_be_sent_ends_the_release_safely(release):
+    run = release(
+        {"load_test": [{"code": 1}]}, CanaryOptions(load_test="judged"), **{"load-url": "http://127.0.0.1:3/"}
+    )
+    assert run.order == [*START, "set-weights", "load-test", "ensure-safe", "report"]
+    assert run.result.phase is Phase.FAILED
+
+
 VARIANTS = [
     CanaryOptions(approval=approval, load_test=load, granularity=granularity, cluster_scope=scope)
     for approval, load, granularity, scope in itertools.product(
-        Approval, (False, True), ("stage", "release"), (False, True)
+        Approval, ("no", "beside", "judged"), ("stage", "release"), (False, True)
     )
+    if load != "judged" or granularity == "stage"
 ]
 
 

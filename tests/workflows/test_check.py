@@ -12,7 +12,7 @@ from fairway_workflows.canary import CanaryOptions, build
 from fairway_workflows.check import check, document, faults
 from fairway_workflows.render import Rendering
 
-SOUND = build(CanaryOptions(load_test=True)).to_dict()
+SOUND = build(CanaryOptions(load_test="beside")).to_dict()
 MANIFESTS = [
     (name, body) for name, text in Rendering().files() for body in yaml.safe_load_all(text) if "rbac" not in name
 ]

@@ -13,7 +13,7 @@ from fairway_workflows.canary import CanaryOptions, build
 from fairway_workflows.check import check, document, faults
 from fairway_workflows.render import Rendering
 
-CANARY = build(CanaryOptions(load_test=True)).to_dict()
+CANARY = build(CanaryOptions(load_test="beside")).to_dict()
 RENDERED = {name: next(yaml.safe_load_all(text)) for name, text in Rendering().files()}
 STEPS = RENDERED["argo/fairway-steps.yaml"]
 PROMOTE = RENDERED["tekton/tasks/promote.yaml"]

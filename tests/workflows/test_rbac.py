@@ -74,7 +74,7 @@ def test_every_role_is_bound_to_an_account_that_there_is():
 
 
 def test_the_templates_run_under_these_accounts():
-    spec = build(CanaryOptions(load_test=True)).to_dict()["spec"]
+    spec = build(CanaryOptions(load_test="beside")).to_dict()["spec"]
     used = {template.get("serviceAccountName", spec["serviceAccountName"]) for template in spec["templates"]}
     assert used == set(named("ServiceAccount"))
 

@@ -15,7 +15,7 @@ from fairway_workflows.local.retry import seconds
 from fairway_workflows.safety import RETRY, RETRY_SET, Safety, secured
 
 ALL = [
-    build(CanaryOptions(load_test=True)).to_dict(),
+    build(CanaryOptions(load_test="beside")).to_dict(),
     build(CanaryOptions(granularity="release", cluster_scope=True)).to_dict(),
     library(Images(), Safety()).to_dict(),
 ]

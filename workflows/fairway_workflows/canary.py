@@ -12,7 +12,15 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from hera.workflows import ClusterWorkflowTemplate, Parameter, Step, Steps, WorkflowTemplate
-from hera.workflows.models import ContainerNode, ContainerSetTemplate, ContinueOn, Inputs, Outputs, Template
+from hera.workflows.models import (
+    ContainerNode,
+    ContainerSetTemplate,
+    ContinueOn,
+    Inputs,
+    Outputs,
+    Template,
+    ValueFrom,
+)
 
 from fairway_steps.config import Approval
 from fairway_workflows.argo import WRITTEN, Images, arguments, container, input_of, output_of
@@ -41,6 +49,7 @@ JUDGED = ("interval", "patience", "on-inconclusive", "metrics")
 LOAD = ("url", "rate", "duration")
 """What a load test is given, as the workflow's parameters ``load-…``."""
 POLICIES = ("promotion", "primary-policy", "candidate-policy")
+LOADED = tuple(f"load-{name}" for name in LOAD)
 LOAD_SHARED = ("payload", "slos")
 """What it is given of the release's own: requests are counted over the very limits that the release is judged by."""
 BEGUN = (
@@ -83,18 +92,27 @@ HOLD_TIMEOUT = "How long to wait for a person's answer; none is a no. The primar
 class CanaryOptions:
     """What may differ between canaries that are rendered; what differs between releases is a workflow parameter.
 
-    ``approval`` says where the release waits for a person. ``load_test`` sends load beside each stage, from a pod
-    without rights. ``granularity`` says what one pod is: a stage, or the whole ramp. ``cluster_scope`` makes a
+    ``approval`` says where the release waits for a person. ``load_test`` sends load from a pod without rights: ``beside`` each stage, which
+    is judged by whatever serves evidence, or before each verdict, which is then ``judged`` by the summary of that load alone, a parameter of
+    at most 1 kB: no metrics and no artifact repository are needed. ``granularity`` says what one pod is: a stage, or the whole ramp. ``cluster_scope`` makes a
     ClusterWorkflowTemplate.
     """
 
     name: str = "canary"
     approval: Approval = Approval.NONE
-    load_test: bool = False
+    load_test: Literal["no", "beside", "judged"] = "no"
     granularity: Literal["stage", "release"] = "stage"
     cluster_scope: bool = False
     images: Images = field(default_factory=Images)
     safety: Safety = field(default_factory=Safety)
+
+    def __post_init__(self) -> None:
+        if self.load_test == "judged" and self.granularity == "release":
+            raise ValueError("a load test that is judged stands between the pods of a stage")
+
+    @property
+    def loaded(self) -> bool:
+        return self.load_test != "no"
 
     @property
     def judge(self) -> str:
@@ -109,7 +127,7 @@ class CanaryOptions:
     @property
     def given(self) -> tuple[str, ...]:
         """What the templates of the ramp hand on to one another, besides the stage."""
-        load = (*(f"load-{name}" for name in LOAD), *LOAD_SHARED) if self.load_test else ()
+        load = (*LOADED, *LOAD_SHARED) if self.loaded else ()
         return (*ASKED, *JUDGED, "hold-timeout", *load)
 
 
@@ -135,7 +153,11 @@ def _described(options: CanaryOptions) -> str:
         Approval.BEFORE_TRAFFIC: " A person approves the candidate before its first request.",
         Approval.BEFORE_PROMOTION: " A person approves the candidate before it gets everything.",
     }
-    load = " A load test runs beside each stage." if options.load_test else ""
+    load = {
+        "no": "",
+        "beside": " A load test runs beside each stage.",
+        "judged": " Each stage is judged by a load test's own numbers: no metrics are needed.",
+    }[options.load_test]
     return (
         f"Releases a candidate of an inference service in stages, {pods} and judged on evidence. The release ends "
         f"promoted, rolled back or held, and without a lost request.{waits[options.approval]}{load}"
@@ -143,7 +165,7 @@ def _described(options: CanaryOptions) -> str:
 
 
 def _parameters(options: CanaryOptions) -> list[Parameter]:
-    load = {f"load-{name}": ("load-test", name) for name in LOAD} if options.load_test else {}
+    load = {f"load-{name}": ("load-test", name) for name in LOAD} if options.loaded else {}
     mapped = [_parameter(name, *of) for name, of in {**MAPPED, **load}.items()]
     return [*mapped, Parameter(name="hold-timeout", value="1h", description=HOLD_TIMEOUT)]
 
@@ -198,7 +220,11 @@ def _between(options: CanaryOptions) -> list[AnyTemplate]:
     """The templates between the entry and the leaves."""
     return [
         _ramp(options),
-        *([_stage(options)] if options.granularity == "stage" else []),
+        *(
+            [_measured() if options.load_test == "judged" else _stage(options)]
+            if options.granularity == "stage"
+            else []
+        ),
         _hold(options),
         *([_approve_promotion()] if options.approval is Approval.BEFORE_PROMOTION else []),
         approve(),
@@ -210,9 +236,10 @@ def _ramp(options: CanaryOptions) -> Steps:
     judge, handed = options.judge, passed(*options.given)
     verdict, summary = output(judge, "verdict"), {"summary": output(judge, "summary")}
     judging = [step(judge, judge, passed("stage", *ASKED, *JUDGED))]
-    if options.load_test:
-        load = {name: of_input(f"load-{name}") for name in LOAD} | passed(*LOAD_SHARED)
-        judging.append(step("load-test", "load-test", load))
+    if options.load_test == "judged":
+        judging = [step(judge, judge, passed("stage", *ASKED, *JUDGED, *LOADED, *LOAD_SHARED))]
+    elif options.load_test == "beside":
+        judging.append(_load())
     following = [_promotion(options, equal(verdict, "promote"), summary)]
     if options.granularity == "stage":
         again = {"stage": output(judge, "next-index")} | handed
@@ -222,6 +249,10 @@ def _ramp(options: CanaryOptions) -> Steps:
         step("hold", "hold", passed("stage") | handed | summary, none_of(verdict, ["advance", "promote", "rollback"])),
     ]
     return steps(options.ramp, ("stage", *options.given), [judging, following])
+
+
+def _load() -> Step:
+    return step("load-test", "load-test", {name: of_input(f"load-{name}") for name in LOAD} | passed(*LOAD_SHARED))
 
 
 def _promotion(options: CanaryOptions, when: str, summary: Mapping[str, str]) -> Step:
@@ -257,6 +288,31 @@ def _stage(options: CanaryOptions) -> Template:
     )
 
 
+def _measured() -> Steps:
+    """One stage judged by a load test: set the weights, send the load, assess what the load test itself counted.
+
+    Three pods, so that the one which sends has no rights. A load that cannot be sent fails the stage, and the exit handler puts traffic back.
+    """
+    judging = {name: of_input(name) for name in ("stage", *ASKED, *JUDGED)}
+    judging["metrics"] = f"summary:{output('load-test', 'summary')}"
+    template = steps(
+        "stage",
+        ("stage", *ASKED, *JUDGED, *LOADED, *LOAD_SHARED),
+        [
+            [step("set-weights", "set-weights", passed("stage", *ASKED, "metrics"))],
+            [_load()],
+            [step("assess", "assess", judging)],
+        ],
+    )
+    told = {"set-weights": step_spec("set-weights").outputs, "assess": step_spec("assess").outputs}
+    template.outputs = [
+        Parameter(name=one.name, value_from=ValueFrom(parameter=output(name, one.name), default=one.default))
+        for name, outputs in told.items()
+        for one in outputs
+    ]
+    return template
+
+
 def _hold(options: CanaryOptions) -> Steps:
     """The evidence did not decide: a person may have the stage repeated; otherwise the release ends held.
 
@@ -279,5 +335,6 @@ def _approve_promotion() -> Steps:
 def _leaves(options: CanaryOptions) -> list[AnyTemplate]:
     names = {"begin", "wait-for-ready", "promote", "rollback", "report", "ensure-safe"}
     names |= {"ramp"} if options.granularity == "release" else set()
-    names |= {"load-test"} if options.load_test else set()
+    names |= {"load-test"} if options.loaded else set()
+    names |= {"set-weights", "assess"} if options.load_test == "judged" else set()
     return [container(spec, options.images) for spec in catalog() if spec.name in names]

@@ -93,7 +93,8 @@ class Rendering:
             base,
             replace(base, name="canary-approval", approval=Approval.BEFORE_PROMOTION),
             replace(base, name="canary-quick", granularity="release"),
-            replace(base, name="canary-load", load_test=True),
+            replace(base, name="canary-load", load_test="beside"),
+            replace(base, name="canary-measured", load_test="judged"),
         )
 
     def files(self) -> Iterator[tuple[str, str]]:

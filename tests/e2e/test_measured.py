@@ -1,0 +1,63 @@
+"""Covers: the canary that is judged by its own load test, as rendered, with a real proxy and real model servers: the load test's summary,
+a parameter, is all the evidence there is.
+
+Leaves out: bad numbers in that summary (steps/cli/test_load_then_assess.py), the graph of other courses (workflows/test_canary.py).
+"""
+
+import json
+
+import pytest
+
+from fairway_steps.clock import SystemClock
+from fairway_steps.config import load_release
+from fairway_steps.model import Outcome
+from fairway_steps.record import FileStore
+from fairway_workflows.canary import CanaryOptions, build
+from fairway_workflows.demo.play import PAYLOAD
+from fairway_workflows.local import Phase, Silent, run_workflow
+from fairway_workflows.run import arguments
+from servers import MODEL
+
+pytestmark = pytest.mark.local
+
+SLOS = [
+    {"metric": "error-rate", "limit": "5%", "min-requests": 10},
+    {"metric": "latency", "quantile": "p95", "limit": "2s", "min-requests": 10},
+]
+
+
+def test_the_load_tests_summary_alone_promotes_a_good_candidate(place):
+    release = place.release(traffic=None, slos=SLOS, stages=[{"weight": 30, "duration": "10m"}])
+    spec, store = load_release(release), FileStore(place.folder / "r.json")
+    route = f"envoy:{place.folder}/route"
+    load = {"load-url": f"{place.address}/v2/models/{MODEL}/infer", "load-rate": "50", "load-duration": "4s"}
+    ended = run_workflow(
+        build(CanaryOptions(load_test="judged")).to_dict(),
+        arguments(spec, store, resume=False)
+        | {"route": route, "metrics": route, "payload": PAYLOAD, "report": str(place.folder / "report.html")}
+        | load,
+        workdir=place.folder,
+        observer=Silent(),
+        control=place.folder / "control",
+        locks=place.folder / "locks",
+        clock=SystemClock(),
+        name="measured",
+        uid="measured",
+    )
+    record = store.load()
+    assert record is not None
+    (told,) = [
+        json.loads(node.outputs["summary"])
+        for node in ended.entry.walk()
+        if node.template == "load-test" and node.outputs
+    ]
+    assert len(json.dumps(told)) <= 1200
+    assert told["requests"] == 200
+    counted = {name: counts[0] for name, counts in told["by_version"].items()}
+    assert {s.version: s.requests for s in record.strata} == counted
+    if told["client_limited"]:  # on a machine too busy to judge by, it must not be judged
+        assert record.outcome is Outcome.HELD
+        pytest.skip(told["reason"])
+    assert ended.phase is Phase.SUCCEEDED
+    assert record.outcome is Outcome.PROMOTED
+    assert place.weights() == {"v2": 100}
