@@ -6,6 +6,7 @@ It is read here with the standard library alone: the arrays are plain, and the s
 
 import ast
 import json
+import logging
 import struct
 import sys
 import zipfile
@@ -20,6 +21,8 @@ from typing import Any
 from fairway_steps.errors import UsageError
 from fairway_steps.metrics.base import Reading
 from fairway_steps.model import Histogram, Stratum
+
+logger = logging.getLogger("fairway_steps")
 
 SECOND = 1_000_000_000
 FORMAT = 1
@@ -65,6 +68,8 @@ class SamplesSource:
             identity = f"samples:{meta['started']!r}:{len(columns['scheduled_ns'])}"
             if cursor == identity:
                 return Reading((), identity, complete=True)
+            if flaw := uncorrected(corrected=meta["co_corrected"], closed=meta["closed_loop"]):
+                logger.warning("%s: %s", self._path, flaw)
             cells, strays = self._cells(meta, columns, versions)
             problem = self._limited(meta, columns) or _unknown(strays)
         except OSError as error:
@@ -136,6 +141,15 @@ class SamplesSource:
             latency=Histogram((*self._edges, float("inf")), counts),
             seconds=cell.nanoseconds / SECOND,
         )
+
+
+def uncorrected(*, corrected: bool, closed: bool) -> str:
+    """What is to be said of latencies that leave out what a stalled server kept waiting, or nothing."""
+    if closed:
+        return "its load was a closed loop, which does not see what a stalled server keeps from being sent"
+    if not corrected:
+        return "latencies count from the sending, not from the moment a request was due: what requests waited for their turn is not in them"
+    return ""
 
 
 def _unknown(strays: int) -> str:

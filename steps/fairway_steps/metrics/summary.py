@@ -11,6 +11,7 @@ from typing import Any
 
 from fairway_steps.errors import UsageError
 from fairway_steps.metrics.base import Reading
+from fairway_steps.metrics.samples import logger, uncorrected
 from fairway_steps.model import Histogram, Stratum
 
 MEND = "give what `fairway load-test` wrote as its output summary"
@@ -26,6 +27,9 @@ class SummarySource:
 
     def __init__(self, text: str, limits: Sequence[float] = (), version: str = "") -> None:
         self._told, self._version = _parsed(text), version
+        flaw = uncorrected(corrected=self._told.get("co_corrected", True), closed=self._told.get("loop") == "closed")
+        if flaw:
+            logger.warning("the load test's summary: %s", flaw)
         over = {float(name) / 1000: count for name, count in self._told["over_ms"].items() if ":" not in name}
         self._over = dict(sorted(over.items()))
         self._places = {

@@ -152,6 +152,21 @@ def test_a_client_limited_run_is_no_evidence_and_says_why(path: Path):
 
 
 @pytest.mark.parametrize(
+    ("marks", "said"),
+    [
+        ({"co_corrected": False}, "latencies count from the sending"),
+        ({"closed_loop": True}, "its load was a closed loop"),
+        ({}, ""),
+    ],
+)
+def test_latencies_that_leave_out_the_waiting_are_said_to(path: Path, marks, said: str, caplog):
+    save(path, [(0, 10, "", "")], **marks)
+    reading = SamplesSource(path).read(["v2"], {}, "", 0.0)
+    assert reading.strata
+    assert [said in record.message for record in caplog.records] == [True] * bool(said)
+
+
+@pytest.mark.parametrize(
     ("limits", "said", "evidence"),
     [((), "late", False), ((0.25,), "late", True), ((0.05, 0.25), "", False), ((0.25,), "it used 99%", False)],
 )

@@ -4,6 +4,7 @@ The summaries are made by ``loadtest.summary`` as in life. Left out: the file (t
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,15 @@ def test_a_client_that_was_the_limit_is_no_evidence():
     reading = SummarySource(told(late), LIMITS).read(["v2"], {}, "", 0.0)
     assert reading.strata == ()
     assert "limited by its own client, so it is evidence of nothing: 200 of 200 requests" in reading.problem
+
+
+@pytest.mark.parametrize(
+    ("mark", "said"), [("co_corrected", "count from the sending"), ("closed_loop", "a closed loop")]
+)
+def test_latencies_that_leave_out_the_waiting_are_said_to(mark: str, said: str, caplog):
+    result = mixed()
+    SummarySource(told(replace(result, meta=replace(result.meta, **{mark: mark == "closed_loop"}))), LIMITS)
+    assert [said in record.message for record in caplog.records] == [True]
 
 
 def test_it_is_read_once():

@@ -12,7 +12,8 @@ from fairway_steps.loadtest.grpc.failures import classify, sentence
 from fairway_steps.loadtest.grpc.schema import Method, reflected
 
 VERSIONS = ("grpc.reflection.v1", "grpc.reflection.v1alpha")
-WITHIN = 10.0
+WITHIN = 30.0
+"""Seconds for the answer to one question: asked before the load, of a server that may be starting or busy."""
 _UNIMPLEMENTED, _UNREACHED = 12, ("connect", "dns", "tls", "protocol", "reset", "timeout", "grpc-deadline-exceeded")
 Metadata = tuple[tuple[str, str | bytes], ...]
 
