@@ -188,6 +188,8 @@ class _HttpConnection(asyncio.Protocol):
         self._body = bytearray()
         self._transport: asyncio.Transport | None = None
         self._socket = sock
+        self._early = b""  # what came over a connection before its first request, which is told what that was
+        self._fresh = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -199,11 +201,14 @@ class _HttpConnection(asyncio.Protocol):
             return False
         self._parser.reset()
         self._generation = None
-        self._index = index
+        self._index, self._fresh = index, False
         transport.write(self._prepared[self._pick(index)])
         if transport.is_closing():  # the write failed at once: the kernel took no byte of it
             self._index = -1
             return False
+        if self._early:
+            asyncio.get_running_loop().call_soon(self.data_received, self._early)
+            self._early = b""
         return True
 
     def _established(self) -> bool:
@@ -230,8 +235,11 @@ class _HttpConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._at = time.monotonic_ns()
-        if self._index < 0:  # nobody asked: a 408 before the server closes, or garbage
-            self.abort()
+        if self._index < 0:
+            if self._fresh:
+                self._early += data
+            else:  # nobody asked: a 408 before the server closes, or garbage
+                self.abort()
             return
         try:
             complete = self._parser.feed(data)

@@ -51,6 +51,8 @@ def reason(error: BaseException | None) -> str:
     """What happened, without the errno and the traceback."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return error.verify_message
+    if isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER":
+        return "the server does not speak TLS there"
     if isinstance(error, ConnectionError) and error.errno:
         return os.strerror(error.errno).lower()
     if isinstance(error, OSError) and error.strerror:

@@ -4,12 +4,15 @@ Left out: the parser's details (test_http1.py); resolvers that never answer; HTT
 """
 
 import asyncio
+import contextlib
 import datetime as dt
 import ipaddress
 import socket
 import ssl
 import struct
+import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -215,6 +218,39 @@ def test_garbage_is_protocol(data: bytes):
     with serving(always(data)) as server:
         records = load(Request(server.url))
     assert errors(records) == ["protocol"] * 3
+
+
+@contextlib.contextmanager
+def greeting(said: bytes) -> Iterator[int]:
+    """The port of a server that says so as soon as it is connected to, and nothing more."""
+    held: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def greet() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    held.append(listener.accept()[0])
+                    held[-1].sendall(said)
+
+        threading.Thread(target=greet, daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+    for sock in held:
+        sock.close()
+
+
+def test_a_server_that_speaks_first_is_told_by_what_it_says():
+    """As one of HTTP/2 does: its SETTINGS may come before the request or after it."""
+    with greeting(b"\x00\x00\x12\x04\x00\x00\x00\x00\x00") as port:
+        records = load(Request(f"http://127.0.0.1:{port}/"), constant(200, requests=40))
+    assert set(errors(records)) == {"protocol"}
+    assert "HTTP/2 only" in records.details["protocol"]
+
+
+def test_a_server_without_tls_is_said_to_be_one():
+    with greeting(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
+        records = load(Request(f"https://127.0.0.1:{port}/", tls=Tls(insecure=True)))
+    assert records.details == {"tls": "the server does not speak TLS there"}
 
 
 def test_an_idle_connection_that_the_server_closed_costs_no_request():
