@@ -142,7 +142,11 @@ PROMETHEUS = Component(
     stamps={"github.com/prometheus/common/version.Version": "VERSION"},
 )
 
-ALL = (PAUSE, ETCD, KUBERNETES, ARGO, COREDNS, ENVOY_GATEWAY, PROMETHEUS, TEKTON, KSERVE)
+# Their definitions alone, for the contract tests of routes.
+ISTIO = Component("istio", "istio.io/api", {}, 0, keep=("kubernetes",))
+KNATIVE = Component("knative", "knative.dev/serving", {}, 0, keep=("config/core/300-resources",))
+
+ALL = (PAUSE, ETCD, KUBERNETES, ARGO, COREDNS, ENVOY_GATEWAY, PROMETHEUS, TEKTON, KSERVE, ISTIO, KNATIVE)
 
 
 def missing() -> list[Component]:

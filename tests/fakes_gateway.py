@@ -68,7 +68,12 @@ class GatewayLab:
             self.endpoints(service, ready=True)
         # A real Gateway's controller would judge the route by Services that are none: this one is nobody's.
         gateway = "eg" if hasattr(cluster, "edit") else mark
-        route = {
+        self._create(self.ref, self.route(gateway, names))
+        self.accept()
+
+    def route(self, gateway: str, names: tuple[str, str]) -> Manifest:
+        """The route as its owner made it: all traffic to the first version."""
+        return {
             "metadata": {"annotations": {"theirs": "1"}, "labels": {"app": "iris"}},
             "spec": {
                 "parentRefs": [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": gateway}],
@@ -76,8 +81,6 @@ class GatewayLab:
                 "rules": rules(self.ref.kind, self.services[names[0]]),
             },
         }
-        self._create(self.ref, route)
-        self.accept()
 
     def endpoints(self, service: str, *, ready: bool) -> None:
         """Make a Service's endpoint ready, or not."""
@@ -158,19 +161,42 @@ class GatewayLab:
         answer.release_conn()
 
 
-def install_crds(cluster: Any) -> None:
-    """The CRDs of Gateway API in a real API server, if they are not there yet."""
-    file = next(iter(sorted(CACHE.glob("lab/envoy-gateway-*/charts/gateway-helm/crds/gatewayapi-crds.yaml"))), None)
-    found = {crd["metadata"]["name"]: crd for crd in yaml.safe_load_all(file.read_text()) if crd} if file else {}
-    for plural in ("httproutes", "grpcroutes", "gateways"):
-        name = f"{plural}.gateway.networking.k8s.io"
-        path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}"
-        if _asked(cluster, "GET", path)["kind"] == "CustomResourceDefinition":
-            continue
+DEFINITIONS = {
+    "gateway.networking.k8s.io": "envoy-gateway-*/charts/gateway-helm/crds/gatewayapi-crds.yaml",
+    "networking.istio.io": "istio-*/kubernetes/customresourcedefinitions.gen.yaml",
+    "serving.knative.dev": "knative-*/config/core/300-resources/*.yaml",
+    "serving.kserve.io": "kserve-*/config/crd/full/**/*.yaml",
+}
+"""Where the lab keeps the definitions of each group."""
+
+
+def install_crds(
+    cluster: Any,
+    group: str = "gateway.networking.k8s.io",
+    plurals: tuple[str, ...] = ("httproutes", "grpcroutes", "gateways"),
+) -> None:
+    """The CRDs of a group in a real API server, if they are not there yet."""
+    files = sorted(CACHE.glob(f"lab/{DEFINITIONS[group]}"))
+    wanted = [f"{plural}.{group}" for plural in plurals]
+    missing = [name for name in wanted if not _defined(cluster, name)]
+    found: dict[str, Any] = {}
+    for file in files if missing else ():
+        every = [crd for crd in yaml.safe_load_all(file.read_text()) if crd and "names" in crd.get("spec", {})]
+        found |= {crd["metadata"]["name"]: crd for crd in every}
+    for name in missing:
         if name not in found:
-            pytest.skip("the cluster has no Gateway API, and its CRDs have not been fetched: `make lab` does")
+            pytest.skip(f"the cluster has no {group}, and its CRDs have not been fetched: `make lab` does")
+        path = f"{CRDS}/{name}"
+        found[name]["spec"].pop("conversion", None)
         _asked(cluster, "PATCH", f"{path}?fieldManager=tests&force=true", found[name])
         eventually(lambda path=path: _established(_asked(cluster, "GET", path)), 30.0)
+
+
+def _defined(cluster: Any, name: str) -> bool:
+    return bool(_asked(cluster, "GET", f"{CRDS}/{name}")["kind"] == "CustomResourceDefinition")
+
+
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 def _established(crd: Any) -> bool:

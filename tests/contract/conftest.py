@@ -28,3 +28,10 @@ def gateway_api(real):
     """A real cluster that knows the kinds of Gateway API."""
     install_crds(real)
     return real
+
+
+@pytest.fixture(scope="session")
+def istio(real):
+    """A real cluster that knows Istio's kinds."""
+    install_crds(real, "networking.istio.io", ("virtualservices", "destinationrules"))
+    return real

@@ -1,4 +1,5 @@
-"""The contract of a route back end: the fake, a real Envoy, and Gateway API over a cluster in memory and a real API server.
+"""The contract of a route back end: the fake, a real Envoy, and Gateway API and Istio over a cluster in memory and a real
+API server.
 
 Covered for all: read, apply, settled, served, snapshot, restore, fencing, foreign fields, unknown backends. For Envoy,
 with real traffic: the split, a removed backend, header matches, mirroring, stickiness, changes under load, a killed
@@ -21,8 +22,10 @@ from fairway_steps.model import HeaderMatch, Mirror, Routes, Stickiness, Version
 from fairway_steps.routing import backends, xds
 from fairway_steps.routing.base import Router, Served
 from fairway_steps.routing.gateway_api import GatewayRouter
+from fairway_steps.routing.istio import IstioRouter
 from fakes_cluster import FakeCluster
 from fakes_gateway import GatewayLab
+from fakes_istio import IstioLab
 from fakes_routing import (
     Client,
     FakeRouter,
@@ -134,19 +137,52 @@ class GatewayWorld:
         self.lab.edit({"spec": {"rules": rules}})
 
 
+@dataclass
+class IstioWorld:
+    lab: IstioLab
+
+    @property
+    def known(self) -> dict[str, Version]:
+        return self.lab.versions
+
+    def router(self) -> Router:
+        class Reconciled(IstioRouter):
+            """With an istiod that says at once that all proxies have what is stored."""
+
+            def settled(router) -> bool | None:  # noqa: N805 - the test's own self is the world
+                self.lab.accept()
+                return super().settled()
+
+        counters = lambda: Served(dict.fromkeys(self.known, 0), 0, 0, lasting=False)  # noqa: E731
+        return Reconciled(self.lab.ref, "iris", self.lab.versions, self.lab.cluster, SystemClock(), counters=counters)
+
+    def foreign(self) -> object:
+        return self.lab.foreign()
+
+    def name_unknown(self) -> None:
+        self.lab.add_unknown()
+
+
 @pytest.fixture(
     params=[
         "fake",
         pytest.param("envoy", marks=pytest.mark.local),
         "httproute",
         "grpcroute",
+        "virtualservice",
         pytest.param("real-httproute", marks=pytest.mark.cluster),
         pytest.param("real-grpcroute", marks=pytest.mark.cluster),
+        pytest.param("real-virtualservice", marks=pytest.mark.cluster),
     ]
 )
 def world(request, tmp_path):
     if request.param == "fake":
         yield FakeWorld(Stored(Routes({"v1": 100})))
+        return
+    if request.param.endswith("virtualservice"):
+        lab = IstioLab(request.getfixturevalue("istio") if request.param.startswith("real") else FakeCluster())
+        yield IstioWorld(lab)
+        lab.close()
         return
     if request.param.endswith("route"):
         real = request.param.startswith("real")

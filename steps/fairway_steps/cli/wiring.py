@@ -190,8 +190,7 @@ def _addresses(known: Mapping[str, Version]) -> "Addresses":
         if name not in known or not is_placed(known[name]):
             return no_addresses(name)
         (version,) = whole([known[name]])
-        at = place(version)
-        return all_endpoints(cluster(), at.ref.namespace, at.service)
+        return all_endpoints(cluster(), place(version))
 
     return of
 

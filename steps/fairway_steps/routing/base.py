@@ -10,6 +10,8 @@ from typing import Protocol
 
 from fairway_steps.model import Routes, Version
 
+HEADER_MATCH, MIRROR, STICKY = "header matches", "a mirror", "stickiness"
+
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
@@ -19,6 +21,24 @@ class Capabilities:
     header_match: bool = False
     mirror: bool = False
     sticky: bool = False
+
+    def lacks(self, routes: Routes) -> tuple[str, ...]:
+        """What of ``routes`` cannot be carried: names of capabilities in words."""
+        asked = {
+            "weights": len(routes.weights) > 1 and not self.weights,
+            HEADER_MATCH: bool(routes.matches) and not self.header_match,
+            MIRROR: routes.mirror is not None and not self.mirror,
+            STICKY: routes.sticky is not None and not self.sticky,
+        }
+        return tuple(name for name, missing in asked.items() if missing)
+
+
+class Unknown(ValueError):
+    """A route that is not as Fairway needs it; the message names what it does not know, ``mend`` what to do."""
+
+    def __init__(self, message: str, mend: str = "") -> None:
+        super().__init__(message)
+        self.mend = mend
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,15 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fairway_steps.model import HeaderMatch, Mirror, Routes
+from fairway_steps.routing.base import Unknown
 from fairway_steps.workload.place import Place
 
 Json = dict[str, Any]
 NAMED = "fairway-match-"
 MIRROR = "RequestMirror"
-
-
-class Unknown(ValueError):
-    """Rules that are not as Fairway needs them; the message names what it does not know."""
 
 
 def decode(rules: Sequence[Json], places: Mapping[str, Place], namespace: str) -> Routes:

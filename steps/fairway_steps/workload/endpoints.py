@@ -4,9 +4,11 @@ https://kubernetes.io/docs/concepts/services-networking/endpoint-slices/: an end
 ready; a terminating one is not.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from fairway_steps.cluster import Cluster, Manifest, Reference
+from fairway_steps.workload.place import Place
+from fairway_steps.workload.pods import labels_of
 
 OF_SERVICE = "kubernetes.io/service-name"
 
@@ -31,13 +33,34 @@ def _addresses(slices: Iterable[Manifest], wanted: Callable[[Manifest], bool]) -
     return tuple(sorted(found))
 
 
-def ready_endpoints(cluster: Cluster, namespace: str, service: str) -> Sequence[str]:
-    """The ready endpoints now."""
-    kind, labels = slices_of(namespace, service)
-    return ready(cluster.list(kind, labels=labels))
+def ready_endpoints(cluster: Cluster, at: Place) -> Sequence[str]:
+    """The ready endpoints of a version now."""
+    found = _found(cluster, at)
+    return ready(among(found, _names(cluster, at)) if at.subset else found)
 
 
-def all_endpoints(cluster: Cluster, namespace: str, service: str) -> Sequence[str]:
+def all_endpoints(cluster: Cluster, at: Place) -> Sequence[str]:
     """The endpoints now, ready or not: one that has just failed its probe has still counted requests."""
-    kind, labels = slices_of(namespace, service)
-    return _addresses(cluster.list(kind, labels=labels), bool)
+    found = _found(cluster, at)
+    return _addresses(among(found, _names(cluster, at)) if at.subset else found, bool)
+
+
+def among(slices: Iterable[Manifest], names: Collection[str]) -> list[Manifest]:
+    """The slices with the endpoints of these pods alone: versions that are subsets share a Service."""
+    return [
+        {**one, "endpoints": [e for e in one.get("endpoints") or () if (e.get("targetRef") or {}).get("name") in names]}
+        for one in slices
+    ]
+
+
+def _found(cluster: Cluster, at: Place) -> list[Manifest]:
+    kind, labels = slices_of(at.ref.namespace, at.service)
+    return cluster.list(kind, labels=labels)
+
+
+def _names(cluster: Cluster, at: Place) -> Collection[str]:
+    labels = labels_of(cluster.get(at.ref), at)
+    if not labels:
+        return ()
+    kind = Reference("", "v1", "Pod", at.ref.namespace)
+    return {pod["metadata"]["name"] for pod in cluster.list(kind, labels=labels)}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from fairway_steps.cluster import Cluster, Manifest, Reference
 from fairway_steps.errors import FairwayError, TransientError
 from fairway_steps.workload import pods, status
-from fairway_steps.workload.endpoints import ready, slices_of
+from fairway_steps.workload.endpoints import among, ready, slices_of
 from fairway_steps.workload.place import Place
 
 LONGEST = 86_400.0
@@ -50,7 +50,11 @@ class Live:
 
     def endpoints(self) -> tuple[str, ...]:
         """``ADDRESS:PORT`` of each ready endpoint."""
-        return ready(self._slices.now())
+        slices = self._slices.now()
+        if not self.place.subset:
+            return ready(slices)
+        pods_now = self._pods_now(next(iter(self._object.now()), None))
+        return ready(among(slices, {pod["metadata"]["name"] for pod in pods_now}))
 
     def _explained(self, sentence: str, found: Manifest | None) -> str:
         why = pods.reason(self._pods_now(found))

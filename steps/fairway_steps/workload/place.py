@@ -12,7 +12,7 @@ from fairway_steps.cluster import KINDS, Reference
 from fairway_steps.errors import UsageError
 from fairway_steps.model import Version
 
-OPTIONS = ("service", "port", "ready", "url")
+OPTIONS = ("service", "port", "ready", "url", "subset", "vmodel")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,8 @@ class Place:
 
     ``ref`` is what is deployed, ``service`` and ``port`` what a route points at (empty and 0: not looked up yet),
     ``conditions`` the types of the status conditions that must be true for any kind that Fairway does not know,
-    ``url`` where a first inference goes instead of the ready endpoints.
+    ``url`` where a first inference goes instead of the ready endpoints. Versions that share a Service are told apart by the
+    ``subset`` of an Istio DestinationRule, or as ``vmodel`` of a ModelMesh (its header mm-vmodel-id).
     """
 
     ref: Reference
@@ -29,6 +30,8 @@ class Place:
     port: int = 0
     conditions: tuple[str, ...] = ()
     url: str = ""
+    subset: str = ""
+    vmodel: str = ""
 
     @property
     def complete(self) -> bool:
@@ -66,18 +69,24 @@ def place(version: Version) -> Place:
         port=int(port),
         conditions=tuple(filter(None, given.get("ready", "").split(","))),
         url=given.get("url", ""),
+        subset=given.get("subset", ""),
+        vmodel=given.get("vmodel", ""),
     )
 
 
 def written(version: Version, at: Place) -> Version:
     """The version with all that is known of its place in its URI."""
     known = {"service": at.service, "port": str(at.port or ""), "ready": ",".join(at.conditions), "url": at.url}
+    known |= {"subset": at.subset, "vmodel": at.vmodel}
     options = urlencode({name: value for name, value in known.items() if value}, safe="/:,")
     return replace(version, uri=_path(at.ref) + (f"?{options}" if options else ""))
 
 
-def backends(versions: Mapping[str, Version]) -> dict[str, Place]:
-    """The places of versions that a route of a cluster can point at. Raises UsageError for any other."""
+def backends(versions: Mapping[str, Version], *, shared: bool = False) -> dict[str, Place]:
+    """The places of versions that a route of a cluster can point at. Raises UsageError for any other.
+
+    Where the route can tell them apart, versions may have a ``shared`` Service.
+    """
     found: dict[str, Place] = {}
     for name, version in versions.items():
         if not is_placed(version):
@@ -88,13 +97,18 @@ def backends(versions: Mapping[str, Version]) -> dict[str, Place]:
         at = place(version)
         if not at.complete:
             raise UsageError(f"version {version.uri} does not say its Service", mend="add ?service=NAME&port=PORT")
-        if twin := next((other for other, its in found.items() if its.backend == at.backend), ""):
+        if twin := next((other for other, its in found.items() if _same(its, at, shared=shared)), ""):
             raise UsageError(
                 f"{twin} and {name} share the Service {at.service}: a route cannot tell them apart",
-                mend="give each version a Service of its own",
+                mend="give each version a Service of its own" + (", or its ?subset=NAME" if shared else ""),
             )
         found[name] = at
     return found
+
+
+def _same(one: Place, other: Place, *, shared: bool) -> bool:
+    apart = shared and (one.subset, one.vmodel) != (other.subset, other.vmodel)
+    return one.backend == other.backend and not apart
 
 
 def _path(ref: Reference) -> str:

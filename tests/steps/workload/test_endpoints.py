@@ -1,8 +1,12 @@
-"""Covers: which addresses a Service has, ready ones and all of them, over several slices and both address families."""
+"""Covers: which addresses a Service has, ready ones and all of them, over several slices and both address families; those of a subset."""
 
 from fairway_steps.cluster import Reference
 from fairway_steps.workload.endpoints import all_endpoints, ready_endpoints
+from fairway_steps.workload.place import Place
 from fakes_cluster import FakeCluster
+
+IRIS = Place(Reference.of("deployment", "ns", "iris-v1"), "iris", 8080)
+SUBSET = Place(IRIS.ref, "iris", 8080, subset="v1")
 
 
 def sliced(cluster, name, service, *endpoints, port=8080):
@@ -23,9 +27,24 @@ def test_one_that_fails_its_probe_is_not_ready_and_has_still_counted():
     sliced(cluster, "a", "iris", ("10.0.0.1", {"ready": True}), ("10.0.0.2", {"ready": False}))
     sliced(cluster, "b", "iris", ("fd00::1", {}))
     sliced(cluster, "c", "other", ("10.0.0.9", {"ready": True}))
-    assert ready_endpoints(cluster, "ns", "iris") == ("10.0.0.1:8080", "[fd00::1]:8080")
-    assert all_endpoints(cluster, "ns", "iris") == ("10.0.0.1:8080", "10.0.0.2:8080", "[fd00::1]:8080")
+    assert ready_endpoints(cluster, IRIS) == ("10.0.0.1:8080", "[fd00::1]:8080")
+    assert all_endpoints(cluster, IRIS) == ("10.0.0.1:8080", "10.0.0.2:8080", "[fd00::1]:8080")
 
 
 def test_a_service_without_endpoints_has_no_address():
-    assert all_endpoints(FakeCluster("ns"), "ns", "iris") == ()
+    assert all_endpoints(FakeCluster("ns"), IRIS) == ()
+
+
+def test_of_versions_that_share_a_service_each_has_the_endpoints_of_its_own_pods():
+    cluster = FakeCluster("ns")
+    sliced(cluster, "a", "iris", ("10.0.0.1", {"ready": True}), ("10.0.0.2", {"ready": True}))
+    ref = Reference("discovery.k8s.io", "v1", "EndpointSlice", "ns", "a")
+    endpoints = cluster.get(ref)["endpoints"]
+    named = [one | {"targetRef": {"kind": "Pod", "name": name}} for one, name in zip(endpoints, "pq", strict=True)]
+    cluster.edit(ref, {"endpoints": named})
+    assert ready_endpoints(cluster, SUBSET) == ()
+    cluster.put(IRIS.ref, {"spec": {"selector": {"matchLabels": {"version": "v1"}}}})
+    for name, version in (("p", "v2"), ("q", "v1")):
+        cluster.put(Reference("", "v1", "Pod", "ns", name), {"metadata": {"labels": {"version": version}}})
+    assert ready_endpoints(cluster, SUBSET) == all_endpoints(cluster, SUBSET) == ("10.0.0.2:8080",)
+    assert len(ready_endpoints(cluster, IRIS)) == 2

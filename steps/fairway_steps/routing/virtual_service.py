@@ -1,0 +1,196 @@
+"""The http routes of an Istio VirtualService to ``Routes`` and back: pure.
+
+Ours are, in each http route that goes to a known version: its ``route``, a mirror to a version, and before it the http
+routes named ``fairway-match-…-SERVICE``. Everything else is somebody else's and is handed on as it is, another service's
+release included. https://istio.io/latest/docs/reference/config/networking/virtual-service/ (the first http route that
+matches is taken; weights are proportions; a mirror without a percentage is of all requests).
+"""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fairway_steps.model import HeaderMatch, Mirror, Routes
+from fairway_steps.routing.base import Unknown
+from fairway_steps.routing.destinations import pointed, told, version_of
+from fairway_steps.workload.place import Place
+
+Json = dict[str, Any]
+NAMED = "fairway-match-"
+MIRRORING = ("mirror", "mirrorPercentage", "mirrorPercent", "mirror_percent")
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What http routes are read with: the service, its versions' places, and the VirtualService's namespace."""
+
+    service: str
+    places: Mapping[str, Place]
+    namespace: str
+
+    def version(self, target: Json) -> str:
+        return version_of(target, self.places, self.namespace)
+
+    def owns(self, rule: Json) -> bool:
+        """Whether Fairway made the whole http route, for this service."""
+        name = str(rule.get("name", ""))
+        return name.startswith(NAMED) and name.removeprefix(NAMED).split("-", 2)[-1] == self.service
+
+    def manages(self, rule: Json) -> bool:
+        """Whether an http route of the user's goes to a version."""
+        return not self.owns(rule) and any(self.version(target) for target in rule.get("route") or ())
+
+    def mirrors(self, destination: Json | None) -> bool:
+        return bool(destination) and bool(self.version({"destination": destination}))
+
+
+def decode(spec: Json, around: Around) -> Routes:
+    """What a VirtualService does with the versions. Raises Unknown."""
+    http = spec.get("http") or []
+    _only_http(spec, around)
+    managed = [rule for rule in http if around.manages(rule)]
+    if not managed:
+        raise _unmanaged(http, around)
+    found = [Routes(_weights(rule, around), mirror=_mirror(rule, around)) for rule in managed]
+    if any(other != found[0] for other in found):
+        raise Unknown("http routes that split the traffic differently: each must have the same weights")
+    return Routes(found[0].weights, _matches(http, around), found[0].mirror)
+
+
+def says(spec: Json, routes: Routes, around: Around) -> bool:
+    """Whether the http routes do just what ``routes`` says."""
+    try:
+        return decode(spec, around) == routes
+    except Unknown:
+        return False
+
+
+def encode(spec: Json, routes: Routes, around: Around) -> list[Json]:
+    """The http routes with ours replaced by what ``routes`` says. Raises Unknown for one that has no room for it."""
+    result: list[Json] = []
+    managed = 0
+    for rule in (rule for rule in spec.get("http") or [] if not around.owns(rule)):
+        if not around.manages(rule):
+            result.append(copy.deepcopy(rule))
+            continue
+        base = {**_unmirrored(copy.deepcopy(rule), around), "route": _targets(rule, routes.weights, around)}
+        result += [_matching(base, rule, i, managed, match, around) for i, match in enumerate(routes.matches)]
+        result.append(_mirroring(base, routes.mirror, around) if routes.mirror else base)
+        managed += 1
+    return result
+
+
+def _only_http(spec: Json, around: Around) -> None:
+    """Traffic of TLS and TCP routes would stay where it is while the other side is scaled down."""
+    for kind in ("tls", "tcp"):
+        for target in (target for rule in spec.get(kind) or () for target in rule.get("route") or ()):
+            if around.version(target):
+                raise Unknown(f"a {kind} route to {told(target)}, which cannot be split by requests")
+
+
+def _unmanaged(http: Sequence[Json], around: Around) -> Unknown:
+    delegates = [rule["delegate"] for rule in http if rule.get("delegate")]
+    named = sorted({told(target) for rule in http for target in rule.get("route") or ()})
+    wanted = ", ".join(sorted(told(pointed({}, at, around.namespace) | {"weight": 1}) for at in around.places.values()))
+    if delegates and not named:
+        names = [f"virtualservice/{d.get('namespace', around.namespace)}/{d.get('name', '?')}" for d in delegates]
+        return Unknown(
+            f"only http routes that delegate to {', '.join(names)}", f"name the one that splits: --route {names[0]}"
+        )
+    mend = "an http route must go to the primary; a version that is a subset of a host is named so: …?service=HOST&subset=NAME"
+    return Unknown(f"no http route to {wanted}, but only to {', '.join(named) or 'none at all'}", mend)
+
+
+def _weights(rule: Json, around: Around) -> dict[str, int]:
+    shares: dict[str, int] = {}
+    alone = len(rule["route"]) == 1
+    for target in rule["route"]:
+        weight = 1 if alone else int(target.get("weight", 0))
+        name = around.version(target)
+        if not name and weight:
+            raise Unknown(f"the destination {told(target)}, which is none of {', '.join(sorted(around.places))}")
+        shares[name] = shares.get(name, 0) + weight
+    total = sum(shares.values())
+    if not total:
+        raise Unknown("an http route in which every destination has weight 0")
+    if any(weight * 100 % total for weight in shares.values()):
+        raise Unknown(f"weights that are no whole percents ({', '.join(map(str, shares.values()))})")
+    return {name: weight * 100 // total for name, weight in shares.items() if weight}
+
+
+def _mirror(rule: Json, around: Around) -> Mirror | None:
+    if around.mirrors(rule.get("mirror")):
+        old = rule.get("mirrorPercent", rule.get("mirror_percent", 100))
+        return Mirror(around.version({"destination": rule["mirror"]}), _percent(rule.get("mirrorPercentage"), old))
+    for one in rule.get("mirrors") or ():
+        if around.mirrors(one.get("destination")):
+            return Mirror(around.version(one), _percent(one.get("percentage")))
+    return None
+
+
+def _percent(percentage: Json | None, otherwise: Any = 100) -> int:
+    return int(otherwise) if percentage is None else round(percentage.get("value", 0))
+
+
+def _matches(http: Sequence[Json], around: Around) -> tuple[HeaderMatch, ...]:
+    found: dict[int, HeaderMatch] = {}
+    for rule in http:
+        if around.owns(rule):
+            number = int(rule["name"].removeprefix(NAMED).partition("-")[0])
+            ((name, value),) = list(rule["match"][0]["headers"].items())[-1:]
+            found[number] = HeaderMatch(name, value["exact"], around.version(rule["route"][0]))
+    return tuple(found[number] for number in sorted(found))
+
+
+def _targets(rule: Json, weights: Mapping[str, int], around: Around) -> list[Json]:
+    """The http route's own destinations with new weights; a new one is made after the first that is a version's."""
+    kept = {name: target for target in rule["route"] if (name := around.version(target)) and name in weights}
+    like = next(target for target in rule["route"] if around.version(target))
+    order = [*kept, *(name for name in sorted(weights) if name not in kept)]
+    return [
+        {
+            **copy.deepcopy(kept.get(name) or pointed(like, around.places[name], around.namespace)),
+            "weight": weights[name],
+        }
+        for name in order
+    ]
+
+
+def _matching(base: Json, rule: Json, number: int, index: int, match: HeaderMatch, around: Around) -> Json:
+    asked = copy.deepcopy(rule.get("match") or [{}])
+    for one in asked:
+        headers = one.get("headers") or {}
+        if match.name in headers:
+            raise Unknown(f"an http route that asks for the header {match.name} itself, and can ask for it once only")
+        one["headers"] = {**headers, match.name: {"exact": match.value}}
+    kept = next((target for target in base["route"] if around.version(target) == match.version), None)
+    target = copy.deepcopy(kept or pointed(base["route"][0], around.places[match.version], around.namespace))
+    name = f"{NAMED}{number}-{index}-{around.service}"
+    return {**copy.deepcopy(base), "name": name, "match": asked, "route": [{**target, "weight": 100}]}
+
+
+def _unmirrored(rule: Json, around: Around) -> Json:
+    if around.mirrors(rule.get("mirror")):
+        rule = {key: value for key, value in rule.items() if key not in MIRRORING}
+    others = [one for one in rule.get("mirrors") or () if not around.mirrors(one.get("destination"))]
+    if "mirrors" in rule and len(others) < len(rule["mirrors"]):
+        rule = {key: value for key, value in rule.items() if key != "mirrors"} | ({"mirrors": others} if others else {})
+    return rule
+
+
+def _mirroring(base: Json, mirror: Mirror, around: Around) -> Json:
+    place, like = around.places[mirror.version], base["route"][0]
+    if place.vmodel:
+        raise Unknown(
+            f"no mirror to {mirror.version}: copies of a ModelMesh's requests keep the header of the version they were sent to"
+        )
+    to, share = pointed(like, place, around.namespace)["destination"], {"value": mirror.percent}
+    if base.get("mirror"):
+        raise Unknown(
+            f"a mirror to {told({'destination': base['mirror']})} already, beside which no other can stand",
+            "write it as an entry of `mirrors`",
+        )
+    if base.get("mirrors"):
+        return {**base, "mirrors": [*base["mirrors"], {"destination": to, "percentage": share}]}
+    return {**base, "mirror": to, "mirrorPercentage": share}

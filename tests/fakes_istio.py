@@ -1,0 +1,87 @@
+"""A VirtualService in tests, over the cluster in memory and over a real API server with Istio's own definitions.
+
+In place of istiod somebody writes the status of each generation.
+"""
+
+import copy
+from typing import Any
+
+from fairway_steps.cluster import Cluster, Manifest, Reference
+from fakes_gateway import GatewayLab
+
+DEFINED = "networking.istio.io"
+
+
+def http(primary: str) -> list[dict[str, Any]]:
+    """Http routes as users write them: two of the service, one of another, one that redirects, and fields that are not ours."""
+    to = {"destination": {"host": primary, "port": {"number": 8080}}}
+    return [
+        {
+            "name": "infer",
+            "match": [{"uri": {"prefix": "/v2"}, "method": {"exact": "POST"}}, {"headers": {"x-b": {"regex": ".+"}}}],
+            "headers": {"request": {"set": {"x-team": "iris"}}},
+            "timeout": "7s",
+            "retries": {"attempts": 2, "perTryTimeout": "2s"},
+            "route": [to],
+        },
+        {"match": [{"uri": {"exact": "/other"}}], "route": [{"destination": {"host": "other"}}]},
+        {"match": [{"uri": {"exact": "/old"}}], "redirect": {"uri": "/new"}},
+        {"route": [copy.deepcopy(to) | {"headers": {"response": {"remove": ["server"]}}}]},
+    ]
+
+
+class IstioLab(GatewayLab):
+    """One VirtualService between two versions, each a Service with one ready endpoint."""
+
+    def __init__(self, cluster: Cluster, names: tuple[str, str] = ("v1", "v2.1")) -> None:
+        super().__init__(cluster, "virtualservice", names)
+
+    def route(self, gateway: str, names: tuple[str, str]) -> Manifest:
+        del gateway
+        return {
+            "metadata": {"annotations": {"theirs": "1"}, "labels": {"app": "iris"}},
+            "spec": {"hosts": ["iris.example.com"], "gateways": ["mesh"], "http": http(self.services[names[0]])},
+        }
+
+    def accept(self, **conditions: str) -> None:
+        """What istiod writes where it is asked to: ``Reconciled="False::2 of 3 proxies"`` says no."""
+        said = conditions.get("Reconciled", "True::").split(":")
+        told = {"type": "Reconciled", "status": said[0], "message": said[2]}
+        generation = self.stored()["metadata"]["generation"]
+        self._status({"status": {"observedGeneration": generation, "conditions": [told]}})
+
+    def foreign(self) -> object:
+        found = copy.deepcopy(dict(self.stored()))
+        metadata, services = found["metadata"], set(self.services.values())
+        rest = {key: metadata[key] for key in ("labels", "name", "namespace")}
+        annotations = {k: v for k, v in metadata["annotations"].items() if not k.startswith("fairway/")}
+        kept = []
+        for rule in found["spec"]["http"]:
+            if str(rule.get("name", "")).startswith("fairway-"):
+                continue
+            if {target["destination"]["host"] for target in rule.get("route", ())} & services:
+                kept.append({k: v for k, v in rule.items() if k not in ("route", "mirror", "mirrorPercentage")})
+                continue
+            kept.append(rule)
+        return rest, annotations, found["spec"] | {"http": kept}
+
+    def targets(self) -> list[list[tuple[str, int | None]]]:
+        """The hosts of each http route, with their weights."""
+        return [
+            [(t["destination"]["host"], t.get("weight")) for t in rule.get("route", ())]
+            for rule in self.stored()["spec"]["http"]
+        ]
+
+    def add_unknown(self) -> None:
+        rules = self.stored()["spec"]["http"]
+        own, other = rules[0]["route"][0], {"destination": {"host": "other"}, "weight": 1}
+        rules[0]["route"] = [own | {"weight": 99}, other]
+        self.edit({"spec": {"http": rules}})
+
+
+def subsets(cluster: Cluster, name: str, host: str, *named: str) -> Reference:
+    """A DestinationRule with these subsets."""
+    ref = Reference("networking.istio.io", "v1", "DestinationRule", cluster.namespace, name)
+    spec = {"host": host, "subsets": [{"name": one, "labels": {"version": one}} for one in named]}
+    cluster.create(ref, {"spec": spec})
+    return ref
