@@ -17,6 +17,7 @@ from fairway_steps.cluster.kube import KubernetesCluster
 from fairway_steps.errors import DomainError
 from fairway_steps.model import Policy, Routes
 from fairway_steps.routing.gateway_api import GatewayRouter
+from fairway_steps.routing.istio import IstioRouter
 from fairway_steps.stores.configmap import ConfigMapStore
 from fairway_steps.workload.ends import ClusterWorkloads
 from fairway_steps.workload.live import Live
@@ -25,6 +26,7 @@ from fairway_steps.workload.place import place
 from fairway_workflows.rbac import accounts, back_end
 from fairway_workflows.safety import Safety
 from fakes_gateway import GatewayLab
+from fakes_istio import IstioLab
 from records import record
 
 pytestmark = pytest.mark.cluster
@@ -44,7 +46,7 @@ DEPLOYMENT = {
 def releaser(gateway_api):
     """A cluster as the service account of a release sees it."""
     made = []
-    for manifest in [*accounts(SAFETY), *back_end("gateway-api", SAFETY)]:
+    for manifest in [*accounts(SAFETY), *back_end("gateway-api", SAFETY), *back_end("istio", SAFETY)]:
         group, _, version = manifest["apiVersion"].rpartition("/")
         ref = Reference(group, version, manifest["kind"], gateway_api.namespace, manifest["metadata"]["name"])
         body = dict(manifest)
@@ -101,6 +103,22 @@ def test_a_release_can_do_all_that_it_does(lab, releaser, gateway_api):
     workloads.tell(v2, "Promoted", "fine")
     events = gateway_api.list(Reference("", "v1", "Event", releaser.namespace))
     assert [e["message"] for e in events if e["involvedObject"]["name"] == place(v2).ref.name] == ["fine"]
+
+
+def test_a_release_through_istio_needs_what_istios_role_gives(releaser, istio):
+    lab = IstioLab(istio)
+    try:
+        router = IstioRouter(lab.ref, "iris", lab.versions, releaser, SystemClock())
+        saved = router.snapshot()
+        assert router.apply(Routes({"v1": 90, "v2.1": 10}), {}, fence=3) == Routes({"v1": 90, "v2.1": 10})
+        lab.accept()
+        assert router.settled() is True
+        assert router._subsets(place(lab.versions["v1"])) == set()
+        assert router.restore(saved, fence=4) == Routes({"v1": 100})
+        with pytest.raises(DomainError, match="cannot list resource"):
+            releaser.list(Reference.of("virtualservice", releaser.namespace))
+    finally:
+        lab.close()
 
 
 def test_and_nothing_else(lab, releaser):

@@ -34,7 +34,10 @@ BACK_ENDS: Mapping[str, Sequence[Rule]] = {
         rule("gateway.networking.k8s.io", "httproutes grpcroutes", "get patch"),
         rule("gateway.networking.k8s.io", "gateways", "get"),
     ],
-    "istio": [rule("networking.istio.io", "virtualservices", "get list watch patch")],
+    "istio": [
+        rule("networking.istio.io", "virtualservices", "get patch"),
+        rule("networking.istio.io", "destinationrules", "list"),
+    ],
     "kserve": [rule("serving.kserve.io", "inferenceservices", "get list watch patch")],
     "knative": [rule("serving.knative.dev", "services", "get list watch patch")],
     "deletion": [

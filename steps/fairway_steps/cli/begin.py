@@ -49,7 +49,9 @@ fairway begin --service iris --route envoy:./route --primary v1=http://127.0.0.1
 )
 @option("service", required=True, help="What clients call.")
 @option(
-    "route", required=True, help="The service's route: envoy:DIR, httproute/NAMESPACE/NAME or grpcroute/NAMESPACE/NAME."
+    "route",
+    required=True,
+    help="The service's route: envoy:DIR, or KIND/NAMESPACE/NAME with httproute, grpcroute or virtualservice.",
 )
 @option(
     "primary",
