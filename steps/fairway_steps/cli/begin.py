@@ -1,6 +1,7 @@
 """``fairway begin``."""
 
 import json
+import math
 from collections.abc import Sequence
 from logging import DEBUG, WARNING
 
@@ -25,6 +26,7 @@ from fairway_steps.config import Objectives
 from fairway_steps.errors import Refused, TransientError
 from fairway_steps.model import Policy, Promotion, Slo, Stage, Version
 from fairway_steps.outputs import Output
+from fairway_steps.record import RecordStore
 from fairway_steps.routing.base import Router
 
 EXAMPLE = """
@@ -130,7 +132,7 @@ def begin(
         lease_for=lease,
         resume=resume,
         gone=holder_is_gone,
-        cursor=_cursor(counted, service, versions, slos.slos, path) if counted else "",
+        cursor=_cursor(counted, service, versions, slos.slos, path, _steady(store)) if counted else "",
         metrics=metrics or "",
         promotion=Promotion(promotion),
         primary_policy=Policy(primary_policy),
@@ -153,7 +155,15 @@ def begin(
     )
 
 
-def _cursor(metrics: str, service: str, versions: Sequence[Version], slos: Sequence[Slo], route: Router) -> str:
+def _steady(store: RecordStore) -> float:
+    """For how many seconds the route's weights have been no others, as far as the release before tells."""
+    before = store.load()
+    return CLOCK.now() - (before.finished or CLOCK.now()) if before else math.inf
+
+
+def _cursor(
+    metrics: str, service: str, versions: Sequence[Version], slos: Sequence[Slo], route: Router, steady: float
+) -> str:
     """Where the metric source stands now, after a look at whether it will do.
 
     Empty for a proxy or an endpoint that cannot be read yet: its first look is then its beginning. A metrics server must
@@ -162,7 +172,9 @@ def _cursor(metrics: str, service: str, versions: Sequence[Version], slos: Seque
     primary, candidate = (version.name for version in versions)
     opened = source(metrics, service, *versions)
     try:
-        found = examine(opened, (primary, candidate), slos, expected=[primary], weights=route.read().weights)
+        found = examine(
+            opened, (primary, candidate), slos, expected=[primary], weights=route.read().weights, steady=steady
+        )
         reading = opened.read((primary, candidate), {}, "", CLOCK.now())
     except TransientError as error:
         if metrics.startswith(("envoy:", "scrape:")):

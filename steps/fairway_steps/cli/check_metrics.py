@@ -1,6 +1,7 @@
 """``fairway check-metrics``."""
 
 import json
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -68,10 +69,11 @@ def examine(
     *,
     expected: Collection[str],
     weights: Mapping[str, int],
+    steady: float = math.inf,
 ) -> "Sequence[Finding]":
     """All that a source's inspection says; nothing of one that cannot be inspected, such as a file."""
     from fairway_steps.metrics.preflight import Inspectable, findings
 
     if not isinstance(opened, Inspectable):
         return ()
-    return findings(opened.inspect(versions, CLOCK.now()), slos, expected=expected, weights=weights)
+    return findings(opened.inspect(versions, CLOCK.now()), slos, expected=expected, weights=weights, steady=steady)

@@ -73,12 +73,21 @@ class Inspectable(Protocol):
 
 
 def findings(
-    inspections: Iterable[Inspection], slos: Sequence[Slo], *, expected: Collection[str], weights: Mapping[str, int]
+    inspections: Iterable[Inspection],
+    slos: Sequence[Slo],
+    *,
+    expected: Collection[str],
+    weights: Mapping[str, int],
+    steady: float = math.inf,
 ) -> tuple[Finding, ...]:
-    """All that there is to say. The versions ``expected`` must show; ``weights`` are the route's, empty if not known."""
-    found: list[Finding] = []
+    """All that there is to say. The versions ``expected`` must show, unless a counter says that they have had no requests.
+
+    ``weights`` are the route's, empty if not known, and were no others for ``steady`` seconds.
+    """
+    inspections, found = tuple(inspections), list[Finding]()
+    idle = {seen.version for one in inspections if REQUESTS in one.parts for seen in one.seen if _is_idle(seen)}
     for one in inspections:
-        found += [*_warnings(one), *_missing(one, expected), *_mixed(one, weights), *_unit(one)]
+        found += [*_warnings(one), *_missing(one, expected, idle), *_mixed(one, weights, steady), *_unit(one)]
         found += [finding for slo in slos for finding in _slo(one, slo)]
     return tuple(found)
 
@@ -93,7 +102,12 @@ def _warnings(one: Inspection) -> Iterable[Finding]:
         )
 
 
-def _missing(one: Inspection, expected: Collection[str]) -> Iterable[Finding]:
+def _is_idle(seen: Seen) -> bool:
+    """Whether it is counted, and the count says that it has had no requests."""
+    return bool(seen.series and seen.window) and not seen.requests
+
+
+def _missing(one: Inspection, expected: Collection[str], idle: Collection[str]) -> Iterable[Finding]:
     for seen in one.seen:
         if not one.names:
             yield _counted(one, seen, expected)
@@ -103,7 +117,7 @@ def _missing(one: Inspection, expected: Collection[str]) -> Iterable[Finding]:
             yield Finding(Level.OK, f"{one.where} has {seen.series} series of {seen.version}{of_late}")
             continue
         known = f"; its label {one.label} says {', '.join(one.others[:8])}" if one.others else ""
-        if seen.version not in expected:
+        if seen.version not in expected or seen.version in idle:
             yield Finding(Level.OK, f"{one.where} has no series of {seen.version} yet{known}")
             continue
         sentence = f"{one.where} has no series of {seen.version}{known}"
@@ -124,7 +138,7 @@ def _counted(one: Inspection, seen: Seen, expected: Collection[str]) -> Finding:
     )
 
 
-def _mixed(one: Inspection, weights: Mapping[str, int]) -> Iterable[Finding]:
+def _mixed(one: Inspection, weights: Mapping[str, int], steady: float) -> Iterable[Finding]:
     if one.strangers:
         yield Finding(
             Level.REFUSED,
@@ -141,7 +155,7 @@ def _mixed(one: Inspection, weights: Mapping[str, int]) -> Iterable[Finding]:
             )
     busiest = max((seen.requests for seen in one.seen), default=0)
     for seen in one.seen:
-        idle = bool(weights) and not weights.get(seen.version, 0)
+        idle = bool(weights) and not weights.get(seen.version, 0) and seen.window <= steady
         if idle and seen.window and seen.requests >= SUSPICIOUS and 2 * seen.requests > busiest:
             yield Finding(
                 Level.REFUSED,

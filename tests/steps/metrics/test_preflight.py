@@ -45,6 +45,20 @@ def test_a_candidate_that_has_no_traffic_yet_need_not_show():
     assert "no series of v1" in found(seen("v1", series=0), seen("v2"), expected=["v1"])[Level.REFUSED]
 
 
+def test_a_primary_that_a_counter_says_is_idle_need_not_show_elsewhere():
+    requests, latency = (frozenset({part}) for part in ("requests", "latency"))
+    missing = Inspection("servers", (Seen("v1", 0), Seen("v2", 0)), latency)
+
+    def told(count: int, window: float = 300.0) -> str:
+        proxy = Inspection("proxy", (Seen("v1", 1, count, window), Seen("v2", 0)), requests)
+        all_ = findings([proxy, missing], (), expected=["v1"], weights={"v1": 100})
+        return "; ".join(one.sentence for one in all_ if one.level is Level.REFUSED)
+
+    assert told(0) == ""
+    assert told(1) == "servers has no series of v1", "it has had a request: then that is not its name"
+    assert told(0, window=0.0) == "servers has no series of v1", "a counter without a window does not say idle"
+
+
 def test_a_query_that_selects_the_same_for_both_is_refused():
     assert (
         "same series for v1 and v2, such as r{v=v1}"
@@ -57,6 +71,13 @@ def test_a_version_without_traffic_that_counts_is_another_ones(requests, refused
     told = found(seen("v1", 100), seen("v2", requests), weights={"v1": 100})
     assert ("v2 has no traffic" in told[Level.REFUSED]) is refused
     assert found(seen("v1", 100), seen("v2", requests), weights={"v1": 50, "v2": 50})[Level.REFUSED] == ""
+
+
+@pytest.mark.parametrize(("steady", "refused"), [(299.0, False), (300.0, True)])
+def test_requests_from_before_the_last_release_ended_are_the_versions_own(steady, refused):
+    inspected = Inspection("prom", (seen("v1"), seen("v2", 500)))
+    told = findings([inspected], (), expected=["v1"], weights={"v1": 100}, steady=steady)
+    assert any("v2 has no traffic" in one.sentence for one in told) is refused
 
 
 @pytest.mark.parametrize(
