@@ -80,12 +80,15 @@ def enter_stage(
 ) -> WeightChange:
     """Set the weights of stage ``index`` of the recorded release and write the change down.
 
-    ``source`` is read as soon as the weights are served, so that evidence from before is not taken for the stage's own. Called again after it was killed, it makes sure of the route again and leaves what is written down as it is.
+    ``source`` is read as soon as the weights are served, so that evidence from before is not taken for the stage's own. Called again
+    after it was killed, wherever that was, it makes sure of the route again, writes the change down once, and notes that it
+    was called again.
     """
     record = required(store, lease)
     routes = position(record.stages, index, record.primary.name, record.candidate.name).routes
     last = record.timeline[-1] if record.timeline else None
     done = last is not None and last.stage == index and dict(last.asked) == dict(routes.weights)
+    again = done or router.read() == routes
     marks: list[Reading] = []
     change = set_weights(
         router,
@@ -98,10 +101,17 @@ def enter_stage(
         confirm=replace(confirm, requests=0) if done else confirm,
         when_served=lambda: marks.extend(_mark(record, source, clock.now())),
     )
+
+    def noted(now: Record) -> Record:
+        told = f"stage {index + 1}: {shares(routes.weights)} was stored already, by an attempt that was cut off"
+        return now.noted(clock.now(), "set-weights", told).renewed(clock.now()) if again else now
+
     if last is not None and done:
+        amend(store, lease, noted)
         return last
 
     def entered(now: Record) -> Record:
+        now = noted(now)
         for mark in marks if now.cursor == record.cursor else ():
             now = replace(now.with_strata(mark.strata), cursor=mark.cursor, cursor_stage=index)
         return replace(now, stage=index, timeline=(*now.timeline, change)).renewed(clock.now())

@@ -117,6 +117,18 @@ def test_a_stage_is_written_down_once(store, router):
     assert store.load().stage == 1
 
 
+def test_a_stage_that_was_cut_off_after_its_write_tells_that_it_was_entered_again(store, router):
+    enter(store, router, 0)
+    assert store.load().events == ()
+    router.stored.routes = Routes({"v1": 75, "v2": 25})  # written by an attempt that was killed before it could say so
+    enter(store, router, 1)
+    enter(store, router, 1)
+    held = store.load()
+    assert [(change.stage, dict(change.asked)) for change in held.timeline][1:] == [(1, {"v1": 75, "v2": 25})]
+    assert [event.step for event in held.events] == ["set-weights"] * 2
+    assert "stage 2: v1 75 %, v2 25 % was stored already" in held.events[0].message
+
+
 def test_a_stage_entered_again_repairs_the_route(store, router):
     enter(store, router, 0)
     router.stored.routes = Routes({"v1": 100})
