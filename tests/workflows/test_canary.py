@@ -199,11 +199,12 @@ def test_whatever_fails_the_exit_handler_makes_it_safe_and_reports(release, fail
     assert run.result.phase is Phase.FAILED
 
 
+@pytest.mark.parametrize("code", ["75", "137"])
 @pytest.mark.parametrize("failing", ["wait-for-ready", "set-weights", "assess", "rollback"])
-def test_what_is_transient_is_tried_again(release, failing):
+def test_what_is_transient_or_was_killed_is_tried_again(release, failing, code):
     good = {"set-weights": STAGES[2], "assess": ROLLBACK}
     answers = {name.replace("-", "_"): [answer] for name, answer in good.items()}
-    answers[failing.replace("-", "_")] = [{"code": "75"}, good.get(failing, {})]
+    answers[failing.replace("-", "_")] = [{"code": code}, good.get(failing, {})]
     run = release(answers)
     assert run.order.count(failing) == 2
     assert run.result.phase is Phase.SUCCEEDED

@@ -90,6 +90,7 @@ def test_a_load_test_is_never_repeated_silently_and_has_no_rights():
         (RETRY, "1", "Failed", "main: Error (exit code 1)", False),
         (RETRY, "2", "Failed", "main: Error (exit code 2)", False),
         (RETRY, "143", "Failed", "main: Error (exit code 143)", False),
+        (RETRY, "137", "Failed", "main: OOMKilled (exit code 137)", True),
         (RETRY, "-1", "Error", "pod deleted", True),
         (
             RETRY_SET,
@@ -104,6 +105,13 @@ def test_a_load_test_is_never_repeated_silently_and_has_no_rights():
             "Failed",
             'main: Error (exit code 64): dependency "set-weights" exited with non-zero code: 1',
             False,
+        ),
+        (
+            RETRY_SET,
+            "64",
+            "Failed",
+            'main: Error (exit code 64): dependency "set-weights" exited with non-zero code: 137',
+            True,
         ),
         (RETRY_SET, "75", "Failed", "main: Error (exit code 75)", True),
         (RETRY_SET, "1", "Failed", "main: Error (exit code 1)", False),

@@ -41,8 +41,11 @@ from fairway_workflows.catalog import StepSpec, catalog
 AnyTemplate = Templatable | Template
 
 USER = 65532
-RETRY = 'lastRetry.status == "Error" || asInt(lastRetry.exitCode) == 75'
-RETRY_SET = f'{RETRY} || lastRetry.message contains "non-zero code: 75"'
+RETRY = 'lastRetry.status == "Error" || asInt(lastRetry.exitCode) == 75 || asInt(lastRetry.exitCode) == 137'
+"""What is transient, and what was killed (SIGKILL: out of memory, a node that goes): every step may be done again."""
+RETRY_SET = (
+    f'{RETRY} || lastRetry.message contains "non-zero code: 75" || lastRetry.message contains "non-zero code: 137"'
+)
 """A pod whose first container failed ends with the exit code 64 of ``main``, which never ran: only the message tells."""
 MEASURING = frozenset({"load-test"})
 """Steps that are not repeated silently: a second run changes what is measured."""
