@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import time
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any, TypeVar
 
+import pytest
 import yaml
 
 T = TypeVar("T")
@@ -21,9 +23,16 @@ def kubectl(*command: str, text: str | None = None, check: bool = True, timeout:
     return done.stdout if done.returncode == 0 else done.stderr
 
 
+def named(request: pytest.FixtureRequest) -> str:
+    """A name for the objects of one test: short, and no other test's."""
+    words = request.node.name.removeprefix("test_").replace("_", "-").replace("[", "-").replace("]", "")
+    return f"{words[:24].strip('-')}-{uuid.uuid4().hex[:4]}"
+
+
 def apply(namespace: str, objects: Iterable[Mapping[str, Any]], *more: str) -> str:
     text = yaml.safe_dump_all([dict(each) for each in objects])
-    return kubectl("apply", "--server-side", "--field-manager=tests", "-n", namespace, *more, "-f", "-", text=text)
+    words = ("apply", "--server-side", "--field-manager=tests", "--force-conflicts")
+    return kubectl(*words, "-n", namespace, *more, "-f", "-", text=text)
 
 
 def get(namespace: str, what: str) -> dict[str, Any] | None:

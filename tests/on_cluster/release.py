@@ -31,11 +31,18 @@ LOST = {0, 404, 502, 503, 504}
 
 @dataclass
 class Service:
-    """``name`` in ``namespace``: Deployments ``NAME-v1`` and ``NAME-v2``, and an HTTPRoute ``NAME``."""
+    """``name`` in ``namespace``: an HTTPRoute ``NAME`` between the Deployments ``NAME-v1`` and ``NAME-v2``.
+
+    Services ``of`` the same prefix share the Deployments ``PREFIX-VERSION``, each with a route of its own: where the pods are not
+    the point, a test need not wait for some. Each has a candidate of its own, ``new``: one that has just had traffic by
+    another route is not taken for idle.
+    """
 
     namespace: str
     name: str
     address: str
+    of: str = ""
+    new: str = "v2"
     given: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -44,25 +51,39 @@ class Service:
 
     @property
     def primary(self) -> str:
-        return f"{self.name}-v1"
+        return self.version("v1")
 
     @property
     def candidate(self) -> str:
-        return f"{self.name}-v2"
+        return self.version(self.new)
+
+    def version(self, name: str) -> str:
+        """What a version's Deployment and Service are called."""
+        return f"{self.of or self.name}-{name}"
 
     def client(self, rate: float = 50.0) -> Client:
         return Client(self.address, self.host, rate)
 
     def deploy(self, behave: str = "good", **candidate: Any) -> None:
         """Both versions, and all traffic on v1, which is waited for."""
-        route = http_route(self.name, self.host, self.primary)
-        objects = [*deployment(self.primary, model="v1"), route, *deployment(self.candidate, behave, **candidate)]
-        apply(self.namespace, objects)
-        kubectl("rollout", "status", f"deployment/{self.primary}", "-n", self.namespace, "--timeout=180s", timeout=200)
+        self.deploy_version("v1")
+        self.deploy_version("v2", behave, **candidate)
+        self.await_version("v1")
         if behave == "good" and not candidate:
-            kubectl(
-                "rollout", "status", f"deployment/{self.candidate}", "-n", self.namespace, "--timeout=180s", timeout=200
-            )
+            self.await_version("v2")
+        self.expose()
+
+    def deploy_version(self, name: str, behave: str = "good", **more: Any) -> None:
+        """``more`` is given to `deployment`."""
+        apply(self.namespace, deployment(self.version(name), behave, **{"model": name} | more))
+
+    def await_version(self, name: str) -> None:
+        deployed = f"deployment/{self.version(name)}"
+        kubectl("rollout", "status", deployed, "-n", self.namespace, "--timeout=180s", timeout=200)
+
+    def expose(self, version: str = "v1") -> None:
+        """Make the route, and wait until the gateway serves it."""
+        apply(self.namespace, [http_route(self.name, self.host, self.version(version))])
         self.await_traffic()
 
     def await_traffic(self) -> None:
@@ -92,10 +113,10 @@ class Service:
             "service": self.name,
             "route": f"httproute/{ns}/{self.name}",
             "primary": f"v1=deployment/{ns}/{self.primary}",
-            "candidate": f"v2=deployment/{ns}/{self.candidate}",
+            "candidate": f"{self.new}=deployment/{ns}/{self.candidate}",
             "stages": "20@10s,40@10s,60@10s",
             "slos": SLOS,
-            "metrics": metrics(ns),
+            "metrics": metrics(),
             "record": f"configmap/{ns}/fairway-{self.name}",
             "model": MODEL,
             "payload": BODY,
@@ -112,29 +133,41 @@ class Service:
         return dict(json.loads(gzip.decompress(packed)))
 
     def pods(self, version: str) -> list[str]:
-        return sorted(one["metadata"]["name"] for one in items(self.namespace, "pod", f"app={self.name}-{version}"))
+        found = items(self.namespace, "pod", f"app={self.version(version)}")
+        return sorted(one["metadata"]["name"] for one in found)
 
-    def check(self, winner: str, client: Client) -> None:
-        """The invariants of every end."""
+    def replicas(self, version: str) -> int | None:
+        """How many replicas a version's Deployment is to have; None if it is gone."""
+        found = get(self.namespace, f"deployment/{self.version(version)}")
+        return found["spec"]["replicas"] if found else None
+
+    def check(self, winner: str, client: Client, *, may_lose: bool = False) -> None:
+        """The invariants of every end; a version that crashes takes what it was answering with it."""
         route = get(self.namespace, f"httproute/{self.name}")
         assert route is not None
         (rule,) = route["spec"]["rules"]
-        assert [one["name"] for one in rule["backendRefs"]] == [f"{self.name}-{winner}"]
-        headers = [one["responseHeaderModifier"]["set"] for one in rule["filters"]]
-        assert headers == [[{"name": "x-users-own", "value": "kept"}]]
-        assert lost(client.records) == [], told(client.records)
+        assert [one["name"] for one in rule["backendRefs"]] == [self.version(winner)]
+        user = http_route(self.name, self.host, self.primary)["spec"]
+        assert rule["filters"] == user["rules"][0]["filters"], (
+            "the user's own filter is as it was, and there is no mirror"
+        )
+        assert route["spec"]["hostnames"] == user["hostnames"]
+        assert self.record()["outcome"] is not None, "no lock is left"
+        kept = [
+            f"{each['kind']} {each['metadata']['name']}"
+            for kind in ("deployment", "service")
+            for each in items(self.namespace, kind)
+            if each["metadata"]["name"] in (self.primary, self.candidate)
+            and "fairway/traffic" in each["metadata"].get("finalizers", [])
+        ]
+        assert kept == [], "nothing is kept from deletion any more"
+        assert may_lose or lost(client.records) == [], told(client.records)
 
 
-def metrics(namespace: str) -> str:
-    """Envoy Gateway counts requests by endpoint and knows no latency of one: that comes from the model servers.
-
-    Pods are told by name, and another namespace may have some of the same.
-    """
-    server = {"source": "prometheus", "url": PROMETHEUS}
-    where = {"where": {"namespace": namespace}}
-    return json.dumps(
-        {"requests": server | {"preset": "envoy-gateway"}, "latency": server | {"preset": "kserve"} | where}
-    )
+def metrics(url: str = PROMETHEUS) -> str:
+    """Envoy Gateway counts requests by endpoint and knows no latency of one: that comes from the model servers."""
+    server = {"source": "prometheus", "url": url}
+    return json.dumps({"requests": server | {"preset": "envoy-gateway"}, "latency": server | {"preset": "kserve"}})
 
 
 def lost(records: list[Request]) -> list[Request]:

@@ -15,11 +15,20 @@ DRAIN = 5
 
 
 def deployment(
-    name: str, behave: str = "good", *, model: str = "", replicas: int = 1, image: str = IMAGE
+    name: str, behave: str = "good", *, model: str = "", replicas: int = 1, image: str = IMAGE, slow_start: int = 0
 ) -> list[dict[str, Any]]:
-    """``name`` as a Deployment and its Service; ``model`` is the version of the model in it, v1 or v2."""
+    """``name`` as a Deployment and its Service; ``model`` is the version that its answers name.
+
+    Its pods are not ready before they are ``slow_start`` seconds old.
+    """
     labels = {"app": name}
-    probe = {"httpGet": {"path": "/v2/health/ready", "port": 8080}, "periodSeconds": 1, "timeoutSeconds": 2}
+    probe: dict[str, Any] = {
+        "httpGet": {"path": "/v2/health/ready", "port": 8080},
+        "periodSeconds": 1,
+        "timeoutSeconds": 2,
+    }
+    if slow_start:
+        probe["initialDelaySeconds"] = slow_start
     container = {
         "name": "model",
         "image": image,

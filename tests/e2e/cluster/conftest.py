@@ -1,12 +1,14 @@
 """A namespace for each module's tests, with Fairway's templates in it, as `kubectl apply -k` would put them."""
 
+import socket
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
-from on_cluster.kube import apply, gateway, kubectl
+from on_cluster.kube import apply, gateway, kubectl, prometheus
 from on_cluster.manifests import rendered
 
 ROOT = Path(__file__).parents[3]
@@ -28,3 +30,13 @@ def space(request: pytest.FixtureRequest) -> Iterator[str]:
 def address() -> str:
     """The URL of the gateway."""
     return gateway()
+
+
+@pytest.fixture(scope="session")
+def within_reach() -> None:
+    """For tests that run steps from here, which ask Prometheus and the versions' pods themselves."""
+    url = urlsplit(prometheus())
+    try:
+        socket.create_connection((url.hostname or "", url.port or 80), timeout=5).close()
+    except OSError:
+        pytest.skip("the cluster's Prometheus is out of reach from here: FAIRWAY_PROMETHEUS_URL names it")

@@ -1,0 +1,61 @@
+"""Fairway's steps as any CI runs them: a process each, from here, on the cluster of KUBECONFIG."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from on_cluster.kube import prometheus
+from on_cluster.release import Service, metrics
+
+BEGUN = ("service", "route", "primary", "candidate", "stages", "slos", "metrics", "record")
+"""What `begin` is given; all other steps find it in the record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a step ended. ``told`` is its JSON, ``took`` seconds."""
+
+    code: int
+    told: Mapping[str, Any]
+    said: str
+    took: float
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The steps of one release of ``service``."""
+
+    service: Service
+
+    def begin(self, code: int = 0, **changed: str) -> Done:
+        given = self.service.parameters(**{"metrics": metrics(prometheus())} | changed)
+        given = {name: value for name, value in given.items() if name in BEGUN} | changed
+        return self.run("begin", code, **given)
+
+    def ready(self, code: int = 0, **options: str) -> Done:
+        """`wait-for-ready`, a first inference included."""
+        given = self.service.parameters()
+        return self.run("wait-for-ready", code, model=given["model"], payload=given["payload"], **options)
+
+    def run(self, step: str, code: int = 0, **options: str) -> Done:
+        """The step once it has ended, with exit code ``code``."""
+        began = time.monotonic()
+        process = self.start(step, **options)
+        out, said = process.communicate(timeout=300)
+        done = Done(process.returncode, json.loads(out) if out.strip() else {}, said, time.monotonic() - began)
+        assert done.code == code, f"fairway {step} ended with {done.code}\n{said}{out}"
+        return done
+
+    def start(self, step: str, **options: str) -> "subprocess.Popen[str]":
+        given = {"record": self.service.parameters()["record"]} | options
+        words = [f"--{name.replace('_', '-')}={value}" for name, value in given.items() if value]
+        return subprocess.Popen(
+            [sys.executable, "-m", "fairway_steps", step, "--output=json", *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
