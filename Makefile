@@ -9,7 +9,7 @@ LAB := $(BIN)/python -m lab
 .DEFAULT_GOAL := help
 
 help: ## Say what can be made
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: .venv/.dev ## Make the environment of developers
 
@@ -55,6 +55,9 @@ e2e: .venv/.dev ## The end-to-end tests on the lab; make e2e KUBECONFIG=FILE: on
 	@$(if $(filter command,$(firstword $(origin KUBECONFIG))),env KUBECONFIG="$(abspath $(KUBECONFIG))" \
 		PATH="$(CURDIR)/$(BIN):$$PATH",$(LAB) run --) env FAIRWAY_E2E=1 $(BIN)/pytest -m "not local" tests/e2e/cluster tests/contract $(TESTS)
 
+bench-cluster: .venv/.dev ## Measure a release on the lab: where its time goes, its API requests, its images
+	@$(LAB) run -- env PYTHONPATH=tests:. $(BIN)/python bench/cluster_release.py $(WHAT)
+
 golden: .venv/.dev ## Rewrite what is rendered from the code: manifests and reference
 	$(BIN)/fairway render --out manifests
 	$(BIN)/fairway schema > examples/release.schema.json
@@ -97,4 +100,4 @@ clean: ## Remove what was made
 .venv/.prometheus: .venv/.uv requirements/debian.py
 	@$(BIN)/python requirements/debian.py prometheus >/dev/null && touch $@ || command -v prometheus >/dev/null || test -z "$(CI)"
 
-.PHONY: help setup demo fmt lint types check test unit lab lab-status lab-shell lab-down e2e golden bench lock clean
+.PHONY: help setup demo fmt lint types check test unit lab lab-status lab-shell lab-down e2e golden bench bench-cluster lock clean

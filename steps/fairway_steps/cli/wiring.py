@@ -183,14 +183,18 @@ def _addresses(known: Mapping[str, Version]) -> "Addresses":
     """The addresses of a version's endpoints, by its name; where versions share a cluster of a proxy, they tell them apart."""
     from fairway_steps.metrics.queries import no_addresses
 
+    watched: dict[str, Callable[[], Sequence[str]]] = {}
+
     def of(name: str) -> Sequence[str]:
-        from fairway_steps.workload.endpoints import all_endpoints
+        from fairway_steps.workload.live import Endpoints
         from fairway_steps.workload.place import is_placed, place
 
         if name not in known or not is_placed(known[name]):
             return no_addresses(name)
-        (version,) = whole([known[name]])
-        return all_endpoints(cluster(), place(version))
+        if name not in watched:
+            (version,) = whole([known[name]])
+            watched[name] = Endpoints(cluster(), place(version))
+        return watched[name]()
 
     return of
 

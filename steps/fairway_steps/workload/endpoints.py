@@ -23,6 +23,11 @@ def ready(slices: Iterable[Manifest]) -> tuple[str, ...]:
     return _addresses(slices, lambda endpoint: (endpoint.get("conditions") or {}).get("ready", True) is not False)
 
 
+def every(slices: Iterable[Manifest]) -> tuple[str, ...]:
+    """``ADDRESS:PORT`` of each endpoint, ready or not."""
+    return _addresses(slices, bool)
+
+
 def _addresses(slices: Iterable[Manifest], wanted: Callable[[Manifest], bool]) -> tuple[str, ...]:
     found = set()
     for one in slices:
@@ -42,7 +47,7 @@ def ready_endpoints(cluster: Cluster, at: Place) -> Sequence[str]:
 def all_endpoints(cluster: Cluster, at: Place) -> Sequence[str]:
     """The endpoints now, ready or not: one that has just failed its probe has still counted requests."""
     found = _found(cluster, at)
-    return _addresses(among(found, _names(cluster, at)) if at.subset else found, bool)
+    return every(among(found, _names(cluster, at)) if at.subset else found)
 
 
 def among(slices: Iterable[Manifest], names: Collection[str]) -> list[Manifest]:

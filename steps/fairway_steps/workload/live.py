@@ -1,12 +1,12 @@
 """A version as it is now, kept up to date by watches: no request is made to look at it."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from fairway_steps.cluster import Cluster, Manifest, Reference
 from fairway_steps.errors import FairwayError, TransientError
 from fairway_steps.workload import pods, status
-from fairway_steps.workload.endpoints import among, ready, slices_of
+from fairway_steps.workload.endpoints import all_endpoints, among, every, ready, slices_of
 from fairway_steps.workload.place import Place
 
 LONGEST = 86_400.0
@@ -72,6 +72,26 @@ class Live:
             return self._pods.now()
         except FairwayError:
             return ()
+
+
+class Endpoints:
+    """The endpoints of a version, ready or not, kept up to date by a watch; listed where that is broken, or not enough."""
+
+    def __init__(self, cluster: Cluster, place: Place) -> None:
+        self.cluster, self.place = cluster, place
+        self._slices: _Watched | None = None
+        if not place.subset:
+            kind, labels = slices_of(place.ref.namespace, place.service)
+            self._slices = _Watched(lambda: cluster.watch(kind, labels=labels, timeout=LONGEST), threading.Event())
+
+    def __call__(self) -> Sequence[str]:
+        """``ADDRESS:PORT`` of each: one that has just failed its probe has still counted requests."""
+        if self._slices is not None:
+            try:
+                return every(self._slices.now())
+            except FairwayError:
+                pass
+        return all_endpoints(self.cluster, self.place)
 
 
 class _Watched:

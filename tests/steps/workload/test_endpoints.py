@@ -1,9 +1,16 @@
-"""Covers: which addresses a Service has, ready ones and all of them, over several slices and both address families; those of a subset."""
+"""Covers: which addresses a Service has, ready ones and all of them, over several slices and both address families; those of a subset; that
+asking again and again is one watch, and that a broken one is no loss.
+
+Leaves out: the watch itself (tests/contract/test_cluster.py).
+"""
 
 from fairway_steps.cluster import Reference
+from fairway_steps.errors import TransientError
 from fairway_steps.workload.endpoints import all_endpoints, ready_endpoints
+from fairway_steps.workload.live import Endpoints
 from fairway_steps.workload.place import Place
 from fakes_cluster import FakeCluster
+from fakes_routing import eventually
 
 IRIS = Place(Reference.of("deployment", "ns", "iris-v1"), "iris", 8080)
 SUBSET = Place(IRIS.ref, "iris", 8080, subset="v1")
@@ -48,3 +55,26 @@ def test_of_versions_that_share_a_service_each_has_the_endpoints_of_its_own_pods
         cluster.put(Reference("", "v1", "Pod", "ns", name), {"metadata": {"labels": {"version": version}}})
     assert ready_endpoints(cluster, SUBSET) == all_endpoints(cluster, SUBSET) == ("10.0.0.2:8080",)
     assert len(ready_endpoints(cluster, IRIS)) == 2
+
+
+def test_they_are_watched_and_not_asked_for_again():
+    cluster = FakeCluster("ns")
+    sliced(cluster, "a", "iris", ("10.0.0.1", {"ready": False}))
+    endpoints = Endpoints(cluster, IRIS)
+    assert endpoints() == ("10.0.0.1:8080",)
+    before = len(cluster.calls)
+    sliced(cluster, "b", "iris", ("10.0.0.2", {}))
+    eventually(lambda: endpoints() == ("10.0.0.1:8080", "10.0.0.2:8080"))
+    assert [call for call in cluster.calls[before:] if "create" not in str(call)] == []
+
+
+def test_they_are_listed_while_the_watch_is_broken():
+    cluster = FakeCluster("ns")
+    sliced(cluster, "a", "iris", ("10.0.0.1", {}))
+
+    def watch(*_, **__):
+        raise TransientError("away")
+        yield
+
+    cluster.watch = watch
+    assert Endpoints(cluster, IRIS)() == ("10.0.0.1:8080",)
