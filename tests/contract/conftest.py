@@ -35,3 +35,17 @@ def istio(real):
     """A real cluster that knows Istio's kinds."""
     install_crds(real, "networking.istio.io", ("virtualservices", "destinationrules"))
     return real
+
+
+@pytest.fixture(scope="session")
+def ksvc(real):
+    """A real cluster that knows Knative's kinds."""
+    install_crds(real, "serving.knative.dev", ("services", "revisions"))
+    return real
+
+
+@pytest.fixture(scope="session")
+def inferenceservice(ksvc):
+    """A real cluster that knows KServe's kinds besides."""
+    install_crds(ksvc, "serving.kserve.io", ("inferenceservices",))
+    return ksvc

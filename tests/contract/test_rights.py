@@ -1,7 +1,7 @@
 """The rights that the manifests give a release are enough for what it does to routes, versions and its record, and no
 more: over a real API server that authorises.
 
-Left out: Argo's own outputs (tests/e2e), InferenceServices.
+Left out: Argo's own outputs (tests/e2e), InferenceServices as versions.
 """
 
 import json
@@ -23,10 +23,11 @@ from fairway_steps.workload.ends import ClusterWorkloads
 from fairway_steps.workload.live import Live
 from fairway_steps.workload.lookup import lookup
 from fairway_steps.workload.place import place
-from fairway_workflows.rbac import accounts, back_end
+from fairway_workflows.rbac import BACK_ENDS, accounts, back_end
 from fairway_workflows.safety import Safety
 from fakes_gateway import GatewayLab
 from fakes_istio import IstioLab
+from fakes_revisions import REVISIONS
 from records import record
 
 pytestmark = pytest.mark.cluster
@@ -46,7 +47,10 @@ DEPLOYMENT = {
 def releaser(gateway_api):
     """A cluster as the service account of a release sees it."""
     made = []
-    for manifest in [*accounts(SAFETY), *back_end("gateway-api", SAFETY), *back_end("istio", SAFETY)]:
+    for manifest in [
+        *accounts(SAFETY),
+        *(one for name in BACK_ENDS if name != "deletion" for one in back_end(name, SAFETY)),
+    ]:
         group, _, version = manifest["apiVersion"].rpartition("/")
         ref = Reference(group, version, manifest["kind"], gateway_api.namespace, manifest["metadata"]["name"])
         body = dict(manifest)
@@ -85,7 +89,7 @@ def test_a_release_can_do_all_that_it_does(lab, releaser, gateway_api):
     store.update(lambda _: record())
     assert store.update(lambda r: r.noted(0.0, "test", "x")).events
     v1, v2 = (lookup(releaser, version) for version in lab.versions.values())
-    router = GatewayRouter(lab.ref, {"v1": v1, "v2.1": v2}, releaser, SystemClock())
+    router = GatewayRouter(lab.ref, "iris", {"v1": v1, "v2.1": v2}, releaser, SystemClock())
     saved = router.snapshot()
     assert router.apply(Routes({"v1": 90, "v2.1": 10}), {}, fence=3) == Routes({"v1": 90, "v2.1": 10})
     lab.accept()
@@ -117,6 +121,22 @@ def test_a_release_through_istio_needs_what_istios_role_gives(releaser, istio):
         assert router.restore(saved, fence=4) == Routes({"v1": 100})
         with pytest.raises(DomainError, match="cannot list resource"):
             releaser.list(Reference.of("virtualservice", releaser.namespace))
+    finally:
+        lab.close()
+
+
+@pytest.mark.parametrize("kind", ["ksvc", "inferenceservice"])
+def test_a_release_between_revisions_needs_what_their_roles_give(releaser, request, kind):
+    lab = REVISIONS[kind](request.getfixturevalue(kind))
+    try:
+        router = lab.back_end(lab.ref, "iris", lab.versions, releaser, SystemClock())
+        saved = router.snapshot()
+        assert router.apply(Routes({"v1": 90, "v2.1": 10}), {}, fence=3) == Routes({"v1": 90, "v2.1": 10})
+        lab.reconcile()
+        assert router.settled() is True
+        assert router.restore(saved, fence=4) == Routes({"v1": 100})
+        first = next(iter(releaser.watch(place(lab.versions["v1"]).ref, timeout=5)))
+        assert len(first) == 1
     finally:
         lab.close()
 

@@ -1,5 +1,5 @@
-"""The contract of a route back end: the fake, a real Envoy, and Gateway API and Istio over a cluster in memory and a real
-API server.
+"""The contract of a route back end: the fake, a real Envoy, and the routes of a cluster (Gateway API, Istio, Knative,
+KServe) over a cluster in memory and a real API server with their own definitions.
 
 Covered for all: read, apply, settled, served, snapshot, restore, fencing, foreign fields, unknown backends. For Envoy,
 with real traffic: the split, a removed backend, header matches, mirroring, stickiness, changes under load, a killed
@@ -23,9 +23,11 @@ from fairway_steps.routing import backends, xds
 from fairway_steps.routing.base import Router, Served
 from fairway_steps.routing.gateway_api import GatewayRouter
 from fairway_steps.routing.istio import IstioRouter
+from fairway_steps.routing.stored import StoredRouter
 from fakes_cluster import FakeCluster
 from fakes_gateway import GatewayLab
 from fakes_istio import IstioLab
+from fakes_revisions import REVISIONS, RevisionLab
 from fakes_routing import (
     Client,
     FakeRouter,
@@ -120,6 +122,7 @@ class GatewayWorld:
 
         made = Accepted(
             self.lab.ref,
+            "iris",
             self.lab.versions,
             self.lab.cluster,
             SystemClock(),
@@ -163,6 +166,32 @@ class IstioWorld:
         self.lab.add_unknown()
 
 
+@dataclass
+class RevisionWorld:
+    lab: RevisionLab
+
+    @property
+    def known(self) -> dict[str, Version]:
+        return self.lab.versions
+
+    def router(self) -> Router:
+        class Reconciled(self.lab.back_end):
+            """With a controller that does at once what is stored."""
+
+            def settled(router) -> bool | None:  # noqa: N805 - the test's own self is the world
+                self.lab.reconcile()
+                return super().settled()
+
+        counters = lambda: Served(dict.fromkeys(self.known, 0), 0, 0, lasting=False)  # noqa: E731
+        return Reconciled(self.lab.ref, "iris", self.lab.versions, self.lab.cluster, SystemClock(), counters=counters)
+
+    def foreign(self) -> object:
+        return self.lab.foreign()
+
+    def name_unknown(self) -> None:
+        self.lab.add_unknown()
+
+
 @pytest.fixture(
     params=[
         "fake",
@@ -170,9 +199,13 @@ class IstioWorld:
         "httproute",
         "grpcroute",
         "virtualservice",
+        "ksvc",
+        "inferenceservice",
         pytest.param("real-httproute", marks=pytest.mark.cluster),
         pytest.param("real-grpcroute", marks=pytest.mark.cluster),
         pytest.param("real-virtualservice", marks=pytest.mark.cluster),
+        pytest.param("real-ksvc", marks=pytest.mark.cluster),
+        pytest.param("real-inferenceservice", marks=pytest.mark.cluster),
     ]
 )
 def world(request, tmp_path):
@@ -182,6 +215,12 @@ def world(request, tmp_path):
     if request.param.endswith("virtualservice"):
         lab = IstioLab(request.getfixturevalue("istio") if request.param.startswith("real") else FakeCluster())
         yield IstioWorld(lab)
+        lab.close()
+        return
+    if request.param.endswith(("ksvc", "inferenceservice")):
+        kind = request.param.removeprefix("real-")
+        lab = REVISIONS[kind](request.getfixturevalue(kind) if kind != request.param else FakeCluster())
+        yield RevisionWorld(lab)
         lab.close()
         return
     if request.param.endswith("route"):
@@ -215,7 +254,12 @@ def test_every_kind_of_routes_is_stored_settles_and_can_be_taken_back(world):
     before, foreign = router.read(), world.foreign()
     saved = router.snapshot()
     for routes in ROUTES:
-        if routes.sticky and not router.capabilities.sticky:
+        if router.capabilities.lacks(routes):
+            if isinstance(router, StoredRouter):
+                stored = world.foreign()
+                with pytest.raises(Refused, match="cannot carry"):
+                    router.apply(routes, world.known)
+                assert world.foreign() == stored
             continue
         assert router.apply(routes, world.known) == routes
         assert world.router().read() == routes

@@ -28,6 +28,8 @@ WORKLOADS = [
     rule("discovery.k8s.io", "endpointslices", "list watch"),
 ]
 """Versions: what is deployed is looked at, scaled and copied; why pods do not run, and which endpoints are ready, is read."""
+REVISIONS = rule("serving.knative.dev", "revisions", "get list watch patch")
+"""Versions of Knative's and of KServe's mode Knative; the patch is the finalizer that keeps one with traffic."""
 EVENTS = rule("", "events", "create patch")
 BACK_ENDS: Mapping[str, Sequence[Rule]] = {
     "gateway-api": [
@@ -38,8 +40,8 @@ BACK_ENDS: Mapping[str, Sequence[Rule]] = {
         rule("networking.istio.io", "virtualservices", "get patch"),
         rule("networking.istio.io", "destinationrules", "list"),
     ],
-    "kserve": [rule("serving.kserve.io", "inferenceservices", "get list watch patch")],
-    "knative": [rule("serving.knative.dev", "services", "get list watch patch")],
+    "kserve": [rule("serving.kserve.io", "inferenceservices", "get list watch patch"), REVISIONS],
+    "knative": [rule("serving.knative.dev", "services", "get patch"), REVISIONS],
     "deletion": [
         rule("apps", "deployments", "delete"),
         rule("", "services", "delete"),

@@ -53,7 +53,7 @@ fairway begin --service iris --route envoy:./route --primary v1=http://127.0.0.1
 @option(
     "route",
     required=True,
-    help="The service's route: envoy:DIR, or KIND/NAMESPACE/NAME with httproute, grpcroute or virtualservice.",
+    help="The service's route: envoy:DIR, or KIND/NAMESPACE/NAME with httproute, grpcroute, virtualservice, ksvc or inferenceservice.",
 )
 @option(
     "primary",

@@ -16,6 +16,7 @@ FIELD_MANAGER = "fairway"
 KINDS: Mapping[str, tuple[str, str, str]] = {
     "deployment": ("apps", "v1", "Deployment"),
     "inferenceservice": ("serving.kserve.io", "v1beta1", "InferenceService"),
+    "revision": ("serving.knative.dev", "v1", "Revision"),
     "ksvc": ("serving.knative.dev", "v1", "Service"),
     "service": ("", "v1", "Service"),
     "configmap": ("", "v1", "ConfigMap"),

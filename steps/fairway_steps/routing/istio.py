@@ -4,16 +4,15 @@ Versions are hosts, subsets of a DestinationRule, or models of a ModelMesh (``de
 VirtualService, each with its own release: the fencing token and the names of our http routes are the service's.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from fairway_steps.clock import Clock
-from fairway_steps.cluster import Cluster, Manifest, Reference
+from fairway_steps.cluster import Manifest, Reference
 from fairway_steps.errors import Refused
 from fairway_steps.model import Routes, Version
 from fairway_steps.routing import virtual_service, virtual_wayback
-from fairway_steps.routing.base import STICKY, Capabilities, Served
+from fairway_steps.routing.base import STICKY, Capabilities
 from fairway_steps.routing.destinations import same_host
 from fairway_steps.routing.stored import StoredRouter, mark_of
 from fairway_steps.routing.virtual_service import Around
@@ -33,18 +32,9 @@ class IstioRouter(StoredRouter):
     mend_unknown = "an http route's destinations must be this release's versions"
     grace = 2.0
 
-    def __init__(
-        self,
-        ref: Reference,
-        service: str,
-        versions: Mapping[str, Version],
-        cluster: Cluster,
-        clock: Clock,
-        *,
-        counters: Callable[[], Served | None] = lambda: None,
-    ) -> None:
-        self.service = service
-        super().__init__(ref, versions, cluster, clock, counters=counters, mark=mark_of(service))
+    @property
+    def _mark(self) -> str:
+        return mark_of(self.service)
 
     @property
     def _around(self) -> Around:

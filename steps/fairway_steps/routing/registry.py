@@ -1,6 +1,8 @@
 """From a route's URI to the back end that carries it; each is imported only when asked for."""
 
+import importlib
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from fairway_steps.clock import Clock
 from fairway_steps.cluster import Cluster, Reference
@@ -9,9 +11,17 @@ from fairway_steps.errors import UsageError
 from fairway_steps.model import Version
 from fairway_steps.routing.base import Router, Served
 
-GATEWAY_API = ("httproute", "grpcroute")
-ISTIO = "virtualservice"
-KINDS = (*GATEWAY_API, ISTIO)
+if TYPE_CHECKING:
+    from fairway_steps.routing.stored import StoredRouter
+
+KINDS = {
+    "httproute": ("gateway_api", "GatewayRouter"),
+    "grpcroute": ("gateway_api", "GatewayRouter"),
+    "virtualservice": ("istio", "IstioRouter"),
+    "ksvc": ("knative", "KnativeRouter"),
+    "inferenceservice": ("kserve", "KServeRouter"),
+}
+"""What a route in a cluster may be, and the module and class of the back end that carries it."""
 
 
 def in_cluster(uri: str) -> bool:
@@ -39,15 +49,17 @@ def open_router(
 
         folder, admin = parse_uri(uri)
         return EnvoyRouter(folder, service, admin, clock)
-    if uri.startswith(f"{ISTIO}/") and cluster is not None:
-        from fairway_steps.routing.istio import IstioRouter  # noqa: PLC0415 - only when asked for
-
-        return IstioRouter(Reference.parse(uri), service, versions or {}, cluster(), clock, counters=counters)
     if in_cluster(uri) and cluster is not None:
-        from fairway_steps.routing.gateway_api import GatewayRouter  # noqa: PLC0415 - only when asked for
-
-        return GatewayRouter(Reference.parse(uri), versions or {}, cluster(), clock, counters=counters)
+        ref = Reference.parse(uri)
+        return _back_end(uri.partition("/")[0])(ref, service, versions or {}, cluster(), clock, counters=counters)
     raise UsageError(
         f"route {uri!r} is of no kind that Fairway knows",
         mend=f"write envoy:DIR, or KIND/NAMESPACE/NAME with a kind of {', '.join(KINDS)}",
     )
+
+
+def _back_end(kind: str) -> "type[StoredRouter]":
+    """The class of a kind's back end, imported now: no step needs two of them."""
+    module = importlib.import_module(f"fairway_steps.routing.{KINDS[kind][0]}")
+    found: type[StoredRouter] = getattr(module, KINDS[kind][1])
+    return found

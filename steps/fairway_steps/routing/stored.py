@@ -28,10 +28,9 @@ Json = dict[str, Any]
 
 
 class StoredRouter(ABC):
-    """The route ``ref`` between ``versions``, by their names.
+    """The route ``ref`` of ``service`` between ``versions``, by their names.
 
-    ``counters`` tells what the versions have served so far, where a source of metrics does. The fencing token is the
-    annotation ``mark`` of the object.
+    ``counters`` tells what the versions have served so far, where a source of metrics does.
     """
 
     capabilities = Capabilities()
@@ -44,16 +43,16 @@ class StoredRouter(ABC):
     def __init__(
         self,
         ref: Reference,
+        service: str,
         versions: Mapping[str, Version],
         cluster: Cluster,
         clock: Clock,
         *,
         counters: Callable[[], Served | None] = lambda: None,
-        mark: str = FENCE,
     ) -> None:
-        self.ref, self.cluster, self.clock = ref, cluster, clock
+        self.ref, self.service, self.cluster, self.clock = ref, service, cluster, clock
         self.trouble = ""
-        self._places, self._counters, self._mark = self._placed(versions), counters, mark
+        self._places, self._counters = self._placed(versions), counters
         self._asked: Routes | None = None
         self._written = float("-inf")
 
@@ -78,6 +77,11 @@ class StoredRouter(ABC):
     @abstractmethod
     def _not_taken_up(self, found: Manifest) -> str | None:
         """Why proxies do not serve the object as it is; empty if they do, None if that is not told."""
+
+    @property
+    def _mark(self) -> str:
+        """The annotation that keeps the fencing token."""
+        return FENCE
 
     def _placed(self, versions: Mapping[str, Version]) -> dict[str, Place]:
         return backends(versions)

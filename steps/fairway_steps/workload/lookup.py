@@ -12,7 +12,7 @@ from fairway_steps.errors import DomainError, UsageError
 from fairway_steps.model import Version
 from fairway_steps.workload.place import Place, place, written
 
-TRIED = ("deployment", "inferenceservice")
+TRIED = ("deployment", "inferenceservice", "revision")
 """The kinds a bare name may be of, in this order."""
 HTTP = ("http", "h2c", "grpc", "web", "rest")
 PREDICTOR_PORT = 80
@@ -39,7 +39,7 @@ def _kind(cluster: Cluster, name: str, like: Version | None) -> str:
             return f"{kind}/{cluster.namespace}/{bare}{question}{options}"
     if like is None or "/" not in like.uri:
         raise UsageError(
-            f"there is neither a Deployment nor an InferenceService {bare} in namespace {cluster.namespace}",
+            f"there is neither a Deployment nor an InferenceService nor a Knative revision {bare} in namespace {cluster.namespace}",
             mend="name it in full: deployment/NAMESPACE/NAME",
         )
     return f"{like.uri.partition('?')[0].rpartition('/')[0]}/{bare}{question}{options}"

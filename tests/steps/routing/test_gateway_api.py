@@ -36,7 +36,7 @@ def clock():
 
 @pytest.fixture
 def router(lab, clock):
-    return GatewayRouter(lab.ref, lab.versions, lab.cluster, clock)
+    return GatewayRouter(lab.ref, "iris", lab.versions, lab.cluster, clock)
 
 
 def test_a_backend_without_a_share_leaves_every_rule(lab, router):
@@ -300,9 +300,9 @@ def test_a_route_that_is_not_there_is_refused(lab, router):
 )
 def test_a_version_that_no_route_can_point_at_is_refused(lab, version, sentence):
     with pytest.raises(UsageError, match=sentence):
-        GatewayRouter(lab.ref, lab.versions | {"v2": version}, lab.cluster, FakeClock())
+        GatewayRouter(lab.ref, "iris", lab.versions | {"v2": version}, lab.cluster, FakeClock())
 
 
 def test_versions_of_one_service_are_refused(lab):
     with pytest.raises(UsageError, match="v1 and v2 share the Service"):
-        GatewayRouter(lab.ref, lab.versions | {"v2": lab.versions["v1"]}, lab.cluster, FakeClock())
+        GatewayRouter(lab.ref, "iris", lab.versions | {"v2": lab.versions["v1"]}, lab.cluster, FakeClock())

@@ -111,7 +111,10 @@ def test_an_inference_service_has_kserves_predictor(cluster):
 def test_what_is_not_there_yet_is_like_the_primary(cluster):
     primary = Version("v1", "inferenceservice/other/iris-v1?service=iris-v1-predictor&port=80")
     assert uri(cluster, "iris-v2", primary) == "inferenceservice/other/iris-v2?service=iris-v2-predictor&port=80"
-    with pytest.raises(UsageError, match="neither a Deployment nor an InferenceService iris-v2 in namespace team"):
+    with pytest.raises(
+        UsageError,
+        match="neither a Deployment nor an InferenceService nor a Knative revision iris-v2 in namespace team",
+    ):
         uri(cluster, "iris-v2")
 
 
