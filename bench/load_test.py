@@ -18,11 +18,11 @@ from pathlib import Path
 
 import numpy as np
 from load_tools import Job, Ran, timed, tools
+from realtime import real_time, told
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from fairway_steps.clock import SystemClock
 from fairway_steps.loadtest.crew import Here, Task
-from fairway_steps.loadtest.engine import Settings
 from fairway_steps.loadtest.http import Request
 from fairway_steps.loadtest.loops import fastest, run_in_loop
 from fairway_steps.loadtest.measured import measured
@@ -30,6 +30,7 @@ from fairway_steps.loadtest.payloads import Payloads
 from fairway_steps.loadtest.plan import AnyPlan, closed, constant, poisson
 from fairway_steps.loadtest.records import Records
 from fairway_steps.loadtest.result import Result
+from fairway_steps.loadtest.settings import Settings
 from fairway_steps.loadtest.streaming import tokens
 from known_server import known_server
 
@@ -49,15 +50,6 @@ def goal(text: str, *, met: bool) -> str:
 def get(url: str) -> object:
     with urllib.request.urlopen(url) as answer:  # noqa: S310 - loopback
         return json.load(answer)
-
-
-def real_time(*, on: bool) -> bool:
-    """Whether this process, and what it starts from now on, is scheduled before all that is not."""
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO if on else os.SCHED_OTHER, os.sched_param(1 if on else 0))
-    except PermissionError:
-        return False
-    return on
 
 
 def bare(what: str, url: str, rate: float, much: float, pin: Sequence[str] = ()) -> float:
@@ -319,13 +311,8 @@ def main() -> None:
         return
     seconds = 2.0 if arguments.quick == "true" else 10.0
     others = {} if arguments.quick == "true" else tools()
-    first = real_time(on=True)
-    say(
-        f"load average {os.getloadavg()[0]:.1f} on {len(os.sched_getaffinity(0))} cores;",
-        "scheduled in real time but for the costs"
-        if first
-        else "may not be scheduled in real time: what else runs will show",
-    )
+    how = told(on=real_time(on=True))
+    say(f"load average {os.getloadavg()[0]:.1f} on {len(os.sched_getaffinity(0))} cores; {how} (costs are not)")
     parts: dict[str, Callable[[str], None]] = {
         "memory": lambda _: memory(),
         "quantiles": lambda server: quantile_errors(server, seconds, others),

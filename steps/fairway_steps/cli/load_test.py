@@ -1,32 +1,23 @@
 """``fairway load-test``."""
 
 import os
-import signal
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from fairway_steps import log
+from fairway_steps.cli.load_limits import bounds_of, limits_of
 from fairway_steps.cli.params import DURATION_TYPE, FLAG, SLOS, option
 from fairway_steps.cli.step import Answer, logger, step
-from fairway_steps.clock import SystemClock
 from fairway_steps.config import Objectives
-from fairway_steps.config.units import parse_duration
-from fairway_steps.errors import DomainError, UsageError
+from fairway_steps.errors import UsageError
 from fairway_steps.outputs import Output
 
 if TYPE_CHECKING:
-    from fairway_steps.loadtest.crew import Crew, News, Task
-    from fairway_steps.loadtest.decision import Bound
-    from fairway_steps.loadtest.records import Records
+    from fairway_steps.loadtest.crew import Task
     from fairway_steps.loadtest.result import Result
     from fairway_steps.loadtest.streaming import Limit
-    from fairway_steps.model import Slo
-
-UNREACHED = frozenset({"dns", "connect", "tls", "protocol"})
 
 
 @step(
@@ -149,14 +140,15 @@ def load_test(
     is charged for all who would have waited. Redirects are not followed. A result that this client, not the service,
     has shaped says so (client_limited). Answers that are streamed (text/event-stream, gRPC) are timed piece by piece.
     """
+    from fairway_steps.cli.load_run import carry_out, check_reached, explain
     from fairway_steps.loadtest import exports
     from fairway_steps.loadtest import samples as files
     from fairway_steps.loadtest.summary import summary, to_json
 
     asked = slos.slos if slos else ()
-    edges = _limits(limits, asked)
+    edges = limits_of(limits, asked)
     todo = _tasks(values)
-    bounds = _bounds(asked, edges, stop_early=stop_early)
+    bounds = bounds_of(asked, edges, stop_early=stop_early)
     if bounds and values["loop"] == "closed":
         raise UsageError(
             "--stop-early needs an open loop", mend="a closed one does not see what stalls, and is no evidence"
@@ -164,7 +156,7 @@ def load_test(
     for name, path in (("--samples", samples), ("--exceedances", exceedances), ("--hdr", hdr)):
         if path:
             _check_writable(name, Path(path))
-    result, shares, signum = _carry_out(todo, workers, edges, bounds, values["version"] or "")
+    result, shares, signum = carry_out(todo, workers, edges, bounds, values["version"] or "")
     if samples:
         files.write(result, Path(samples))
     if exceedances:
@@ -172,8 +164,8 @@ def load_test(
     if hdr:
         exports.write_hdr(result, Path(hdr))
     if not signum:
-        _check_reached(todo, result, shares)
-    _explain(shares)
+        check_reached(todo, result, shares)
+    explain(shares)
     if result.meta.client_limited:
         logger().warning("these results can neither pass nor fail a version: %s", result.meta.client_limited)
     told = summary(result, edges)
@@ -187,133 +179,6 @@ def _tasks(values: Mapping[str, Any]) -> "dict[str, Task]":
     return tasks(values, load_test)
 
 
-def _carry_out(
-    todo: "Mapping[str, Task]", workers: int, limits: "Sequence[Limit]", bounds: "Sequence[Bound]", version: str
-) -> "tuple[Result, list[list[Records]], int]":
-    """The result of all endpoints, the records it is of, and the signal that ended the run, or 0."""
-    from dataclasses import replace
-
-    from fairway_steps.loadtest.loops import run_in_loop
-    from fairway_steps.loadtest.measured import combined, measured
-
-    responses = [limit.seconds for limit in limits if limit.metric == "response"]
-    tasks = [replace(task, limits=tuple(responses)) if bounds else task for task in todo.values()]
-    ended, decided, signum = run_in_loop(_run(tasks, _workers(workers, tasks), bounds, version))
-    results = {
-        name: measured(shares, limits=responses, version=task.version, decided=decided)
-        for (name, task), shares in zip(todo.items(), ended, strict=True)
-    }
-    return combined(results), ended, signum
-
-
-def _workers(asked: int, tasks: "Sequence[Task]") -> int:
-    """How many processes send."""
-    from fairway_steps.loadtest.crew import enough_workers
-
-    if asked < 0 or asked > 64:
-        raise UsageError(f"--workers {asked} cannot be", mend="give 1 to 64, or 0 for as many as are needed")
-    if asked:
-        return min(asked, *(task.settings.connections for task in tasks), asked)
-    return enough_workers(tasks, len(os.sched_getaffinity(0)))
-
-
-async def _run(
-    tasks: "Sequence[Task]", workers: int, bounds: "Sequence[Bound]", version: str
-) -> "tuple[list[list[Records]], str, int]":
-    """Of each endpoint the records of each process, why the run ended early, and the signal that ended it, or 0."""
-    import asyncio
-
-    from fairway_steps.loadtest.crew import Here, Several
-
-    came: list[int] = []
-    decided: list[str] = []
-    crew: Crew | None = None
-
-    def on_signal(signum: int) -> None:
-        came.append(signum)
-        if crew is not None:
-            crew.stop()
-
-    loop = asyncio.get_running_loop()
-    before = {signum: signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGINT)}
-    for signum in before:
-        loop.add_signal_handler(signum, on_signal, signum)
-    crew = Here(tasks, SystemClock()) if workers == 1 else Several(tasks, workers)
-    say = _Progress()
-    watching = asyncio.create_task(_watch(crew, say, bounds, version, decided))
-    try:
-        if came:
-            crew.stop()
-        ended = await crew.result()
-    finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
-        for signum, handler in before.items():
-            loop.remove_signal_handler(signum)
-            signal.signal(signum, handler)
-    say(crew.news())
-    return ended, decided[0] if decided else "", came[0] if came else 0
-
-
-async def _watch(crew: "Crew", say: "_Progress", bounds: "Sequence[Bound]", version: str, decided: list[str]) -> None:
-    """Tell the progress once a second; end the run as soon as it decides."""
-    import asyncio
-
-    if bounds:
-        from fairway_steps.loadtest.decision import decided as decides
-        from fairway_steps.loadtest.tally import pooled
-    while True:
-        await asyncio.sleep(1)
-        news = crew.news()
-        say(news)
-        if bounds and not decided and (why := decides(bounds, pooled(news.counts, version))):
-            decided.append(why)
-            crew.enough()
-
-
-class _Progress:
-    """Says how far the run is, in the log and where Argo looks for it (``ARGO_PROGRESS_FILE``, as N/M)."""
-
-    def __init__(self) -> None:
-        self._file = os.environ.get("ARGO_PROGRESS_FILE")
-
-    def __call__(self, news: "News") -> None:
-        ended = sum(one.ended for one in news.progress)
-        planned = sum(one.planned for one in news.progress)
-        count = sum(one.failed for one in news.progress)
-        if not (planned or ended):  # the processes are not ready yet
-            return
-        failed = f", {count} failed" if count else ""
-        of = f" of {planned}" if planned else ""
-        log.progress(logger(), f"{ended}{of} requests{failed}", ended=ended, planned=planned, failed=count)
-        if self._file and planned:
-            with suppress(OSError):  # a picture of the work, never a reason to fail it
-                Path(self._file).write_text(f"{ended}/{planned}\n", encoding="utf-8")
-
-
-def _check_reached(todo: "Mapping[str, Task]", result: "Result", shares: "Sequence[Sequence[Records]]") -> None:
-    """Raise DomainError for an endpoint to which no request could connect."""
-    for number, (name, task) in enumerate(todo.items()):
-        part = result.part(number) if len(todo) > 1 else result
-        failures = part.failures
-        if len(part) and sum(failures.get(error, 0) for error in UNREACHED) == len(part):
-            details = {error: text for records in shares[number] for error, text in records.details.items()}
-            why = next((f"{text} ({error})" for error, text in details.items() if error in UNREACHED), "")
-            called = f"{name} ({task.target.name})" if name else task.target.name
-            raise DomainError(f"endpoint {called} is unusable, no request could connect: {why}")
-
-
-def _explain(shares: "Sequence[Sequence[Records]]") -> None:
-    """One line in the log for each class of failure whose name does not say it all: what was the first."""
-    first: dict[str, str] = {}
-    for records in (each for share in shares for each in share):
-        for error, detail in records.details.items():
-            if detail and error not in ("timeout", "cancelled") and not error.startswith("http-"):
-                first.setdefault(error, detail)
-    for error, detail in first.items():
-        logger().warning("the first that failed with %s: %s", error, detail)
-
-
 def _check_writable(option: str, path: Path) -> None:
     """Fail before the load, not after it."""
     try:
@@ -323,54 +188,6 @@ def _check_writable(option: str, path: Path) -> None:
         writable = False
     if not writable:
         raise UsageError(f"{option} {path} cannot be written", mend="name a file in a folder that you may write to")
-
-
-def _limits(text: str | None, slos: "Sequence[Slo]") -> "list[Limit]":
-    """``100ms,ttft:200ms`` and the latencies of SLOs: the limits to count by, the lowest first."""
-    from fairway_steps.loadtest.streaming import METRICS, Limit
-    from fairway_steps.model import Metric
-
-    found = {Limit(slo.limit) for slo in slos if slo.metric is Metric.LATENCY and not slo.relative}
-    for part in filter(None, (part.strip() for part in (text or "").split(","))):
-        metric, colon, lasting = part.rpartition(":")
-        if colon and metric not in METRICS:
-            raise UsageError(f"--limits: {metric!r} is not measured", mend=f"it is one of {', '.join(METRICS)}")
-        try:
-            seconds = parse_duration(lasting)
-        except ValueError as error:
-            raise UsageError(f"--limits: {error}") from error
-        if seconds <= 0:
-            raise UsageError("--limits: a latency of 0 is no limit")
-        found.add(Limit(seconds, metric or "response"))
-    return sorted(found, key=lambda limit: (METRICS.index(limit.metric), limit.seconds))
-
-
-def _bounds(slos: "Sequence[Slo]", limits: "Sequence[Limit]", *, stop_early: bool) -> "list[Bound]":
-    """What an early end is decided by; none if nobody asked for one."""
-    if not stop_early:
-        return []
-    if not slos:
-        raise UsageError("--stop-early has nothing to decide by", mend="give --slos")
-    from fairway_steps.loadtest.decision import Bound
-    from fairway_steps.model import Metric
-    from fairway_steps.words import limit_of, name_of
-
-    responses = [limit.seconds for limit in limits if limit.metric == "response"]
-    bounds = []
-    for slo in slos:
-        name = f"{name_of(slo)} of {limit_of(slo)}"
-        if slo.relative:
-            raise UsageError(
-                f"--stop-early cannot decide {name_of(slo)} against the primary", mend="leave one of the two out"
-            )
-        if slo.metric in (Metric.ERROR_RATE, Metric.SUCCESS_RATE):
-            allowed = slo.limit if slo.metric is Metric.ERROR_RATE else round(1 - slo.limit, 12)
-            bounds.append(Bound(name, allowed, None, slo.min_requests))
-        elif slo.metric is Metric.LATENCY and slo.quantile is not None:
-            bounds.append(Bound(name, round(1 - slo.quantile, 12), responses.index(slo.limit), slo.min_requests))
-        else:
-            raise UsageError(f"--stop-early cannot decide {name_of(slo)}", mend="leave one of the two out")
-    return bounds
 
 
 def _text(result: "Result", told: Mapping[str, Any], limits: "Sequence[Limit]") -> str:

@@ -25,11 +25,12 @@ from typing import Any, Protocol
 from fairway_steps.clock import Clock, SystemClock
 from fairway_steps.errors import DomainError, FairwayError
 from fairway_steps.loadtest.client import Target
-from fairway_steps.loadtest.engine import Progress, Run, Settings
+from fairway_steps.loadtest.engine import Run
 from fairway_steps.loadtest.loops import run_in_loop
 from fairway_steps.loadtest.payloads import Payloads
 from fairway_steps.loadtest.plan import AnyPlan, Closed
 from fairway_steps.loadtest.records import Records
+from fairway_steps.loadtest.settings import Progress, Settings
 from fairway_steps.loadtest.tally import Counts, Tally, merge
 
 TOGETHER = 50_000_000

@@ -8,9 +8,9 @@ from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.bodies import Source, moments, payloads
 from fairway_steps.loadtest.client import Target
 from fairway_steps.loadtest.crew import Task
-from fairway_steps.loadtest.engine import Settings
 from fairway_steps.loadtest.plan import AnyPlan, WarmUp, arrivals, closed, replay
 from fairway_steps.loadtest.profile import parse_profile
+from fairway_steps.loadtest.settings import Settings
 from fairway_steps.loadtest.tls import PLAIN, Tls
 
 GRPC = ("grpc", "grpcs")

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from fairway_steps.loadtest.client import Answer
-from fairway_steps.loadtest.engine import Observer
 from fairway_steps.loadtest.plan import SECOND
+from fairway_steps.loadtest.settings import Observer
 
 CANCELLED = "cancelled"
 

@@ -13,9 +13,10 @@ import pytest
 
 from fairway_steps.clock import FakeClock
 from fairway_steps.loadtest.client import Answer, ConnectionFailed
-from fairway_steps.loadtest.engine import Progress, Settings, run
+from fairway_steps.loadtest.engine import run
 from fairway_steps.loadtest.plan import SECOND, Plan, constant, poisson
 from fairway_steps.loadtest.records import MAX_VERSIONS, Records
+from fairway_steps.loadtest.settings import Progress, Settings
 
 OK = Answer(200, "", reusable=True)
 

@@ -21,11 +21,12 @@ from certificates import issue
 from fairway_steps.clock import FakeClock
 from fairway_steps.errors import DomainError, UsageError
 from fairway_steps.loadtest.client import Answer
-from fairway_steps.loadtest.engine import Settings, run
+from fairway_steps.loadtest.engine import run
 from fairway_steps.loadtest.grpc import target
 from fairway_steps.loadtest.payloads import Payloads
 from fairway_steps.loadtest.plan import SECOND, Plan, constant
 from fairway_steps.loadtest.records import Records
+from fairway_steps.loadtest.settings import Settings
 from raw_server import OK, always, always_then_close, serving
 
 ECHO = grpc_server.SERVICE

@@ -12,11 +12,12 @@ import pytest
 from fairway_steps import processes
 from fairway_steps.clock import FakeClock, SystemClock
 from fairway_steps.errors import UsageError
-from fairway_steps.loadtest.engine import Settings, run
+from fairway_steps.loadtest.engine import run
 from fairway_steps.loadtest.grpc import target
 from fairway_steps.loadtest.payloads import Payloads
 from fairway_steps.loadtest.plan import constant
 from fairway_steps.loadtest.records import Records
+from fairway_steps.loadtest.settings import Settings
 from fairway_steps.loadtest.tensors import body, parse
 from fairway_steps.model import Version
 from fairway_workflows.demo.servers import await_primary, free_ports

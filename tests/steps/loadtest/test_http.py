@@ -18,11 +18,12 @@ import pytest
 
 from fairway_steps.clock import FakeClock
 from fairway_steps.errors import UsageError
-from fairway_steps.loadtest.engine import Settings, run
+from fairway_steps.loadtest.engine import run
 from fairway_steps.loadtest.http import Request
 from fairway_steps.loadtest.payloads import Payloads
 from fairway_steps.loadtest.plan import SECOND, Plan, constant
 from fairway_steps.loadtest.records import Records
+from fairway_steps.loadtest.settings import Settings
 from fairway_steps.loadtest.tls import Tls
 from raw_server import OK, always, always_then_close, answer, serving
 

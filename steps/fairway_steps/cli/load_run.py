@@ -1,0 +1,146 @@
+"""Carrying out a load test's tasks: processes, signals, progress, an early end, and what is to be said of failures."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fairway_steps import log
+from fairway_steps.cli.step import logger
+from fairway_steps.clock import SystemClock
+from fairway_steps.errors import DomainError, UsageError
+
+if TYPE_CHECKING:
+    from fairway_steps.loadtest.crew import Crew, News, Task
+    from fairway_steps.loadtest.decision import Bound
+    from fairway_steps.loadtest.records import Records
+    from fairway_steps.loadtest.result import Result
+    from fairway_steps.loadtest.streaming import Limit
+
+UNREACHED = frozenset({"dns", "connect", "tls", "protocol"})
+
+
+def carry_out(
+    todo: "Mapping[str, Task]", workers: int, limits: "Sequence[Limit]", bounds: "Sequence[Bound]", version: str
+) -> "tuple[Result, list[list[Records]], int]":
+    """The result of all endpoints, the records it is of, and the signal that ended the run, or 0."""
+    from dataclasses import replace
+
+    from fairway_steps.loadtest.loops import run_in_loop
+    from fairway_steps.loadtest.measured import combined, measured
+
+    responses = [limit.seconds for limit in limits if limit.metric == "response"]
+    tasks = [replace(task, limits=tuple(responses)) if bounds else task for task in todo.values()]
+    ended, decided, signum = run_in_loop(_run(tasks, _workers(workers, tasks), bounds, version))
+    results = {
+        name: measured(shares, limits=responses, version=task.version, decided=decided)
+        for (name, task), shares in zip(todo.items(), ended, strict=True)
+    }
+    return combined(results), ended, signum
+
+
+def _workers(asked: int, tasks: "Sequence[Task]") -> int:
+    """How many processes send."""
+    from fairway_steps.loadtest.crew import enough_workers
+
+    if asked < 0 or asked > 64:
+        raise UsageError(f"--workers {asked} cannot be", mend="give 1 to 64, or 0 for as many as are needed")
+    if asked:
+        return min(asked, *(task.settings.connections for task in tasks), asked)
+    return enough_workers(tasks, len(os.sched_getaffinity(0)))
+
+
+async def _run(
+    tasks: "Sequence[Task]", workers: int, bounds: "Sequence[Bound]", version: str
+) -> "tuple[list[list[Records]], str, int]":
+    """Of each endpoint the records of each process, why the run ended early, and the signal that ended it, or 0."""
+    from fairway_steps.loadtest.crew import Here, Several
+
+    came: list[int] = []
+    decided: list[str] = []
+    crew: Crew | None = None
+
+    def on_signal(signum: int) -> None:
+        came.append(signum)
+        if crew is not None:
+            crew.stop()
+
+    loop = asyncio.get_running_loop()
+    before = {signum: signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGINT)}
+    for signum in before:
+        loop.add_signal_handler(signum, on_signal, signum)
+    crew = Here(tasks, SystemClock()) if workers == 1 else Several(tasks, workers)
+    say = _Progress()
+    watching = asyncio.create_task(_watch(crew, say, bounds, version, decided))
+    try:
+        if came:
+            crew.stop()
+        ended = await crew.result()
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        for signum, handler in before.items():
+            loop.remove_signal_handler(signum)
+            signal.signal(signum, handler)
+    say(crew.news())
+    return ended, decided[0] if decided else "", came[0] if came else 0
+
+
+async def _watch(crew: "Crew", say: "_Progress", bounds: "Sequence[Bound]", version: str, decided: list[str]) -> None:
+    """Tell the progress once a second; end the run as soon as it decides."""
+    if bounds:
+        from fairway_steps.loadtest.decision import decided as decides
+        from fairway_steps.loadtest.tally import pooled
+    while True:
+        await asyncio.sleep(1)
+        news = crew.news()
+        say(news)
+        if bounds and not decided and (why := decides(bounds, pooled(news.counts, version))):
+            decided.append(why)
+            crew.enough()
+
+
+class _Progress:
+    """Says how far the run is, in the log and where Argo looks for it (``ARGO_PROGRESS_FILE``, as N/M)."""
+
+    def __init__(self) -> None:
+        self._file = os.environ.get("ARGO_PROGRESS_FILE")
+
+    def __call__(self, news: "News") -> None:
+        ended = sum(one.ended for one in news.progress)
+        planned = sum(one.planned for one in news.progress)
+        count = sum(one.failed for one in news.progress)
+        if not (planned or ended):  # the processes are not ready yet
+            return
+        failed = f", {count} failed" if count else ""
+        of = f" of {planned}" if planned else ""
+        log.progress(logger(), f"{ended}{of} requests{failed}", ended=ended, planned=planned, failed=count)
+        if self._file and planned:
+            with suppress(OSError):  # a picture of the work, never a reason to fail it
+                Path(self._file).write_text(f"{ended}/{planned}\n", encoding="utf-8")
+
+
+def check_reached(todo: "Mapping[str, Task]", result: "Result", shares: "Sequence[Sequence[Records]]") -> None:
+    """Raise DomainError for an endpoint to which no request could connect."""
+    for number, (name, task) in enumerate(todo.items()):
+        part = result.part(number) if len(todo) > 1 else result
+        failures = part.failures
+        if len(part) and sum(failures.get(error, 0) for error in UNREACHED) == len(part):
+            details = {error: text for records in shares[number] for error, text in records.details.items()}
+            why = next((f"{text} ({error})" for error, text in details.items() if error in UNREACHED), "")
+            called = f"{name} ({task.target.name})" if name else task.target.name
+            raise DomainError(f"endpoint {called} is unusable, no request could connect: {why}")
+
+
+def explain(shares: "Sequence[Sequence[Records]]") -> None:
+    """One line in the log for each class of failure whose name does not say it all: what was the first."""
+    first: dict[str, str] = {}
+    for records in (each for share in shares for each in share):
+        for error, detail in records.details.items():
+            if detail and error not in ("timeout", "cancelled") and not error.startswith("http-"):
+                first.setdefault(error, detail)
+    for error, detail in first.items():
+        logger().warning("the first that failed with %s: %s", error, detail)

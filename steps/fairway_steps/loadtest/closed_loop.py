@@ -1,0 +1,57 @@
+"""Users that wait for their answers: the loop of tools that know nothing else, for comparison with them."""
+
+from fairway_steps.loadtest.client import Answer
+from fairway_steps.loadtest.open_loop import OpenLoop
+from fairway_steps.loadtest.plan import Closed
+from fairway_steps.loadtest.records import Records
+from fairway_steps.loadtest.settings import Progress
+
+UNREACHED_PAUSE = 0.02
+"""Seconds that a user of a closed loop waits after a connection could not be opened."""
+
+
+class ClosedLoop(OpenLoop):
+    """Each of a few users sends the next request when the last one has ended."""
+
+    records: Records
+
+    def _begin(self) -> None:
+        assert isinstance(self.records.plan, Closed)
+        self._plan = self.records.plan
+        self._timer.set(self._zero)
+
+    def progress(self) -> Progress:
+        planned = 0 if self._plan.requests is None else self._plan.limit
+        return Progress(planned, self._next, self._next - len(self._pending), self._failed)
+
+    def _exhausted(self) -> bool:
+        return self._next >= self._plan.limit or self._now() >= self._plan.end
+
+    def _due(self) -> None:
+        self._timer.set(0)
+        for _ in range(self._plan.users):
+            self._again()
+
+    def _again(self) -> None:
+        """A user is free."""
+        try:
+            if self._ended or self._exhausted():
+                self._ended = True
+                self._account()
+                self._settle()
+                return
+            index = self._next
+            self._next += 1
+            self.records.grow(self._now())
+            self._start(index)
+        except Exception as error:  # noqa: BLE001 - see OpenLoop._due
+            self.fail(error)
+
+    def _end(self, index: int, answer: Answer) -> None:
+        super()._end(index, answer)
+        if self._ended:
+            return
+        if answer.status == 0 and answer.error:
+            self._loop.call_later(UNREACHED_PAUSE, self._again)
+        else:
+            self._loop.call_soon(self._again)
