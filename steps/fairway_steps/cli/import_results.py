@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from fairway_steps.cli.load_limits import limits_of
 from fairway_steps.cli.params import option
 from fairway_steps.cli.step import Answer, logger, step
-from fairway_steps.config.units import parse_duration
-from fairway_steps.errors import UsageError
 from fairway_steps.outputs import Output
 
 
@@ -33,7 +32,7 @@ fairway import-results --from fortio:out.json --limits 100ms""",
     metavar="TOOL:PATH",
     help="The tool and its file: fortio, ghz, guidellm, inference-perf, k6, oha or vegeta.",
 )
-@option("limits", help="Latencies to count the requests over, such as 100ms,250ms.")
+@option("limits", help="Latencies to count the requests over: 100ms,250ms; of streams ttft:200ms,tpot:50ms.")
 @option("samples", help="Write the record of every request to this file (.npz), where the tool's file has it.")
 def import_results(limits: str | None, samples: str | None, **given: Any) -> Answer:
     """Read the result of another load tester, in the terms of our own load test.
@@ -45,7 +44,9 @@ def import_results(limits: str | None, samples: str | None, **given: Any) -> Ans
     from fairway_steps.loadtest.adapters.summary import summary, to_json
 
     run = open_foreign(given["from"])
-    values = summary(run, _limits(limits))
+    found = limits_of(limits, ())
+    responses = [limit.seconds for limit in found if limit.metric == "response"]
+    values = summary(run, responses, [(limit.metric, limit.seconds) for limit in found if limit.metric != "response"])
     if samples:
         from fairway_steps.loadtest import samples as files
         from fairway_steps.loadtest.adapters.samples import to_result
@@ -55,16 +56,6 @@ def import_results(limits: str | None, samples: str | None, **given: Any) -> Ans
         logger().warning("these results can neither pass nor fail a version: %s", run.limited)
     outputs = {"summary": to_json(values), "samples": samples or ""}
     return Answer(outputs, values | {"samples": samples or ""}, _table(values))
-
-
-def _limits(text: str | None) -> list[float]:
-    try:
-        limits = sorted({parse_duration(part) for part in (text or "").split(",") if part.strip()})
-    except ValueError as error:
-        raise UsageError(f"--limits: {error}") from error
-    if limits and limits[0] <= 0:
-        raise UsageError("--limits: a latency of 0 is no limit")
-    return limits
 
 
 def _table(values: Mapping[str, Any]) -> str:
@@ -86,8 +77,8 @@ def _table(values: Mapping[str, Any]) -> str:
         f"latencies count {kind}; quantiles are {values['quantiles']}",
         "ms        " + "".join(f"{name:>10}" for name in names),
     ]
-    for part in ("response", "service"):
-        numbers = values[f"{part}_ms"]
+    for part in ("response", "service", "ttft", "itl", "tpot"):
+        numbers = dict.fromkeys(names) | values.get(f"{part}_ms", {})
         if any(number is not None for number in numbers.values()):
             shown = ("-" if numbers[n] is None else format(numbers[n], ".2f") for n in names)
             lines.append(f"{part:<10}" + "".join(f"{text:>10}" for text in shown))

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fairway_steps.errors import UsageError
+from fairway_steps.loadtest.adapters.tokens import MEASURES, Tokens, Told, tokens_of
 
 SECOND = 1_000_000_000
 CANCELLED = "cancelled"
@@ -57,7 +58,7 @@ class Foreign:
     """One run of another tool.
 
     ``requests`` includes the failed ones, which ``failures`` counts by class. Latencies are of successes alone:
-    either ``rows`` or ``buckets`` has them, or neither, and ``without`` is then the clause that says why. ``seconds``
+    either ``rows`` (with ``tokens``, if answers were streamed and the tool tells) or ``buckets`` has them, or neither, and ``without`` is then the clause that says why. ``seconds``
     is how long the run took, ``spent`` the sum of the successes' latencies. ``requested_rate`` is None for a closed
     loop or where the file does not say. ``reported`` has the tool's own quantiles in ms. ``limited`` says why the
     client, not the service, shaped the numbers.
@@ -72,6 +73,7 @@ class Foreign:
     achieved_rate: float | None = None
     corrected: bool = False
     rows: Rows | None = None
+    tokens: Tokens | None = None
     buckets: tuple[Bucket, ...] = ()
     spent: float = 0.0
     reported: Mapping[str, float] = field(default_factory=dict)
@@ -98,6 +100,19 @@ class Foreign:
         Raises UsageError where the file cannot tell: within a bucket, or without latencies.
         """
         return self.failed + over(self, limit)
+
+    def over_tokens(self, metric: str, limit: float) -> int:
+        """How many requests took longer than ``limit`` seconds by a measure of tokens; failed ones, and those without a token, did.
+
+        Raises UsageError where the file does not tell.
+        """
+        if self.tokens is None or self.rows is None or metric not in MEASURES:
+            raise UsageError(f"the file of {self.tool} does not tell {metric} of single requests")
+        values = MEASURES[metric](self.tokens, self.rows.scheduled, self.rows.sent)
+        edge = round(limit * SECOND)
+        rows = zip(self.rows.error, self.tokens.first, values, strict=True)
+        slow = sum(1 for error, first, took in rows if not error and (first < 0 or (took is not None and took > edge)))
+        return self.failed + slow
 
     def held(self) -> "Foreign":
         """The same, ``limited`` if the rate fell short of the plan."""
@@ -187,18 +202,33 @@ def cells(
 
 def rows_of(entries: Sequence[tuple[int, int, int, str]]) -> tuple[float, Rows]:
     """Rows from (scheduled, sent, end, error) in Unix nanoseconds, and the Unix second of the first."""
-    ordered = sorted(entries)
+    return streamed_rows_of(entries, [None] * len(entries))[:2]
+
+
+def streamed_rows_of(
+    entries: Sequence[tuple[int, int, int, str]], told: Sequence[Told | None]
+) -> tuple[float, Rows, Tokens | None]:
+    """The same, with what was told of the tokens of each."""
+    order = sorted(range(len(entries)), key=entries.__getitem__)
+    ordered = [entries[place] for place in order]
     start = ordered[0][0] if ordered else 0
     names = ("", *sorted({error for *_, error in ordered} - {""}))
     codes = {name: code for code, name in enumerate(names)}
     due = array("q", (entry[0] - start for entry in ordered))
     sent = array("q", (entry[1] - start for entry in ordered))
     end = array("q", (entry[2] - start for entry in ordered))
-    return start / SECOND, Rows(due, sent, end, array("H", (codes[entry[3]] for entry in ordered)), names)
+    rows = Rows(due, sent, end, array("H", (codes[entry[3]] for entry in ordered)), names)
+    return start / SECOND, rows, tokens_of((told[place] for place in order), start)
 
 
 def from_rows(
-    tool: str, started: float, rows: Rows, *, requested: float | None = None, corrected: bool = False
+    tool: str,
+    started: float,
+    rows: Rows,
+    *,
+    requested: float | None = None,
+    corrected: bool = False,
+    tokens: Tokens | None = None,
 ) -> Foreign:
     """A run of which every request is known. Raises ValueError without any."""
     if not len(rows):
@@ -215,6 +245,7 @@ def from_rows(
         achieved_rate=(len(rows) - 1) / span if span > 0 else None,
         corrected=corrected,
         rows=rows,
+        tokens=tokens,
         spent=sum(times) / SECOND,
     ).held()
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.adapters.files import SECOND, classify, load_object
-from fairway_steps.loadtest.adapters.foreign import Foreign, from_rows, rows_of
+from fairway_steps.loadtest.adapters.foreign import Foreign, from_rows, streamed_rows_of
+from fairway_steps.loadtest.adapters.tokens import Told
 
 _STATUS = re.compile(r"error '(\d{3})\b")
 _OPEN_LOOP = ("constant", "poisson", "async", "replay")
@@ -34,15 +35,17 @@ def read(path: Path, number: int = 0) -> Foreign:
     _check_all_there(path, benchmark, {kind: len(each) for kind, each in kept.items()})
     strategy = _strategy(benchmark)
     due = strategy.get("type_") in _OPEN_LOOP
-    entries = [entry for kind, each in kept.items() for entry in _entries(each, kind, due=due)]
-    started, rows = rows_of(entries)
+    found = [pair for kind, each in kept.items() for pair in _entries(each, kind, due=due)]
+    started, rows, tokens = streamed_rows_of([entry for entry, _ in found], [told for _, told in found])
     corrected = due and any(begin != at for begin, at in zip(rows.scheduled, rows.sent, strict=True))
     rate = float(strategy["rate"]) if due and strategy.get("rate") else None
     version = (data.get("metadata") or {}).get("guidellm_version", "")
-    return from_rows(f"guidellm {version}".strip(), started, rows, requested=rate, corrected=corrected)
+    return from_rows(f"guidellm {version}".strip(), started, rows, requested=rate, corrected=corrected, tokens=tokens)
 
 
-def _entries(requests: list[dict[str, Any]], kind: str, *, due: bool) -> Iterator[tuple[int, int, int, str]]:
+def _entries(
+    requests: list[dict[str, Any]], kind: str, *, due: bool
+) -> Iterator[tuple[tuple[int, int, int, str], Told | None]]:
     for request in requests:
         scheduled, begin, end = _times(request)
         if begin is None or end is None:
@@ -51,7 +54,17 @@ def _entries(requests: list[dict[str, Any]], kind: str, *, due: bool) -> Iterato
             raise ValueError(f"a request of it, {request.get('request_id', '?')}, has no times")
         sent = round(begin * SECOND)
         first = min(round(scheduled * SECOND), sent) if due and scheduled is not None else sent
-        yield first, sent, round(end * SECOND), _class(request, kind)
+        yield (first, sent, round(end * SECOND), _class(request, kind)), _told(request)
+
+
+def _told(request: Mapping[str, Any]) -> Told | None:
+    """When its first and last token came; it does not keep those between. None for an answer that was not streamed."""
+    times = (request.get("info") or {}).get("timings") or {}
+    first = times.get("first_token_iteration") or request.get("first_token_time")
+    last = times.get("last_token_iteration") or request.get("last_token_time")
+    if not (first and last):
+        return None
+    return Told(round(first * SECOND), round(last * SECOND), int(request.get("output_tokens") or -1))
 
 
 def _times(request: Mapping[str, Any]) -> tuple[float | None, float | None, float | None]:

@@ -14,7 +14,8 @@ from typing import Any
 
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.adapters.files import SECOND, classify, load_object
-from fairway_steps.loadtest.adapters.foreign import RATE_KEPT, Foreign, from_rows, rows_of
+from fairway_steps.loadtest.adapters.foreign import RATE_KEPT, Foreign, from_rows, streamed_rows_of
+from fairway_steps.loadtest.adapters.tokens import Told
 
 PER_REQUEST = "per_request_lifecycle_metrics.json"
 TOLERATED = 0.1
@@ -39,14 +40,24 @@ def read(path: Path) -> Foreign:
     stages = [load_object(each) for each in sorted(path.parent.iterdir()) if _STAGE.fullmatch(each.name)]
     last = max(float(each["end_time"]) for each in requests) if requests else 0.0
     ended = path.stat().st_mtime
-    entries = []
+    entries, told = [], []
     for each in requests:
         begin, end = (round((float(each[name]) - last + ended) * SECOND) for name in ("start_time", "end_time"))
         entries.append((begin, begin, end, _class(each.get("error"))))
-    started, rows = rows_of(entries)
+        told.append(_told(each.get("info") or {}, ended - last))
+    started, rows, tokens = streamed_rows_of(entries, told)
     rates = {float(stage["load_summary"].get("requested_rate") or 0) for stage in stages}
-    run = from_rows("inference-perf", started, rows)
+    run = from_rows("inference-perf", started, rows, tokens=tokens)
     return replace(run, requested_rate=rates.pop() if len(rates) == 1 else None, limited=_late(stages))
+
+
+def _told(info: Mapping[str, Any], shift: float) -> Told | None:
+    """When its tokens came (0.7: in ``response_metrics``, before that in ``info`` itself); None for an answer that was not streamed."""
+    found = info.get("response_metrics") or info
+    moments = tuple(round((float(at) + shift) * SECOND) for at in found.get("output_token_times") or ())
+    if not moments:
+        return None
+    return Told(moments[0], moments[-1], int(found.get("output_tokens") or len(moments)), moments)
 
 
 def _class(error: Mapping[str, Any] | None) -> str:

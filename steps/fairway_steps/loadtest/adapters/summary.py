@@ -11,11 +11,12 @@ _QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 _NAMES = (*_QUANTILES, "max", "mean")
 
 
-def summary(run: Foreign, limits: Sequence[float] = ()) -> dict[str, Any]:
+def summary(run: Foreign, limits: Sequence[float] = (), of_tokens: Sequence[tuple[str, float]] = ()) -> dict[str, Any]:
     """At most ``SUMMARY_BYTES`` of JSON. ``co_corrected`` is whether latencies count from the moment a request was due.
 
     What is not corrected is a service time; ``response_ms`` is then empty. ``quantiles`` are exact, or the tool's own or those of its
-    buckets. Raises UsageError for a limit that the file cannot tell the count of.
+    buckets. ``of_tokens`` are limits on measures of tokens: the measure (``ttft``, ``ttft_sent``, ``tpot``) and seconds. What concerns tokens is
+    there if the tool tells when they came; a TTFT counts from where a latency does. Raises UsageError for a limit that the file cannot tell the count of.
     """
     exact = run.exact
     measured = _exact(run) if exact else _reported(run)
@@ -32,12 +33,17 @@ def summary(run: Foreign, limits: Sequence[float] = ()) -> dict[str, Any]:
         "response_ms": measured if run.corrected else dict.fromkeys(_NAMES),
         "service_ms": served,
         "slip_ms": dict.fromkeys(_NAMES),
-        "over_ms": {f"{limit * 1000:g}": run.over(limit) for limit in limits},
+        "over_ms": {f"{limit * 1000:g}": run.over(limit) for limit in limits}
+        | {f"{metric}:{limit * 1000:g}": run.over_tokens(metric, limit) for metric, limit in of_tokens},
         "warm_up": 0,
         "started": round(run.started, 1),
     }
+    values |= _tokens(run)
     if run.limited:
-        values["reason"] = run.limited
+        values["reason"] = run.limited[:160]
+    for name in ("tpot_ms", "itl_ms", "ttft_ms"):
+        if len(to_json(values)) > SUMMARY_BYTES and name in values:
+            values[name] = {key: values[name][key] for key in ("p50", "p99", "max")}
     while len(to_json(values)) > SUMMARY_BYTES and len(values["errors"]) > 1:
         ordered = sorted(values["errors"].items(), key=lambda item: (item[0] == "other", -item[1]))
         kept, rest = ordered[:-2], ordered[-2:]
@@ -49,11 +55,35 @@ def to_json(values: dict[str, Any]) -> str:
     return json.dumps(values, separators=(",", ":"))
 
 
+def _tokens(run: Foreign) -> dict[str, Any]:
+    if run.tokens is None or run.rows is None:
+        return {}
+    rows, tokens = run.rows, run.tokens
+    fine = [not error for error in rows.error]
+    ttft, tpot = (
+        _quantiles([took for took, ok in zip(measured, fine, strict=True) if ok and took is not None])
+        for measured in (tokens.ttft(rows.scheduled), tokens.tpot())
+    )
+    output = sum(n for n, ok in zip(tokens.output, fine, strict=True) if ok and n > 0)
+    found: dict[str, Any] = {"ttft_ms": ttft, "tpot_ms": tpot, "output_tokens": output}
+    if gaps := tokens.itl():
+        found["itl_ms"] = _quantiles(gaps)
+    if run.seconds > 0:
+        found["tokens_per_s"] = _rounded(output / run.seconds)
+    return found
+
+
 def _exact(run: Foreign, *, served: bool = False) -> dict[str, float | None]:
     if run.rows is None:
         return dict.fromkeys(_NAMES)
     starts = run.rows.sent if served else run.rows.scheduled
-    times = sorted(end - at for at, end, error in zip(starts, run.rows.end, run.rows.error, strict=True) if not error)
+    return _quantiles(
+        [end - at for at, end, error in zip(starts, run.rows.end, run.rows.error, strict=True) if not error]
+    )
+
+
+def _quantiles(values: Sequence[int]) -> dict[str, float | None]:
+    times = sorted(values)
     if not times:
         return dict.fromkeys(_NAMES)
     found: dict[str, float | None] = {name: _rounded(_r7(times, share) / 1e6) for name, share in _QUANTILES.items()}
