@@ -123,12 +123,12 @@ def tell_time(run: Run, stages: int) -> None:
     evidence = sum(min(one["waited"], STAGE) for one in run.record["results"])
     starting = sum(pod.started - pod.created for pod in run.pods)
     running = sum(pod.finished - pod.started for pod in run.pods)
-    print(
-        f"  {run.record['outcome']} {run.record['finished'] - run.submitted:.0f} s after it was submitted; ended after {wall:.0f} s"
-    )
+    judged = sum(pod.finished - pod.started for pod in run.pods if pod.step.startswith(("stage", "ramp"))) - evidence
+    after = run.record["finished"] - run.submitted
+    print(f"  {run.record['outcome']} {after:.0f} s after it was submitted; ended after {wall:.0f} s")
     print(
         f"  evidence {evidence:.0f} s, pods' start-up {starting:.0f} s ({len(run.pods)} pods), controller's waits "
-        f"{wall - starting - running:.0f} s, our own {running - evidence:.0f} s ({(running - evidence) / stages:.1f} s a stage)"
+        f"{wall - starting - running:.0f} s, our own {running - evidence:.0f} s, of which {judged / stages:.1f} s a stage (goal: 2)"
     )
     for pod in run.pods:
         print(
