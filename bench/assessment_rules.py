@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from fairway_steps.assess import assess
-from fairway_steps.assess.evidence import LATE
-from fairway_steps.model import Metric, Mode, Rules, Slo, Stratum, Verdict
+from fairway_steps.model import LATE, Metric, Mode, Rules, Slo, Stratum, Verdict
 from fairway_steps.stats.evidence import ALPHA
 from fairway_steps.stats.plan import boundaries
 

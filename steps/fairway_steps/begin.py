@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from fairway_steps.clock import Clock
 from fairway_steps.errors import Fenced, Refused, UsageError
 from fairway_steps.model import DEFAULT_RULES, Policy, Promotion, Routes, Rules, Slo, Stage, Version
-from fairway_steps.record import Record, RecordStore
+from fairway_steps.record import Event, Record, RecordStore
 from fairway_steps.release import UNTOUCHED, Ending, close_unfinished
 from fairway_steps.routing.base import Capabilities, Router
 from fairway_steps.weights import shares
@@ -34,6 +34,7 @@ def begin(
     gone: Callable[[str], bool],
     cursor: str = "",
     metrics: str = "",
+    told: Sequence[str] = (),
     promotion: Promotion = Promotion.ROUTE,
     primary_policy: Policy = Policy.SCALE,
     candidate_policy: Policy = Policy.SCALE,
@@ -44,6 +45,8 @@ def begin(
 
     Without a ``primary`` it is the service's first version: the route must point at it alone, and there is nothing to compare
     it with and nothing to go back to.
+
+    The record keeps what is ``told`` beforehand, such as that an SLO can never be decided.
 
     ``cursor`` is where the evidence begins: the metric source as it is read now, so that no request of the candidate is missed.
 
@@ -105,6 +108,7 @@ def begin(
         original=router.snapshot(),
         cursor=cursor,
         metrics=metrics,
+        events=tuple(Event(clock.now(), "begin", sentence) for sentence in told),
         promotion=promotion,
         primary_policy=primary_policy,
         candidate_policy=candidate_policy,

@@ -152,12 +152,12 @@ class _Watch:
 
     def run(self, *, is_last: bool, otherwise: Verdict) -> tuple[Assessment, Basis]:
         basis = Basis(self.rules, over=False, is_last=is_last, on_inconclusive=otherwise)
-        if (known := self._weigh(over=False, is_last=is_last)).harm and (verdict := self._decide(known, basis)):
+        if (known := self._weigh(is_last=is_last)).harm and (verdict := self._decide(known, basis)):
             return verdict, basis  # found by a look whose step was killed before it could say so
         while True:
             now = self.clock.now()
             self._read(now, self.stage.weight)
-            weighed = self._weigh(over=False, is_last=is_last)
+            weighed = self._weigh(is_last=is_last)
             if not self.complete:
                 self._listen()
             self._tell(now, weighed)
@@ -166,7 +166,7 @@ class _Watch:
             if over and not gone and not self.was_read:
                 raise Unassessable(f"no evidence could be read: {self.problem}")
             basis = replace(basis, over=over, problem=self.problem, gone=gone)
-            verdict = self._decide(self._weigh(over=True, is_last=is_last) if over else weighed, basis)
+            verdict = self._decide(weighed, basis)
             if verdict:
                 return verdict, basis
             ahead = (self.horizon if now < self.horizon else self.deadline) - now
@@ -247,14 +247,13 @@ class _Watch:
         held = amend(self.store, self.lease, add)
         self.strata, self.cursor = held.strata, held.cursor
 
-    def _weigh(self, *, over: bool, is_last: bool) -> Weighed:
+    def _weigh(self, *, is_last: bool) -> Weighed:
         return weigh(
             self.slos,
             self.strata,
             candidate=self.versions[1],
             primary=self.versions[0],
             weight=self.stage.weight,
-            over=over,
             is_last=is_last,
             rules=self.rules,
         )

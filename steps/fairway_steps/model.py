@@ -98,6 +98,13 @@ class Metric(StrEnum):
         return self in (Metric.ERROR_RATE, Metric.SUCCESS_RATE)
 
 
+class Unit(StrEnum):
+    """What is one witness of a rate: each REQUEST, or each STRATUM of time, where requests fail in bursts."""
+
+    REQUEST = "request"
+    STRATUM = "stratum"
+
+
 class Mode(StrEnum):
     """What a promotion needs: GUARD, no evidence of harm; PROVE, evidence of health."""
 
@@ -159,7 +166,7 @@ class Slo:
     at the same time (in odds of a failure, or in latency). ``quantile`` (0 < q < 1) is set for ``latency`` alone: at most
     ``1 - quantile`` of the requests may take longer than ``limit``. With fewer than ``min_requests`` observed requests
     there is no verdict but hold. A ``critical`` SLO is also judged alone, and not only with the others, among which it
-    has its ``weight``.
+    has its ``weight``. With the ``unit`` STRATUM each window of time counts once, by its own share.
     """
 
     metric: Metric
@@ -169,6 +176,24 @@ class Slo:
     relative: bool = False
     critical: bool = False
     weight: float = 1.0
+    unit: Unit = Unit.REQUEST
+
+    @property
+    def allowed(self) -> float:
+        """The share of requests that may break a limit on a rate, or on a latency quantile."""
+        if self.metric is Metric.LATENCY:
+            assert self.quantile is not None
+            return round(1 - self.quantile, 12)
+        return self.limit if self.metric is Metric.ERROR_RATE else round(1 - self.limit, 12)
+
+
+LATE = 0.2
+"""The share of the evidence that waits for later stages.
+
+What went well for hours must not outweigh harm that only a higher weight brings. So the e-value of harm is a mixture, fixed
+before the first request: ``1 - LATE`` on all windows, the rest in halves on those from each change of weights on. It costs
+the first stage a factor of 0.8.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,18 +10,15 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from statistics import NormalDist
 
-from fairway_steps.assess.counts import allowed
-from fairway_steps.assess.evidence import LATE
 from fairway_steps.errors import UsageError
-from fairway_steps.model import DEFAULT_RULES, Metric, Mode, Rules, Slo, Stage
+from fairway_steps.model import DEFAULT_RULES, Metric, Mode, Rules, Slo, Stage, Unit
 from fairway_steps.stats.plan import (
     requests_to_compare,
     requests_to_find,
     requests_to_prove_at,
     requests_to_prove_no_worse,
 )
-from fairway_steps.stats.rate import log_e_violated, requests_to_prove
-from fairway_steps.words import count, limit_of, name_of
+from fairway_steps.undecidable import level, problem_of
 
 SCATTER = 0.5
 STEPS = ((120.0, 5.0), (600.0, 30.0), (math.inf, 60.0))
@@ -93,7 +90,7 @@ def plan(
     needs = []
     for slo in slos:
         find, prove = _find(slo, slos, rules, traffic, share), _prove(slo, rules, traffic, stages[-1].share)
-        problem = _problem(slo, slos, stages, flows, rules, patience or [0.0] * len(stages))
+        problem = problem_of(slo, slos, stages, flows, rules, patience or [0.0] * len(stages))
         needs.append(
             Need(slo, find, prove, _reached(find, stages, flows), _reached_last(prove, stages, flows), problem)
         )
@@ -102,27 +99,12 @@ def plan(
     )
 
 
-def undecidable(
-    slos: Sequence[Slo],
-    stages: Sequence[Stage],
-    rate: float,
-    *,
-    rules: Rules = DEFAULT_RULES,
-    patience: Sequence[float],
-) -> tuple[str, ...]:
-    """Which SLOs no outcome of a release decides at ``rate`` requests per second, and why: one sentence each."""
-    flows = [rate * stage.share for stage in stages]
-    if not any(flows):
-        return ()
-    return tuple(said for slo in slos if (said := _problem(slo, slos, stages, flows, rules, patience)))
-
-
 def _find(slo: Slo, slos: Sequence[Slo], rules: Rules, traffic: Traffic, share: float) -> int | None:
-    if slo.metric is Metric.LATENCY_MEAN:
+    if slo.metric is Metric.LATENCY_MEAN or slo.unit is Unit.STRATUM:
         return None
-    alpha = _alpha(slo, slos, rules)
+    alpha = level(slo, slos, rules)
     if not slo.relative:
-        return _found(allowed(slo), min(0.999, traffic.harmful * (allowed(slo) or traffic.errors)), alpha)
+        return _found(slo.allowed, min(0.999, traffic.harmful * (slo.allowed or traffic.errors)), alpha)
     if slo.metric is not Metric.LATENCY:
         worse = traffic.harmful * (1 + slo.limit)
         needed = requests_to_compare(traffic.errors, worse, share, alpha=alpha, worse_than=1 + slo.limit)
@@ -133,10 +115,10 @@ def _find(slo: Slo, slos: Sequence[Slo], rules: Rules, traffic: Traffic, share: 
 
 
 def _prove(slo: Slo, rules: Rules, traffic: Traffic, share: float) -> int | None:
-    if slo.metric is Metric.LATENCY_MEAN or slo.limit == 0:
+    if slo.metric is Metric.LATENCY_MEAN or slo.unit is Unit.STRATUM or slo.limit == 0:
         return None
     if not slo.relative:
-        return _proved(allowed(slo), traffic.healthy * allowed(slo), rules.beta)
+        return _proved(slo.allowed, traffic.healthy * slo.allowed, rules.beta)
     if slo.metric is not Metric.LATENCY:
         needed = requests_to_prove_no_worse(traffic.errors, share, 1 + slo.limit, beta=rules.beta)
     else:
@@ -157,7 +139,7 @@ def _proved(limit: float, rate: float, beta: float) -> int | None:
 
 def _above(slo: Slo) -> float:
     """The share of the primary's requests beyond the quantile."""
-    return allowed(slo)
+    return slo.allowed
 
 
 def _odds(slo: Slo, shift: float) -> float:
@@ -165,49 +147,6 @@ def _odds(slo: Slo, shift: float) -> float:
     normal, above = NormalDist(), _above(slo)
     moved = 1 - normal.cdf(normal.inv_cdf(1 - above) - shift / SCATTER)
     return (moved / (1 - moved)) / (above / (1 - above))
-
-
-def _alpha(slo: Slo, slos: Sequence[Slo], rules: Rules) -> float:
-    """The level at which an SLO alone is proof of harm: its part of the evidence of all."""
-    tested = [other for other in slos if other.metric is not Metric.LATENCY_MEAN]
-    criticals = sum(other.critical for other in tested)
-    mixed = rules.alpha * (0.5 if criticals else 1.0) * slo.weight / sum(other.weight for other in tested)
-    alone = rules.alpha * 0.5 / criticals if slo.critical else 0.0
-    return max(mixed, alone) * (1 - LATE)
-
-
-def _problem(
-    slo: Slo,
-    slos: Sequence[Slo],
-    stages: Sequence[Stage],
-    flows: Sequence[float],
-    rules: Rules,
-    patience: Sequence[float],
-) -> str:
-    """Why no outcome of this release decides the SLO."""
-    told = f"{name_of(slo)} (limit {limit_of(slo)})"
-    for index, (stage, flow, wait) in enumerate(zip(stages, flows, patience, strict=True)):
-        if stage.header:
-            continue  # its testers decide how much
-        most = math.floor(flow * (stage.duration + wait))
-        if most < slo.min_requests:
-            return (
-                f"{told} can never be decided: stage {index + 1} brings {count(most)} of the candidate, its patience "
-                f"included, and min-requests is {slo.min_requests}"
-            )
-    everything = math.floor(sum(flow * stage.duration for flow, stage in zip(flows, stages, strict=True)))
-    if slo.relative or slo.metric is Metric.LATENCY_MEAN:
-        return ""
-    if log_e_violated(everything, everything, allowed(slo)) < -math.log(_alpha(slo, slos, rules)):
-        return f"{told} can never be found broken: {count(everything)} of the candidate are too few, even if each breaks it"
-    last = math.floor(flows[-1] * (stages[-1].duration + patience[-1]))
-    least = requests_to_prove(allowed(slo), 0, rules.beta) if allowed(slo) else 0
-    if rules.mode is Mode.PROVE and last < least:
-        return (
-            f"{told} can never be proved kept: that takes {count(least)} of the candidate at the last weight without a "
-            f"single breach, and the last stage brings {count(last)}, its patience included"
-        )
-    return ""
 
 
 def _reached(needed: int | None, stages: Sequence[Stage], flows: Sequence[float]) -> float | None:

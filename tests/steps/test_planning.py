@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from fairway_steps.assess import weigh
 from fairway_steps.model import DEFAULT_RULES, Metric, Mode, Rules, Slo, Stage, Stratum
-from fairway_steps.planning import Traffic, plan, undecidable
+from fairway_steps.planning import Traffic, plan
 from fairway_steps.stats.rate import requests_to_prove
+from fairway_steps.undecidable import undecidable
 
 ERRORS = Slo(Metric.ERROR_RATE, 0.01)
 P95 = Slo(Metric.LATENCY, 0.25, 0.95)

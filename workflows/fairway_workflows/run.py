@@ -18,6 +18,7 @@ from fairway_steps.record import Record, RecordStore
 from fairway_steps.report.counts import ClientCount
 from fairway_steps.report.text import result as result_of
 from fairway_steps.stores import open_store
+from fairway_steps.undecidable import undecidable
 from fairway_workflows.console import Console
 from fairway_workflows.local import Ask, WorkflowResult, run_workflow
 from fairway_workflows.preflight import refuse_what_cannot_be
@@ -94,8 +95,6 @@ def run_release(
 
 def _undecidable(spec: ReleaseSpec) -> tuple[str, ...]:
     """What the release's own traffic can never decide; users of whom nothing is known may still do."""
-    from fairway_steps.planning import undecidable  # noqa: PLC0415 - scipy takes its time
-
     if spec.traffic is None:
         return ()
     waits = [patience_for(stage, spec.patience) for stage in spec.stages]

@@ -34,9 +34,7 @@ def assess(
     stage's own (None: all are). ``on_inconclusive`` is what comes of evidence that decides nothing: HOLD, ROLLBACK or
     PROMOTE; for want of data it is never PROMOTE. ``problem`` and ``gone`` are as in ``decide``.
     """
-    weighed = weigh(
-        slos, strata, candidate=candidate, primary=primary, weight=weight, over=over, is_last=is_last, rules=rules
-    )
+    weighed = weigh(slos, strata, candidate=candidate, primary=primary, weight=weight, is_last=is_last, rules=rules)
     return decide(
         weighed,
         candidate=candidate,

@@ -67,23 +67,15 @@ class Sums:
     def exceedances(self, slo: Slo) -> Exceedances:
         """A failed request is slower than any limit; whether the histogram holds it as well is not known."""
         if slo.metric.is_share:
-            return Exceedances(self.errors, self.requests, self.errors, self.requests, allowed(slo))
+            return Exceedances(self.errors, self.requests, self.errors, self.requests, slo.allowed)
         of_least = min(self.requests, self.timed + self.errors)
         return Exceedances(
             least=max(self.over, self.errors),
             of_most=max(self.requests, self.timed),
             most=min(of_least, self.perhaps + self.errors),
             of_least=of_least,
-            allowed=allowed(slo),
+            allowed=slo.allowed,
         )
-
-
-def allowed(slo: Slo) -> float:
-    """The share of requests that may break a limit."""
-    if slo.metric is Metric.LATENCY:
-        assert slo.quantile is not None
-        return round(1 - slo.quantile, 12)
-    return slo.limit if slo.metric is Metric.ERROR_RATE else round(1 - slo.limit, 12)
 
 
 def sums(stratum: Stratum, limit: float | None) -> Sums:

@@ -4,15 +4,8 @@ import math
 from collections.abc import Sequence
 
 from fairway_steps.assess.counts import Exceedances
+from fairway_steps.model import LATE
 from fairway_steps.stats import rate
-
-LATE = 0.2
-"""The share of the evidence that waits for later stages.
-
-What went well for hours must not outweigh harm that only a higher weight brings. So the e-value of harm is a mixture, fixed
-before the first request: ``1 - LATE`` on all windows, the rest in halves on those from each change of weights on. It costs
-the first stage a factor of 0.8.
-"""
 
 
 def mixed(paths: Sequence[Sequence[float]]) -> list[float]:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fairway_steps.assess.counts import ROUNDING, Exceedances, Sums, allowed, over, running, together
+from fairway_steps.assess.counts import Exceedances, Sums, over, running, together
 from fairway_steps.assess.evidence import log_e_kept, log_es_broken, mixed
 from fairway_steps.assess.rest import Open, Scene, missing_here, no_data, too_few
 from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo, Stratum
@@ -27,7 +27,7 @@ class Limit:
         for begin in (0, *self.scene.changes):
             start = own[begin - 1] if begin else Sums()
             found = [(now - start).exceedances(self.slo) for now in own[begin:]]
-            paths.append([0.0] * begin + log_es_broken(found, allowed(self.slo)))
+            paths.append([0.0] * begin + log_es_broken(found, self.slo.allowed))
         return mixed(paths)
 
     def kept(self) -> float:
@@ -125,33 +125,3 @@ class Limit:
                 break
             n = again
         return max(1, n - found.of_least)
-
-
-@dataclass(frozen=True, slots=True)
-class Mean:
-    """A mean latency against a limit. Sums have no spread, so it has no test: it is compared once, at a stage's end."""
-
-    slo: Slo
-    scene: Scene
-
-    def evidence(self, *, over: bool) -> Evidence:
-        slo, scene = self.slo, self.scene
-        timed = together(scene.own)
-        total = sum(histogram.total for histogram in timed)
-        if not total:
-            return no_data(slo, f"no latency of {scene.candidate} was measured, so {name_of(slo)} is not known")
-        observed = sum(stratum.seconds for stratum in scene.own if stratum.latency) / total
-        in_stage = sum(histogram.total for histogram in together(scene.here))
-        missing = missing_here(slo, in_stage)
-        once = "compared once, at the stage's end, for a mean from sums has no interval"
-        if missing:
-            result, why = too_few(slo, in_stage)
-            rest = f"with a limit of {limit_of(slo)}; {why}"
-        elif not over:
-            result, rest = Result.INCONCLUSIVE, f"with a limit of {limit_of(slo)}; it is {once}"
-        elif observed <= slo.limit * (1 + ROUNDING):
-            result, rest = Result.PASS, f"within the limit of {limit_of(slo)}; {once}; seen after {count(total)}"
-        else:
-            result, rest = Result.FAIL, f"over the limit of {limit_of(slo)}; {once}; seen after {count(total)}"
-        sentence = f"the mean latency of {scene.candidate} is {seconds(observed)}, {rest}"
-        return Evidence(slo, result, sentence, total, 0, observed, missing=missing)

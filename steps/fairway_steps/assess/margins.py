@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache
 from fairway_steps.assess.beside import Beside
 from fairway_steps.assess.evidence import mixed
 from fairway_steps.assess.pairs import Count, Pair, known, of_failures, of_quantile
-from fairway_steps.assess.rest import Open, Scene, missing_here, no_data, too_few
+from fairway_steps.assess.rest import Ending, Open, Scene, missing_here, no_data, too_few
 from fairway_steps.assess.seen import Seen, quantiles_seen, rates_seen
 from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo, Stratum
 from fairway_steps.stats.comparison import RateVsPrimary
@@ -34,17 +34,6 @@ class Standing:
     @property
     def proved(self) -> bool:
         return self.kept >= self.open_.enough and not self.harmful
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """What that comes to, in a word and in words."""
-
-    result: Result
-    where: str = ""
-    after: str = ""
-    missing: int = 0
-    doubt: Doubt | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fairway_steps.assess.counts import inconsistency
-from fairway_steps.model import Evidence, Result, Slo, Stratum
+from fairway_steps.model import Doubt, Evidence, Result, Slo, Stratum
 from fairway_steps.windows import Window, windows
 from fairway_steps.words import count
 
@@ -17,6 +17,17 @@ class Open:
     must_prove: bool
     enough: float
     alarming: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What that comes to, in a word and in words."""
+
+    result: Result
+    where: str = ""
+    after: str = ""
+    missing: int = 0
+    doubt: Doubt | None = None
 
 
 @dataclass(frozen=True, slots=True)

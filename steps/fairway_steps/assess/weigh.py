@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from fairway_steps.assess.averages import Average
 from fairway_steps.assess.counts import inconsistency
-from fairway_steps.assess.limits import Limit, Mean
+from fairway_steps.assess.limits import Limit
 from fairway_steps.assess.margins import Margin
 from fairway_steps.assess.rest import Open, Scene, enough, no_data
-from fairway_steps.model import DEFAULT_RULES, Evidence, Metric, Mode, Rules, Slo, Stratum
+from fairway_steps.model import DEFAULT_RULES, Evidence, Metric, Mode, Rules, Slo, Stratum, Unit
 from fairway_steps.stats.combine import Rollback, mixed, rollback
 
 
@@ -28,19 +29,18 @@ class Weighed:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """The evidence after one window: ln e of harm by SLO (None where it has none), and of all together."""
+    """The evidence after one window: ln e of harm by SLO, and of all together."""
 
     at: float
-    log_es: tuple[float | None, ...]
+    log_es: tuple[float, ...]
     log_e: float
 
 
 @dataclass(frozen=True, slots=True)
 class _Looks:
-    """All looks up to the first that proves harm. ``tested`` are the SLOs with e-values, by their index."""
+    """All looks up to the first that proves harm."""
 
-    tested: tuple[int, ...]
-    trials: tuple[Limit | Margin, ...] = ()
+    trials: tuple[Limit | Margin | Average, ...] = ()
     log_es: tuple[tuple[float, ...], ...] = ()
     state: Rollback | None = None
 
@@ -56,7 +56,6 @@ def weigh(
     candidate: str,
     primary: str = "",
     weight: int | None = None,
-    over: bool = True,
     is_last: bool = False,
     rules: Rules = DEFAULT_RULES,
 ) -> Weighed:
@@ -68,26 +67,21 @@ def weigh(
     if looks.fired:
         scene = scene.until(len(looks.log_es) - 1)
     state = looks.state
-    culprits = {looks.tested[i] for i in state.culprits()} if state and looks.fired else set()
+    culprits = set(state.culprits()) if state and looks.fired else set()
     bar = rollback(1, alpha=rules.alpha).bar
     open_ = Open(is_last and rules.mode is Mode.PROVE, enough(rules.beta), bar / 2)
     evidence, kept = [], []
     for index, slo in enumerate(slos):
-        if slo.metric is Metric.LATENCY_MEAN:
-            evidence.append(Mean(slo, scene).evidence(over=over))
-            continue
-        place = looks.tested.index(index)
-        trial = _trial(slo, scene) if looks.fired else looks.trials[place]
-        log_e = looks.log_es[-1][place] if looks.log_es else 0.0
+        trial = _trial(slo, scene) if looks.fired else looks.trials[index]
+        log_e = looks.log_es[-1][index] if looks.log_es else 0.0
         evidence.append(trial.evidence(log_e, harmful=index in culprits, open_=open_))
         kept.append(trial.kept() if scene.windows else 0.0)
-    provable = len(kept) == len(slos) > 0
     return Weighed(
         tuple(evidence),
         harm=looks.fired,
         log_e=_together(state, looks.log_es[-1]) if state else 0.0,
         bar=state.bar if state else bar,
-        proved=provable and all(log_e >= open_.enough for log_e in kept),
+        proved=bool(kept) and all(log_e >= open_.enough for log_e in kept),
     )
 
 
@@ -106,21 +100,18 @@ def trail(
     looks = _looks(slos, scene, rules)
     points = []
     for window, log_es in zip(scene.windows, looks.log_es, strict=False):
-        by_slo = dict(zip(looks.tested, log_es, strict=True))
-        points.append(Point(window.end, tuple(by_slo.get(i) for i in range(len(slos))), _together(looks.state, log_es)))
+        points.append(Point(window.end, log_es, _together(looks.state, log_es)))
     return tuple(points)
 
 
 def _looks(slos: Sequence[Slo], scene: Scene, rules: Rules) -> _Looks:
-    tested = tuple(index for index, slo in enumerate(slos) if slo.metric is not Metric.LATENCY_MEAN)
-    trials = tuple(_trial(slos[index], scene) for index in tested)
+    trials = tuple(_trial(slo, scene) for slo in slos)
     if not trials or not scene.windows:
-        return _Looks(tested, trials)
+        return _Looks(trials)
     harms = [trial.harm() for trial in trials]
-    weights = tuple(slos[index].weight for index in tested)
-    state = rollback(len(tested), weights, tuple(slos[index].critical for index in tested), rules.alpha)
+    state = rollback(len(slos), tuple(slo.weight for slo in slos), tuple(slo.critical for slo in slos), rules.alpha)
     least = min(state.bar, state.critical_bar)
-    log_es, peaks = [], (0.0,) * len(tested)
+    log_es, peaks = [], (0.0,) * len(slos)
     for now in zip(*harms, strict=True):
         log_es.append(now)
         peaks = tuple(map(max, peaks, now))
@@ -129,10 +120,12 @@ def _looks(slos: Sequence[Slo], scene: Scene, rules: Rules) -> _Looks:
         state = replace(state, peaks=peaks).look(now)
         if state.fired:
             break
-    return _Looks(tested, trials, tuple(log_es), replace(state, peaks=peaks))
+    return _Looks(trials, tuple(log_es), replace(state, peaks=peaks))
 
 
-def _trial(slo: Slo, scene: Scene) -> Limit | Margin:
+def _trial(slo: Slo, scene: Scene) -> Limit | Margin | Average:
+    if slo.metric is Metric.LATENCY_MEAN or slo.unit is Unit.STRATUM:
+        return Average(slo, scene)
     return Margin(slo, scene) if slo.relative else Limit(slo, scene)
 
 

@@ -7,7 +7,7 @@ from logging import DEBUG, WARNING
 
 import click
 
-from fairway_steps.cli.check_metrics import examine
+from fairway_steps.cli.check_metrics import inspected
 from fairway_steps.cli.params import DURATION_TYPE, FLAG, SLOS, STAGES, VERSION, option
 from fairway_steps.cli.step import Answer, logger, step
 from fairway_steps.cli.wiring import (
@@ -23,11 +23,15 @@ from fairway_steps.cli.wiring import (
     this_process,
 )
 from fairway_steps.config import Objectives
+from fairway_steps.config.spec import patience_for
 from fairway_steps.errors import Refused, TransientError
-from fairway_steps.model import Policy, Promotion, Slo, Stage, Version
+from fairway_steps.metrics.preflight import findings, requests_per_second
+from fairway_steps.model import Policy, Promotion, Stage, Version
 from fairway_steps.outputs import Output
 from fairway_steps.record import RecordStore
 from fairway_steps.routing.base import Router
+from fairway_steps.undecidable import undecidable
+from fairway_steps.words import number
 
 EXAMPLE = """
 fairway begin --service iris --route envoy:./route --primary v1=http://127.0.0.1:8001 \\
@@ -117,6 +121,7 @@ def begin(
     if promotion == Promotion.COPY and primary:
         copyable(*versions)
     path = router(route, service, versions, counted)
+    cursor, told = _evidence(counted, service, versions, slos, stages, path, _steady(store)) if counted else ("", ())
     begun = run(
         store,
         path,
@@ -132,7 +137,8 @@ def begin(
         lease_for=lease,
         resume=resume,
         gone=holder_is_gone,
-        cursor=_cursor(counted, service, versions, slos.slos, path, _steady(store)) if counted else "",
+        cursor=cursor,
+        told=told,
         metrics=metrics or "",
         promotion=Promotion(promotion),
         primary_policy=Policy(primary_policy),
@@ -161,10 +167,16 @@ def _steady(store: RecordStore) -> float:
     return CLOCK.now() - (before.finished or CLOCK.now()) if before else math.inf
 
 
-def _cursor(
-    metrics: str, service: str, versions: Sequence[Version], slos: Sequence[Slo], route: Router, steady: float
-) -> str:
-    """Where the metric source stands now, after a look at whether it will do.
+def _evidence(
+    metrics: str,
+    service: str,
+    versions: Sequence[Version],
+    asked: Objectives,
+    stages: Sequence[Stage],
+    route: Router,
+    steady: float,
+) -> tuple[str, tuple[str, ...]]:
+    """Where the metric source stands now, after a look at whether it will do; and which SLOs it cannot decide in time.
 
     Empty for a proxy or an endpoint that cannot be read yet: its first look is then its beginning. A metrics server must
     be there. Raises Refused for one that could not judge this release.
@@ -172,17 +184,22 @@ def _cursor(
     primary, candidate = (version.name for version in versions)
     opened = source(metrics, service, *versions)
     try:
-        found = examine(
-            opened, (primary, candidate), slos, expected=[primary], weights=route.read().weights, steady=steady
-        )
+        shown = inspected(opened, (primary, candidate))
+        found = findings(shown, asked.slos, expected=[primary], weights=route.read().weights, steady=steady)
         reading = opened.read((primary, candidate), {}, "", CLOCK.now())
     except TransientError as error:
         if metrics.startswith(("envoy:", "scrape:")):
             logger().warning("no evidence yet: %s", error.message)
-            return ""
+            return "", ()
         raise
     for one in found:
         if one.level.value == "refused":
             raise Refused(one.sentence, mend=one.mend)
         logger().log(WARNING if one.level.value == "warning" else DEBUG, "metrics: %s", one.sentence)
-    return "" if reading.complete else reading.cursor
+    told: tuple[str, ...] = ()
+    if rate := requests_per_second(shown):
+        waits = [patience_for(stage, None) for stage in stages]
+        told = undecidable(asked.slos, stages, rate, rules=asked.rules, patience=waits)
+    for sentence in told:
+        logger().warning("at %s requests/s: %s", number(rate), sentence)
+    return "" if reading.complete else reading.cursor, told

@@ -1,8 +1,7 @@
 """``fairway check-metrics``."""
 
 import json
-import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -10,12 +9,12 @@ import click
 from fairway_steps.cli.params import SLOS, VERSION, option
 from fairway_steps.cli.wiring import CLOCK, source
 from fairway_steps.errors import DomainError
-from fairway_steps.model import Slo, Version
+from fairway_steps.model import Version
 
 if TYPE_CHECKING:
     from fairway_steps.config import Objectives
     from fairway_steps.metrics.base import MetricSource
-    from fairway_steps.metrics.edges import Finding
+    from fairway_steps.metrics.preflight import Inspection
 
 
 @click.command(
@@ -42,13 +41,11 @@ def check_metrics(
     nearest to the others, and refuses what could only mislead. `begin` does the same, with the candidate still idle.
     """
     versions = (primary, candidate)
-    found = examine(
-        source(metrics, service, *versions),
-        [version.name for version in versions],
-        slos.slos if slos else (),
-        expected=[version.name for version in versions],
-        weights={},
-    )
+    from fairway_steps.metrics.preflight import findings
+
+    names = [version.name for version in versions]
+    shown = inspected(source(metrics, service, *versions), names)
+    found = findings(shown, slos.slos if slos else (), expected=names, weights={})
     if output == "json":
         told = [{"level": one.level.value, "sentence": one.sentence, "mend": one.mend} for one in found]
         click.echo(json.dumps({"findings": told}, ensure_ascii=False))
@@ -62,18 +59,8 @@ def check_metrics(
         )
 
 
-def examine(
-    opened: "MetricSource",
-    versions: Sequence[str],
-    slos: Sequence[Slo],
-    *,
-    expected: Collection[str],
-    weights: Mapping[str, int],
-    steady: float = math.inf,
-) -> "Sequence[Finding]":
-    """All that a source's inspection says; nothing of one that cannot be inspected, such as a file."""
-    from fairway_steps.metrics.preflight import Inspectable, findings
+def inspected(opened: "MetricSource", versions: Sequence[str]) -> "Sequence[Inspection]":
+    """What a source shows; nothing of one that cannot be inspected, such as a file."""
+    from fairway_steps.metrics.preflight import Inspectable
 
-    if not isinstance(opened, Inspectable):
-        return ()
-    return findings(opened.inspect(versions, CLOCK.now()), slos, expected=expected, weights=weights, steady=steady)
+    return opened.inspect(versions, CLOCK.now()) if isinstance(opened, Inspectable) else ()

@@ -91,7 +91,9 @@ def _lines(made: "Plan", traffic: "Traffic", candidate: str, prove: bool) -> lis
     for need in made.needs:
         lines += ["", f"{name_of(need.slo)} (limit {limit_of(need.slo)}), min-requests {need.slo.min_requests}"]
         if need.find is None and need.prove is None:
-            lines.append("  compared once, at each stage's end")
+            lines.append(
+                "  takes as many as its values scatter: at least 100 requests, or windows of time for unit: stratum"
+            )
             continue
         lines.append(f"  harm, {_harmful(need, traffic)}: {_when(made, need.find, need.found_at)}")
         lines.append(f"  health, {_healthy(need, traffic)}: {_when(made, need.prove, need.proved_at)}")

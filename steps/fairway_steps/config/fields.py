@@ -179,6 +179,10 @@ class SloItem(_Model):
     critical: bool = Field(
         False, description="Judged alone as well: its breach is found sooner, that of the others a little later."
     )
+    unit: Literal["request", "stratum", "user"] = Field(
+        "request",
+        description="What is one witness: each request, or each stratum (window of time), for errors that come in bursts.",
+    )
     weight: float = Field(1.0, gt=0, description="How much of the evidence's weight it has among the others.")
     min_requests: int = Field(
         50, ge=1, description="With fewer requests in a stage there is no verdict.", examples=[100]

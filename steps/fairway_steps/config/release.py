@@ -21,7 +21,7 @@ from fairway_steps.config.mistakes import validate
 from fairway_steps.config.spec import Approval, Inference, Notice, Objectives, ReleaseSpec, Traffic
 from fairway_steps.config.text import Misfit, Where, parse
 from fairway_steps.config.units import misfit, parse_limit, version
-from fairway_steps.model import NAME, Metric, Mode, Outcome, Rules, Slo, Stage, Verdict, Version
+from fairway_steps.model import NAME, Metric, Mode, Outcome, Rules, Slo, Stage, Unit, Verdict, Version
 
 NO_SLOS = "there are none; write for example {metric: error-rate, limit: 1%}"
 CONTRADICTION = "mode prove promotes on proof alone, so it cannot be promote; write hold or rollback"
@@ -163,7 +163,15 @@ def _slo(item: SloItem, path: Where) -> Slo:
     except ValueError as error:
         raise Misfit((*path, "limit"), str(error)) from error
     relative = item.margin is not None
-    return Slo(metric, limit, item.quantile, item.min_requests, relative, item.critical, item.weight)
+    if item.unit == "user":
+        raise Misfit(
+            (*path, "unit"), "no source tells an error's user; count users in a rest source, and write unit: request"
+        )
+    if relative and metric is Metric.LATENCY and item.unit == "stratum":
+        raise Misfit(
+            (*path, "unit"), "a latency margin is compared request by request; write a limit, or leave unit out"
+        )
+    return Slo(metric, limit, item.quantile, item.min_requests, relative, item.critical, item.weight, Unit(item.unit))
 
 
 def _rules(item: RulesItem, slos: Sequence[Slo], prefix: Where) -> Rules:
@@ -177,8 +185,6 @@ def _rules(item: RulesItem, slos: Sequence[Slo], prefix: Where) -> Rules:
 
 def _unprovable(slo: Slo) -> str:
     """Why no number of requests can prove that an SLO is kept; empty if some can."""
-    if slo.metric is Metric.LATENCY_MEAN:
-        return "a mean from sums has no interval; write metric: latency, with a quantile"
     if slo.relative:
         return "" if slo.limit > 0 else "that nothing is worse at all has no proof; write a margin such as 10%"
     return "that nothing ever fails has no proof; write a limit such as 0.1%" if slo.limit == 0 else ""

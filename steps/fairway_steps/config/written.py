@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from fairway_steps.config.spec import Objectives
-from fairway_steps.model import DEFAULT_RULES, Rules, Slo
+from fairway_steps.model import DEFAULT_RULES, Rules, Slo, Unit
 
 
 def written(objectives: Objectives) -> str:
@@ -23,6 +23,8 @@ def _slo(slo: Slo) -> dict[str, Any]:
     told["min-requests"] = slo.min_requests
     if slo.critical:
         told["critical"] = True
+    if slo.unit is not Unit.REQUEST:
+        told["unit"] = slo.unit.value
     return told if slo.weight == 1 else {**told, "weight": slo.weight}
 
 

@@ -92,6 +92,16 @@ def findings(
     return tuple(found)
 
 
+def requests_per_second(inspections: Iterable[Inspection]) -> float:
+    """How much traffic all versions had of late; 0 where no source tells."""
+    rates = [
+        sum(seen.requests / seen.window for seen in one.seen if seen.window)
+        for one in inspections
+        if REQUESTS in one.parts
+    ]
+    return max(rates, default=0.0)
+
+
 def _warnings(one: Inspection) -> Iterable[Finding]:
     for text in one.warnings:
         yield Finding(Level.WARNING, f"{one.where} says: {text}")

@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 
 from fairway_steps.assess import Point, trail
-from fairway_steps.model import Metric
 from fairway_steps.record import Record
 from fairway_steps.report import wording
 from fairway_steps.report.plots import Line, Mark, Plot
@@ -23,9 +22,8 @@ def evidence(
     shown = [point for index, point in enumerate(points) if index % step == 0 or index == len(points) - 1]
     together = [_mark(record, point.at, point.log_e, "all SLOs together") for point in shown]
     lines = [Line("candidate", [together] if together else [])]
-    for index, slo in enumerate(record.slos):
-        if slo.metric is not Metric.LATENCY_MEAN and len(record.slos) > 1:
-            lines.append(Line("candidate", [_single(record, shown, index)] if shown else [], "thin"))
+    each = range(len(record.slos)) if len(record.slos) > 1 else ()
+    lines += [Line("candidate", [_single(record, shown, index)] if shown else [], "thin") for index in each]
     highest = max((point.log_e for point in points), default=0.0)
     return Plot(
         name="evidence",
@@ -47,17 +45,13 @@ def _points(record: Record) -> list[Point]:
         record.slos, record.strata, candidate=record.candidate.name, primary=record.primary.name, rules=record.rules
     )
     counted = [s.start for s in record.strata if s.version == record.candidate.name and not s.settling]
-    start = (
-        Point(min(counted, default=record.created), tuple(None if e is None else 0.0 for e in found[0].log_es), 0.0)
-        if found
-        else None
-    )
+    start = Point(min(counted, default=record.created), (0.0,) * len(found[0].log_es), 0.0) if found else None
     return [start, *found] if start else []
 
 
 def _single(record: Record, points: Sequence[Point], index: int) -> list[Mark]:
     name = wording.metric(record.slos[index])
-    return [_mark(record, point.at, log_e, name) for point in points if (log_e := point.log_es[index]) is not None]
+    return [_mark(record, point.at, point.log_es[index], name) for point in points]
 
 
 def _mark(record: Record, at: float, log_e: float, name: str) -> Mark:

@@ -130,6 +130,32 @@ class RewardVsPrimary:
         return difference_interval(self.candidate, self.primary, alpha, self.planned)
 
 
+def mean_above(n: int, total: float, squares: float, planned: float = PLANNED) -> EValues:
+    """The evidence on a mean against a value, from how far ``n`` units lie above it: the sum of that, and at most that of its squares.
+
+    ``violated`` refutes "at most the value", ``met`` refutes "at least the value". None below ``MIN_UNITS`` or without any spread. A sum of
+    squares that is too large is an asymptotic variance that is too large, and proves the less.
+    """
+    variance = _variance(n, total, squares)
+    if n < MIN_UNITS or variance == 0:
+        return NO_EVIDENCE
+    away, rho = total / math.sqrt(variance), best_rho(planned, 2 * ALPHA)
+    return EValues(normal_one_sided(away, n, rho), normal_one_sided(-away, n, rho))
+
+
+def above_interval(
+    n: int, total: float, squares: float, alpha: float = ALPHA, planned: float = PLANNED
+) -> tuple[float, float]:
+    """How far the mean may lie above the value, as the same sums do not exclude at any look; open below ``MIN_UNITS``."""
+    if n < MIN_UNITS:
+        return -math.inf, math.inf
+    return _around(total / n, _variance(n, total, squares), n, alpha, planned)
+
+
+def _variance(n: int, total: float, squares: float) -> float:
+    return max(0.0, (squares - total * total / n) / (n - 1)) if n > 1 else 0.0
+
+
 def ratio_rewards(numerators: Values, denominators: Values, ratio: float | None = None) -> list[float]:
     """One value a user whose mean is the ratio of sums, linearised about ``ratio`` (None: that of these users).
 
@@ -183,5 +209,5 @@ def _around(center: float, variance: float, n: int, alpha: float, planned: float
         return -math.inf, math.inf
     spread = n / best_rho(planned, alpha)
     inside = 2 * (spread + 1) / (n * spread) * (bar(alpha) + 0.5 * math.log1p(spread))
-    half = math.sqrt(variance * inside)
+    half = math.sqrt(variance * inside)  # infinite where no spread bounds it
     return center - half, center + half

@@ -77,7 +77,7 @@ def test_the_e_value_of_one_stage_is_that_of_the_test_of_odds_with_a_part_kept_b
         [p.errors for _, p in pairs],
         [p.requests for _, p in pairs],
     )
-    found = evidence(ERRORS, strata, over=False)
+    found = evidence(ERRORS, strata)
     assert found.log_e == pytest.approx(math.log(0.8 * math.exp(state.now.violated) + 0.2), abs=1e-12)
     assert found.log_e_met == pytest.approx(state.now.met, abs=1e-12)
 
@@ -168,8 +168,8 @@ def test_an_open_window_is_not_compared_until_it_is_closed():
     strata = traffic(1, 31)
     open_ = [Stratum(v, 31.0, 32.0, w, 50, {"http-500": x}) for v, w, x in (("v1", 90, 0), ("v2", 10, 50))]
     later = [Stratum(v, 32.0, 34.0, w, 50) for v, w in (("v1", 90), ("v2", 10))]
-    assert evidence(ERRORS, [*strata, *open_], over=False).log_e == evidence(ERRORS, strata, over=False).log_e
-    assert evidence(ERRORS, [*strata, *open_, *later], over=False).log_e > evidence(ERRORS, strata, over=False).log_e
+    assert evidence(ERRORS, [*strata, *open_]).log_e == evidence(ERRORS, strata).log_e
+    assert evidence(ERRORS, [*strata, *open_, *later]).log_e > evidence(ERRORS, strata).log_e
 
 
 def test_a_primary_whose_counts_cannot_be_is_no_evidence():

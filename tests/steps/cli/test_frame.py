@@ -182,6 +182,7 @@ main()
 
 NO_NUMBERS = [
     "fairway_steps.begin",
+    "fairway_steps.cli.begin",
     "fairway_steps.metrics.registry",
     "fairway_steps.notify.notice",
     "fairway_steps.ready",

@@ -1,0 +1,164 @@
+"""Covers: mean latencies and rates by windows of time (``unit: stratum``): what proves harm and health, how often a good version is
+condemned, bursts, sources that tell no spread, sentences.
+
+Leaves out: the mean's own test (stats/test_reward.py).
+"""
+
+import math
+import random
+from bisect import bisect_left
+from dataclasses import replace
+
+import pytest
+
+from fairway_steps.assess import assess, weigh
+from fairway_steps.model import Doubt, Histogram, Metric, Mode, Result, Rules, Slo, Stratum, Unit, Verdict
+from fakes_assess import stratum
+
+MEAN = Slo(Metric.LATENCY_MEAN, 0.1)
+EDGES = (*(round(0.001 * 1.25**k, 9) for k in range(40)), math.inf)
+BURSTS = Slo(Metric.ERROR_RATE, 0.02, unit=Unit.STRATUM)
+
+
+def judged(slos, strata, **options):
+    return assess(slos, strata, candidate="v2", primary="v1", **options)
+
+
+def timed(rng, at, mean, requests=50, version="v2", edges=EDGES):
+    counts, total = [0] * len(edges), 0.0
+    for _ in range(requests):
+        latency = rng.lognormvariate(math.log(mean) - 0.125, 0.5)
+        counts[bisect_left(edges, latency)] += 1
+        total += latency
+    return Stratum(version, float(at), at + 1.0, 50, requests, {}, Histogram(edges, tuple(counts)), total)
+
+
+def latencies(seed, mean, seconds=30, **about):
+    rng = random.Random(seed)
+    return [timed(rng, at, mean, **about) for at in range(seconds)]
+
+
+def test_a_mean_over_its_limit_is_found_at_once_and_told_with_its_interval():
+    found = judged([MEAN], latencies(1, 0.15), over=False)
+    assert found.verdict is Verdict.ROLLBACK
+    assert found.reason.startswith("the mean latency of v2 is 1")
+    assert " ms (95 % interval 1" in found.reason
+    assert "over the limit of 100 ms; seen after " in found.reason
+    assert found.evidence[0].log_e >= math.log(20)
+
+
+def test_a_mean_just_at_its_limit_is_condemned_at_most_one_time_in_twenty():
+    rolled_back = sum(judged([MEAN], latencies(seed, 0.1), over=False) is not None for seed in range(60))
+    assert rolled_back <= 3
+
+
+def test_a_mean_counts_among_the_other_slos_within_alpha():
+    strata = latencies(2, 0.1)
+    alone = weigh([MEAN], strata, candidate="v2")
+    beside = weigh([MEAN, Slo(Metric.ERROR_RATE, 0.01)], strata, candidate="v2")
+    mean, errors = (item.log_e for item in beside.evidence)
+    assert mean == alone.evidence[0].log_e
+    assert beside.log_e == pytest.approx(math.log((math.exp(mean) + math.exp(errors)) / 2))
+
+
+def test_a_mean_below_its_limit_is_proved_kept():
+    found = judged([MEAN], latencies(3, 0.05), weight=50, is_last=True, rules=Rules(Mode.PROVE))
+    assert found.verdict is Verdict.PROMOTE
+    assert "within the limit of 100 ms; proved by 1,500 requests at this weight" in found.evidence[0].sentence
+    few = judged([MEAN], latencies(3, 0.05, seconds=1), weight=50, is_last=True, rules=Rules(Mode.PROVE))
+    assert few.verdict is Verdict.HOLD
+
+
+def test_a_source_without_buckets_is_judged_by_its_windows_and_for_a_person_before_there_are_enough():
+    def blunt(mean, seconds):
+        return [replace(s, latency=Histogram((math.inf,), (s.requests,))) for s in latencies(4, mean, seconds=seconds)]
+
+    few = judged([MEAN], blunt(0.15, 30))
+    assert few.verdict is Verdict.HOLD
+    assert few.evidence[0].doubt is Doubt.HARM
+    assert "too little known of their spread for a proof, 100 windows would" in few.reason
+    assert judged([MEAN], blunt(0.05, 30)).verdict is Verdict.ADVANCE
+    assert judged([MEAN], blunt(0.15, 140), over=False).verdict is Verdict.ROLLBACK
+
+
+def test_a_mean_without_latencies_or_requests_is_no_data():
+    for strata in ([], [Stratum("v2", 0.0, 1.0, 50, 200)]):
+        found = judged([MEAN], strata, on_inconclusive=Verdict.PROMOTE)
+        assert found.verdict is Verdict.HOLD
+        assert found.evidence[0].result is Result.NO_DATA
+        assert "no latency of v2 was measured, so latency-mean is not known" in found.reason
+
+
+def test_milliseconds_or_seconds_change_nothing():
+    def scaled(s):
+        return replace(
+            s, latency=Histogram(tuple(1024 * e for e in s.latency.edges), s.latency.counts), seconds=1024 * s.seconds
+        )
+
+    strata = latencies(5, 0.11)
+    first = weigh([MEAN], strata, candidate="v2").log_e
+    assert weigh([replace(MEAN, limit=102.4)], [scaled(s) for s in strata], candidate="v2").log_e == pytest.approx(
+        first
+    )
+
+
+# Bursts
+
+
+def bursts(seed, rate, seconds=150, requests=100, version="v2"):
+    """On average ``rate`` of the requests fail: a third of them in one window of every fifty/3."""
+    rng, strata = random.Random(seed), []
+    for at in range(seconds):
+        bad = rng.random() < rate * 3
+        failed = round(requests / 3) if bad else 0
+        strata.append(replace(stratum(requests, failed, version=version, start=float(at)), weight=50))
+    return strata
+
+
+def test_errors_that_come_in_bursts_condemn_by_the_request_and_not_by_the_stratum():
+    """The version keeps its limit exactly, on average; a request is no witness of its own where a window fails together."""
+    by = {
+        unit: sum(
+            judged([replace(BURSTS, unit=unit)], bursts(seed, 0.02), over=False) is not None for seed in range(40)
+        )
+        for unit in Unit
+    }
+    assert by[Unit.REQUEST] >= 20
+    assert by[Unit.STRATUM] <= 3
+
+
+def test_a_rate_by_strata_is_found_over_its_limit_and_told_so():
+    found = judged([BURSTS], bursts(1, 0.1, seconds=400), over=False)
+    assert found.verdict is Verdict.ROLLBACK
+    assert "of requests in a window on average (95 % interval " in found.reason
+    assert "over the limit of 2 %; seen after " in found.reason
+    assert " windows" in found.reason
+
+
+def test_a_success_rate_by_strata_is_the_same_told_the_other_way():
+    least = Slo(Metric.SUCCESS_RATE, 0.98, unit=Unit.STRATUM)
+    strata = bursts(1, 0.1, seconds=400)
+    mine, other = (weigh([slo], strata, candidate="v2") for slo in (least, BURSTS))
+    assert mine.log_e == pytest.approx(other.log_e)
+    assert mine.evidence[0].observed == pytest.approx(1 - other.evidence[0].observed)
+
+
+def test_a_margin_by_strata_compares_windows_and_common_bursts_cancel():
+    margin = Slo(Metric.ERROR_RATE, 0.5, relative=True, unit=Unit.STRATUM)
+    own = bursts(7, 0.05, seconds=300)
+    beside = [replace(s, version="v1") for s in own]
+    assert judged([margin], [*own, *beside], over=False, rules=Rules(early_end=False)) is None
+    worse = [*bursts(8, 0.2, seconds=300), *bursts(9, 0.02, seconds=300, version="v1")]
+    found = judged([margin], worse, over=False)
+    assert found.verdict is Verdict.ROLLBACK
+    assert "over what a margin of 50 % allows" in found.reason
+
+
+def test_a_latency_limit_by_strata_reads_the_edges_as_a_limit_does():
+    slo = Slo(Metric.LATENCY, 0.25, 0.95, unit=Unit.STRATUM)
+    rng = random.Random(2)
+    strata = [replace(stratum(100, slow=rng.choice((5, 20)), start=float(at)), weight=50) for at in range(150)]
+    found = judged([slo], strata, over=False)
+    assert found.verdict is Verdict.ROLLBACK
+    assert "failed or took longer than 250 ms in a window on average" in found.reason
+    assert "over the 5 % that p95 allows" in found.reason

@@ -1,0 +1,82 @@
+"""``fairway begin``: what its look at the metrics says before a release starts, in the log and in the record.
+
+The source and the route are fakes. Left out: beginning itself (test_begin.py), what is found of sources (metrics/test_preflight.py).
+"""
+
+import math
+
+import pytest
+
+import fairway_steps.cli.begin as cli
+from fairway_steps.cli import _run
+from fairway_steps.clock import FakeClock
+from fairway_steps.metrics.base import Reading
+from fairway_steps.metrics.preflight import Inspection, Seen
+from fairway_steps.model import Routes
+from fairway_steps.record import FileStore
+from fakes_routing import FakeRouter, Stored
+
+EDGES = (0.1, 0.25, 0.5, math.inf)
+
+
+class Source:
+    """A source that counted ``requests`` of the primary in the last five minutes."""
+
+    def __init__(self, requests):
+        self.requests = requests
+
+    def inspect(self, versions, now):
+        primary, candidate = versions
+        seen = Seen(primary, 3, self.requests, 300.0, EDGES, frozenset({"a"}), "a")
+        return [Inspection("prom", (seen, Seen(candidate, 0)), label="v")]
+
+    def read(self, versions, weights, cursor, now):
+        return Reading((), "here")
+
+
+@pytest.fixture
+def begun(monkeypatch, tmp_path):
+    def run(requests, slos, stages="10@60s,50@60s"):
+        monkeypatch.setattr(cli, "CLOCK", FakeClock(1_700_000_000.0))
+        monkeypatch.setattr(cli, "source", lambda *_, **__: Source(requests))
+        monkeypatch.setattr(cli, "router", lambda *_: FakeRouter(Stored(Routes({"v1": 100}))))
+        monkeypatch.setattr(cli, "evidence", lambda *_: "prometheus:http://127.0.0.1:9")
+        store = FileStore(tmp_path / "record.json")
+        code = _run(
+            ["begin", "--service=iris", "--route=envoy:route", "--primary=v1=http://h:1", "--candidate=v2=http://h:2",
+             f"--stages={stages}", f"--slos={slos}", f"--record=file:{tmp_path / 'record.json'}"]
+        )  # fmt: skip
+        return code, store.load()
+
+    return run
+
+
+def test_what_the_measured_traffic_can_never_decide_is_said_before_the_release_starts(begun, capsys):
+    code, record = begun(300, "[{metric: error-rate, limit: 1%}]")
+    said = (
+        "error-rate (limit 1 %) can never be decided: stage 1 brings 12 requests of the candidate, its patience included, "
+        "and min-requests is 50"
+    )
+    assert code == 0
+    assert f"at 1 requests/s: {said}" in capsys.readouterr().err
+    assert [event.message for event in record.events] == [said]
+
+
+def test_enough_traffic_is_nothing_to_speak_of(begun, capsys):
+    code, record = begun(30_000, "[{metric: error-rate, limit: 1%}]")
+    assert code == 0
+    assert "can never" not in capsys.readouterr().err
+    assert record.events == ()
+
+
+def test_traffic_that_is_not_known_is_no_reason_to_warn(begun, capsys):
+    code, _ = begun(0, "[{metric: error-rate, limit: 1%}]")
+    assert code == 0
+    assert "can never" not in capsys.readouterr().err
+
+
+def test_a_margin_that_the_buckets_cannot_carry_is_refused(begun, capsys):
+    code, record = begun(30_000, "[{metric: latency, quantile: p95, margin: 10%}]")
+    assert code == 1
+    assert "too far apart for a margin of 10 % on p95" in capsys.readouterr().err
+    assert record is None
