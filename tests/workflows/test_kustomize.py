@@ -15,6 +15,7 @@ import yaml
 
 from fairway_workflows.findings import strings
 from fairway_workflows.kustomize import FILES
+from fairway_workflows.rbac import BACK_ENDS
 from fairway_workflows.render import Rendering, render
 
 KUBECTL = Path(sys.executable).parent / "kubectl"
@@ -99,3 +100,32 @@ def references(value, key=""):
                 yield item
             else:
                 yield from references(item, inside)
+
+
+def test_the_overlay_to_be_copied_changes_every_image_and_every_name(folder):
+    found = kustomize(folder / "overlays" / "own")
+    assert len(found) == len(kustomize(folder / "argo")) + len(kustomize(folder / "tekton"))
+    images = [text for each in found for text in strings(each) if re.search(r"fairway-\w+:[\d.]+$", text)]
+    assert {text.rpartition("/")[0] for text in images} == {"registry.example.com"}
+    named = dict.fromkeys(name for _, name in names(found))
+    assert all(name.startswith("our-") for name in named)
+    assert {value for each in found for value in references(each)} <= set(named)
+
+
+@pytest.mark.parametrize("name", sorted({*BACK_ENDS} - {"gateway-api"}))
+@pytest.mark.parametrize("engine", ["argo", "tekton"])
+def test_a_component_adds_the_rights_of_one_back_end(folder, engine, name):
+    overlay = folder / f"with-{engine}-{name}"
+    overlay.mkdir()
+    added = name if engine == "argo" else f"tekton-{name}"
+    (overlay / "kustomization.yaml").write_text(
+        yaml.safe_dump({"resources": [f"../{engine}"], "components": [f"../components/{added}"]})
+    )
+    rights = list(yaml.safe_load_all(dict(Rendering().files())[f"{engine}/rbac/{name}.yaml"]))
+    assert names(kustomize(overlay)) == sorted([*names(kustomize(folder / engine)), *names(rights)])
+
+
+def test_the_other_overlays_hold_what_they_are_called(folder):
+    kserve, tekton = (kustomize(folder / "overlays" / name) for name in ("kserve", "tekton"))
+    assert ("Role", "fairway-releaser-kserve") in names(kserve)
+    assert names(tekton) == names(kustomize(folder / "tekton"))

@@ -56,13 +56,41 @@ NAMES: Mapping[str, Mapping[str, Sequence[tuple[str, str]]]] = {
 """Where each kind's name stands in others."""
 
 
-def kustomization(resources: Iterable[str]) -> dict[str, Any]:
+OWN = {
+    "namePrefix": "our-",
+    "images": [
+        {"name": f"fairway-{kind}", "newName": f"registry.example.com/fairway-{kind}"}
+        for kind in ("core", "assess", "loadtest")
+    ],
+}
+"""What the overlay changes that is there to be copied."""
+
+
+def kustomization(resources: Iterable[str], **more: Any) -> dict[str, Any]:
+    about = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization"}
+    return {**about, "resources": sorted(resources), **more}
+
+
+def component(resources: Iterable[str]) -> dict[str, Any]:
+    """What an overlay may add: https://kubectl.docs.kubernetes.io/guides/config_management/components/."""
     return {
-        "apiVersion": "kustomize.config.k8s.io/v1beta1",
-        "kind": "Kustomization",
+        "apiVersion": "kustomize.config.k8s.io/v1alpha1",
+        "kind": "Component",
         "resources": sorted(resources),
-        "configurations": [FILES[1]],
     }
+
+
+def arrangement(components: Iterable[str]) -> Iterable[tuple[str, dict[str, Any]]]:
+    """The base, the components and the overlays: each path below the manifests, and its kustomization.
+
+    A kustomization may only name files beside itself, so the components hold their own.
+    """
+    yield "base", kustomization(["../argo"])
+    for name in components:
+        yield f"components/{name}", component(["rbac.yaml"])
+    yield "overlays/kserve", kustomization(["../../base"], components=["../../components/kserve"])
+    yield "overlays/tekton", kustomization(["../../tekton"])
+    yield "overlays/own", kustomization(["../../base", "../../tekton"], **OWN)
 
 
 def configuration(folder: str) -> dict[str, Any]:

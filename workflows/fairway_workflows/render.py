@@ -27,6 +27,8 @@ SAFE = re.compile(r"[A-Za-z_/][A-Za-z0-9_./ =<>+()-]*[A-Za-z0-9_./)]|[A-Za-z]{2,
 WORDS = frozenset(["y", "yes", "n", "no", "true", "false", "on", "off", "null", "nan", "inf", "infinity"])
 FOLDERS = ("argo", "tekton")
 """The folders below the target that hold the renderings."""
+ARRANGED = ("base", "components", "overlays")
+"""Those that arrange them for `kubectl apply -k`."""
 APART = ("cluster/", "rbac/")
 """Folders that a kustomization leaves to be applied as needed, but for the rights to ``BACK_END``."""
 BACK_END = "gateway-api"
@@ -105,9 +107,24 @@ class Rendering:
             within = [name.removeprefix(f"{folder}/") for name in manifests if name.startswith(f"{folder}/")]
             resources = [name for name in within if not name.startswith(APART) or name == f"rbac/{BACK_END}.yaml"]
             for file, body in zip(
-                kustomize.FILES, (kustomize.kustomization(resources), kustomize.configuration(folder)), strict=True
+                kustomize.FILES,
+                (
+                    kustomize.kustomization(resources, configurations=[kustomize.FILES[1]]),
+                    kustomize.configuration(folder),
+                ),
+                strict=True,
             ):
                 yield f"{folder}/{file}", dump(body)
+        components = {
+            prefix + name: rbac.back_end(name, safety)
+            for prefix, safety in (("", self.safety), ("tekton-", rbac.tekton(self.safety)))
+            for name in rbac.BACK_ENDS
+            if name != BACK_END
+        }
+        for name, objects in components.items():
+            yield f"components/{name}/rbac.yaml", dump(*objects)
+        for path, body in kustomize.arrangement(components):
+            yield f"{path}/{kustomize.FILES[0]}", dump(body)
 
     def _manifests(self) -> Iterator[tuple[str, str]]:
         for cluster_scope in (False, True):
@@ -199,7 +216,7 @@ def different(folder: Path, wanted: Mapping[Path, str]) -> list[Path]:
 
 
 def _present(folder: Path) -> Iterable[Path]:
-    for name in FOLDERS:
+    for name in (*FOLDERS, *ARRANGED):
         for path in (folder / name).rglob("*.yaml"):
             if path.is_file() and path.read_text(encoding="utf-8").startswith(MARK):
                 yield path

@@ -16,7 +16,8 @@ from on_cluster.manifests import MANIFESTS
 from on_cluster.pipelines import EXAMPLE
 from on_cluster.workflows import argo
 
-FOLDERS = ("argo", "tekton")
+FOLDERS = ("argo", "tekton", "base", "overlays/kserve", "overlays/tekton", "overlays/own")
+"""All that `kubectl apply -k` may be given; `own` replaces images and names through our kustomizeconfig."""
 FILES = sorted(
     path.relative_to(MANIFESTS).as_posix() for path in MANIFESTS.rglob("*.yaml") if not path.name.startswith("kustomiz")
 )
