@@ -123,6 +123,21 @@ class _Progress:
                 Path(self._file).write_text(f"{ended}/{planned}\n", encoding="utf-8")
 
 
+def check_machine(todo: "Mapping[str, Task]", workers: int) -> None:
+    """Raise DomainError if this machine cannot keep the plan, before anything is sent; warn where it is late."""
+    from fairway_steps.loadtest.calibration import calibrate
+
+    tasks = list(todo.values())
+    log.progress(logger(), "calibrating: 2 s to a server of our own")
+    found = calibrate(tasks, _workers(workers, tasks))
+    if found.limited:
+        raise DomainError(
+            f"this machine cannot keep the plan, and nothing was sent: to a server of our own, {found.limited}"
+        )
+    if found.late:
+        logger().warning("this machine is late even with a server of our own: %s", found.late)
+
+
 def check_reached(todo: "Mapping[str, Task]", result: "Result", shares: "Sequence[Sequence[Records]]") -> None:
     """Raise DomainError for an endpoint to which no request could connect."""
     for number, (name, task) in enumerate(todo.items()):

@@ -123,6 +123,12 @@ fairway load-test --url http://127.0.0.1:8000/v1/chat/completions --rate 2 --dat
     help="Processes that send.  [default: one for each 4000 requests per second, at most one a core]",
     show_default=False,
 )
+@option(
+    "calibrate",
+    FLAG,
+    default="false",
+    help="First send for 2 s to a server of our own, and refuse a plan that this machine cannot keep.",
+)
 def load_test(
     limits: str | None,
     slos: Objectives | None,
@@ -132,6 +138,7 @@ def load_test(
     workers: int,
     *,
     stop_early: bool,
+    calibrate: bool,
     **values: Any,
 ) -> Answer:
     """Send requests by a plan and keep a record of every one.
@@ -140,7 +147,7 @@ def load_test(
     is charged for all who would have waited. Redirects are not followed. A result that this client, not the service,
     has shaped says so (client_limited). Answers that are streamed (text/event-stream, gRPC) are timed piece by piece.
     """
-    from fairway_steps.cli.load_run import carry_out, check_reached, explain
+    from fairway_steps.cli.load_run import carry_out, check_machine, check_reached, explain
     from fairway_steps.loadtest import exports
     from fairway_steps.loadtest import samples as files
     from fairway_steps.loadtest.summary import summary, to_json
@@ -156,6 +163,8 @@ def load_test(
     for name, path in (("--samples", samples), ("--exceedances", exceedances), ("--hdr", hdr)):
         if path:
             _check_writable(name, Path(path))
+    if calibrate:
+        check_machine(todo, workers)
     result, shares, signum = carry_out(todo, workers, edges, bounds, values["version"] or "")
     if samples:
         files.write(result, Path(samples))

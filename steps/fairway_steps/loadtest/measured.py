@@ -53,7 +53,7 @@ def measured(
         closed_loop=closed,
         decided=decided,
     )
-    result = replace(whole.of(np.arange(len(whole)) >= warm_up), meta=meta)
+    result = replace(whole.of(slice(warm_up, None)), meta=meta)
     late = "" if closed else _lateness(result)
     limited = _shortfall(result) or (late if late and (not limits or result.moved(limits)) else "")
     return replace(result, meta=replace(meta, client_limited=limited, late=late))
@@ -76,9 +76,6 @@ def combined(results: Mapping[str, Result]) -> Result:
         }
         parts.append(replace(result, **codes, endpoint=np.full(len(result), number, np.uint8)))
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS}
-    streams = {
-        name: np.concatenate([getattr(part.streams, name) for part in parts]) for name in (*STREAM_COLUMNS, "event_ns")
-    }
     limited = [
         f"{name}: {result.meta.client_limited}" for name, result in results.items() if result.meta.client_limited
     ]
@@ -97,7 +94,7 @@ def combined(results: Mapping[str, Result]) -> Result:
         client_limited="; ".join(limited),
         late="; ".join(f"{name}: {result.meta.late}" for name, result in results.items() if result.meta.late),
     )
-    whole = Result(**columns, meta=meta, streams=Streams(**streams))
+    whole = Result(**columns, meta=meta, streams=_joined([part.streams for part in parts]))
     return whole.of(np.argsort(whole.scheduled_ns, kind="stable"))
 
 
@@ -117,7 +114,8 @@ def _share(records: Records, errors: Sequence[str], versions: Sequence[str], ver
     due = slice(0, records.due)
     scheduled = np.asarray(records.offsets, np.int64)[due]
     slip, took = _whole(records.slip)[due], _whole(records.took)[due]
-    sent = np.where(slip < 0, UNKNOWN, scheduled + slip)
+    sent = scheduled + slip
+    sent[slip < 0] = UNKNOWN
     codes = np.asarray(records.outcome, np.uint16)[due]
     outcomes = list(records.outcomes)
     table = {
@@ -128,13 +126,16 @@ def _share(records: Records, errors: Sequence[str], versions: Sequence[str], ver
     }
     columns = {name: np.array(values, COLUMNS[name])[codes] for name, values in table.items()}
     # Single precision may put an end before its sending by less than a microsecond.
-    end = np.where(took < 0, UNKNOWN, np.maximum(scheduled + took, sent))
+    end = scheduled + took
+    np.maximum(end, sent, out=end)
+    end[took < 0] = UNKNOWN
     columns |= {"scheduled_ns": scheduled, "sent_ns": sent, "end_ns": end, "endpoint": np.zeros(len(codes), np.uint8)}
     return columns | {"streams": _streams(records, len(codes))}
 
 
 def _whole(values: "array[float]") -> NDArray[np.int64]:
-    return np.rint(np.asarray(values, np.float32).astype(np.float64)).astype(np.int64)
+    exact = np.asarray(values, np.float32).astype(np.float64)
+    return np.rint(exact, out=exact).astype(np.int64)
 
 
 def _streams(records: Records, rows: int) -> Streams:
@@ -153,13 +154,19 @@ def _streams(records: Records, rows: int) -> Streams:
 
 
 def _merged(columns: Sequence[Mapping[str, Any]], shares: Sequence[Records]) -> Result:
+    meta = Meta(shares[0].started, None, ("",), ("",))
+    if len(columns) == 1:
+        return Result(**columns[0], meta=meta)
     whole = {name: np.concatenate([part[name] for part in columns]) for name in COLUMNS}
-    names = (*STREAM_COLUMNS, "event_ns")
-    streams = Streams(**{name: np.concatenate([getattr(part["streams"], name) for part in columns]) for name in names})
-    result = Result(**whole, meta=Meta(shares[0].started, None, ("",), ("",)), streams=streams)
-    if len(shares) == 1:
-        return result
+    result = Result(**whole, meta=meta, streams=_joined([part["streams"] for part in columns]))
     return result.of(np.argsort(result.scheduled_ns, kind="stable"))
+
+
+def _joined(parts: Sequence[Streams]) -> Streams:
+    if all(part.blank for part in parts):
+        return Streams.none(sum(len(part.events) for part in parts))
+    names = (*STREAM_COLUMNS, "event_ns")
+    return Streams(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
 def _warm_up(shares: Sequence[Records], scheduled: NDArray[np.int64]) -> int:

@@ -30,6 +30,8 @@ STREAM_COLUMNS = {"events": np.int32, "output_tokens": np.int32, "prompt_tokens"
 UNKNOWN = -1
 
 Nanoseconds = NDArray[np.int64]
+Rows = NDArray[np.bool_] | NDArray[np.intp] | slice
+"""Which rows: a mask, their places, or a range, which copies nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +80,19 @@ class Streams:
 
     @classmethod
     def none(cls, rows: int) -> "Streams":
-        unknown = np.full(rows, UNKNOWN, np.int32)
-        zero = np.zeros(rows, np.int32)
+        """What nothing was streamed says: one value for all rows, which takes no memory and cannot be written to."""
+        unknown = np.broadcast_to(np.int32(UNKNOWN), (rows,))
+        zero = np.broadcast_to(np.int32(0), (rows,))
         return cls(zero, unknown, unknown, zero, np.empty(0, np.int64))
 
-    def of(self, rows: "NDArray[np.bool_] | NDArray[np.intp]") -> "Streams":
+    @property
+    def blank(self) -> bool:
+        return not len(self.event_ns) and self.events.strides == (0,)
+
+    def of(self, rows: Rows) -> "Streams":
         """The chosen rows, in their order."""
+        if self.blank:
+            return Streams.none(len(self.events[rows]))
         chosen = np.arange(len(self.events))[rows]
         begins = np.concatenate([[0], np.cumsum(self.events)[:-1]]) if len(self.events) else self.events
         counts = self.events[chosen]
@@ -188,7 +197,7 @@ class Result:
         edges = [round(limit * 1e9) for limit in limits]
         return any(bool(np.any((self.service <= edge) & (self.response > edge))) for edge in edges)
 
-    def of(self, rows: "NDArray[np.bool_] | NDArray[np.intp]") -> "Result":
+    def of(self, rows: Rows) -> "Result":
         """The chosen rows, in their order."""
         return replace(self, **{name: getattr(self, name)[rows] for name in COLUMNS}, streams=self.streams.of(rows))
 
