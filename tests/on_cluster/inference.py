@@ -9,8 +9,11 @@ CLAIM = "models"
 VERSIONS = ("v1", "v2")
 
 
-def inference_service(name: str, behave: str = "good", *, model: str = "v2") -> dict[str, Any]:
-    """``name`` serves the fitted model that lies in the folder ``model`` of the claim."""
+def inference_service(name: str, behave: str = "good", *, model: str) -> dict[str, Any]:
+    """``name`` serves the fitted model that lies in the folder ``model`` of the claim.
+
+    The runtime speaks version 2 of the protocol alone, and KServe assumes 1.
+    """
     return {
         "apiVersion": "serving.kserve.io/v1beta1",
         "kind": "InferenceService",
@@ -19,6 +22,7 @@ def inference_service(name: str, behave: str = "good", *, model: str = "v2") -> 
             "predictor": {
                 "model": {
                     "modelFormat": {"name": "sklearn"},
+                    "protocolVersion": "v2",
                     "storageUri": f"pvc://{CLAIM}/{model}",
                     "args": [f"--version={model}", f"--behave={behave}"],
                 }

@@ -43,6 +43,7 @@ class Service:
     address: str
     of: str = ""
     new: str = "v2"
+    kind: str = "deployment"
     given: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -58,8 +59,12 @@ class Service:
         return self.version(self.new)
 
     def version(self, name: str) -> str:
-        """What a version's Deployment and Service are called."""
+        """What a version's object is called."""
         return f"{self.of or self.name}-{name}"
+
+    def backend(self, name: str) -> str:
+        """What its Service is called."""
+        return f"{self.version(name)}-predictor" if self.kind == "inferenceservice" else self.version(name)
 
     def client(self, rate: float = 50.0) -> Client:
         return Client(self.address, self.host, rate)
@@ -83,7 +88,7 @@ class Service:
 
     def expose(self, version: str = "v1") -> None:
         """Make the route, and wait until the gateway serves it."""
-        apply(self.namespace, [http_route(self.name, self.host, self.version(version))])
+        apply(self.namespace, [http_route(self.name, self.host, self.backend(version))])
         self.await_traffic()
 
     def await_traffic(self) -> None:
@@ -112,8 +117,8 @@ class Service:
         return {
             "service": self.name,
             "route": f"httproute/{ns}/{self.name}",
-            "primary": f"v1=deployment/{ns}/{self.primary}",
-            "candidate": f"{self.new}=deployment/{ns}/{self.candidate}",
+            "primary": f"v1={self.kind}/{ns}/{self.primary}",
+            "candidate": f"{self.new}={self.kind}/{ns}/{self.candidate}",
             "stages": "20@10s,40@10s,60@10s",
             "slos": SLOS,
             "metrics": metrics(),
@@ -146,8 +151,8 @@ class Service:
         route = get(self.namespace, f"httproute/{self.name}")
         assert route is not None
         (rule,) = route["spec"]["rules"]
-        assert [one["name"] for one in rule["backendRefs"]] == [self.version(winner)]
-        user = http_route(self.name, self.host, self.primary)["spec"]
+        assert [one["name"] for one in rule["backendRefs"]] == [self.backend(winner)]
+        user = http_route(self.name, self.host, self.backend("v1"))["spec"]
         assert rule["filters"] == user["rules"][0]["filters"], (
             "the user's own filter is as it was, and there is no mirror"
         )
@@ -155,7 +160,7 @@ class Service:
         assert self.record()["outcome"] is not None, "no lock is left"
         kept = [
             f"{each['kind']} {each['metadata']['name']}"
-            for kind in ("deployment", "service")
+            for kind in {self.kind, "service"}
             for each in items(self.namespace, kind)
             if each["metadata"]["name"] in (self.primary, self.candidate)
             and "fairway/traffic" in each["metadata"].get("finalizers", [])
