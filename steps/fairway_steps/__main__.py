@@ -4,9 +4,13 @@ Nothing has begun before the commands are imported: a signal then ends the progr
 """
 
 import os
-import signal
-from types import FrameType
-from typing import NoReturn
+
+try:
+    import signal
+    from types import FrameType
+    from typing import NoReturn
+except KeyboardInterrupt:  # nothing of ours can be told yet
+    os._exit(130)
 
 
 def _leave(signum: int, frame: FrameType | None) -> NoReturn:

@@ -287,3 +287,46 @@ def test_a_route_with_somebody_elses_backend_is_refused(place):
     assert "somebody" in json.loads(run.stdout)["reason"]
     assert run.stderr.count("\n") == 1
     assert everything(place) == before
+
+
+def hit(run, *markers, number=signal.SIGINT, hands=1):
+    """Read stderr until a line holds a marker, then signal the whole group; what was read, and the rest of it."""
+    read = ""
+    for marker in markers:
+        while marker not in read.rpartition("\n")[2]:
+            letter = run.stderr.read(1)
+            assert letter, f"it ended before {marker!r}: {read}"
+            read += letter
+        for _ in range(hands):
+            os.killpg(run.pid, number)
+            time.sleep(0.01)
+        read += "\n"
+    out, err = run.communicate(timeout=60)
+    return out, read + err
+
+
+@pytest.mark.parametrize("hands", [1, 40])
+def test_a_second_signal_while_it_is_made_safe_or_told_ends_in_one_object(place, hands):
+    run = place.start("run", str(place.release(stages=[{"weight": 50, "duration": "60s"}])), "--output=json")
+    out, err = hit(run, "next stage", "▸ ensure safe", "all traffic is back", hands=hands)
+    assert run.returncode == 130, err
+    assert json.loads(out)["outcome"] == "rolled-back"
+    assert place.weights() == {"v1": 100}
+    assert "Traceback" not in err
+    assert (place.folder / "fairway-report.html").exists()
+
+
+def test_a_signal_after_the_promotion_changes_nothing(place):
+    run = place.start("run", str(place.release(stages=[{"weight": 50, "duration": "1s"}])), "--output=json")
+    out, err = hit(run, "▸ ensure safe", hands=5)
+    assert run.returncode == 0, err
+    assert json.loads(out)["outcome"] == "promoted"
+    assert place.weights() == {"v2": 100}
+
+
+def test_a_signal_while_it_begins_has_the_signals_exit_code(place):
+    run = place.start("run", str(place.release()), "--output=json")
+    out, err = hit(run, "▸ begin", hands=3)
+    assert run.returncode == 130, err
+    assert json.loads(out)["reason"] == "interrupted"
+    assert place.weights() == {"v1": 100}

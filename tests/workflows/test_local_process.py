@@ -4,6 +4,7 @@ Left out: that a container dies with a killed runner, which is seen in test_loca
 """
 
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -128,3 +129,32 @@ def test_a_program_that_left_the_group_does_not_hold_up_the_end(tmp_path, monkey
     ended = run(code, folder=tmp_path)
     assert ended.code == 0
     os.kill(int(ended.stdout), 9)
+
+
+PRESSED = """
+import os, signal, subprocess, sys
+from fairway_workflows.local import process
+popen = subprocess.Popen
+signal.signal(signal.SIGINT, lambda *_: None)
+
+def interrupted(*given, **named):
+    # What a Ctrl-C does that comes between fork and exec.
+    def hit():
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    return popen(*given, preexec_fn=hit, **named)
+
+subprocess.Popen = interrupted
+ended = process.run(
+    [sys.executable, "-c", "print('whole')"],
+    environment=dict(os.environ), folder=".", line=print, halted=lambda: "", grace=1.0,
+)
+print(ended.code, ended.stdout.strip())
+"""
+
+
+def test_a_signal_to_our_group_does_not_reach_a_program_that_is_just_starting(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", PRESSED], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.strip() == "0 whole", done.stderr

@@ -20,7 +20,7 @@ from fairway_steps.report.text import result as result_of
 from fairway_steps.stores import open_store
 from fairway_steps.undecidable import undecidable
 from fairway_workflows.console import Console
-from fairway_workflows.local import Ask, WorkflowResult, run_workflow
+from fairway_workflows.local import Ask, Signals, WorkflowResult, run_workflow
 from fairway_workflows.preflight import refuse_what_cannot_be
 from fairway_workflows.traffic import Client, client, longest
 
@@ -46,10 +46,18 @@ class Ending:
 
 
 def run_release(
-    spec: ReleaseSpec, *, resume: bool, console: Console, clock: Clock, ask: Ask | None, folder: Path
+    spec: ReleaseSpec,
+    *,
+    resume: bool,
+    console: Console,
+    clock: Clock,
+    ask: Ask | None,
+    folder: Path,
+    signals: Signals,
 ) -> Ending:
     """Run the canary workflow for ``spec``. ``folder`` takes what the run needs for itself.
 
+    Once it may touch something, ``signals`` are held: they end the workflow in order, and nothing that comes after it.
     Raises FairwayError only for what is found before anything was touched.
     """
     from fairway_workflows.canary import CanaryOptions, build  # noqa: PLC0415 - Hera takes its time
@@ -67,6 +75,7 @@ def run_release(
         console.say(f"! {problem}")
     template = build(CanaryOptions(approval=spec.approval)).to_dict()
     began = clock.now()
+    signals.hold()
     with _traffic(spec, folder) as traffic:
         result = run_workflow(
             template,
@@ -79,6 +88,7 @@ def run_release(
             clock=clock,
             name=f"canary-{spec.service}",
             uid=holder,
+            signals=signals,
         )
     record = store.load()
     if record is None or record.holder != holder:
@@ -87,9 +97,11 @@ def run_release(
                 parent.rmdir()
         return _never_began(result, console, clock.now() - began)
     count = traffic.count if traffic else None
+    if traffic and traffic.problem:
+        console.say(f"! {traffic.problem}")
     _report(spec, store, count, folder, console)
     _notify(spec, store, record)
-    code = SIGNALLED.get(result.stopped) or EXIT_CODES.get(record.outcome or Outcome.BROKEN, 1)
+    code = EXIT_CODES.get(record.outcome or Outcome.BROKEN, SIGNALLED.get(result.stopped, 1))
     return Ending(code, _told(record, count, spec, clock.now() - began))
 
 
@@ -149,7 +161,7 @@ def _traffic(spec: ReleaseSpec, folder: Path) -> Iterator[Client | None]:
 def _never_began(result: WorkflowResult, console: Console, wall: float) -> Ending:
     """Nothing was touched: the release was refused before it had a record."""
     begin = next(iter(result.find("begin")), None)
-    code = begin.exit_code if begin and begin.exit_code else 1
+    code = SIGNALLED.get(result.stopped) or (begin.exit_code if begin and begin.exit_code else 1)
     reason = (
         result.stopped
         or console.errors.get("begin")
@@ -194,8 +206,15 @@ def _notify(spec: ReleaseSpec, store: RecordStore, record: Record) -> None:
 
 
 def _step(arguments: Sequence[str]) -> str:
-    """Run a step as the command it is; what goes wrong is told, and never changes how the release ended."""
+    """Run a step as the command it is; what goes wrong is told, and never changes how the release ended.
+
+    In a session of its own: a Ctrl-C on the terminal goes to all of the foreground, and this step is no part of that.
+    """
     done = subprocess.run(
-        [sys.executable, "-m", "fairway_steps", *arguments], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "fairway_steps", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
     )
     return done.stdout.rstrip() if done.returncode == 0 else done.stderr.rstrip()

@@ -14,7 +14,7 @@ from typing import IO
 from fairway_steps import processes
 from fairway_steps.config import ReleaseSpec, Traffic
 from fairway_steps.config.spec import patience_for
-from fairway_steps.errors import DomainError
+from fairway_steps.errors import DomainError, FairwayError
 from fairway_steps.report.counts import ClientCount
 
 MOST_REQUESTS = 2_000_000
@@ -25,10 +25,11 @@ NOBODY = "no version"
 
 @dataclass(slots=True)
 class Client:
-    """A running client; ``count`` is there once it was stopped."""
+    """A running client; once it was stopped there is its ``count``, or a ``problem`` that says why there is none."""
 
     samples: Path
     count: ClientCount | None = field(default=None)
+    problem: str = ""
 
 
 @contextmanager
@@ -44,7 +45,10 @@ def client(traffic: Traffic, *, lasting: float, folder: Path) -> Iterator[Client
             yield running
         finally:
             processes.stop(process, grace=GRACE)
-    running.count = _count(samples, log)
+    try:
+        running.count = _count(samples, log)
+    except FairwayError as error:  # how the release ended stands, counted or not
+        running.problem = error.message
 
 
 def longest(spec: ReleaseSpec) -> float:

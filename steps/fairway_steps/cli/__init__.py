@@ -92,14 +92,17 @@ def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line; every error is one sentence on stderr and the exit code of its kind."""
-    signal.signal(signal.SIGTERM, _terminate)
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.exit(_run(args))
+    code = _run(args)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # all is told: what comes now must not change the exit code
+    sys.exit(code)
 
 
 def _run(args: Sequence[str] | None) -> int:  # noqa: PLR0911 - one return an exit code
     try:
+        signal.signal(signal.SIGTERM, _terminate)
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         result: Any = fairway.main(args=list(args) if args is not None else None, standalone_mode=False)
     except FairwayError as error:
         click.echo(f"error: {error}", err=True)

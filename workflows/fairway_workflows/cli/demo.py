@@ -31,12 +31,16 @@ def demo(candidate: str, dir: str, port: int | None, rate: float, output: str) -
     from fairway_steps.clock import SystemClock
     from fairway_workflows.console import Console
     from fairway_workflows.demo.play import play
+    from fairway_workflows.local import Signals
     from fairway_workflows.run import TITLES
 
     clock = SystemClock()
     console = Console(now=clock.now, titles=TITLES)
-    with telling(output):
-        ending = play(Path(dir), candidate=candidate, port=port, rate=rate, console=console, clock=clock)
-    if output == "json":
-        click.echo(json.dumps(ending.told))
+    with Signals() as signals:
+        with telling(output):
+            ending = play(
+                Path(dir), candidate=candidate, port=port, rate=rate, console=console, clock=clock, signals=signals
+            )
+        if output == "json":
+            click.echo(json.dumps(ending.told))
     return ending.exit_code

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from fairway_steps.cli import Terminated
 from fairway_steps.cli.params import FLAG, option
 from fairway_steps.errors import FairwayError
 
@@ -23,28 +24,32 @@ def run(file: str, resume: bool, output: str, dir: str) -> int:  # noqa: A002 - 
     The servers and an Envoy that reads the route's folder must run (`fairway envoy` starts one; `fairway init` writes a
     commented FILE). Ctrl-C puts all traffic back on the primary.
 
-    Exit codes: 0 promoted, 1 rolled back, held or broken, 2 usage or configuration, 130/143 ended by a signal.
+    Exit codes: 0 promoted, 1 rolled back, held or broken, 2 usage or configuration, 130/143 ended by a signal
+    before it was promoted; one that comes later changes nothing.
     """
     from fairway_steps.clock import SystemClock
     from fairway_steps.config import load_release
     from fairway_workflows.console import Console
-    from fairway_workflows.local import ask_on_terminal
+    from fairway_workflows.local import Signals, ask_on_terminal
     from fairway_workflows.run import TITLES, run_release
 
     clock = SystemClock()
     console = Console(now=clock.now, titles=TITLES)
     ask = ask_on_terminal if sys.stdin.isatty() and sys.stderr.isatty() else None
-    with telling(output):
-        spec = load_release(file)
-        ending = run_release(spec, resume=resume, console=console, clock=clock, ask=ask, folder=Path(dir))
-    if output == "json":
-        click.echo(json.dumps(ending.told))
+    with Signals() as signals:
+        with telling(output):
+            spec = load_release(file)
+            ending = run_release(
+                spec, resume=resume, console=console, clock=clock, ask=ask, folder=Path(dir), signals=signals
+            )
+        if output == "json":
+            click.echo(json.dumps(ending.told))
     return ending.exit_code
 
 
 @contextmanager
 def telling(output: str) -> Iterator[None]:
-    """With ``json``, a refusal is told on stdout as well: whoever reads it gets one object, however the run ends."""
+    """With ``json``, a refusal or an early signal is told on stdout as well: whoever reads it gets one object, however the run ends."""
     from fairway_workflows.run import nothing_done
 
     try:
@@ -52,4 +57,10 @@ def telling(output: str) -> Iterator[None]:
     except FairwayError as error:
         if output == "json":
             click.echo(json.dumps(nothing_done(error.message)))
+        raise
+    except (KeyboardInterrupt, Terminated) as signalled:  # held as soon as anything may be touched
+        if output == "json":
+            click.echo(
+                json.dumps(nothing_done("interrupted" if isinstance(signalled, KeyboardInterrupt) else "terminated"))
+            )
         raise

@@ -13,6 +13,7 @@ from fairway_steps.routing import process
 from fairway_steps.routing.bootstrap import write_folder
 from fairway_workflows.console import Console
 from fairway_workflows.demo.servers import await_primary, free_ports, model_servers
+from fairway_workflows.local import Signals
 from fairway_workflows.run import Ending, run_release
 
 SERVICE = MODEL = "digits"
@@ -49,7 +50,9 @@ traffic:
 """
 
 
-def play(folder: Path, *, candidate: str, port: int | None, rate: float, console: Console, clock: Clock) -> Ending:
+def play(
+    folder: Path, *, candidate: str, port: int | None, rate: float, console: Console, clock: Clock, signals: Signals
+) -> Ending:
     """Play the whole demo in ``folder``; nothing it started is left when it returns or raises."""
     folder = folder.absolute()
     if not 0 < rate <= MOST:
@@ -71,7 +74,9 @@ def play(folder: Path, *, candidate: str, port: int | None, rate: float, console
         )
         with _envoy(folder / "route", versions["v1"], front, admin, clock):
             path = _write_release(folder, versions, front, rate, READY_WITHIN.get(candidate, "90s"))
-            return run_release(load_release(path), resume=False, console=console, clock=clock, ask=None, folder=folder)
+            return run_release(
+                load_release(path), resume=False, console=console, clock=clock, ask=None, folder=folder, signals=signals
+            )
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from fairway_workflows.local.model import (
     Silent,
     WorkflowResult,
 )
-from fairway_workflows.local.session import run_workflow
+from fairway_workflows.local.session import Signals, run_workflow
 from fairway_workflows.local.suspend import Waiting, answer, waiting
 from fairway_workflows.local.terminal import ask_on, ask_on_terminal
 
@@ -34,6 +34,7 @@ __all__ = [
     "Observer",
     "Phase",
     "Question",
+    "Signals",
     "Silent",
     "Waiting",
     "WorkflowResult",

@@ -34,10 +34,23 @@ def watch(parent: int) -> None:
     os.killpg(0, signal.SIGKILL)
 
 
+def listen(runner: int) -> None:
+    """Hear signals again, but not those that came to the runner's group while this process was still in it."""
+    ending = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    came = []
+    while (told := signal.sigtimedwait(ending, 0)) is not None:
+        came.append(told)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ending)
+    for told in came:
+        if told.si_pid == runner:  # it has second thoughts already
+            os.kill(os.getpid(), told.si_signo)
+
+
 if __name__ == "__main__":
     runner, program = int(sys.argv[1]), sys.argv[2:]
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     watch(runner)
+    listen(runner)
     try:
         os.execvp(program[0], program)  # noqa: S606 - no shell is the point
     except OSError as error:

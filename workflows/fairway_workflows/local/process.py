@@ -8,11 +8,13 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 LAUNCH = str(Path(__file__).with_name("launch.py"))
+ENDING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 KEPT = 256 * 1024
 """How much of stdout is kept, in bytes: Argo's own limit for a result."""
 PATIENCE = 2.0
@@ -45,15 +47,21 @@ def run(
     """
     # -I -S: the launcher must start fast, and must not see the environment that is meant for the program.
     launcher = [sys.executable, "-I", "-S", LAUNCH, str(os.getpid()), *program]
-    process = subprocess.Popen(
-        launcher,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=dict(environment),
-        cwd=folder,
-        start_new_session=True,
-    )
+    # Until it has a session of its own a child is in our group, and gets the signals that are meant for us: the launcher,
+    # which inherits the mask, drops those. Only this thread is deaf meanwhile.
+    heard = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    try:
+        process = subprocess.Popen(
+            launcher,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=dict(environment),
+            cwd=folder,
+            start_new_session=True,
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, heard)
     kept: deque[bytes] = deque()
     streams = {process.stdout: _keep(kept), process.stderr: lambda raw: line(_text(raw))}
     readers = [_reader(stream, use) for stream, use in streams.items() if stream]
@@ -61,7 +69,8 @@ def run(
         why = _watched(process.pid, halted, grace, look)
     finally:
         # Not yet reaped, so the group's number is still its own: whatever the program left behind goes with it.
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it died before it had a group of its own
+            os.killpg(process.pid, signal.SIGKILL)
         code = process.wait()
     for reader in readers:
         reader.join(PATIENCE)
@@ -76,10 +85,11 @@ def _watched(pid: int, halted: Callable[[], str], grace: float, look: float) -> 
         ended.register(handle, select.POLLIN)
         while not ended.poll(look * 1000):
             if why := halted():
-                os.killpg(pid, signal.SIGTERM)
-                if not ended.poll(grace * 1000):
-                    os.killpg(pid, signal.SIGKILL)
-                    ended.poll()
+                with suppress(ProcessLookupError):
+                    os.killpg(pid, signal.SIGTERM)
+                    if not ended.poll(grace * 1000):
+                        os.killpg(pid, signal.SIGKILL)
+                        ended.poll()
                 return why
         return ""
     finally:
