@@ -393,3 +393,77 @@ def test_a_step_action_has_results_of_its_own():
     assert found(action) == [
         ("StepAction a", "it: $(results.sum.path) does not resolve: 'sum' is not declared in results")
     ]
+
+
+def cycle_of_tasks(*needed):
+    body = {"name": "dag", "dag": {"tasks": []}}
+    for name, depends in needed:
+        task = {"name": name, "template": "leaf", "depends": depends}
+        body["dag"]["tasks"].append(task)
+    return [body]
+
+
+BARE = {"name": "leaf", "container": {"image": "i", "command": ["true"]}}
+
+
+def small(*templates, kind="WorkflowTemplate", **spec):
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": kind,
+        "metadata": {"name": "w"},
+        "spec": {"entrypoint": "leaf", "templates": [BARE, *templates], **spec},
+    }
+
+
+def called_when(when):
+    return {"name": "m", "steps": [[{"name": "s", "template": "leaf", "when": when}]]}
+
+
+def set_of(**needs):
+    inside = [{"name": n, "image": "i", "command": ["true"], "dependencies": d} for n, d in needs.items()]
+    return {"name": "set", "containerSet": {"containers": inside}}
+
+
+def retried(expression):
+    return BARE | {"name": "again", "retryStrategy": {"limit": 1, "retryPolicy": "Always", "expression": expression}}
+
+
+UNSOUND = [
+    (small(*cycle_of_tasks(("a", "b"), ("b", "a"))), "dag", "a → b → a wait for one another"),
+    (small(*cycle_of_tasks(("a", "a.Succeeded"))), "dag", "a → a wait for one another"),
+    (small(set_of(main=["b"], b=["main"])), "set", "main → b → main wait for one another"),
+    (
+        small(BARE | {"name": "open", "container": {"image": "i", "command": ["{{workflow.name"]}}),
+        "open",
+        "does not close",
+    ),
+    (small(called_when("'{{workflow.name}}' = 'promote'")), "m", "invalid token '='"),
+    (small(retried("lastRetry.exitCod == 75")), "again", "did you mean 'lastRetry.exitCode'"),
+    (
+        small(arguments={"parameters": [{"name": "p", "value": "1"}, {"name": "p", "value": "2"}]}),
+        "spec",
+        "more than once",
+    ),
+    (small(kind="Workflow", arguments={"parameters": [{"name": "p"}]}), "spec", "'p' has no value"),
+]
+
+
+@pytest.mark.parametrize(("body", "where", "said"), UNSOUND, ids=[said for _, _, said in UNSOUND])
+def test_what_no_controller_would_get_through_is_found(body, where, said):
+    assert [(at, said in sentence) for at, sentence in found(body)] == [(where, True)], found(body)
+
+
+SOUND_ONES = [
+    small(*cycle_of_tasks(("a", ""), ("b", "a.Succeeded"), ("c", "a && b"))),
+    small(set_of(main=["b"], b=[])),
+    small(called_when("'{{workflow.name}}' == 'promote' && {{workflow.priority}} > 3")),
+    small(called_when("{{=workflow.name = 'x'}}")),
+    small(retried("lastRetry.message contains 'lastRetry.exitCod' || asInt(lastRetry.exitCode) == 75")),
+    small(kind="Workflow", arguments={"parameters": [{"name": "p", "value": ""}]}),
+    small(arguments={"parameters": [{"name": "p"}]}),
+]
+
+
+@pytest.mark.parametrize("body", SOUND_ONES)
+def test_what_they_get_through_is_not(body):
+    assert found(body) == []

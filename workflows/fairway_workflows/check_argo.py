@@ -1,16 +1,22 @@
 """Whether an Argo workflow or template holds together: its templates, their calls, and what they refer to."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 
 from fairway_steps.cli import nearest
-from fairway_workflows.check_calls import Call, Template, calls, cycles
+from fairway_workflows.check_calls import Call, Template, calls, circles, cycles, needs
 from fairway_workflows.check_containers import container_problems
 from fairway_workflows.check_names import argo_names, name_problems, word_problems
-from fairway_workflows.check_scope import Node, Scope
+from fairway_workflows.check_scope import TAG, Node, Scope
 from fairway_workflows.findings import Document, Finding, items, names, repeated, section, text
+from fairway_workflows.local.expressions import parse_when
+from fairway_workflows.local.lexers import ExpressionError
+from fairway_workflows.local.retry import VARIABLES
 
+LAST_RETRY = re.compile(r"\blastRetry\.\w+")
+QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")
 KINDS = ("container", "containerSet", "script", "resource", "steps", "dag", "suspend", "http", "data", "plugin")
 LIBRARY = ("WorkflowTemplate", "ClusterWorkflowTemplate")
 Library = Mapping[tuple[bool, str], "ArgoDocument"]
@@ -83,6 +89,11 @@ class ArgoDocument:
         yield from self._ends(with_entry=not ref)
         yield from _hooks(self.spec, self.by_name)
         yield from _defaults_in_enum(items(self.spec, "arguments", "parameters"), "parameter")
+        for name in repeated(names(items(self.spec, "arguments", "parameters"))):
+            yield f"parameter {name!r} is there more than once; leave one of them out"
+        if self.document.kind in ("Workflow", "CronWorkflow") and not ref:
+            for name in sorted(_required({"inputs": section(self.spec, "arguments")})):
+                yield f"parameter {name!r} has no value, and nobody is asked for one; give it a value"
         scope = Scope(workflow=self.arguments)
         yield from scope.problems(self.spec.get("synchronization"))
         for cycle in self._endless():
@@ -156,6 +167,9 @@ class _Template:
             yield f"there is more than one step {name!r}"
         for call in calls(self.template):
             yield from (f"step {call.name}: {problem}" for problem in self._call(call, nodes))
+        for circle in circles(needs(items(self.template, "dag", "tasks"))):
+            yield f"its tasks {circle} wait for one another for ever; take one of these dependencies out"
+        yield from _retry(self.template)
         yield from replace(self.scope, nodes=nodes).problems(self.template.get("outputs"))
 
     def _parameters(self) -> Iterator[str]:
@@ -178,6 +192,7 @@ class _Template:
         for needed in call.before:
             if needed not in nodes:
                 yield f"it depends on {needed!r}, which there is not{nearest(needed, list(nodes))}"
+        yield from _when(call.node)
         yield from _hooks(call.node, self.home.by_name)
         if call.node.get("inline") is not None:
             return
@@ -220,6 +235,24 @@ def _hooks(node: Template, known: Mapping[str, Template]) -> Iterator[str]:
         called = section({"hook": hook}, "hook").get("template")
         if called and called not in known:
             yield f"hook {name} calls {called!r}, which is not one of its templates{nearest(str(called), list(known))}"
+
+
+def _when(node: Template) -> Iterator[str]:
+    """A condition that Argo would fail at when it gets there; one in its other language ({{=…}}) is left alone."""
+    when = node.get("when")
+    if isinstance(when, str) and when and "{{=" not in when:
+        try:
+            parse_when(TAG.sub("x", when))
+        except ExpressionError as error:
+            yield f"when: {error}; compare with == or != and put quotes around values"
+
+
+def _retry(template: Template) -> Iterator[str]:
+    """Names in a retry expression that stand for nothing; what is not in the part we can read is left alone."""
+    expression = section(template, "retryStrategy").get("expression")
+    for name in LAST_RETRY.findall(QUOTED.sub("", expression)) if isinstance(expression, str) else ():
+        if name not in VARIABLES:
+            yield f"retryStrategy.expression names {name}, which there is not{nearest(name, VARIABLES)}"
 
 
 def _required(template: Template) -> set[str]:

@@ -22,6 +22,18 @@ class Call:
         return str(self.node.get("name", ""))
 
 
+def needs(tasks: Sequence[Template]) -> dict[str, list[str]]:
+    """Whom each task of a DAG waits for."""
+    return {str(task.get("name", "")): _depends(task) for task in tasks}
+
+
+def circles(graph: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """``a → b → a`` for what waits for itself."""
+    ended: set[str] = set()
+    for start in graph:
+        yield from (" → ".join(cycle) for cycle in cycles(graph, start, (), ended))
+
+
 def calls(template: Template) -> Iterator[Call]:
     """The steps or tasks of a template in their order, with those that have ended before each."""
     groups = template.get("steps") if isinstance(template.get("steps"), list) else []
@@ -32,10 +44,10 @@ def calls(template: Template) -> Iterator[Call]:
             yield Call(node, tuple(before), tuple(name for name in every if name not in before))
         before += names(items(group))
     tasks = items(template, "dag", "tasks")
-    needs = {str(task.get("name", "")): _depends(task) for task in tasks}
+    graph = needs(tasks)
     for task in tasks:
-        ended = _ancestors(str(task.get("name", "")), needs)
-        yield Call(task, tuple(ended), tuple(name for name in needs if name not in ended))
+        ended = _ancestors(str(task.get("name", "")), graph)
+        yield Call(task, tuple(ended), tuple(name for name in graph if name not in ended))
 
 
 def _depends(task: Template) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from fairway_steps.cli import nearest
-from fairway_workflows.check_calls import Template
+from fairway_workflows.check_calls import Template, circles
 from fairway_workflows.check_command import Line, line
 from fairway_workflows.findings import items, names, repeated, runs_a_shell_line, section, text
 
@@ -42,6 +42,8 @@ def _set(containers: list[Template], *, with_outputs: bool) -> Iterator[str]:
     yield from (f"there is more than one container {name!r}" for name in repeated(known))
     if "main" not in known and with_outputs:
         yield "it has outputs but no container 'main', the only one that they are read from"
+    for circle in circles({str(c.get("name", "")): list(map(str, c.get("dependencies") or [])) for c in containers}):
+        yield f"its containers {circle} wait for one another for ever; take one of these dependencies out"
     for container in containers:
         for needed in container.get("dependencies") or []:
             if needed not in known:

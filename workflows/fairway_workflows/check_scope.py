@@ -56,6 +56,8 @@ class Scope:
     def problems(self, value: Any) -> Iterator[str]:
         """A sentence for each reference in ``value`` that does not resolve."""
         for text in strings(value):
+            if "{{" in TAG.sub("", text):
+                yield f"{text!r} opens a {{{{ that it does not close; write }}}} behind the name"
             for match in TAG.finditer(text):
                 tag = match[1].strip()
                 for problem in self._expression(tag[1:]) if tag.startswith("=") else self._tag(tag):
