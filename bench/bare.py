@@ -1,6 +1,7 @@
 """The least that a client of this machine needs for the same traffic: wait, send, receive, and nothing else.
 
-`python bench/bare.py plan|streams URL RATE SECONDS` prints CPU microseconds a request, or an event. It keeps no times, reads no answer and
+`python bench/bare.py plan|streams URL RATE SECONDS` prints CPU microseconds a request, or an event; `wake - RATE SECONDS` the milliseconds by which
+sleeps end late, at most but for a thousandth of them: below that no client of this machine can be. It keeps no times, reads no answer and
 waits for each one, so it is no load test; what a load test costs beyond it is its own.
 """
 
@@ -55,7 +56,19 @@ def streams(url: str, rate: float, count: int) -> float:
     return (time.thread_time_ns() - cpu) / events / 1e3
 
 
+def wake(rate: float, seconds: float) -> float:
+    late = []
+    for _ in range(round(rate * seconds)):
+        begin = time.monotonic_ns()
+        time.sleep(1 / rate)
+        late.append(time.monotonic_ns() - begin - 1e9 / rate)
+    return sorted(late)[int(len(late) * 0.999)] / 1e6
+
+
 if __name__ == "__main__":
     _, what, url, rate, much = sys.argv
-    each = plan(url, float(rate), float(much)) if what == "plan" else streams(url, float(rate), int(much))
-    print(json.dumps(each))
+    if what == "wake":
+        found = wake(float(rate), float(much))
+    else:
+        found = plan(url, float(rate), float(much)) if what == "plan" else streams(url, float(rate), int(much))
+    print(json.dumps(found))

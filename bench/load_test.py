@@ -53,7 +53,7 @@ def get(url: str) -> object:
 
 
 def bare(what: str, url: str, rate: float, much: float, pin: Sequence[str] = ()) -> float:
-    """CPU microseconds of the least that could do the same (bench/bare.py)."""
+    """What the least that could do the same takes (bench/bare.py)."""
     program = Path(__file__).with_name("bare.py")
     return float(timed([*pin, sys.executable, str(program), what, url, f"{rate:g}", f"{much:g}"])[0])
 
@@ -313,6 +313,7 @@ def main() -> None:
     others = {} if arguments.quick == "true" else tools()
     how = told(on=real_time(on=True))
     say(f"load average {os.getloadavg()[0]:.1f} on {len(os.sched_getaffinity(0))} cores; {how} (costs are not)")
+    say(f"a sleep on this machine ends late by up to {bare('wake', '-', 500, 6):.2f} ms, but for one in a thousand")
     parts: dict[str, Callable[[str], None]] = {
         "memory": lambda _: memory(),
         "quantiles": lambda server: quantile_errors(server, seconds, others),

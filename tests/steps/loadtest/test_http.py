@@ -18,6 +18,7 @@ import pytest
 
 from fairway_steps.clock import FakeClock
 from fairway_steps.errors import UsageError
+from fairway_steps.loadtest.client import Answer
 from fairway_steps.loadtest.engine import run
 from fairway_steps.loadtest.http import Request
 from fairway_steps.loadtest.payloads import Payloads
@@ -246,6 +247,24 @@ def test_a_server_that_speaks_first_is_told_by_what_it_says():
         records = load(Request(f"http://127.0.0.1:{port}/"), constant(200, requests=40))
     assert set(errors(records)) == {"protocol"}
     assert "HTTP/2 only" in records.details["protocol"]
+
+
+def test_what_came_before_the_request_is_its_answer():
+    """The same, with the server's word certainly first."""
+    ended: list[Answer] = []
+
+    async def carry_out(port: int) -> None:
+        client = Request(f"http://127.0.0.1:{port}/").open(Payloads((b"",)))
+        connection = await client.connect(lambda _connection, _index, answer: ended.append(answer))
+        while not (connection._early or connection._transport.is_closing()):  # noqa: ASYNC110 - nobody would set an event
+            await asyncio.sleep(0.001)
+        assert connection.send(0)
+        while not ended:  # noqa: ASYNC110 - likewise
+            await asyncio.sleep(0.001)
+
+    with greeting(b"\x00\x00\x12\x04\x00\x00\x00\x00\x00") as port:
+        asyncio.run(asyncio.wait_for(carry_out(port), 30))
+    assert [answer.error for answer in ended] == ["protocol"]
 
 
 def test_a_server_without_tls_is_said_to_be_one():
