@@ -21,6 +21,7 @@ from fairway_steps.errors import Fenced, Refused
 from fairway_steps.model import Routes, Version
 from fairway_steps.routing.base import Capabilities, Served
 from fairway_steps.routing.bootstrap import write_folder
+from fairway_steps.routing.claims import NOBODY, Claims
 from fairway_steps.routing.envoy import EnvoyRouter
 from fairway_steps.routing.process import start, stop
 
@@ -47,6 +48,7 @@ class FakeRouter:
         self.trouble = ""
         self.counts: Counter[str] = Counter()
         self.lost = 0
+        self.claimed = NOBODY
 
     def read(self) -> Routes:
         if self.stored.unknown:
@@ -68,6 +70,9 @@ class FakeRouter:
 
     def served(self) -> Served | None:
         return Served(dict(self.counts), self.counts.total() + self.lost, self.lost)
+
+    def claims(self) -> Claims:
+        return self.claimed
 
     def snapshot(self) -> str:
         return json.dumps(encode(self.read()))

@@ -11,6 +11,7 @@ from fairway_steps.model import DEFAULT_RULES, Policy, Promotion, Routes, Rules,
 from fairway_steps.record import Event, Record, RecordStore
 from fairway_steps.release import UNTOUCHED, Ending, close_unfinished
 from fairway_steps.routing.base import Capabilities, Router
+from fairway_steps.routing.claims import Claims
 from fairway_steps.weights import shares
 
 LOG = logging.getLogger(__name__)
@@ -114,7 +115,17 @@ def begin(
         candidate_policy=candidate_policy,
         baseline=served.counts() if served and served.lasting else {},
     )
+    record = _claimed(record, router.claims(), clock.now())
     return record if dry_run else store.update(lambda now: _unchanged(now, held, record))
+
+
+def _claimed(record: Record, claims: Claims, now: float) -> Record:
+    """Tell whose route it is: a tool that keeps it as git has it would take the weights back."""
+    if not claims.owner:
+        return record
+    said = f"{claims.owner} keeps the route as git has it, and may take the weights back: let it leave the split alone"
+    LOG.warning("%s\n%s", said, claims.rule)
+    return record.noted(now, "begin", said)
 
 
 def _feasible(can: Capabilities, stages: Sequence[Stage], slos: Sequence[Slo]) -> None:

@@ -4,6 +4,7 @@ A stage's own assessment looks each second. Between stages, and for as long as a
 looking. This watches then, from the same cursor, and never while somebody else does: the counts are taken once.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from fairway_steps.assess import assess
@@ -31,10 +32,11 @@ def watch(
     interval: float = 1.0,
     quiet: float = QUIET,
     progress: Progress = silent,
+    drift: Callable[[], None] = lambda: None,
 ) -> Assessment | None:
     """Look until the release has ended (None), or harm is proved: the release is then rolled back, and closed.
 
-    A source that is away is asked again at the next look. Raises Fenced when the release was taken over.
+    ``drift`` is called at each look, and looks after the route. A source that is away is asked again at the next look. Raises Fenced when the release was taken over.
     """
     seen, since = "", clock.now()
     while True:
@@ -50,6 +52,7 @@ def watch(
                 _end(store, lease, router, clock, record, found)
                 return found
             progress(f"watching {record.candidate.name} at {_weight(record)} %", stage=record.stage)
+        drift()
         clock.sleep(interval)
 
 

@@ -18,6 +18,7 @@ from fairway_steps.release import promote
 from fairway_steps.report.html import html
 from fairway_steps.report.text import text
 from fairway_steps.routing.base import Capabilities
+from fairway_steps.routing.claims import Claims
 from fairway_steps.weights import Confirmation
 from fakes_routing import FakeRouter, Stored
 
@@ -63,6 +64,13 @@ def test_the_record_remembers_the_way_back(world):
     assert (record.cursor, record.cursor_stage) == ("here", -1)
     assert record.lease_until == world.clock.now() + 60
     assert record.release_id.startswith("iris-20231114-")
+
+
+def test_a_route_that_a_gitops_tool_keeps_is_told_before_the_release_with_the_rule_that_helps(world, caplog):
+    world.router.claimed = Claims("Argo CD (Application shop)", "spec:\n  ignoreDifferences: …")
+    record = world.begin()
+    assert "Argo CD (Application shop) keeps the route as git has it" in record.events[0].message
+    assert "spec:\n  ignoreDifferences: …" in caplog.text
 
 
 def test_the_same_holder_begins_once(world):

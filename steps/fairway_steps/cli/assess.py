@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -169,6 +169,7 @@ def _watched(uri: str, release_id: str | None, token: int | None, interval: floa
             interval=interval,
             quiet=quiet,
             progress=told,
+            drift=task.drift(release),
         )
     if found is None:
         ended = required(release.store, lease(release_id, 0)).outcome
@@ -241,7 +242,7 @@ class Task:
             release.lease if release else lease("", 0),
             self.source(),
             self.router,
-            alive(self.candidate, ready_path, release),
+            self._looked_after(release, alive(self.candidate, ready_path, release)),
             CLOCK,
             slos=self.slos,
             rules=self.rules,
@@ -258,6 +259,24 @@ class Task:
         if release and self.router and result.assessment.verdict is Verdict.ROLLBACK:
             withdraw(release.store, release.lease, self.router, CLOCK, confirm=Confirmation())
         return result
+
+    def drift(self, release: Release | None) -> Callable[[], None]:
+        """What looks after the route of a release, and puts right what somebody else changes."""
+        from fairway_steps.drift import Drift
+
+        if release is None or self.router is None:
+            return lambda: None
+        return Drift(release.store, release.lease, self.router, CLOCK)
+
+    def _looked_after(self, release: Release | None, alive: Callable[[], str]) -> Callable[[], str]:
+        """Whether the candidate is alive, with a look at the route each time."""
+        drift = self.drift(release)
+
+        def look() -> str:
+            drift()
+            return alive()
+
+        return look
 
 
 def task_of(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fairway_steps.model import Routes, Version
+from fairway_steps.routing.claims import Claims
 
 HEADER_MATCH, MIRROR, STICKY = "header matches", "a mirror", "stickiness"
 
@@ -90,6 +91,9 @@ class Router(Protocol):
 
     def served(self) -> Served | None:
         """The proxy's own counters, read now; None if this back end has none."""
+
+    def claims(self) -> Claims:
+        """Who else keeps the route or has written it, as far as this back end can tell."""
 
     def snapshot(self) -> str:
         """The stored route, whole and opaque, for the record."""

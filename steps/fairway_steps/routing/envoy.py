@@ -18,6 +18,7 @@ from fairway_steps.errors import FairwayError, Fenced, NotSettled, Refused, Tran
 from fairway_steps.model import Routes, Version
 from fairway_steps.routing import backends, snapshots, xds
 from fairway_steps.routing.base import Capabilities, Served
+from fairway_steps.routing.claims import NOBODY, Claims
 from fairway_steps.routing.folder import CLUSTERS, ENDPOINTS, ROUTES, Folder, Json, trusted_roots
 from fairway_steps.routing.proxy import Proxy
 from fairway_steps.routing.retired import Retired
@@ -91,6 +92,9 @@ class EnvoyRouter:
     def served(self) -> Served | None:
         uptime = self.proxy.uptime()
         return None if uptime is None else self.proxy.served(self.retired.counts(self.clock.now() - uptime))
+
+    def claims(self) -> Claims:
+        return NOBODY
 
     def snapshot(self) -> str:
         self.read()

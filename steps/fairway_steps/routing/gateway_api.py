@@ -23,6 +23,7 @@ class GatewayRouter(StoredRouter):
     """A route of a Gateway."""
 
     capabilities = Capabilities(weights=True, header_match=True, mirror=True)
+    part = ("rules",)
     lacking: ClassVar[Mapping[str, str]] = {STICKY: "Gateway API has no stable field that keeps a user on one version"}
     _programmed = False
 

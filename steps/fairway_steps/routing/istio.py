@@ -26,6 +26,7 @@ class IstioRouter(StoredRouter):
     """The http routes of a VirtualService that are ``service``'s."""
 
     capabilities = Capabilities(weights=True, header_match=True, mirror=True)
+    part = ("http",)
     lacking: ClassVar[Mapping[str, str]] = {
         STICKY: "Istio keeps users on a pod (a DestinationRule's consistentHash), not on a version of a weighted split"
     }

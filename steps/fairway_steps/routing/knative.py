@@ -20,6 +20,7 @@ class KnativeRouter(StoredRouter):
     """The traffic of a Knative Service."""
 
     capabilities = Capabilities(weights=True)
+    part = ("traffic",)
     lacking: ClassVar[Mapping[str, str]] = {
         HEADER_MATCH: "a Knative Service splits by percents alone; ask a tag's own URL for the candidate, or put a route before it",
         MIRROR: "a Knative Service copies no requests",

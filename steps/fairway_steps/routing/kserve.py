@@ -28,6 +28,7 @@ class KServeRouter(StoredRouter):
     """The traffic of an InferenceService in mode Knative."""
 
     capabilities = Capabilities(weights=True)
+    part = ("predictor", FIELD)
     lacking: ClassVar[Mapping[str, str]] = {
         HEADER_MATCH: "KServe splits an InferenceService by percents alone; use two of them behind a route of your own",
         MIRROR: "KServe copies no requests; use two InferenceServices behind a route of your own",

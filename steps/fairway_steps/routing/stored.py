@@ -16,6 +16,7 @@ from fairway_steps.cluster import Cluster, Manifest, Reference
 from fairway_steps.errors import Conflict, DomainError, Fenced, NotReady, Refused, TransientError, UsageError
 from fairway_steps.model import Routes, Version
 from fairway_steps.routing.base import Capabilities, Served, Unknown
+from fairway_steps.routing.claims import Claims, claims
 from fairway_steps.workload.endpoints import ready_endpoints
 from fairway_steps.workload.place import Place, backends
 
@@ -36,6 +37,8 @@ class StoredRouter(ABC):
     capabilities = Capabilities()
     lacking: ClassVar[Mapping[str, str]] = {}
     """Why a capability is not there, by its name."""
+    part: tuple[str, ...] = ()
+    """Where in the object's ``spec`` our part is."""
     grace = 0.0
     """Seconds that proxies are given to take up a change, where that is not told."""
     mend_unknown = "a rule's backends must be the Services of this release's versions"
@@ -144,6 +147,9 @@ class StoredRouter(ABC):
 
     def served(self) -> Served | None:
         return self._counters()
+
+    def claims(self) -> Claims:
+        return claims(self.ref, self._found(), "spec", *self.part)
 
     def snapshot(self) -> str:
         found = self._found()

@@ -1,0 +1,87 @@
+"""Whether the route still holds what the stage asked for. Somebody else's weights are put right, twice; then it is a fight."""
+
+import logging
+
+from fairway_steps.clock import Clock
+from fairway_steps.errors import DomainError, FairwayError, TransientError
+from fairway_steps.model import Routes
+from fairway_steps.record import Lease, Record, RecordStore, amend, required
+from fairway_steps.routing.base import Router
+from fairway_steps.schedule import position
+from fairway_steps.weights import shares
+
+LOG = logging.getLogger(__name__)
+STEP = "route"
+FIGHTS = 3
+EVERY = 2.0
+"""Seconds between two looks: each is a request to the API server."""
+
+
+class Drift:
+    """Looks at the route of a release now and then, as long as a stage's weights are to be served.
+
+    How often the route was changed is in the record: a tool that reverts every ten minutes fights, too.
+    """
+
+    def __init__(self, store: RecordStore, lease: Lease, router: Router, clock: Clock) -> None:
+        self._store, self._lease, self._router, self._clock = store, lease, router, clock
+        self._next = 0.0
+
+    def __call__(self) -> None:
+        """Put the weights right if they were changed. Raises DomainError, the original route put back, at the third time."""
+        if self._clock.now() < self._next:
+            return
+        self._next = self._clock.now() + EVERY
+        record = required(self._store, self._lease)
+        wanted = _wanted(record)
+        try:
+            now = self._router.read() if wanted else None
+        except TransientError:
+            return
+        if wanted is None or now is None or _same(now, wanted):
+            return
+        self._put_right(record, wanted, now)
+
+    def _put_right(self, record: Record, wanted: Routes, now: Routes) -> None:
+        times = sum(event.step == STEP for event in record.events) + 1
+        claims = self._router.claims()
+        who = claims.writer or "somebody"
+        of = f" ({claims.owner})" if claims.owner else ""
+        said = f"{who}{of} changed the route: it held {shares(now.weights)} instead of {shares(wanted.weights)}"
+        if times >= FIGHTS:
+            self._give_up(record)
+            raise DomainError(
+                f"{said}, for the {_ordinal(times)} time: the release stops",
+                mend=f"let it leave the split alone:\n{claims.rule}" if claims.rule else f"find out what {who} does",
+            )
+        amend(self._store, self._lease, lambda r: r.noted(self._clock.now(), STEP, f"{said}; put right"))
+        LOG.warning("%s; putting it right (%d of %d)", said, times, FIGHTS - 1)
+        self._router.apply(wanted, record.versions, fence=record.token)
+
+    def _give_up(self, record: Record) -> None:
+        """Users first: what ends the release afterwards confirms it."""
+        try:
+            self._router.restore(record.original, fence=record.token)
+        except FairwayError as error:
+            LOG.warning("the route could not be put back at once: %s", error)
+
+
+def _wanted(record: Record) -> Routes | None:
+    """The routes of the stage under way; None where no stage's weights are to be served now."""
+    last = record.timeline[-1] if record.timeline else None
+    if record.outcome is not None or last is None or last.stage != record.stage or record.stage < 0:
+        return None
+    return position(record.stages, record.stage, record.primary.name, record.candidate.name).routes
+
+
+def _same(one: Routes, other: Routes) -> bool:
+    """Names of headers are equal in any case."""
+
+    def known(routes: Routes) -> object:
+        return dict(routes.weights), routes.mirror, {(m.name.lower(), m.value, m.version) for m in routes.matches}
+
+    return known(one) == known(other)
+
+
+def _ordinal(number: int) -> str:
+    return {2: "second", 3: "third"}.get(number, f"{number}th")
