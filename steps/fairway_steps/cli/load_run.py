@@ -143,7 +143,9 @@ def check_reached(todo: "Mapping[str, Task]", result: "Result", shares: "Sequenc
     for number, (name, task) in enumerate(todo.items()):
         part = result.part(number) if len(todo) > 1 else result
         failures = part.failures
-        if len(part) and sum(failures.get(error, 0) for error in UNREACHED) == len(part):
+        # A server of another protocol may close before its words are read.
+        unreached = UNREACHED | ({"reset"} if "protocol" in failures else set())
+        if len(part) and sum(failures.get(error, 0) for error in unreached) == len(part):
             details = {error: text for records in shares[number] for error, text in records.details.items()}
             why = next((f"{text} ({error})" for error, text in details.items() if error in UNREACHED), "")
             called = f"{name} ({task.target.name})" if name else task.target.name

@@ -53,8 +53,8 @@ def reason(error: BaseException | None) -> str:
         return error.verify_message
     if isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER":
         return "the server does not speak TLS there"
-    if isinstance(error, ConnectionError) and error.errno:
-        return os.strerror(error.errno).lower()
+    if isinstance(error, ConnectionError):
+        return os.strerror(error.errno).lower() if error.errno else str(error) or "the connection was closed"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     return str(error) or type(error).__name__

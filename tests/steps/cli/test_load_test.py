@@ -349,8 +349,15 @@ def test_a_token_is_never_an_argument(tmp_path: Path):
     assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
 
 
-def test_a_server_of_another_protocol_is_unusable():
-    with serving(always(b"\x00\x00\x12\x04\x00\x00\x00\x00\x00")) as server:
+@pytest.mark.parametrize("hasty", [False, True])
+def test_a_server_of_another_protocol_is_unusable(hasty: bool):
+    async def answering(number, writer):
+        if hasty and number == 1:  # it closes before a word of it is read
+            writer.transport.abort()
+        else:
+            writer.write(b"\x00\x00\x12\x04\x00\x00\x00\x00\x00")
+
+    with serving(answering) as server:
         done = fairway(f"--url={server.url}", "--requests=3", "--rate=50")
     assert done.returncode == 1
     assert "is unusable, no request could connect: the server speaks HTTP/2 only" in done.stderr.splitlines()[-1]

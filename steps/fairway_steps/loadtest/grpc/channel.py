@@ -18,6 +18,7 @@ from grpc import aio
 
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.client import ConnectionFailed
+from fairway_steps.loadtest.tls import reason
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 _LOOK = 5.0  # seconds for each step of finding out
@@ -74,12 +75,12 @@ class Peer:
         try:
             context = ssl.create_default_context(cafile=self.ca_file or None)
         except (OSError, ssl.SSLError) as error:
-            raise UsageError(f"CA file {self.ca_file} cannot be used: {_reason(error)}") from error
+            raise UsageError(f"CA file {self.ca_file} cannot be used: {reason(error)}") from error
         if self.cert_file:
             try:
                 context.load_cert_chain(self.cert_file, self.key_file or None)
             except (OSError, ssl.SSLError) as error:
-                raise UsageError(f"client certificate {self.cert_file} cannot be used: {_reason(error)}") from error
+                raise UsageError(f"client certificate {self.cert_file} cannot be used: {reason(error)}") from error
         context.set_alpn_protocols(["h2"])
         return context
 
@@ -110,7 +111,7 @@ async def why(peer: Peer) -> ConnectionFailed:
     try:
         await loop.getaddrinfo(peer.host, peer.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        return ConnectionFailed("dns", f"{peer.host!r} cannot be resolved: {_reason(error)}")
+        return ConnectionFailed("dns", f"{peer.host!r} cannot be resolved: {reason(error)}")
     try:
         return await asyncio.wait_for(_try(peer), _LOOK)
     except TimeoutError:
@@ -121,21 +122,21 @@ async def _try(peer: Peer) -> ConnectionFailed:
     try:
         reader, writer = await asyncio.open_connection(peer.host, peer.port)
     except OSError as error:
-        return ConnectionFailed("connect", _reason(error))
+        return ConnectionFailed("connect", reason(error))
     try:
         if peer.secure:
             try:
                 name = peer.server_name or peer.host
                 await writer.start_tls(peer.context(), server_hostname=name)
             except (ssl.SSLError, OSError) as error:
-                return ConnectionFailed("tls", _reason(error))
+                return ConnectionFailed("tls", reason(error))
             if writer.get_extra_info("ssl_object").selected_alpn_protocol() != "h2":
                 return ConnectionFailed("protocol", f"{peer.address} does not offer HTTP/2, which gRPC needs")
         try:
             writer.write(_PREFACE)
             first = await reader.read(64)
         except ssl.SSLError as error:  # TLS 1.3 refuses a client's certificate, or its lack, after the handshake
-            return ConnectionFailed("tls", f"{peer.address} refused the connection: {_reason(error)}")
+            return ConnectionFailed("tls", f"{peer.address} refused the connection: {reason(error)}")
         except OSError:
             first = b""
         return ConnectionFailed(*_verdict(peer, first))
@@ -169,13 +170,3 @@ def _system_roots() -> bytes | None:
     """The system's authorities, as for HTTP; the library's own list where there is no such file."""
     found: Sequence[str | None] = (os.environ.get("SSL_CERT_FILE"), ssl.get_default_verify_paths().cafile)
     return next((_read(path) for path in found if path and Path(path).is_file()), None)
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return error.verify_message
-    if isinstance(error, ConnectionError) and error.errno:
-        return os.strerror(error.errno).lower()
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    return str(error) or type(error).__name__
