@@ -1,5 +1,7 @@
 """Workloads in memory: what was done to which version, in order."""
 
+from collections.abc import Callable
+
 from fairway_steps.errors import FairwayError
 from fairway_steps.model import Policy, Version
 
@@ -12,6 +14,7 @@ class FakeWorkloads:
         self.runs = {"v1": "one", "v2": "two"}
         self.fail: dict[str, FairwayError] = {}
         self.said = ""
+        self.waiting: Callable[[Callable[[], None]], None] = lambda beat: beat()
         self.told: list[tuple[str, str, str, bool]] = []
 
     def wake(self, version: Version) -> bool:
@@ -31,8 +34,9 @@ class FakeWorkloads:
         self._note("carry", version, spec)
         self.runs[version.name] = spec
 
-    def await_ready(self, version: Version, timeout: float) -> None:
+    def await_ready(self, version: Version, timeout: float, beat: Callable[[], None]) -> None:
         self._note("await", version, self.runs[version.name])
+        self.waiting(beat)
 
     def tell(self, version: Version, reason: str, message: str, *, warning: bool = False) -> None:
         self.told.append((version.name, reason, message, warning))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from fairway_steps.clock import Clock
 from fairway_steps.errors import DomainError, FairwayError, NotReady, NotSettled
+from fairway_steps.heartbeat import heartbeat
 from fairway_steps.model import Outcome, Promotion, Routes, Verdict, Version
 from fairway_steps.record import Lease, Record, RecordStore, WeightChange, amend, required
 from fairway_steps.retire import retire
@@ -62,7 +63,7 @@ def promote(
             reason = f"{record.candidate.name} is the first version of {record.service}: there was nothing to compare it with"
         if record.promotion is Promotion.COPY and ending.workloads is not None and not record.first:
             record = amend(store, lease, lambda r: _changed(r, change).renewed(clock.now()))
-            _copy(store, lease, record, ending.workloads, ending.ready)
+            _copy(store, lease, record, ending.workloads, ending.ready, heartbeat(store, lease, clock))
             change = _give(router, clock, record, record.primary, confirm)
             reason = f"{reason}; {record.primary.name} runs what it ran"
         record = _close(store, lease, router, clock, change, Outcome.PROMOTED, reason)
@@ -82,7 +83,14 @@ def _give(router: Router, clock: Clock, record: Record, version: Version, confir
     )
 
 
-def _copy(store: RecordStore, lease: Lease, record: Record, workloads: Workloads, timeout: float) -> None:
+def _copy(
+    store: RecordStore,
+    lease: Lease,
+    record: Record,
+    workloads: Workloads,
+    timeout: float,
+    beat: Callable[[], None],
+) -> None:
     """Make the primary run what the candidate runs; what it ran is written down before."""
     wanted = workloads.carried(record.candidate)
     if not record.copied:
@@ -90,7 +98,7 @@ def _copy(store: RecordStore, lease: Lease, record: Record, workloads: Workloads
         amend(store, lease, lambda r: replace(r, copied=before))
     workloads.carry(record.primary, wanted)
     LOG.info("%s takes over what %s runs", record.primary.name, record.candidate.name)
-    workloads.await_ready(record.primary, timeout)
+    workloads.await_ready(record.primary, timeout, beat)
 
 
 def withdraw(store: RecordStore, lease: Lease, router: Router, clock: Clock, *, confirm: Confirmation) -> None:
@@ -121,16 +129,16 @@ def rollback(
     """
     record = required(store, lease)
     if record.outcome is None:
-        _undo_copy(record, ending)
+        _undo_copy(record, ending, heartbeat(store, lease, clock))
         change = _restore(record, router, clock, confirm)
         record = _close(store, lease, router, clock, change, outcome, _why(record, outcome, reason))
     return retire(store, record, router, ending.workloads, clock, drain=ending.drain)
 
 
-def _undo_copy(record: Record, ending: Ending) -> None:
+def _undo_copy(record: Record, ending: Ending, beat: Callable[[], None]) -> None:
     if record.copied and ending.workloads is not None:
         ending.workloads.carry(record.primary, record.copied)
-        ending.workloads.await_ready(record.primary, ending.ready)
+        ending.workloads.await_ready(record.primary, ending.ready, beat)
 
 
 def ensure_safe(
@@ -149,7 +157,7 @@ def ensure_safe(
         return "restored", close_unfinished(store, router, clock, holder=holder, reason=reason, ending=ending)
     action = "restored" if record.outcome is Outcome.BROKEN else "confirmed"
     if record.outcome is Outcome.BROKEN:
-        _undo_copy(record, ending)
+        _undo_copy(record, ending, lambda: None)
     if router.read() != Routes({record.stable.name: 100}):
         router.apply(Routes({record.stable.name: 100}), record.versions, fence=record.token)
         await_settled(router, clock, Confirmation().settle)

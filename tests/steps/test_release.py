@@ -247,6 +247,26 @@ def test_a_primary_that_does_not_get_ready_leaves_the_traffic_where_it_is_and_is
     assert (action, weights(router), ended.outcome) == ("restored", {"v1": 100}, Outcome.ROLLED_BACK)
 
 
+def test_a_copy_that_takes_longer_than_the_lease_keeps_it_and_is_fenced_off_once_it_is_lost(store, router, witness):
+    store.update(lambda r: replace(r, promotion=Promotion.COPY, lease_for=30.0))
+    clock = FakeClock()
+
+    def waiting(beat):
+        for _ in range(100):
+            clock.sleep(1.0)
+            beat()
+            assert store.load().lease_until > clock.now(), "nobody may take it over"
+        store.update(lambda r: replace(r, token=r.token + 1, holder="somebody else"))
+        clock.sleep(10.0)
+        beat()
+
+    witness.waiting = waiting
+    lease = Lease("iris-1", store.load().token)
+    with pytest.raises(Fenced, match="taken over by somebody else"):
+        promote(store, lease, router, clock, alive=lambda: "", confirm=QUICK, ending=ending(witness))
+    assert weights(router) == {"v2": 100}
+
+
 def test_a_promotion_by_copy_that_was_killed_goes_on(store, router, witness):
     store.update(lambda r: replace(r, promotion=Promotion.COPY))
     witness.fail["await"] = NotReady("killed here")

@@ -40,6 +40,7 @@ def wait_for_ready(
     In a cluster the workload's status and its Service's endpoints come first; what keeps its pods from running is told.
     A version that Fairway has scaled down is scaled up again, and a candidate is kept from deletion until its traffic has left.
     """
+    from fairway_steps.heartbeat import heartbeat
     from fairway_steps.ready import wait_for_ready as run
 
     release = open_release(record, release_id, token)
@@ -50,7 +51,13 @@ def wait_for_ready(
             for version in waited_for:
                 workloads.wake(version)
         ask, pause = readiness(waited_for, model, payload, ready_path)
-        took = run(waited_for, ask, CLOCK, timeout=timeout, interval=interval, pause=pause)
+        beat = heartbeat(release.store, release.lease, CLOCK) if release else lambda: None
+
+        def paused(seconds: float) -> None:
+            beat()
+            (pause or CLOCK.sleep)(seconds)
+
+        took = run(waited_for, ask, CLOCK, timeout=timeout, interval=interval, pause=paused)
         if release and workloads:
             workloads.guard(release.record.candidate)
     ready = [{"name": v.name, "uri": v.uri, "ready_after_s": round(took[v.name], 3)} for v in waited_for]

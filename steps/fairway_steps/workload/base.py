@@ -1,5 +1,6 @@
 """What a release does to the versions themselves, beside their traffic. Where there is nothing to do, it is not done."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from fairway_steps.model import Policy, Version
@@ -23,8 +24,8 @@ class Workloads(Protocol):
     def carry(self, version: Version, spec: str) -> None:
         """Make the version run what ``carried`` gave."""
 
-    def await_ready(self, version: Version, timeout: float) -> None:
-        """Wait until it runs that. Raises NotReady."""
+    def await_ready(self, version: Version, timeout: float, beat: Callable[[], None]) -> None:
+        """Wait until it runs that, and call ``beat`` at every look. Raises NotReady, and what ``beat`` raises."""
 
     def tell(self, version: Version, reason: str, message: str, *, warning: bool = False) -> None:
         """Note an event on the version, for people; never fails."""

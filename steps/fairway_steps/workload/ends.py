@@ -77,9 +77,10 @@ class ClusterWorkloads:
 
         self._change(at.ref, patch)
 
-    def await_ready(self, version: Version, timeout: float) -> None:
+    def await_ready(self, version: Version, timeout: float, beat: Callable[[], None]) -> None:
         probe, deadline, said = ClusterProbe(self._cluster), self._clock.now() + timeout, ""
         while sentence := probe(version):
+            beat()
             if self._clock.now() >= deadline:
                 raise NotReady(f"not ready within {timeout:g} s: {sentence}")
             if sentence != said:

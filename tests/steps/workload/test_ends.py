@@ -155,11 +155,12 @@ def test_waiting_for_readiness_ends_in_time_and_says_why(cluster):
             self.time += 1.0
             return self.time
 
-    workloads._clock = Impatient()
+    workloads._clock, beats = Impatient(), []
     with pytest.raises(
         NotReady, match=r"not ready within 0\.5 s: v1: Deployment ns/one: its controller has not yet seen"
     ):
-        workloads.await_ready(V1, 0.5)
+        workloads.await_ready(V1, 0.5, lambda: beats.append(1))
+    assert beats, "whoever holds the lease is asked to show that he lives"
 
 
 json_values = st.recursive(
