@@ -5,8 +5,9 @@ what the counts mean (test_assess.py).
 """
 
 import json
+import math
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -495,3 +496,68 @@ def test_killed_before_it_could_say_so_it_says_the_same(tmp_path, looks):
     world.alive = lambda: ""
     result = world.judge(patience=0.0)
     assert result.assessment == expected.assessment
+
+
+# Burn-in and what is critical, in a release that runs
+
+
+@dataclass
+class Cold(Version):
+    """Fails all of its requests in its first three seconds, and none after."""
+
+    def counters(self, elapsed):
+        warm = super().counters(elapsed)
+        failed = math.floor(self.rate * min(elapsed, 3.0) + 1e-9)
+        return replace(warm, failures={"http-503": failed} if failed else {})
+
+
+@pytest.mark.parametrize(("burn_in", "verdict"), [(0, Verdict.ROLLBACK), (1, Verdict.ROLLBACK), (3, Verdict.ADVANCE)])
+def test_what_fails_within_the_burn_in_is_no_evidence_and_what_fails_after_it_is(tmp_path, burn_in, verdict):
+    world = World(tmp_path, Cold(20.0), slos=[ERRORS])
+    world.begin(slos=(ERRORS,))
+    result = world.judge(rules=Rules(burn_in=burn_in))
+    assert result.assessment.verdict is verdict
+    own = [s for s in world.kept.strata if s.version == "v2"]
+    assert sum(s.errors for s in own) >= 20, "it is in the record all the same"
+    assert sum(s.requests for s in own if s.settling) == 20 * burn_in
+    assert all(one.same for one in replay(world.kept))
+
+
+def test_a_critical_slo_ends_a_stage_sooner_than_the_same_among_many(tmp_path):
+    beside = [Slo(Metric.LATENCY, 1.0, 0.5 + k / 100) for k in range(30)]
+    ended = {}
+    for critical in (False, True):
+        world = World(tmp_path / str(critical), Version(20.0, failing=0.1))
+        slos = [replace(ERRORS, critical=critical), *beside]
+        world.begin(slos=tuple(slos))
+        result = world.judge(slos=slos, patience=60.0, stages=(Stage(10, 60.0),), is_last=True)
+        assert result.assessment.verdict is Verdict.ROLLBACK
+        assert result.assessment.evidence[0].result is Result.FAIL
+        ended[critical] = world.elapsed
+        assert all(one.same for one in replay(world.kept))
+    assert ended[True] < ended[False]
+
+
+# Samples
+
+
+def test_a_file_of_samples_gives_its_verdict_again_bit_for_bit(tmp_path):
+    counts = [(150, 3 + at % 3) for at in range(12)]
+    strata = [replace(stratum(n, bad), start=START + at, end=START + at + 1.0) for at, (n, bad) in enumerate(counts)]
+    world = World(tmp_path, slos=[ERRORS], primary="")
+    world.begin(slos=(ERRORS,))
+    world.source = FileSource(strata)
+    live = world.judge()
+    assert live.assessment.verdict is Verdict.ROLLBACK
+    (again,) = replay(world.kept)
+    assert again.same
+    assert again.again.log_e == live.assessment.log_e
+    shuffled = World(tmp_path / "shuffled", slos=[ERRORS], primary="")
+    shuffled.begin(slos=(ERRORS,))
+    shuffled.source = FileSource(strata[::-1])
+    assert shuffled.judge().assessment == live.assessment, "the order in which a file tells them changes nothing"
+    one_more = replace(strata[0], failures={"http-500": strata[0].errors + 1})
+    changed = World(tmp_path / "changed", slos=[ERRORS], primary="")
+    changed.begin(slos=(ERRORS,))
+    changed.source = FileSource([one_more, *strata[1:]])
+    assert changed.judge().assessment.log_e != live.assessment.log_e
