@@ -146,7 +146,8 @@ PRESETS: Mapping[str, Preset] = {
             per_request=("reason",),
         ),
         others={"first-response": ("nv_inference_first_response_histogram_ms", "ms")},
-        note="Its counters tell the mean latency and no quantile. `first-response` needs `--metrics-config "
+        note="It counts as failed what failed in the engine; a request that it refused before (a body that does not parse) is in no "
+        "counter, the proxy has it. Its counters tell the mean latency and no quantile. `first-response` needs `--metrics-config "
         "histogram_latencies=true` and a decoupled model.",
     ),
     "otel-genai": Preset(

@@ -1,0 +1,116 @@
+"""Each preset on the text that its server exposes, as upstream documents it, with the labels that a scrape in a cluster adds.
+
+The texts are written by the documentation that each preset names (series, labels, units), not taken from a running server: that the
+servers still expose them so is what this leaves out. Counting itself is in test_counting.py and test_scrape.py.
+"""
+
+import math
+
+import pytest
+
+from fairway_steps.metrics.names import within
+from fairway_steps.metrics.presets import chosen
+from fairway_steps.metrics.scrape import ScrapeSource
+from fairway_steps.model import Version
+
+VERSIONS = {name: Version(name, f"deployment/shop/iris-{name}") for name in ("v1", "v2")}
+POD = 'namespace="shop",pod="iris-{v}-7c9f8d5b6c-x2x4z"'
+
+
+def histogram(name, labels, *counts):
+    """Cumulative counts by edge, the last one at +Inf, with a sum and a count."""
+    rows = [f'{name}_bucket{{{labels},le="{edge}"}} {count}' for edge, count in counts]
+    return [*rows, f"{name}_sum{{{labels}}} {counts[-1][1] * 0.1}", f"{name}_count{{{labels}}} {counts[-1][1]}"]
+
+
+def vllm(v, ok, bad):
+    labels = f'engine="0",model_name="m",{POD.format(v=v)}'
+    done = [
+        f'vllm:request_success_total{{{labels},finished_reason="{why}"}}'
+        for why in ("stop", "length", "abort", "error")
+    ]
+    counts = (ok - 2, 1, 1, bad)
+    return [
+        *(f"{series} {n}.0" for series, n in zip(done, counts, strict=True)),
+        *histogram("vllm:e2e_request_latency_seconds", labels, ("0.3", ok // 2), ("0.5", ok), ("+Inf", ok + bad)),
+        *histogram("vllm:time_to_first_token_seconds", labels, ("0.04", ok), ("+Inf", ok + bad)),
+    ]
+
+
+def istio(v, ok, bad):
+    where = f'destination_workload="iris-{v}",destination_workload_namespace="shop",request_protocol="http"'
+    rows = []
+    for reporter in ("source", "destination"):
+        for code, n in (("200", ok), ("503", bad)):
+            labels = f'reporter="{reporter}",{where},response_code="{code}",response_flags="-"'
+            rows.append(f"istio_requests_total{{{labels}}} {n}")
+            rows += histogram("istio_request_duration_milliseconds", labels, ("300", n // 2), ("500", n), ("+Inf", n))
+    return rows
+
+
+def triton(v, ok, bad):
+    labels = f'model="m",version="1",{POD.format(v=v)}'
+    return [
+        f"nv_inference_request_success{{{labels}}} {ok}",
+        f'nv_inference_request_failure{{{labels},reason="BACKEND"}} {bad}',
+        f"nv_inference_request_duration_us{{{labels}}} {ok * 100_000}",
+    ]
+
+
+def otel_genai(v, ok, bad):
+    labels = f'gen_ai_operation_name="chat",gen_ai_request_model="m",{POD.format(v=v)}'
+    name = "gen_ai_server_request_duration_seconds"
+    return [
+        *histogram(name, labels, ("0.32", ok // 2), ("0.64", ok), ("+Inf", ok)),
+        *histogram(name, f'{labels},error_type="500"', ("0.32", 0), ("0.64", bad), ("+Inf", bad)),
+    ]
+
+
+def knative(v, ok, bad):
+    labels = f'kn_revision_name="iris-{v}",{POD.format(v=v)}'
+    name = "kn_serving_invocation_duration_seconds"
+    return [
+        *histogram(name, f'{labels},http_response_status_code="200"', ("0.25", ok // 2), ("0.5", ok), ("+Inf", ok)),
+        *histogram(name, f'{labels},http_response_status_code="500"', ("0.25", 0), ("0.5", bad), ("+Inf", bad)),
+    ]
+
+
+PRESETS = {"vllm": vllm, "istio": istio, "triton": triton, "otel-genai": otel_genai, "knative": knative}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_requests_failures_and_latencies_are_those_of_each_version(httpserver, preset):
+    expose = PRESETS[preset]
+    source = ScrapeSource(
+        httpserver.url_for("/metrics"), "iris", within(chosen(preset), VERSIONS.values()), known=VERSIONS
+    )
+
+    def read(counts, cursor, now):
+        rows = [row for v, (ok, bad) in counts.items() for row in expose(v, ok, bad)]
+        httpserver.clear()
+        httpserver.expect_request("/metrics").respond_with_data("\n".join(rows) + "\n")
+        found = source.read(["v1", "v2"], {"v1": 90, "v2": 10}, cursor, now)
+        assert found.problem == ""
+        return found
+
+    first = read({"v1": (500, 10), "v2": (100, 5)}, "", 100.0)
+    second = read({"v1": (1400, 12), "v2": (200, 15)}, first.cursor, 110.0)
+    seen = {s.version: s for s in second.strata}
+    assert {v: (s.requests, s.errors) for v, s in seen.items()} == {"v1": (902, 2), "v2": (110, 10)}
+    latency = seen["v2"].latency
+    assert latency.total == 110
+    if preset == "triton":  # it tells the mean alone: microseconds of those that succeeded
+        assert latency.edges == (math.inf,)
+        assert seen["v2"].seconds == pytest.approx(10.0)
+    else:
+        assert latency.edges[-2] in (0.5, 0.64), "in seconds, whatever the server's unit"
+        assert latency.edges[-1] == math.inf
+
+
+def test_another_latency_of_the_same_server_is_taken_by_name(httpserver):
+    names = within(chosen("vllm", "time-to-first-token"), VERSIONS.values())
+    rows = [row for v in VERSIONS for row in vllm(v, 100, 0)]
+    httpserver.expect_request("/metrics").respond_with_data("\n".join(rows) + "\n")
+    (shown,) = ScrapeSource(httpserver.url_for("/metrics"), "iris", names, known=VERSIONS).inspect(["v1", "v2"], 1.0)
+    assert shown.histogram == "vllm:time_to_first_token_seconds"
+    assert {seen.edges for seen in shown.seen} == {(0.04, math.inf)}
