@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -49,11 +49,15 @@ class FakeRouter:
         self.counts: Counter[str] = Counter()
         self.lost = 0
         self.claimed = NOBODY
+        self.foreseen: tuple[Routes, ...] = ()
 
     def read(self) -> Routes:
         if self.stored.unknown:
             raise Refused(f"the route names the backend {self.stored.unknown!r}: Fairway does not know it")
         return self.stored.routes
+
+    def preflight(self, asked: Iterable[Routes]) -> None:
+        self.foreseen = tuple(asked)
 
     def apply(self, routes: Routes, versions: Mapping[str, Version], *, fence: int = 0) -> Routes:
         self.read()

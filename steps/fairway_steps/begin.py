@@ -12,6 +12,7 @@ from fairway_steps.record import Event, Record, RecordStore
 from fairway_steps.release import UNTOUCHED, Ending, close_unfinished
 from fairway_steps.routing.base import Capabilities, Router
 from fairway_steps.routing.claims import Claims
+from fairway_steps.schedule import routes_of
 from fairway_steps.weights import shares
 
 LOG = logging.getLogger(__name__)
@@ -89,6 +90,7 @@ def begin(
     routes = router.read()
     if not (dry_run and held is not None and held.outcome is None):  # whose route would be restored first
         _preflight(routes, primary, candidate)
+        router.preflight([routes_of(stage, primary.name, candidate.name) for stage in stages])
     # A record may be new on a route that has had releases (a CI job's clean checkout): its token is above theirs.
     token = max(held.token if held else 0, router.fence()) + 1
     served = router.served()

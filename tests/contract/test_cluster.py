@@ -216,3 +216,10 @@ def test_without_credentials_the_sentence_says_so(real_config, tmp_path):
     with pytest.raises(DomainError, match="does not know who we are"):
         cluster.get(Reference.of("configmap", "default", "x"))
     cluster.close()
+
+
+@pytest.mark.cluster
+def test_an_object_of_the_whole_cluster_has_no_namespace(real):
+    found = real.get(Reference("", "v1", "Namespace", "", "default"))
+    assert found["metadata"]["name"] == "default"
+    assert real.get(Reference("", "v1", "Namespace", "", "nowhere")) is None

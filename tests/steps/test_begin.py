@@ -73,6 +73,11 @@ def test_a_route_that_a_gitops_tool_keeps_is_told_before_the_release_with_the_ru
     assert "spec:\n  ignoreDifferences: …" in caplog.text
 
 
+def test_the_routes_of_all_stages_are_foreseen(world):
+    world.begin()
+    assert world.router.foreseen == (Routes({"v1": 90, "v2": 10}), Routes({"v1": 50, "v2": 50}))
+
+
 def test_the_same_holder_begins_once(world):
     first = world.begin()
     world.clock.sleep(5)

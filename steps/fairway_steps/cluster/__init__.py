@@ -29,7 +29,10 @@ KINDS: Mapping[str, tuple[str, str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One object, or with an empty name all objects of a kind in a namespace. The core group is the empty one."""
+    """One object, or with an empty name all objects of a kind in a namespace. The core group is the empty one.
+
+    An object of the whole cluster has an empty namespace.
+    """
 
     group: str
     version: str

@@ -234,7 +234,8 @@ class KubernetesCluster:
 
     def _path(self, ref: Reference, *, many: bool) -> str:
         root = f"/apis/{ref.group}/{ref.version}" if ref.group else f"/api/{ref.version}"
-        collection = f"{root}/namespaces/{ref.namespace}/{self._plural(ref, root)}"
+        scope = f"/namespaces/{ref.namespace}" if ref.namespace else ""
+        collection = f"{root}{scope}/{self._plural(ref, root)}"
         return collection if many else f"{collection}/{ref.name}"
 
     def _plural(self, ref: Reference, root: str) -> str:

@@ -4,7 +4,7 @@
 the contract suite in ``tests/contract``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -75,6 +75,9 @@ class Router(Protocol):
 
     def read(self) -> Routes:
         """The routes as stored now. Raises Refused if they name a backend Fairway does not know."""
+
+    def preflight(self, asked: Iterable[Routes]) -> None:
+        """Raise Refused if one of the ``asked`` would be stored, but not served; nothing is written."""
 
     def apply(self, routes: Routes, versions: Mapping[str, Version], *, fence: int = 0) -> Routes:
         """Make ``routes`` the stored ones and return what a fresh read gives.

@@ -9,7 +9,7 @@ until that one has no share. Without a running Envoy the files are written for i
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from fairway_steps.clock import Clock
@@ -43,6 +43,9 @@ class EnvoyRouter:
 
     def read(self) -> Routes:
         return self._decoded(self._place(self.folder.load(ROUTES)).own)
+
+    def preflight(self, asked: Iterable[Routes]) -> None:
+        """Envoy serves all that ``Routes`` can say."""
 
     def apply(self, routes: Routes, versions: Mapping[str, Version], *, fence: int = 0) -> Routes:
         """Make ``routes`` the stored and served ones; ``fence`` 0 is a person, whom no token stops.

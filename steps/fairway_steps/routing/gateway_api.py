@@ -18,6 +18,10 @@ from fairway_steps.routing.stored import StoredRouter
 LOG = logging.getLogger(__name__)
 GATEWAY = ("gateway.networking.k8s.io", "v1", "Gateway")
 
+CLASS = ("gateway.networking.k8s.io", "v1", "GatewayClass")
+MIRRORING, PERCENTAGE = "HTTPRouteRequestMirror", "HTTPRouteRequestPercentageMirror"
+"""Names of features: https://gateway-api.sigs.k8s.io/geps/gep-2162/."""
+
 
 class GatewayRouter(StoredRouter):
     """A route of a Gateway."""
@@ -39,6 +43,42 @@ class GatewayRouter(StoredRouter):
     def _back(self, snapshot: str, found: Manifest) -> dict[str, Any]:
         services = {(at.ref.namespace, at.service) for at in self._places.values()}
         return {"rules": wayback.put_back(self.ref, snapshot, found, services)}
+
+    def _preflight(self, found: Manifest, routes: Routes) -> None:
+        """A Gateway may take up a mirror that it does not implement: one answers 500 to all requests of its rule."""
+        if routes.mirror is None or self.ref.kind != "HTTPRoute":
+            return
+        needed = [MIRRORING, *([PERCENTAGE] if routes.mirror.percent < 100 else [])]
+        for gateway in self._gateways(found):
+            class_name = str((gateway.get("spec") or {}).get("gatewayClassName", ""))
+            told = self._features(class_name)
+            if told and (missing := [name for name in needed if name not in told]):
+                raise Refused(
+                    f"{self.ref} cannot carry a mirror: the GatewayClass {class_name} does not tell {missing[0]} among its "
+                    "supportedFeatures",
+                    mend="leave the mirror out, or use a Gateway that implements it",
+                )
+
+    def _features(self, class_name: str) -> set[str]:
+        """What the class says that it implements; empty where it says nothing, or not to us."""
+        try:
+            found = self.cluster.get(Reference(*CLASS, "", class_name)) if class_name else None
+        except DomainError as error:
+            LOG.debug("the GatewayClass is not for us to see: %s", error)
+            return set()
+        told = ((found or {}).get("status") or {}).get("supportedFeatures") or ()
+        return {str(one["name"]) if isinstance(one, dict) else str(one) for one in told}
+
+    def _gateways(self, found: Manifest) -> list[Manifest]:
+        """The route's Gateways, as far as there are any that we may see."""
+        seen: list[Manifest] = []
+        for parent in found["spec"].get("parentRefs") or ():
+            try:
+                at = Reference(*GATEWAY, parent.get("namespace", self.ref.namespace), parent["name"])
+                seen += filter(None, [self.cluster.get(at)])
+            except DomainError as error:
+                LOG.debug("the Gateway is not for us to see: %s", error)
+        return seen
 
     def _kept(self, tried: Manifest, routes: Routes) -> None:
         if not rules.says(_rules(tried), routes, self._places, self.ref.namespace):

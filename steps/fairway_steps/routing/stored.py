@@ -107,6 +107,11 @@ class StoredRouter(ABC):
     def read(self) -> Routes:
         return self._decoded(self._found())
 
+    def preflight(self, asked: Iterable[Routes]) -> None:
+        found = self._found()
+        for routes in asked:
+            self._preflight(found, routes)
+
     def apply(self, routes: Routes, versions: Mapping[str, Version], *, fence: int = 0) -> Routes:
         """Make ``routes`` the stored ones. Raises NotReady, the route untouched, if a version has no ready endpoints."""
         self._places |= self._placed(versions)

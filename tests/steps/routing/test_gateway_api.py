@@ -280,6 +280,49 @@ def test_a_cluster_too_old_for_named_rules_is_refused_before_anything_is_written
     assert router.apply(SPLIT, lab.versions) == SPLIT
 
 
+@pytest.mark.parametrize(
+    ("features", "percent", "missing"),
+    [
+        (None, 10, ""),
+        ([], 10, ""),
+        ([{"name": "HTTPRoute"}], 100, "HTTPRouteRequestMirror"),
+        ([{"name": "HTTPRoute"}, {"name": "HTTPRouteRequestMirror"}], 100, ""),
+        ([{"name": "HTTPRouteRequestMirror"}], 10, "HTTPRouteRequestPercentageMirror"),
+        (["HTTPRouteRequestMirror", "HTTPRouteRequestPercentageMirror"], 10, ""),
+    ],
+)
+def test_a_mirror_is_refused_where_the_gateways_class_does_not_tell_that_it_has_it(
+    lab, router, features, percent, missing
+):
+    lab.cluster.edit(EG, {"spec": {"gatewayClassName": "eg"}})
+    at = Reference("gateway.networking.k8s.io", "v1", "GatewayClass", "", "eg")
+    if features is not None:
+        lab.cluster.put(at, {"status": {"supportedFeatures": features}})
+    before, mirrored = lab.stored(), Routes({"v1": 100}, mirror=Mirror("v2", percent))
+    router.preflight([SPLIT])
+    if not missing:
+        router.preflight([SPLIT, mirrored])
+        assert router.apply(mirrored, lab.versions) == mirrored
+        return
+    for call in (lambda: router.preflight([SPLIT, mirrored]), lambda: router.apply(mirrored, lab.versions)):
+        with pytest.raises(Refused, match=f"the GatewayClass eg does not tell {missing} among its supportedFeatures"):
+            call()
+    assert lab.stored() == before
+
+
+def test_a_class_that_is_not_ours_to_see_is_believed(lab, router):
+    real = lab.cluster.get
+    lab.cluster.edit(EG, {"spec": {"gatewayClassName": "eg"}})
+
+    def get(ref):
+        if ref.kind == "GatewayClass":
+            raise DomainError("gatewayclasses are forbidden")
+        return real(ref)
+
+    lab.cluster.get = get
+    router.preflight([Routes({"v1": 100}, mirror=Mirror("v2", 10))])
+
+
 def test_what_gateway_api_cannot_carry_is_refused(lab, router):
     with pytest.raises(Refused, match="no stable field"):
         router.apply(Routes({"v1": 100}, sticky=Stickiness(cookie="a")), lab.versions)
