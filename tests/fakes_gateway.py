@@ -188,12 +188,12 @@ def install_crds(
             pytest.skip(f"the cluster has no {group}, and its CRDs have not been fetched: `make lab` does")
         path = f"{CRDS}/{name}"
         found[name]["spec"].pop("conversion", None)
-        _asked(cluster, "PATCH", f"{path}?fieldManager=tests&force=true", found[name])
-        eventually(lambda path=path: _established(_asked(cluster, "GET", path)), 30.0)
+        asked(cluster, "PATCH", f"{path}?fieldManager=tests&force=true", found[name])
+        eventually(lambda path=path: _established(asked(cluster, "GET", path)), 30.0)
 
 
 def _defined(cluster: Any, name: str) -> bool:
-    return bool(_asked(cluster, "GET", f"{CRDS}/{name}")["kind"] == "CustomResourceDefinition")
+    return bool(asked(cluster, "GET", f"{CRDS}/{name}")["kind"] == "CustomResourceDefinition")
 
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -204,7 +204,7 @@ def _established(crd: Any) -> bool:
     return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
 
 
-def _asked(cluster: Any, method: str, path: str, body: Manifest | None = None) -> Any:
+def asked(cluster: Any, method: str, path: str, body: Manifest | None = None) -> Any:
     answer = cluster._open(method, path, {}, body, "application/apply-patch+yaml", (3.0, 20.0))
     try:
         return json.loads(answer.read())

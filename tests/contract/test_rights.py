@@ -12,7 +12,7 @@ import pytest
 from kubernetes.client import Configuration
 
 from fairway_steps.clock import SystemClock
-from fairway_steps.cluster import Reference
+from fairway_steps.cluster import FIELD_MANAGER, Reference
 from fairway_steps.cluster.kube import KubernetesCluster
 from fairway_steps.errors import DomainError
 from fairway_steps.model import Policy, Routes
@@ -106,7 +106,8 @@ def test_a_release_can_do_all_that_it_does(lab, releaser, gateway_api):
     assert "has not yet seen the newest spec" in Live(releaser, place(v2), threading.Event()).trouble()
     workloads.tell(v2, "Promoted", "fine")
     events = gateway_api.list(Reference("", "v1", "Event", releaser.namespace))
-    assert [e["message"] for e in events if e["involvedObject"]["name"] == place(v2).ref.name] == ["fine"]
+    ours = [e for e in events if e["source"].get("component") == FIELD_MANAGER]
+    assert [e["message"] for e in ours if e["involvedObject"]["name"] == place(v2).ref.name] == ["fine"]
 
 
 def test_a_release_through_istio_needs_what_istios_role_gives(releaser, istio):

@@ -54,7 +54,7 @@ def cluster(lab):
 
 @pytest.fixture
 def router(lab, cluster):
-    made = GatewayRouter(lab.ref, lab.versions, cluster, FakeClock())
+    made = GatewayRouter(lab.ref, "iris", lab.versions, cluster, FakeClock())
     made._programmed = True  # there is no Gateway here, but somebody who writes the route's conditions
     return made
 
