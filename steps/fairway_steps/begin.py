@@ -1,13 +1,13 @@
 """Begin a release: the lease on the service, the preflight of its route, and the record with the way back."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from fairway_steps.clock import Clock
 from fairway_steps.errors import Fenced, Refused, UsageError
-from fairway_steps.model import DEFAULT_RULES, Policy, Promotion, Routes, Rules, Slo, Stage, Version
+from fairway_steps.model import DEFAULT_RULES, Outcome, Policy, Promotion, Routes, Rules, Slo, Stage, Version
 from fairway_steps.record import Event, Record, RecordStore
 from fairway_steps.release import UNTOUCHED, Ending, close_unfinished
 from fairway_steps.routing.base import Capabilities, Router
@@ -54,38 +54,40 @@ def begin(
 
     An unfinished release of another holder is refused while its lease runs, unless ``gone(holder)`` knows better.
     When the lease is over, traffic is first put back to the primary and that release is closed; with ``resume`` it is
-    taken over and goes on instead, as does one that was put back without a verdict; with nothing to resume, a release begins. Raises Fenced for a service that is held, Refused for a route that
-    is not as the release needs it, UsageError for versions that are one and the same.
+    taken over and goes on instead, as does one that was put back without a verdict; with nothing to resume, a release begins.
+    The route is claimed: whoever held it in another record is fenced off. Raises Fenced for a service that is held, Refused for a route that
+    is not as the release needs it, UsageError for versions that are one and the same, and for a record whose way back is
+    another route's, or that holds another release than the one to resume.
     """
     if primary is None:
         primary, stages = candidate, ()
     else:
         _distinct(primary, candidate)
+    asked = {
+        "route": route,
+        "primary": primary,
+        "candidate": candidate,
+        "stages": tuple(stages),
+        "slos": tuple(slos),
+        "rules": rules,
+        "metrics": metrics,
+        "promotion": promotion,
+    }
     held = store.load()
-    if held is not None and held.service != service:
-        raise UsageError(
-            f"the record at {store.uri} is of service {held.service}, not {service}", mend="name another record"
-        )
-    if held is not None and resume and held.resumable and held.holder != holder:
-        return held if dry_run else _take_over(store, held, holder, clock)
-    if held is not None and held.outcome is None:
-        if held.holder == holder:
+    if held is not None:
+        _refuse_foreign(held, store.uri, service, route)
+        other = _other(held, asked)
+        if resume and _resumes(held, holder, other, store.uri):
+            return held if dry_run else _take_over(store, held, holder, clock)
+        if held.outcome is None and held.holder == holder and not other:
             LOG.info("release %s goes on", held.release_id)
             return held
-        if clock.now() < held.lease_until and not gone(held.holder):
-            raise Fenced(
-                f"service {service} is held by {held.holder} (release {held.release_id}) until {_time(held.lease_until)}",
-                mend="wait for it, or end it with `fairway ensure-safe`",
-            )
-        if not dry_run:
+        if held.outcome is None:
+            _refuse_held(held, clock.now(), gone)
+        if held.outcome is None and not dry_run:
             LOG.warning("release %s was left unfinished by %s: restoring its route first", held.release_id, held.holder)
             why = f"left unfinished by {held.holder}"
             held = close_unfinished(store, router, clock, holder=holder, reason=why, ending=ending)
-    elif held is not None and resume:
-        raise UsageError(
-            f"release {held.release_id} cannot be resumed: it ended {held.outcome}",
-            mend="leave --resume out to begin anew",
-        )
     _feasible(router.capabilities, stages, slos)
     routes = router.read()
     if not (dry_run and held is not None and held.outcome is None):  # whose route would be restored first
@@ -94,6 +96,9 @@ def begin(
     # A record may be new on a route that has had releases (a CI job's clean checkout): its token is above theirs.
     token = max(held.token if held else 0, router.fence()) + 1
     served = router.served()
+    original = router.snapshot()
+    if not dry_run:
+        router.apply(routes, {primary.name: primary, candidate.name: candidate}, fence=token)
     record = Record(
         release_id=f"{service}-{datetime.fromtimestamp(clock.now(), UTC):%Y%m%d-%H%M%S}-{token}",
         service=service,
@@ -108,7 +113,7 @@ def begin(
         lease_until=clock.now() + lease_for,
         lease_for=lease_for,
         created=clock.now(),
-        original=router.snapshot(),
+        original=original,
         cursor=cursor,
         metrics=metrics,
         events=tuple(Event(clock.now(), "begin", sentence) for sentence in told),
@@ -130,6 +135,42 @@ def _claimed(record: Record, claims: Claims, now: float) -> Record:
     return record.noted(now, "begin", said)
 
 
+def _refuse_foreign(held: Record, uri: str, service: str, route: str) -> None:
+    """Refuse a record that is another service's, or the only way back of another route."""
+    if held.service != service:
+        raise UsageError(f"the record at {uri} is of service {held.service}, not {service}", mend="name another record")
+    if held.outcome in (None, Outcome.BROKEN) and held.route != route:
+        raise UsageError(
+            f"the record at {uri} has the way back of release {held.release_id} on {held.route}, not on {route}",
+            mend=f"end that release first with `fairway ensure-safe --record {uri}`, or name another record",
+        )
+
+
+def _refuse_held(held: Record, now: float, gone: Callable[[str], bool]) -> None:
+    if now < held.lease_until and not gone(held.holder):
+        raise Fenced(
+            f"service {held.service} is held by {held.holder} (release {held.release_id}) until {_time(held.lease_until)}",
+            mend="wait for it, or end it with `fairway ensure-safe`",
+        )
+
+
+def _resumes(held: Record, holder: str, other: str, uri: str) -> bool:
+    """Whether the recorded release is to be taken over; ``other`` is in what it is not the one that is asked for."""
+    if held.resumable and held.holder != holder:
+        if other:
+            raise UsageError(
+                f"the record at {uri} is of another release: {other}",
+                mend="resume it with what it was begun with, or leave --resume out to begin anew",
+            )
+        return True
+    if held.outcome is not None and not other:
+        raise UsageError(
+            f"release {held.release_id} cannot be resumed: it ended {held.outcome}",
+            mend="leave --resume out to begin anew",
+        )
+    return False
+
+
 def _feasible(can: Capabilities, stages: Sequence[Stage], slos: Sequence[Slo]) -> None:
     """Refuse what the route's back end cannot carry, and a comparison with a primary that has no traffic left."""
     for stage in stages:
@@ -143,6 +184,19 @@ def _feasible(can: Capabilities, stages: Sequence[Stage], slos: Sequence[Slo]) -
             f"the {relative[0].metric} SLO compares with the primary, which has no traffic in the last stage, 100 %",
             mend="give it a limit instead of a margin, or end the stages below 100",
         )
+
+
+def _other(held: Record, asked: Mapping[str, object]) -> str:
+    """In what a release that is asked for differs from the recorded one, as half a sentence; empty if in nothing."""
+    for name, wanted in asked.items():
+        if (there := getattr(held, name)) != wanted:
+            told = isinstance(wanted, Version | str) and f"its {name} is {_named(there)}, not {_named(wanted)}"
+            return told or f"its {name} are others"
+    return ""
+
+
+def _named(value: object) -> str:
+    return f"{value.name}={value.uri}" if isinstance(value, Version) else str(value or "unset")
 
 
 def _distinct(primary: Version, candidate: Version) -> None:

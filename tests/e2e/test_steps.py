@@ -69,7 +69,7 @@ def test_dry_runs_do_nothing(place):
     assert not (place.folder / "r.json").exists()
     done(begin(place))
     before = (place.folder / "r.json").read_text()
-    for call in (["set-weights", "--stage=0"], ["promote"], ["rollback"], ["ensure-safe"]):
+    for call in (["set-weights", "--stage=0"], ["promote", "--unassessed=true"], ["rollback"], ["ensure-safe"]):
         run = place.fairway(*call, RECORD, "--dry-run=true")
         assert (run.returncode, "would" in run.stdout) == (0, True), run.stderr
     assert (place.folder / "r.json").read_text() == before
@@ -200,3 +200,22 @@ def test_the_wheel_runs_with_its_runtime_dependencies_alone(tmp_path):
     lacking = subprocess.run([program, "render"], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert lacking.returncode == 2
     assert "pip install 'fairway[workflows]'" in lacking.stderr
+
+
+def test_a_job_that_goes_step_by_step_holds_the_service_between_its_steps(place):
+    """No process of it lives from one step to the next; the lease does."""
+    done(begin(place, "--holder="))
+    done(begin(place, "--holder="))  # once more, as a job that is tried again does
+    before = (place.folder / "r.json").read_text()
+    second = begin(place, "--holder=", "--stages=5@1s")
+    assert (second.returncode, "is held by" in second.stderr) == (1, True), second.stderr
+    assert (place.folder / "r.json").read_text() == before
+
+
+def test_nothing_is_promoted_that_no_assessment_promotes(place):
+    done(begin(place))
+    refused = place.fairway("promote", RECORD)
+    assert (refused.returncode, "no assessment of release" in refused.stderr) == (1, True), refused.stderr
+    assert place.weights() == {"v1": 100}
+    done(place.fairway("promote", RECORD, "--unassessed=true", "--output=json"))
+    assert place.weights() == {"v2": 100}

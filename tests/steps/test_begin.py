@@ -12,7 +12,7 @@ import pytest
 from fairway_steps.begin import begin
 from fairway_steps.clock import FakeClock
 from fairway_steps.errors import Fenced, Refused, UsageError
-from fairway_steps.model import Assessment, Metric, Outcome, Routes, Slo, Stage, Verdict, Version
+from fairway_steps.model import Assessment, Metric, Mode, Outcome, Routes, Rules, Slo, Stage, Verdict, Version
 from fairway_steps.record import FileStore, Lease, StageResult
 from fairway_steps.release import promote
 from fairway_steps.report.html import html
@@ -237,3 +237,59 @@ def test_a_margin_without_a_primary_to_compare_with_is_refused(world):
     with pytest.raises(UsageError, match="compares with the primary, which has no traffic in the last stage"):
         world.begin(stages=(Stage(50, 1.0), Stage(100, 1.0)), slos=(Slo(Metric.ERROR_RATE, 0.1, relative=True),))
     assert world.store.load() is None
+
+
+OTHERS = [
+    ({"candidate": Version("v3", "http://127.0.0.1:8003")}, "its candidate is v2=http://127.0.0.1:8002, not v3="),
+    ({"stages": (Stage(5, 600.0),)}, "its stages are others"),
+    ({"slos": (Slo(Metric.ERROR_RATE, 0.5),)}, "its slos are others"),
+    ({"rules": Rules(mode=Mode.PROVE)}, "its rules are others"),
+    ({"metrics": "scrape:http://127.0.0.1:1"}, "its metrics is unset, not scrape"),
+]
+
+
+@pytest.mark.parametrize(("changed", "said"), OTHERS)
+def test_another_release_than_the_recorded_one_is_not_resumed(world, changed, said):
+    world.begin("a")
+    before = world.store.load()
+    with pytest.raises(UsageError, match=f"is of another release: {said}"):
+        world.begin("b", resume=True, **changed)
+    assert world.store.load() == before
+
+
+@pytest.mark.parametrize("outcome", [Outcome.PROMOTED, Outcome.ROLLED_BACK])
+def test_when_another_release_has_ended_there_is_nothing_to_resume_and_a_new_one_begins(world, outcome):
+    world.begin("a")
+    world.set(outcome=outcome)
+    record = world.begin("b", resume=True, **OTHERS[0][0])
+    assert (record.candidate.name, record.outcome, record.token) == ("v3", None, 2)
+
+
+@pytest.mark.parametrize("outcome", [None, Outcome.BROKEN])
+@pytest.mark.parametrize("resume", [True, False])
+def test_the_way_back_of_another_route_is_not_thrown_away(world, outcome, resume):
+    world.begin("a")
+    before = world.set(outcome=outcome)
+    world.route.routes = Routes({"v1": 75, "v2": 25})
+    with pytest.raises(UsageError, match=r"has the way back of release .* on envoy:route, not on envoy:route2"):
+        world.begin("b", route="envoy:route2", resume=resume, gone=lambda _: True)
+    assert world.store.load() == before
+    assert world.route.routes == Routes({"v1": 75, "v2": 25})
+
+
+def test_the_same_holder_with_another_release_is_not_taken_for_a_second_try(world):
+    world.begin("a")
+    with pytest.raises(Fenced, match="is held by a"):
+        world.begin("a", **OTHERS[0][0])
+    assert world.store.load().candidate == V2
+
+
+def test_a_second_release_of_a_route_from_another_record_fences_the_first_off(world, tmp_path):
+    first = world.begin("a")
+    other = World(tmp_path)
+    other.store, other.route, other.router = FileStore(tmp_path / "other.json"), world.route, world.router
+    second = other.begin("b")
+    assert second.token > first.token
+    with pytest.raises(Fenced):
+        world.router.apply(Routes({"v1": 90, "v2": 10}), first.versions, fence=first.token)
+    assert world.route.routes == Routes({"v1": 100})

@@ -40,6 +40,8 @@ def refuse_what_cannot_be(
         candidate=spec.candidate,
         stages=spec.stages,
         slos=spec.slos,
+        rules=spec.rules,
+        metrics=given["metrics"],
         holder=holder,
         lease_for=0.0,
         resume=given["resume"] == "true",

@@ -64,7 +64,7 @@ def run_release(
 
     store = open_store(spec.record or f"file:.fairway/{spec.service}.json")
     ended = store.load()
-    if resume and ended is not None and ended.outcome is Outcome.PROMOTED:
+    if resume and ended is not None and ended.outcome is Outcome.PROMOTED and _is_of(ended, spec):
         console.say(f"release {ended.release_id} was promoted already: there is nothing to resume")
         return Ending(0, _told(ended, None, spec, 0.0))
     holder = this_process()
@@ -103,6 +103,12 @@ def run_release(
     _notify(spec, store, record)
     code = EXIT_CODES.get(record.outcome or Outcome.BROKEN, SIGNALLED.get(result.stopped, 1))
     return Ending(code, _told(record, count, spec, clock.now() - began))
+
+
+def _is_of(record: Record, spec: ReleaseSpec) -> bool:
+    """Whether the record is of the very release that the file asks for."""
+    asked = (absolute(spec.route), spec.primary, spec.candidate)
+    return (record.route, record.primary, record.candidate) == asked
 
 
 def _undecidable(spec: ReleaseSpec) -> tuple[str, ...]:

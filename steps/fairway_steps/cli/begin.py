@@ -19,10 +19,10 @@ from fairway_steps.cli.wiring import (
     placed,
     record_store,
     router,
+    somebody,
     source,
-    this_process,
 )
-from fairway_steps.config import Objectives
+from fairway_steps.config import Objectives, absolute
 from fairway_steps.config.spec import patience_for
 from fairway_steps.errors import Refused, TransientError
 from fairway_steps.metrics.preflight import findings, requests_per_second
@@ -87,7 +87,7 @@ fairway begin --service iris --route envoy:./route --primary v1=http://127.0.0.1
     default="scale",
     help="What becomes of a candidate that is rolled back, or was copied.",
 )
-@option("holder", help="Who holds the service meanwhile.  [default: this process]")
+@option("holder", help="Who holds the service meanwhile.  [default: USER@HOST]")
 @option("lease", DURATION_TYPE, default="10m", help="How long without a sign of life until others may take over.")
 @option("resume", FLAG, default="false", help="Go on with an unfinished release.")
 def begin(
@@ -113,7 +113,7 @@ def begin(
     """
     from fairway_steps.begin import begin as run
 
-    store = record_store(record)
+    store, route = record_store(record), absolute(route)
     *before, candidate = placed(route, *(version for version in (primary, candidate) if version))
     primary = before[0] if before else None
     versions = (*before, candidate)
@@ -133,7 +133,7 @@ def begin(
         stages=stages,
         slos=slos.slos,
         rules=slos.rules,
-        holder=holder or this_process(),
+        holder=holder or somebody(),
         lease_for=lease,
         resume=resume,
         gone=holder_is_gone,

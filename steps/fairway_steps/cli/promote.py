@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import click
 
-from fairway_steps.cli.params import DURATION_TYPE, ending_options, option
+from fairway_steps.cli.params import DURATION_TYPE, FLAG, ending_options, option
 from fairway_steps.cli.step import Answer, step
 from fairway_steps.cli.wiring import CLOCK, alive, ending, noting, release_options, the_release
 from fairway_steps.errors import DomainError
-from fairway_steps.model import Outcome, Policy, Promotion
+from fairway_steps.model import Outcome, Policy, Promotion, Verdict
 from fairway_steps.outputs import Output
-from fairway_steps.record import amend
+from fairway_steps.record import Record, amend
 from fairway_steps.weights import Confirmation
 
 
@@ -24,6 +24,7 @@ from fairway_steps.weights import Confirmation
     failure="the candidate cannot take the traffic",
     example="fairway promote --record file:.fairway/iris.json",
 )
+@option("unassessed", FLAG, default="false", help="Promote on your own word, though no assessment says so.")
 @option(
     "promotion",
     click.Choice([p.value for p in Promotion]),
@@ -40,6 +41,7 @@ from fairway_steps.weights import Confirmation
 @option("confirm-timeout", DURATION_TYPE, default="1s", help="How long to count at most.")
 @release_options
 def promote(
+    unassessed: bool,
     promotion: str | None,
     primary_policy: str | None,
     ready_timeout: float,
@@ -63,6 +65,11 @@ def promote(
     held = release.record
     if held.outcome not in (None, Outcome.PROMOTED):
         raise DomainError(f"release {held.release_id} has ended: {held.outcome}", mend="begin a new one")
+    if held.outcome is None and not (unassessed or held.first or _said(held)):
+        raise DomainError(
+            f"no assessment of release {held.release_id} says to promote {held.candidate.name}",
+            mend="assess its last stage first, or promote it on your own word with --unassessed true",
+        )
     how = Promotion(promotion or held.promotion)
     if dry_run:
         return Answer(
@@ -86,3 +93,8 @@ def promote(
         )
     outputs = {"action": "promoted", "stable-version": ended.stable.name}
     return Answer(outputs, text=f"promoted: {ended.stable.name} has all of the traffic")
+
+
+def _said(record: Record) -> bool:
+    """Whether the last assessment says to promote."""
+    return bool(record.results) and record.results[-1].assessment.verdict is Verdict.PROMOTE

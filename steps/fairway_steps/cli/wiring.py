@@ -1,5 +1,6 @@
 """From options to what a step needs: stores, routers and versions, taken from the record where it has them."""
 
+import getpass
 import os
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -276,6 +277,14 @@ def this_process() -> str:
     """A holder's name that tells whether it is still alive: ``pid:PID:START@HOST``."""
     pid = os.getpid()
     return f"pid:{pid}:{_started(pid)}@{socket.gethostname()}"
+
+
+def somebody() -> str:
+    """A holder's name for steps that are called one by one, which no one process outlives: ``USER@HOST``."""
+    try:
+        return f"{getpass.getuser()}@{socket.gethostname()}"
+    except (OSError, KeyError):  # a container's user need not have a name
+        return f"{os.getuid()}@{socket.gethostname()}"
 
 
 def holder_is_gone(holder: str) -> bool:
