@@ -561,3 +561,29 @@ def test_a_file_of_samples_gives_its_verdict_again_bit_for_bit(tmp_path):
     changed.begin(slos=(ERRORS,))
     changed.source = FileSource([one_more, *strata[1:]])
     assert changed.judge().assessment.log_e != live.assessment.log_e
+
+
+# Between stages
+
+
+@dataclass
+class Late(Version):
+    """Fails all of its requests between the eighth and the eleventh second: after the first stage, before the second."""
+
+    def counters(self, elapsed):
+        failed = math.floor(self.rate * min(max(elapsed - 8.0, 0.0), 3.0) + 1e-9)
+        return replace(super().counters(elapsed), failures={"http-503": failed} if failed else {})
+
+
+def test_harm_done_between_two_stages_ends_the_release_at_the_first_look_of_the_next(tmp_path):
+    world = World(tmp_path, Late(20.0), slos=[ERRORS])
+    world.begin(slos=(ERRORS,))
+    assert world.judge().assessment.verdict is Verdict.ADVANCE
+    world.clock.sleep(4.0)
+    now = world.clock.now()
+    world.store.update(lambda r: replace(r, stage=1, timeline=(*r.timeline, change(1, now))))
+    result = world.judge(index=1)
+    assert result.assessment.verdict is Verdict.ROLLBACK
+    assert world.clock.now() == now
+    assert sum(s.errors for s in world.kept.strata if s.version == "v2" and s.weight == 10) == 60
+    assert all(one.same for one in replay(world.kept))
