@@ -239,6 +239,21 @@ def test_restore_keeps_what_others_have_changed_meanwhile(lab, router):
     assert router.read() == Routes({"v1": 100})
 
 
+def test_an_edit_between_the_read_and_the_write_of_a_restore_is_kept(lab, router):
+    saved = router.snapshot()
+    router.apply(SPLIT, lab.versions)
+
+    def meanwhile(ref):
+        lab.cluster.on_write = lambda ref: None
+        stored = lab.stored()["spec"]["rules"]
+        stored[0]["timeouts"] = {"request": "99s"}
+        lab.edit({"spec": {"rules": stored}})
+
+    lab.cluster.on_write = meanwhile
+    assert router.restore(saved) == Routes({"v1": 100})
+    assert lab.stored()["spec"]["rules"][0]["timeouts"] == {"request": "99s"}
+
+
 def test_restore_mends_a_route_that_was_written_wrong(lab, router):
     saved, before = router.snapshot(), lab.stored()["spec"]["rules"]
     lab.edit({"spec": {"rules": [{"matches": [{"path": {"type": "Exact", "value": "/gone"}}]}]}})
