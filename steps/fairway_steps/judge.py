@@ -1,37 +1,15 @@
-"""The assess step: look at a stage again and again until there is a verdict on the candidate.
-
-Every look is one atomic change of the record: the strata it found and the cursor from which the next one goes on. A step
-that was killed and started again therefore loses no count, takes none twice, and keeps the stage's own clock.
-"""
+"""The assess step: look at a stage again and again until there is a verdict on the candidate."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Protocol
 
-from fairway_steps.assess import Weighed, decide, weigh
 from fairway_steps.clock import Clock
-from fairway_steps.config.spec import patience_for
-from fairway_steps.errors import FairwayError, TransientError, Unassessable, UsageError
+from fairway_steps.errors import FairwayError, UsageError
 from fairway_steps.metrics.base import MetricSource
-from fairway_steps.model import DEFAULT_RULES, Assessment, Mode, Rules, Slo, Stage, Stratum, Verdict
-from fairway_steps.record import Basis, Lease, Record, RecordStore, StageResult, amend, required
+from fairway_steps.model import DEFAULT_RULES, Mode, Rules, Slo, Stage, Verdict
+from fairway_steps.record import Lease, RecordStore, StageResult, required
 from fairway_steps.routing.base import Router, Served
-from fairway_steps.schedule import position, split
-from fairway_steps.windows import added
-from fairway_steps.words import count, number, value_of
-
-GONE_AFTER = 2
-"""So many looks in a row at which the candidate cannot be reached, and it is gone: one may be a hiccup."""
-
-
-class Progress(Protocol):
-    """Told once a look, in words and as fields."""
-
-    def __call__(self, text: str, /, **fields: object) -> None: ...
-
-
-def silent(text: str, /, **fields: object) -> None:
-    del text, fields
+from fairway_steps.schedule import position
+from fairway_steps.stage_watch import Progress, StageWatch, final, silent
 
 
 def judge(
@@ -71,9 +49,9 @@ def judge(
         raise UsageError("an SLO compares with the primary, which is not named", mend="give --primary")
     place = position(stages, index, primary, candidate)
     record = required(store, lease) if store else None
-    if record and (known := _final(record, index)):
+    if record and (known := final(record, index)):
         return known
-    watch = _Watch(
+    watch = StageWatch(
         store=store,
         lease=lease,
         source=source,
@@ -94,221 +72,6 @@ def judge(
     # Copies are samples, but nobody was answered by them.
     seen = {} if place.stage.mirror else watch.samples()
     return watch.close(*assessment, _shares(before, _served(router), seen))
-
-
-@dataclass(slots=True, kw_only=True)
-class _Watch:
-    """One stage under watch."""
-
-    store: RecordStore | None
-    lease: Lease
-    source: MetricSource
-    alive: Callable[[], str]
-    clock: Clock
-    slos: Sequence[Slo]
-    versions: tuple[str, str]
-    stages: Sequence[Stage]
-    index: int
-    rules: Rules
-    progress: Progress
-    began: float
-    strata: tuple[Stratum, ...] = ()
-    cursor: str = ""
-    start: float = 0.0
-    changed: float | None = None
-    interval: float = 1.0
-    deadline: float = 0.0
-    problem: str = ""
-    complete: bool = False
-    was_read: bool = False
-    gone: list[str] = field(default_factory=list)
-
-    @property
-    def stage(self) -> Stage:
-        return self.stages[self.index]
-
-    @property
-    def named(self) -> tuple[str, ...]:
-        return tuple(name for name in self.versions if name)
-
-    @property
-    def horizon(self) -> float:
-        return self.start + self.stage.duration
-
-    def open(self, record: Record | None, patience: float | None) -> None:
-        """Take up the stage where the record left it; its clock started when its weights were set."""
-        self.start = self.began
-        resumed = False
-        if record:
-            self.changed = _served_since(record, self.index)
-            held = [result.at for result in record.results if result.stage == self.index]
-            self.start = min(self.began, max([*_changes(record, self.index)[-1:], *held], default=self.began))
-            self.strata, self.cursor = record.strata, record.cursor
-            resumed = record.cursor_stage == self.index and not held
-            if record.cursor and record.cursor_stage != self.index:
-                self._catch_up(record.cursor_stage)
-        late = self.horizon if resumed else max(self.horizon, self.began)
-        self.deadline = late + patience_for(self.stage, patience)
-
-    def run(self, *, is_last: bool, otherwise: Verdict) -> tuple[Assessment, Basis]:
-        basis = Basis(self.rules, over=False, is_last=is_last, on_inconclusive=otherwise)
-        if (known := self._weigh(is_last=is_last)).harm and (verdict := self._decide(known, basis)):
-            return verdict, basis  # found by a look whose step was killed before it could say so
-        while True:
-            now = self.clock.now()
-            self._read(now, self.stage.weight)
-            weighed = self._weigh(is_last=is_last)
-            if not self.complete:
-                self._listen()
-            self._tell(now, weighed)
-            over = self._over(now, weighed)
-            gone = self.gone[-1] if len(self.gone) >= GONE_AFTER else ""
-            if over and not gone and not self.was_read:
-                raise Unassessable(f"no evidence could be read: {self.problem}")
-            basis = replace(basis, over=over, problem=self.problem, gone=gone)
-            verdict = self._decide(weighed, basis)
-            if verdict:
-                return verdict, basis
-            ahead = (self.horizon if now < self.horizon else self.deadline) - now
-            self.clock.sleep(min(self.interval, ahead) if ahead > 0 else self.interval)
-
-    def close(self, assessment: Assessment, basis: Basis, measured: Mapping[str, float] | None) -> StageResult:
-        now = self.clock.now()
-        result = StageResult(
-            at=now,
-            stage=self.index,
-            weight=self.stage.weight,
-            assessment=assessment,
-            measured=measured,
-            samples=self.samples(),
-            waited=now - self.start,
-            until=max((stratum.end for stratum in self.strata), default=self.start),
-            basis=basis,
-        )
-        if self.store:
-            amend(
-                self.store,
-                self.lease,
-                lambda r: r if _final(r, self.index) else replace(r, results=(*r.results, result)).renewed(now),
-            )
-        return result
-
-    def samples(self) -> dict[str, int]:
-        """The requests of each version at this stage."""
-        weights = split(*self.versions, self.stage.weight).weights
-        return {
-            name: sum(s.requests for s in self.strata if s.version == name and s.weight == weights.get(name, 0))
-            for name in self.named
-        }
-
-    def _over(self, now: float, weighed: Weighed) -> bool:
-        """Whether the stage is to be concluded now; not while the candidate's last answer is in doubt."""
-        enough = not self.problem and not any(item.missing for item in weighed.evidence)
-        return not self.gone and (self.complete or now >= self.deadline or (now >= self.horizon and enough))
-
-    def _catch_up(self, stage: int) -> None:
-        """What came after the last look at the stage before belongs to its weight; a file has no time before."""
-        weight = self.stages[stage].weight if 0 <= stage < len(self.stages) else 0
-        self._read(self.began, weight, catching_up=True)
-
-    def _read(self, now: float, weight: int, *, catching_up: bool = False) -> None:
-        shares = split(*self.versions, weight).weights
-        try:
-            reading = self.source.read(self.named, shares, self.cursor, now)
-        except TransientError as error:
-            self.problem = error.message
-            return
-        if catching_up and reading.complete:
-            return
-        self.was_read, self.problem, self.complete = True, reading.problem, reading.complete
-        strata = () if reading.problem else reading.strata
-        if not (catching_up or reading.complete):
-            strata = tuple(replace(stratum, settling=self._settling(stratum)) for stratum in strata)
-        self._save(strata, reading.cursor or self.cursor, now)
-
-    def _settling(self, stratum: Stratum) -> bool:
-        """Whether the weights changed in it, or most of it lies within the burn-in, so many looks after they were served."""
-        if self.changed is None:
-            return False
-        end = self.changed + self.rules.burn_in * self.interval
-        return stratum.start < self.changed or (stratum.start + stratum.end) / 2 < end
-
-    def _save(self, strata: Sequence[Stratum], cursor: str, now: float) -> None:
-        before = self.cursor
-        if self.store is None:
-            self.strata, self.cursor = added(self.strata, strata), cursor
-            return
-
-        def add(record: Record) -> Record:
-            if record.cursor != before:  # somebody else looked meanwhile: theirs stands, and no count is taken twice
-                return record.renewed(now)
-            return replace(record.with_strata(strata), cursor=cursor, cursor_stage=self.index).renewed(now)
-
-        held = amend(self.store, self.lease, add)
-        self.strata, self.cursor = held.strata, held.cursor
-
-    def _weigh(self, *, is_last: bool) -> Weighed:
-        return weigh(
-            self.slos,
-            self.strata,
-            candidate=self.versions[1],
-            primary=self.versions[0],
-            weight=self.stage.weight,
-            is_last=is_last,
-            rules=self.rules,
-        )
-
-    def _decide(self, weighed: Weighed, basis: Basis) -> Assessment | None:
-        return decide(
-            weighed,
-            candidate=self.versions[1],
-            over=basis.over,
-            is_last=basis.is_last,
-            rules=self.rules,
-            on_inconclusive=basis.on_inconclusive,
-            problem=basis.problem,
-            gone=basis.gone,
-        )
-
-    def _listen(self) -> None:
-        why = self.alive()
-        self.gone = [*self.gone, why] if why else []
-
-    def _tell(self, now: float, weighed: Weighed) -> None:
-        elapsed, requests = max(0.0, now - self.start), self.samples()[self.versions[1]]
-        place = f"stage {self.index + 1}/{len(self.stages)} {self.stage.label}"
-        time = f"{elapsed:.0f}/{number(self.stage.duration)} s"
-        here = [s for s in self.strata if s.version == self.versions[1] and s.weight == self.stage.weight]
-        settling = ["settling"] if here and all(s.settling for s in here) else []
-        values = [value_of(item) for item in weighed.evidence]
-        parts = [time, f"{self.versions[1]} {count(requests)}", *settling, *values, *self.gone[-1:]]
-        self.progress(
-            f"{place}: {', '.join(part for part in [*parts, self.problem] if part)}",
-            stage=self.index,
-            weight=self.stage.weight,
-            elapsed=round(elapsed, 3),
-            duration=self.stage.duration,
-            requests=requests,
-            missing=max((item.missing for item in weighed.evidence), default=0),
-            problem=self.problem,
-        )
-
-
-def _changes(record: Record, index: int) -> list[float]:
-    return [change.at for change in record.timeline if change.stage == index]
-
-
-def _served_since(record: Record, index: int) -> float | None:
-    """When the weights of the stage were last served; None if they were never set."""
-    return max((c.at + (c.settled_after or 0.0) for c in record.timeline if c.stage == index), default=None)
-
-
-def _final(record: Record, index: int) -> StageResult | None:
-    """The stage's last result, if it still holds: its weights were not set anew since, and it was not merely held."""
-    found = [result for result in record.results if result.stage == index]
-    if not found or found[-1].assessment.verdict is Verdict.HOLD:
-        return None
-    return None if any(at > found[-1].at for at in _changes(record, index)) else found[-1]
 
 
 def _served(router: Router | None) -> Served | None:

@@ -10,12 +10,12 @@ from dataclasses import replace
 from fairway_steps.assess import assess
 from fairway_steps.clock import Clock
 from fairway_steps.errors import TransientError
-from fairway_steps.judge import Progress, silent
 from fairway_steps.metrics.base import MetricSource, Reading
 from fairway_steps.model import Assessment, Outcome, Verdict
 from fairway_steps.record import Basis, Lease, Record, RecordStore, StageResult, amend, required
 from fairway_steps.release import rollback
 from fairway_steps.routing.base import Router
+from fairway_steps.stage_watch import Progress, silent
 from fairway_steps.weights import Confirmation
 
 QUIET = 5.0
