@@ -14,7 +14,7 @@ FILES = {
     "dev": (["--group", "dev", "--extra", "demo", "--extra", "fast", "--extra", "hdr"], [*BUILD, "uv"]),
     "demo": (["--extra", "demo"], [*BUILD, "uv"]),
     "assess": (["--extra", "assess"], []),
-    "loadtest": (["--extra", "loadtest"], []),
+    "loadtest": (["--extra", "loadtest", "--extra", "fast"], []),
     "core": ([], []),
     "model-server": (["--extra", "model-server"], []),
     "build": (None, BUILD),
