@@ -91,7 +91,7 @@ def begin(
     _feasible(router.capabilities, stages, slos)
     routes = router.read()
     if not (dry_run and held is not None and held.outcome is None):  # whose route would be restored first
-        _preflight(routes, primary, candidate)
+        _preflight(routes, primary, candidate, f"--service {service} --route {route}")
         router.preflight([routes_of(stage, primary.name, candidate.name) for stage in stages])
     # A record may be new on a route that has had releases (a CI job's clean checkout): its token is above theirs.
     token = max(held.token if held else 0, router.fence()) + 1
@@ -207,7 +207,7 @@ def _distinct(primary: Version, candidate: Version) -> None:
         )
 
 
-def _preflight(routes: Routes, primary: Version, candidate: Version) -> None:
+def _preflight(routes: Routes, primary: Version, candidate: Version, where: str) -> None:
     if primary == candidate and routes != Routes({candidate.name: 100}):
         raise Refused(
             f"{candidate.name} is not the first version: the route holds {shares(routes.weights)}",
@@ -226,7 +226,8 @@ def _preflight(routes: Routes, primary: Version, candidate: Version) -> None:
     if len(routes.weights) > 1:
         raise Refused(
             f"the route is split ({shares(routes.weights)}): another release may be under way",
-            mend=f"end that one with `fairway ensure-safe`, or give {primary.name} all traffic with `fairway set-weights`",
+            mend=f"end that one with `fairway ensure-safe`, or give {primary.name} all traffic with `fairway set-weights {where} "
+            f"--primary {_named(primary)} --candidate {_named(candidate)} --weights {primary.name}=100`",
         )
 
 

@@ -13,6 +13,7 @@ import requests
 
 from fairway_steps.clock import Clock
 from fairway_steps.errors import NotReady, UsageError
+from fairway_steps.handshake import trouble
 from fairway_steps.model import Version
 
 LOG = logging.getLogger(__name__)
@@ -129,7 +130,7 @@ def _short(error: requests.RequestException) -> str:
     if isinstance(error, requests.Timeout):
         return "no answer in time"
     if isinstance(error, requests.exceptions.SSLError):
-        return "the TLS handshake failed"
+        return f"its {trouble(error)}"
     if isinstance(error, requests.ConnectionError):
         return "the connection was refused or broke"
     return "the request failed"

@@ -5,6 +5,8 @@ Leaves out: the whole of a release (test_run.py).
 """
 
 import json
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -219,3 +221,19 @@ def test_nothing_is_promoted_that_no_assessment_promotes(place):
     assert place.weights() == {"v1": 100}
     done(place.fairway("promote", RECORD, "--unassessed=true", "--output=json"))
     assert place.weights() == {"v2": 100}
+
+
+def test_the_advice_for_a_split_route_is_a_command_that_mends_it(place):
+    versions = [f"--primary=v1={place.versions['v1'].uri}", f"--candidate=v2={place.versions['v2'].uri}"]
+    done(
+        place.fairway(
+            *("set-weights", f"--service={MODEL}", "--route=envoy:./route", "--weights=v1=75,v2=25", "--output=json"),
+            *versions,
+        )
+    )
+    refused = begin(place)
+    assert (refused.returncode, "the route is split" in refused.stderr) == (1, True), refused.stderr
+    (advice,) = re.findall(r"`fairway (set-weights .*?)`", refused.stderr)
+    done(place.fairway(*shlex.split(advice), "--output=json"))
+    assert place.weights() == {"v1": 100}
+    done(begin(place))

@@ -542,3 +542,10 @@ def test_files_of_a_source_mean_the_same_from_any_folder(tmp_path, monkeypatch):
     made = json.loads(absolute(described))
     assert made["requests"] == f"envoy:{tmp_path}/route"
     assert (made["latency"]["ca"], made["latency"]["bearer"]) == (f"{tmp_path}/a.crt", f"file:{tmp_path}/t")
+
+
+def test_a_release_file_that_nobody_wrote_is_refused_unread(tmp_path):
+    path = tmp_path / "release.yaml"
+    path.write_text(MINIMAL + "#" * 1_000_000)
+    with pytest.raises(UsageError, match=r"release.yaml is longer than 1,000,000 characters"):
+        load_release(path)

@@ -6,7 +6,7 @@ pydantic and yaml are imported by the first call that needs them: every command 
 from pathlib import Path
 from typing import Any
 
-from fairway_steps.config.files import from_file, read_file
+from fairway_steps.config.files import LONGEST, from_file, read_file
 from fairway_steps.config.spec import Approval, Inference, Notice, Objectives, ReleaseSpec, Traffic
 from fairway_steps.config.template import TEMPLATE
 from fairway_steps.config.units import misfit, parse_duration, parse_version, short_stages
@@ -84,7 +84,7 @@ def parse_release(text: str, *, name: str = "release.yaml") -> ReleaseSpec:
 
 def load_release(path: str | Path) -> ReleaseSpec:
     """The release file at ``path``. Paths inside it are meant from the folder Fairway is called in."""
-    return parse_release(read_file(path), name=str(path))
+    return parse_release(read_file(path, LONGEST), name=str(path))
 
 
 def absolute(source: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fairway_steps.errors import UsageError
+from fairway_steps.handshake import trouble
 from fairway_steps.secrets import Secret, scrub
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def problem_of(error: Exception, access: Access, secrets: Mapping[str, Secret]) 
 
     known = requests.exceptions
     if isinstance(error, known.SSLError):
-        return "its certificate is not trusted"
+        return f"its {trouble(error)}"
     if isinstance(error, known.ConnectTimeout):
         return f"there is no connection within {min(5.0, access.timeout):g} s"
     if isinstance(error, known.Timeout):

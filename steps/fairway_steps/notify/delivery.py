@@ -15,6 +15,7 @@ import requests
 from requests.auth import AuthBase
 
 from fairway_steps.clock import Clock
+from fairway_steps.handshake import trouble
 from fairway_steps.notify.notice import Request
 from fairway_steps.secrets import Secret
 
@@ -106,7 +107,7 @@ def _told(error: Exception, left: float) -> tuple[str, bool]:
     """An exception in words of our own, and whether the same call may work in a moment."""
     known = requests.exceptions
     if isinstance(error, known.SSLError):
-        return "the receiver's certificate is not trusted", False
+        return f"the receiver's {trouble(error)}", False
     if isinstance(error, known.ConnectTimeout):
         return f"no connection within {min(CONNECT, left):.3g} s", True
     if isinstance(error, known.Timeout):

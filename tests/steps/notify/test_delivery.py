@@ -170,10 +170,15 @@ def test_no_secret_is_in_any_word(url, capfd, caplog):
         assert "t0ken" not in told
 
 
+def test_a_receiver_without_tls_is_told_as_such(httpserver):
+    sent = deliver(request(httpserver.url_for(PATH).replace("http:", "https:")), quick())
+    assert sent.problem == "the receiver's port does not speak TLS"
+
+
 def test_an_untrusted_certificate_is_refused(httpserver_ssl):
     url, seen = httpserver_ssl
     sent = deliver(request(url + PATH, Secret("t0ken")), quick())
-    assert sent.problem == "the receiver's certificate is not trusted"
+    assert sent.problem.startswith("the receiver's certificate is not trusted (")
     assert sent.attempts == 1
     assert seen == []
 
