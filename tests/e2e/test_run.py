@@ -7,6 +7,7 @@ Leaves out: bad candidates (test_demo.py), what steps do alone (test_steps.py).
 import json
 import os
 import random
+import shutil
 import signal
 import time
 import urllib.error
@@ -329,4 +330,17 @@ def test_a_signal_while_it_begins_has_the_signals_exit_code(place):
     out, err = hit(run, "▸ begin", hands=3)
     assert run.returncode == 130, err
     assert json.loads(out)["reason"] == "interrupted"
+    assert place.weights() == {"v1": 100}
+
+
+def test_when_the_record_is_taken_away_the_traffic_goes_back_all_the_same(place):
+    run = place.start("run", str(place.release(stages=[{"weight": 50, "duration": "60s"}])), "--output=json")
+    under_way(place)
+    eventually(lambda: place.weights().get("v2") == 50)
+    shutil.rmtree(place.folder / ".fairway")
+    out, err = run.communicate(timeout=90)
+    told = json.loads(out)
+    assert (run.returncode, told["outcome"]) == (1, "broken"), err
+    assert "disappeared; all traffic is back on v1" in told["reason"]
+    assert "Traceback" not in err
     assert place.weights() == {"v1": 100}

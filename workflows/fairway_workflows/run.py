@@ -9,18 +9,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fairway_steps.cli.wiring import this_process
+from fairway_steps.cli.wiring import router, this_process
 from fairway_steps.clock import Clock
 from fairway_steps.config import Objectives, ReleaseSpec, absolute, written
 from fairway_steps.config.spec import patience_for
-from fairway_steps.model import Outcome
+from fairway_steps.model import Outcome, Routes
 from fairway_steps.record import Record, RecordStore
 from fairway_steps.report.counts import ClientCount
 from fairway_steps.report.text import result as result_of
 from fairway_steps.stores import open_store
 from fairway_steps.undecidable import undecidable
 from fairway_workflows.console import Console
-from fairway_workflows.local import Ask, Signals, WorkflowResult, run_workflow
+from fairway_workflows.local import Ask, Phase, Signals, WorkflowResult, run_workflow
 from fairway_workflows.preflight import refuse_what_cannot_be
 from fairway_workflows.traffic import Client, client, longest
 
@@ -91,6 +91,9 @@ def run_release(
             signals=signals,
         )
     record = store.load()
+    begun = next(iter(result.find("begin")), None)
+    if record is None and begun is not None and begun.phase is Phase.SUCCEEDED:
+        return _without_record(spec, given["route"], store.uri, console, clock.now() - began)
     if record is None or record.holder != holder:
         for parent in made:
             with suppress(OSError):
@@ -177,6 +180,16 @@ def _never_began(result: WorkflowResult, console: Console, wall: float) -> Endin
         or result.message
     )
     return Ending(code, nothing_done(reason, wall))
+
+
+def _without_record(spec: ReleaseSpec, route: str, uri: str, console: Console, wall: float) -> Ending:
+    """Somebody took the record away in the middle: no step knows the way back any more, but the release file does."""
+    versions = {version.name: version for version in (spec.primary, spec.candidate)}
+    path = router(route, spec.service, versions.values())
+    path.apply(Routes({spec.primary.name: 100}), versions)
+    reason = f"its record {uri} disappeared; all traffic is back on {spec.primary.name}"
+    console.say(f"✗ {reason}")
+    return Ending(1, nothing_done(reason, wall))
 
 
 def nothing_done(reason: str, wall: float = 0.0) -> dict[str, Any]:
