@@ -235,6 +235,10 @@ REFUSED = [
     ({"route": "traefik:./x"}, "route 'traefik:"),
     ({"route": "envoy:./nowhere"}, "there is no folder"),
     ({"metrics": "carbon:./x"}, "carbon:"),
+    (
+        {"notify": [{"to": "http", "url": "env:NOT_SET_ANYWHERE"}]},
+        "notify[0].url: the environment variable NOT_SET_ANYWHERE",
+    ),
     ({"report": "nowhere/report.html"}, "report: there is no folder"),
     ({"report": "route"}, "route cannot be written: it is a folder"),
     ({"report": "release.yaml/report.html"}, "report: there is no folder"),

@@ -472,6 +472,8 @@ def test_yaml_s_old_surprises_do_not_happen():
         (MINIMAL + "traffic: {rate: 5}\n", "release.yaml:8: traffic: url is missing"),
         (MINIMAL + "traffic:\n  url: http://h:1\n  rate: 0\n", "release.yaml:10: traffic.rate: 0 is not above 0"),
         (MINIMAL + "traffic: {url: 'h:1'}\n", "release.yaml:8: traffic.url: 'h:1' is not a URL"),
+        (MINIMAL + "traffic: {url: 'http://h:99999'}\n", "release.yaml:8: traffic.url: 'http://h:99999' is not a URL"),
+        (MINIMAL + 'traffic: {url: "http://h:1", headers: {a: "b\\nc"}}\n', "release.yaml:8: traffic.headers: the header 'a' has"),
         (MINIMAL + "traffic: {url: 'http://h:1', path: x}\n", "release.yaml:8: traffic.path: 'x' does not start with /"),
         (MINIMAL + "traffic: {url: 'http://h:1', poisson: 1}\n", "release.yaml:8: traffic.poisson: 1 is not true or false"),
         (MINIMAL + "notify: [{to: slak, url: 'env:X'}]\n", "release.yaml:8: notify[0].to: 'slak' is none of slack, github, http; did you mean 'slack'?"),

@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from fairway_steps.begin import begin
+from fairway_steps.cli.secret import secret
 from fairway_steps.cli.wiring import holder_is_gone, router, source
 from fairway_steps.clock import Clock
 from fairway_steps.config import ReleaseSpec
@@ -28,6 +29,10 @@ def refuse_what_cannot_be(
         _refuse_unwritable("record", store.path)
     if spec.traffic is not None:
         _refuse_unwritable("--dir", folder.absolute() / "client.log")
+    for index, notice in enumerate(spec.notify):
+        for field, given_as in (("url", notice.url), ("token-from", notice.token_from)):
+            if given_as.startswith(("env:", "file:")):
+                secret(f"notify[{index}].{field}", given_as)
     path = router(given["route"], spec.service)
     source(given["metrics"], spec.service, spec.primary, spec.candidate)
     begin(

@@ -191,8 +191,17 @@ def _unprovable(slo: Slo) -> str:
 
 
 def _traffic(item: TrafficItem) -> Traffic:
-    if not item.url.startswith(("http://", "https://")):
+    try:
+        version("traffic", item.url)
+        usable = item.url.startswith(("http://", "https://"))
+    except ValueError:
+        usable = False
+    if not usable:
         raise Misfit(("traffic", "url"), f"{item.url!r} is not a URL such as http://127.0.0.1:10000")
+    if broken := next((k for k, v in item.headers.items() if not f"{k}{v}".isprintable()), None):
+        raise Misfit(
+            ("traffic", "headers"), f"the header {broken!r} has a line break or another sign that no header may have"
+        )
     if not item.path.startswith("/"):
         raise Misfit(("traffic", "path"), f"{item.path!r} does not start with /")
     return Traffic(item.url, item.rate, item.path, item.payload, item.headers, item.poisson, item.timeout)
