@@ -9,6 +9,7 @@ import json
 import pytest
 
 from fairway_workflows.demo.play import PAYLOAD
+from fairway_workflows.demo.servers import free_ports, model_servers
 from servers import MODEL
 
 pytestmark = pytest.mark.local
@@ -55,10 +56,13 @@ def test_all_at_once_is_judged_too_and_then_promoted(place):
     assert (told["outcome"], told["lost"], told["failed"]) == ("promoted", 0, {"v1": {}, "v2": {}})
 
 
-def test_all_at_once_goes_back_at_once(place):
-    """No answer of a model takes less than 0.1 ms, so this candidate is harmful by decree."""
-    impossible = [{"metric": "latency", "quantile": "p95", "limit": "0.1ms", "min-requests": 10}]
-    run, told = released(place, stages="100@20s", slos=impossible)
-    assert run.returncode == 1
-    assert (told["outcome"], told["lost"]) == ("rolled-back", 0)
-    assert place.weights() == {"v1": 100}
+def test_all_at_once_goes_back_at_once(place, tmp_path):
+    (tmp_path / "failing").mkdir()
+    (port,) = free_ports(1)
+    with model_servers(tmp_path / "failing", {"v2": "failing"}, {"v2": port}) as servers:
+        limit = [{"metric": "error-rate", "limit": "1%", "min-requests": 10}]
+        run, told = released(place, stages="100@20s", slos=limit, candidate=f"v2={servers['v2'].uri}")
+        assert (run.returncode, told["outcome"], told["lost"]) == (1, "rolled-back", 0), run.stderr
+        assert told["stages"][0]["asked"] == {"v2": 100}
+        assert set(told["failed"]["v2"]) == {"http-500"}
+        assert place.weights() == {"v1": 100}
