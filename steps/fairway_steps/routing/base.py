@@ -61,6 +61,14 @@ class Served:
         return {"requests": self.requests, "lost": self.lost} | {f"version:{k}": n for k, n in self.by_version.items()}
 
 
+def whole_percents(shares: Mapping[str, int]) -> dict[str, int]:
+    """Relative weights, not all 0, as percents; a version of 0 is left out. Raises Unknown if they are no whole ones."""
+    total = sum(shares.values())
+    if any(weight * 100 % total for weight in shares.values()):
+        raise Unknown(f"weights that are no whole percents ({', '.join(map(str, shares.values()))})")
+    return {name: weight * 100 // total for name, weight in shares.items() if weight}
+
+
 class Router(Protocol):
     """One service's route in one back end.
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fairway_steps.model import HeaderMatch, Mirror, Routes
-from fairway_steps.routing.base import Unknown
+from fairway_steps.routing.base import Unknown, whole_percents
 from fairway_steps.workload.place import Place
 
 Json = dict[str, Any]
@@ -81,12 +81,9 @@ def _weights(rule: Json, places: Mapping[str, Place], namespace: str) -> dict[st
         if not name and weight:
             raise Unknown(f"the backend {ref.get('name', '?')}, which is none of {', '.join(sorted(places))}")
         shares[name] = shares.get(name, 0) + weight
-    total = sum(shares.values())
-    if not total:
+    if not any(shares.values()):
         raise Unknown("a rule in which every backend has weight 0")
-    if any(weight * 100 % total for weight in shares.values()):
-        raise Unknown(f"weights that are no whole percents ({', '.join(map(str, shares.values()))})")
-    return {name: weight * 100 // total for name, weight in shares.items() if weight}
+    return whole_percents(shares)
 
 
 def _mirror(rule: Json, places: Mapping[str, Place], namespace: str) -> Mirror | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fairway_steps.model import HeaderMatch, Mirror, Routes
-from fairway_steps.routing.base import Unknown
+from fairway_steps.routing.base import Unknown, whole_percents
 from fairway_steps.routing.destinations import pointed, told, version_of
 from fairway_steps.workload.place import Place
 
@@ -111,12 +111,9 @@ def _weights(rule: Json, around: Around) -> dict[str, int]:
         if not name and weight:
             raise Unknown(f"the destination {told(target)}, which is none of {', '.join(sorted(around.places))}")
         shares[name] = shares.get(name, 0) + weight
-    total = sum(shares.values())
-    if not total:
+    if not any(shares.values()):
         raise Unknown("an http route in which every destination has weight 0")
-    if any(weight * 100 % total for weight in shares.values()):
-        raise Unknown(f"weights that are no whole percents ({', '.join(map(str, shares.values()))})")
-    return {name: weight * 100 // total for name, weight in shares.items() if weight}
+    return whole_percents(shares)
 
 
 def _mirror(rule: Json, around: Around) -> Mirror | None:
