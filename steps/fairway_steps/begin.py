@@ -33,6 +33,7 @@ def begin(
     holder: str,
     lease_for: float,
     resume: bool,
+    once: bool = False,
     gone: Callable[[str], bool],
     cursor: str = "",
     metrics: str = "",
@@ -44,6 +45,8 @@ def begin(
     dry_run: bool = False,
 ) -> Record:
     """Take the lease and open the record; called again by the same holder, it changes nothing.
+
+    With ``once`` that is so even after the release has ended: a run that is repeated begins no second one.
 
     Without a ``primary`` it is the service's first version: the route must point at it alone, and there is nothing to compare
     it with and nothing to go back to.
@@ -77,6 +80,9 @@ def begin(
     if held is not None:
         _refuse_foreign(held, store.uri, service, route)
         other = _other(held, asked)
+        if once and held.outcome is not None and held.holder == holder and not other:
+            LOG.info("release %s has ended %s", held.release_id, held.outcome)
+            return held
         if resume and _resumes(held, holder, other, store.uri):
             return held if dry_run else _take_over(store, held, holder, clock)
         if held.outcome is None and held.holder == holder and not other:

@@ -191,11 +191,13 @@ class Record:
 class Lease:
     """What a step proves before it writes: which release it works for, and under which token.
 
-    An empty ``release_id`` and a ``token`` of 0 mean a person at a terminal, who works on whatever the record holds.
+    An empty ``release_id`` and a ``token`` of 0 mean a person at a terminal, who works on whatever the record holds. ``holder`` does
+    where a step is not told the token: a run's own name, which nobody else begins with.
     """
 
     release_id: str = ""
     token: int = 0
+    holder: str = ""
 
     def check(self, record: Record) -> None:
         """Raise UsageError for a record of another release, Fenced for one whose holder has changed."""
@@ -204,7 +206,7 @@ class Lease:
                 f"the record of service {record.service} is of release {record.release_id}, not {self.release_id}",
                 mend="give the --release-id that `fairway begin` printed, or leave it out",
             )
-        if self.token and self.token < record.token:
+        if (self.token and self.token < record.token) or (self.holder and self.holder != record.holder):
             raise Fenced(f"release {record.release_id} was taken over by {record.holder} (token {record.token})")
 
 

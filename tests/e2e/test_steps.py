@@ -66,6 +66,26 @@ def test_the_steps_of_the_tutorial_by_hand(place):
     assert done(place.fairway("ensure-safe", RECORD, "--output=json"))["action"] == "confirmed"
 
 
+def test_a_whole_release_in_a_row_of_steps_that_know_it_by_its_holder_alone(place):
+    row = [RECORD, "--holder=test", "--output=json"]
+    ramp = ["ramp", *row, "--end=true", "--patience=20s"]
+    load = ["load-test", f"--url={place.address}/v2/models/{MODEL}/infer", f"--payload={PAYLOAD}", "--rate=40"]
+    done(begin(place, "--once=true"))
+    assert len(done(place.fairway("wait-for-ready", *row, f"--model={MODEL}"))["versions"]) == 2
+    other = place.fairway("ramp", RECORD, "--holder=another")
+    assert (other.returncode, place.weights()) == (1, {"v1": 100})
+    place.start(*load, "--duration=110s")
+    assert done(place.fairway(*ramp))["verdict"] == "promote"
+    assert place.weights() == {"v2": 100}
+    before = (place.folder / "r.json").read_text()
+    done(begin(place, "--once=true"))
+    assert done(place.fairway("wait-for-ready", *row))["versions"] == []
+    assert done(place.fairway(*ramp))["verdict"] == "promote"
+    assert ((place.folder / "r.json").read_text(), place.weights()) == (before, {"v2": 100}), (
+        "repeated, it does nothing"
+    )
+
+
 def test_dry_runs_do_nothing(place):
     done(begin(place, "--dry-run=true"))
     assert not (place.folder / "r.json").exists()

@@ -84,6 +84,15 @@ def test_the_same_holder_begins_once(world):
     assert world.begin() == first
 
 
+@pytest.mark.parametrize("outcome", [Outcome.PROMOTED, Outcome.ROLLED_BACK])
+def test_a_run_that_is_repeated_after_its_end_begins_no_second_release(world, outcome):
+    world.begin()
+    ended = world.set(outcome=outcome)
+    assert world.begin(once=True) == ended == world.store.load()
+    world.begin("another", once=True)
+    assert world.store.load().release_id != ended.release_id
+
+
 def test_a_service_that_is_held_is_refused_with_the_holders_name(world):
     world.begin("a")
     with pytest.raises(Fenced, match=r"iris is held by a \(release iris-.*\) until .* UTC"):

@@ -99,6 +99,14 @@ def test_a_holder_that_lost_its_lease_is_fenced_off(tmp_path):
     assert store.load().stage == 1
 
 
+def test_a_step_may_know_its_release_by_the_holder(tmp_path):
+    store = FileStore(tmp_path / "r.json")
+    mine = store.update(lambda _: record(holder="run-1"))
+    assert required(store, Lease(holder="run-1")) == mine
+    with pytest.raises(Fenced, match="taken over by run-1"):
+        required(store, Lease(holder="run-2"))
+
+
 def test_a_missing_record_says_how_to_get_one(tmp_path):
     with pytest.raises(UsageError, match="begin the release first"):
         required(FileStore(tmp_path / "r.json"), Lease())

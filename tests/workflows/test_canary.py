@@ -93,9 +93,10 @@ def test_every_step_is_given_the_release_it_works_for(release):
     for name in ("begin", "set-weights", "assess"):
         assert run.given(name)[0]["metrics"] == "scrape:http://127.0.0.1:9"
     begin, ready, assess = (run.given(name)[0] for name in ("begin", "wait-for-ready", "assess"))
-    for name in ("wait-for-ready", "set-weights", "assess", "promote"):
+    for name in ("set-weights", "assess", "promote"):
         given = run.given(name)[0]
         assert (given["record"], given["release-id"], given["token"]) == ("file:/abs/record.json", "iris-1", "7")
+    assert (ready["record"], ready["holder"]) == ("file:/abs/record.json", begin["holder"])
     assert {name: begin[name] for name in ("service", "route", "primary", "slos")} == {
         name: GIVEN[name] for name in ("service", "route", "primary", "slos")
     }
@@ -166,17 +167,29 @@ def test_the_first_traffic_waits_for_a_person(release, answers, then):
     assert run.order == [*START, *then, *END]
 
 
-def test_the_whole_ramp_in_one_pod(release):
-    quick = CanaryOptions(granularity="release")
-    run = release({"ramp": [PROMOTE]}, quick)
+def test_the_whole_release_in_one_pod(release):
+    run = release({"ramp": [PROMOTE]}, CanaryOptions(granularity="release"), interval="3s")
+    assert run.order == [*START, "ramp", *END]
+    begin, ramp = run.given("begin")[0], run.given("ramp")[0]
+    assert (begin["once"], ramp["end"], ramp["interval"]) == ("true", "true", "3s")
+    assert (ramp["record"], ramp["holder"]) == (begin["record"], begin["holder"])
+    assert run.result.phase is Phase.SUCCEEDED
+
+
+@pytest.mark.parametrize(("answer", "end"), [("YES", ["ramp", "promote"]), ("NO", ["rollback"])])
+def test_a_whole_release_that_is_held_asks_a_person(release, answer, end):
+    run = release({"ramp": [HOLD, PROMOTE]}, CanaryOptions(granularity="release"), asked=[answer])
+    assert run.order == [*START, "ramp", *end, *END]
+    assert [(call.get("stage"), call.get("end")) for call in run.given("ramp")[1:]] == [("", "false")] * (
+        answer == "YES"
+    )
+
+
+def test_a_ramp_in_one_pod_ends_by_itself_only_where_nothing_stands_in_between(release):
+    asked = CanaryOptions(granularity="release", approval=Approval.BEFORE_PROMOTION)
+    run = release({"ramp": [PROMOTE]}, asked, asked=["YES"])
     assert run.order == [*START, "ramp", "promote", *END]
     assert run.given("ramp")[0]["stage"] == "0"
-
-
-def test_the_whole_ramp_goes_on_after_a_hold_where_the_record_says(release):
-    run = release({"ramp": [HOLD, PROMOTE]}, CanaryOptions(granularity="release"), asked=["YES"])
-    assert run.order == [*START, "ramp", "ramp", "promote", *END]
-    assert [call["stage"] for call in run.given("ramp")] == ["0", ""]
 
 
 def test_load_is_sent_beside_each_stage(release):

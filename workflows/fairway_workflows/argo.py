@@ -49,13 +49,14 @@ def arguments(spec: StepSpec, names: Iterable[str]) -> list[str]:
     return [spec.name, *passed, f"--out-dir={OUT_DIR}"]
 
 
-def input_of(param: Param, default: str = "") -> Parameter:
-    """A parameter as a template's input. Where unset is allowed, the empty string is one of the choices."""
+def input_of(param: Param, default: str = "", *, name: str = "") -> Parameter:
+    """A parameter as a template's input, called ``name``. Where unset is allowed, the empty string is one of the choices."""
+    name = name or param.name
     unset = () if param.required or param.default else ("",)
     choices = [*unset, *param.choices] if param.choices else None
     if param.required:
-        return Parameter(name=param.name, description=param.help, enum=choices)
-    return Parameter(name=param.name, default=default or param.default, description=param.help, enum=choices)
+        return Parameter(name=name, description=param.help, enum=choices)
+    return Parameter(name=name, default=default or param.default, description=param.help, enum=choices)
 
 
 def output_of(output: Output) -> Parameter:

@@ -1,6 +1,6 @@
 """The canary: a ramp of stages, each judged on evidence, that ends promoted, rolled back or held.
 
-``main`` begins the release, waits until its versions are ready, runs the ramp and reports. A stage is one pod that sets
+``main`` begins the release and waits until its versions are ready, in one pod, runs the ramp and reports. A stage is one pod that sets
 the weights and then assesses, for a controller needs about 10 s for every pod in a row; the ramp calls itself with the
 next stage, for Argo's loops cannot end early. With ``granularity="release"`` the whole ramp is one pod. A verdict is data:
 what follows is decided by ``when``, and every output has its safe value. Leaves see only their inputs; ``main`` and the
@@ -12,18 +12,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from hera.workflows import ClusterWorkflowTemplate, Parameter, Step, Steps, WorkflowTemplate
-from hera.workflows.models import (
-    ContainerNode,
-    ContainerSetTemplate,
-    ContinueOn,
-    Inputs,
-    Outputs,
-    Template,
-    ValueFrom,
-)
+from hera.workflows.models import ContinueOn, Template, ValueFrom
 
 from fairway_steps.config import Approval
-from fairway_workflows.argo import WRITTEN, Images, arguments, container, input_of, output_of
+from fairway_workflows.argo import WRITTEN, Images, container, input_of
 from fairway_workflows.catalog import catalog, step_spec
 from fairway_workflows.compose import (
     ASKED,
@@ -41,11 +33,14 @@ from fairway_workflows.compose import (
     step,
     steps,
 )
+from fairway_workflows.pods import Call, alike, one_pod
 from fairway_workflows.safety import AnyTemplate, Safety, secured
 
 MAJOR = 1
 JUDGED = ("interval", "patience", "on-inconclusive", "metrics")
 """What the judging steps are given besides."""
+WHOLE: Mapping[str, str] = {name: name for name in JUDGED} | {"interval": "judge-interval"}
+"""The same as inputs of the pod that is the whole release, where another step has an ``interval``, too."""
 LOAD = ("url", "rate", "duration")
 """What a load test is given, as the workflow's parameters ``load-…``."""
 POLICIES = ("promotion", "primary-policy", "candidate-policy")
@@ -66,13 +61,17 @@ BEGUN = (
     *POLICIES,
 )
 """What ``begin`` is given."""
+READY: Mapping[str, str] = {
+    "model": "model",
+    "payload": "payload",
+    "timeout": "ready-timeout",
+    "ready-path": "ready-path",
+}
+"""What ``wait-for-ready`` is given, by the workflow's parameters."""
 MAPPED: Mapping[str, tuple[str, str]] = {
     **{name: ("begin", name) for name in BEGUN},
     **{name: ("assess", name) for name in JUDGED if name not in BEGUN},
-    "model": ("wait-for-ready", "model"),
-    "payload": ("wait-for-ready", "payload"),
-    "ready-timeout": ("wait-for-ready", "timeout"),
-    "ready-path": ("wait-for-ready", "ready-path"),
+    **{of: ("wait-for-ready", name) for name, of in READY.items()},
     "fail-on": ("report", "fail-on"),
     "report": ("report", "out"),
 }
@@ -113,6 +112,11 @@ class CanaryOptions:
     @property
     def loaded(self) -> bool:
         return self.load_test != "no"
+
+    @property
+    def whole(self) -> bool:
+        """Whether one pod begins the release, runs the ramp and ends it: nobody is asked in between, and no load is sent from beside."""
+        return self.granularity == "release" and self.approval is Approval.NONE and not self.loaded
 
     @property
     def judge(self) -> str:
@@ -180,28 +184,41 @@ def _parameter(name: str, of_step: str, option: str) -> Parameter:
 
 def _main(options: CanaryOptions) -> Steps:
     """The entry: beside the exit handler, the only template that knows the workflow's parameters."""
-    asks = options.approval is Approval.BEFORE_TRAFFIC
+    given = {name: of_workflow(name) for name in (*BEGUN, *READY.values())}
+    given |= {of: of_workflow(name) for name, of in WHOLE.items()} if options.whole else {}
     begun = {"record": of_workflow("record")} | {name: output("begin", name) for name in ("release-id", "token")}
-    ready = {"timeout": "ready-timeout", "ready-path": "ready-path", "model": "model", "payload": "payload"}
     handed = {name: of_workflow(name) for name in options.given if name not in ASKED}
-    question = {"about": "May the candidate get its first requests?", "timeout": of_workflow("hold-timeout")}
     told = {"record": "record", "fail-on": "fail-on", "out": "report"}
-    ramp = step("ramp", options.ramp, {"stage": output("begin", "stage")} | begun | handed)
-    first, compared = equal(output("begin", "first"), "true"), none_of(output("begin", "first"), ["true"])
-    asked = f"{approved('approve-traffic')} && " if asks else ""
-    ramp.when = asked + compared
-    at_once = step("promote-first", "promote", begun, asked + first)
     return steps(
         "main",
         (),
         [
-            [step("begin", "begin", {name: of_workflow(name) for name in BEGUN})],
-            [step("wait-for-ready", "wait-for-ready", begun | {name: of_workflow(of) for name, of in ready.items()})],
-            *([[step("approve-traffic", "approve", question)]] if asks else []),
-            [ramp, at_once, *([declined("approve-traffic", begun)] if asks else [])],
+            [step("begin", "begin", given)],
+            *(_after_whole(begun | handed) if options.whole else _after_begin(options, begun, handed)),
             [step("report", "report", {name: of_workflow(of) for name, of in told.items()})],
         ],
     )
+
+
+def _after_begin(options: CanaryOptions, begun: Mapping[str, str], handed: Mapping[str, str]) -> list[list[Step]]:
+    """The ramp, or the promotion of a first version; before them the question to a person, if there is one."""
+    asks = options.approval is Approval.BEFORE_TRAFFIC
+    question = {"about": "May the candidate get its first requests?", "timeout": of_workflow("hold-timeout")}
+    ramp = step("ramp", options.ramp, {"stage": output("begin", "stage"), **begun, **handed})
+    first, compared = equal(output("begin", "first"), "true"), none_of(output("begin", "first"), ["true"])
+    asked = f"{approved('approve-traffic')} && " if asks else ""
+    ramp.when = asked + compared
+    at_once = step("promote-first", "promote", begun, asked + first)
+    return [
+        *([[step("approve-traffic", "approve", question)]] if asks else []),
+        [ramp, at_once, *([declined("approve-traffic", begun)] if asks else [])],
+    ]
+
+
+def _after_whole(handed: Mapping[str, str]) -> list[list[Step]]:
+    """The question to a person, should the ramp that one pod ran not have ended the release itself."""
+    asked = {"stage": "", "summary": output("begin", "summary"), **handed}
+    return [[step("hold", "hold", asked, none_of(output("begin", "verdict"), ["promote", "rollback"]))]]
 
 
 def _on_exit() -> Steps:
@@ -219,6 +236,7 @@ def _on_exit() -> Steps:
 def _between(options: CanaryOptions) -> list[AnyTemplate]:
     """The templates between the entry and the leaves."""
     return [
+        _begin(options),
         _ramp(options),
         *(
             [_measured() if options.load_test == "judged" else _stage(options)]
@@ -261,31 +279,25 @@ def _promotion(options: CanaryOptions, when: str, summary: Mapping[str, str]) ->
     return step("promote", "promote", passed(*ASKED), when)
 
 
-def _stage(options: CanaryOptions) -> Template:
-    """One stage as one pod: ``set-weights``, then ``assess`` as the container ``main``, whose end hands over the outputs.
+def _begin(options: CanaryOptions) -> Template:
+    """What comes before the first traffic, as one pod: ``begin``, then ``wait-for-ready``, which knows the release by its holder.
 
-    Both run from the bigger image, so that a node pulls one.
+    As the whole release, the ramp follows, and ends it. Such a pod may be repeated after its end, and must not begin another.
     """
-    weights, assess = step_spec("set-weights"), step_spec("assess")
-    params = {param.name: param for spec in (weights, assess) for param in spec.params}
-    image = options.images.of(assess.image)
-    setting = ContainerNode(
-        name="set-weights", image=image, command=["fairway"], args=arguments(weights, ("stage", *ASKED, "metrics"))
-    )
-    judging = ContainerNode(
-        name="main",
-        image=image,
-        command=["fairway"],
-        args=arguments(assess, ("stage", *ASKED, *JUDGED)),
-        dependencies=["set-weights"],
-    )
-    return Template(
-        name="stage",
-        annotations={"workflows.argoproj.io/display-name": "stage-{{inputs.parameters.stage}}"},
-        inputs=Inputs(parameters=[input_of(params[name]).as_input() for name in ("stage", *ASKED, *JUDGED)]),
-        outputs=Outputs(parameters=[output_of(one).as_output() for one in (*weights.outputs, *assess.outputs)]),
-        container_set=ContainerSetTemplate(containers=[setting, judging]),
-    )
+    known = alike("record", "holder")
+    calls = [
+        Call("begin", alike(*BEGUN), {"once": "true"} if options.whole else {}),
+        Call("wait-for-ready", {**known, **READY}),
+    ]
+    if options.whole:
+        calls.append(Call("ramp", {**known, **WHOLE}, {"end": "true"}))
+    return one_pod("begin", calls, options.images)
+
+
+def _stage(options: CanaryOptions) -> Template:
+    """One stage as one pod: ``set-weights``, then ``assess``."""
+    calls = [Call("set-weights", alike("stage", *ASKED, "metrics")), Call("assess", alike("stage", *ASKED, *JUDGED))]
+    return one_pod("stage", calls, options.images, display="stage-{{inputs.parameters.stage}}")
 
 
 def _measured() -> Steps:
@@ -333,7 +345,7 @@ def _approve_promotion() -> Steps:
 
 
 def _leaves(options: CanaryOptions) -> list[AnyTemplate]:
-    names = {"begin", "wait-for-ready", "promote", "rollback", "report", "ensure-safe"}
+    names = {"promote", "rollback", "report", "ensure-safe"}
     names |= {"ramp"} if options.granularity == "release" else set()
     names |= {"load-test"} if options.loaded else set()
     names |= {"set-weights", "assess"} if options.load_test == "judged" else set()

@@ -28,8 +28,7 @@ EXIT_CODES = {Outcome.PROMOTED: 0}
 """All other outcomes are 1: a release that did not end promoted is one that a pipeline must stop at."""
 SIGNALLED = {"interrupted": 130, "terminated": 143, "hung up": 129}
 TITLES = {
-    "begin": "begin: lease, preflight, record",
-    "wait-for-ready": "wait for ready: both versions, first inference included",
+    "begin": "begin: lease, preflight, record; then both versions ready, first inference included",
     "stage": "next stage: set weights, assess",
     "promote": "promote",
     "rollback": "roll back",

@@ -136,7 +136,8 @@ def _template(template: Template, safety: Safety) -> Template:
     template.service_account_name = template.service_account_name or (
         safety.releaser if any(spec.cluster for spec in specs) else safety.reporter
     )
-    template.timeout = template.timeout or next((TIMEOUTS[s.name] for s in specs if s.name in TIMEOUTS), TIMEOUT)
+    timeouts = [TIMEOUTS[spec.name] for spec in specs if spec.name in TIMEOUTS]
+    template.timeout = template.timeout or max(timeouts, key=lambda hours: int(hours[:-1]), default=TIMEOUT)
     if template.retry_strategy is None and not any(spec.name in MEASURING for spec in specs):
         template.retry_strategy = retries(RETRY_SET if len(containers) > 1 else RETRY)
     return template

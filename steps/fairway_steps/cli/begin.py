@@ -28,7 +28,7 @@ from fairway_steps.errors import Refused, TransientError
 from fairway_steps.metrics.preflight import findings, requests_per_second
 from fairway_steps.model import Policy, Promotion, Stage, Version
 from fairway_steps.outputs import Output
-from fairway_steps.record import RecordStore
+from fairway_steps.record import Record
 from fairway_steps.routing.base import Router
 from fairway_steps.undecidable import undecidable
 from fairway_steps.words import number
@@ -89,6 +89,12 @@ fairway begin --service iris --route envoy:./route --primary v1=http://127.0.0.1
 )
 @option("holder", help="Who holds the service meanwhile.  [default: USER@HOST]")
 @option("lease", DURATION_TYPE, default="10m", help="How long without a sign of life until others may take over.")
+@option(
+    "once",
+    FLAG,
+    default="false",
+    help="Begin no other release where --holder's own has ended: what is repeated is then done.",
+)
 @option("resume", FLAG, default="false", help="Go on with an unfinished release.")
 def begin(
     service: str,
@@ -104,6 +110,7 @@ def begin(
     candidate_policy: str,
     holder: str | None,
     lease: float,
+    once: bool,
     resume: bool,
     dry_run: bool,
 ) -> Answer:
@@ -121,7 +128,11 @@ def begin(
     if promotion == Promotion.COPY and primary:
         copyable(*versions)
     path = router(route, service, versions, counted)
-    cursor, told = _evidence(counted, service, versions, slos, stages, path, _steady(store)) if counted else ("", ())
+    holder, held = holder or somebody(), store.load()
+    begins = held is None or held.holder != holder or (held.outcome is not None and not once)
+    cursor, told = (
+        _evidence(counted, service, versions, slos, stages, path, _steady(held)) if counted and begins else ("", ())
+    )
     begun = run(
         store,
         path,
@@ -133,8 +144,9 @@ def begin(
         stages=stages,
         slos=slos.slos,
         rules=slos.rules,
-        holder=holder or somebody(),
+        holder=holder,
         lease_for=lease,
+        once=once,
         resume=resume,
         gone=holder_is_gone,
         cursor=cursor,
@@ -161,9 +173,8 @@ def begin(
     )
 
 
-def _steady(store: RecordStore) -> float:
+def _steady(before: Record | None) -> float:
     """For how many seconds the route's weights have been no others, as far as the release before tells."""
-    before = store.load()
     return CLOCK.now() - (before.finished or CLOCK.now()) if before else math.inf
 
 

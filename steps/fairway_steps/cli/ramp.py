@@ -3,11 +3,20 @@
 import json
 
 from fairway_steps.cli.assess import judging_options, summary, task_of
-from fairway_steps.cli.params import option
+from fairway_steps.cli.params import FLAG, option
 from fairway_steps.cli.step import Answer, step
-from fairway_steps.cli.wiring import CLOCK, noting, release_options, the_release
+from fairway_steps.cli.wiring import (
+    CLOCK,
+    Release,
+    alive,
+    ending,
+    holder_option,
+    noting,
+    release_options,
+    the_release,
+)
 from fairway_steps.errors import UsageError
-from fairway_steps.model import Verdict
+from fairway_steps.model import Outcome, Verdict
 from fairway_steps.outputs import Output
 from fairway_steps.weights import Confirmation
 
@@ -25,14 +34,23 @@ from fairway_steps.weights import Confirmation
 )
 @option("stage", int, help="The stage to start with.  [default: where the record says]")
 @option("metrics", help="Where the evidence comes from.  [default: the route's own proxy]")
+@option(
+    "end",
+    FLAG,
+    default="false",
+    help="Also end the release as the verdict says, promoted or rolled back; a first version is promoted.",
+)
 @judging_options
+@holder_option
 @release_options
 def ramp(
     stage: int | None,
     metrics: str | None,
+    end: bool,
     interval: float,
     patience: float | None,
     on_inconclusive: str,
+    holder: str | None,
     record: str,
     release_id: str | None,
     token: int | None,
@@ -41,10 +59,34 @@ def ramp(
 
     The same as `set-weights` and `assess` for each stage, for schedules too short to pay for a pod each time.
     """
+    release = the_release(record, release_id, token, holder, ended=end)
+    held = release.record
+    if held.outcome is not None:  # a run that is repeated after its end
+        verdict = Verdict.PROMOTE if held.outcome is Outcome.PROMOTED else Verdict.ROLLBACK
+        answer = Answer({"verdict": verdict.value}, text=f"release {held.release_id} has ended {held.outcome}")
+    elif end and held.first:
+        verdict = Verdict.PROMOTE
+        answer = Answer(
+            {"verdict": verdict.value}, text=f"{held.candidate.name} is the first version: nothing to compare it with"
+        )
+    else:
+        verdict, answer = _ramp(release, stage, metrics, interval, patience, Verdict(on_inconclusive))
+    if end:
+        _end(release, verdict)
+    return answer
+
+
+def _ramp(
+    release: Release,
+    stage: int | None,
+    metrics: str | None,
+    interval: float,
+    patience: float | None,
+    on_inconclusive: Verdict,
+) -> tuple[Verdict, Answer]:
     from fairway_steps.ramp import ramp as run
     from fairway_steps.weights import enter_stage
 
-    release = the_release(record, release_id, token)
     with noting("ramp", release):
         held, task = release.record, task_of(release, metrics=metrics)
         first = held.next_stage if stage is None else stage
@@ -69,9 +111,25 @@ def ramp(
                 index,
                 interval=interval,
                 patience=patience,
-                on_inconclusive=Verdict(on_inconclusive),
+                on_inconclusive=on_inconclusive,
             ),
         )
     weights = {held.primary.name: 100 - result.weight, held.candidate.name: result.weight}
-    outputs = {"verdict": result.assessment.verdict.value, "summary": summary(result), "weights": json.dumps(weights)}
-    return Answer(outputs, text=f"{result.assessment.verdict.value}: {result.assessment.reason}")
+    verdict = result.assessment.verdict
+    outputs = {"verdict": verdict.value, "summary": summary(result), "weights": json.dumps(weights)}
+    return verdict, Answer(outputs, text=f"{verdict.value}: {result.assessment.reason}")
+
+
+def _end(release: Release, verdict: Verdict) -> None:
+    """What `promote` or `rollback` would do next, without another pod; what is held is for a person to end."""
+    from fairway_steps.release import promote, rollback
+
+    held = release.record
+    given = (release.store, release.lease, release.router(), CLOCK)
+    treated = ending(held.versions.values())
+    if verdict is Verdict.PROMOTE:
+        with noting("promote", release):
+            promote(*given, alive=alive(held.candidate, release=release), confirm=Confirmation(), ending=treated)
+    elif verdict is Verdict.ROLLBACK:
+        with noting("rollback", release):
+            rollback(*given, outcome=Outcome.ROLLED_BACK, reason="", confirm=Confirmation(), ending=treated)

@@ -4,7 +4,16 @@ import json
 
 from fairway_steps.cli.params import DURATION_TYPE, option, parse_version
 from fairway_steps.cli.step import Answer, step
-from fairway_steps.cli.wiring import CLOCK, ending, noting, open_release, readiness, record_options, whole
+from fairway_steps.cli.wiring import (
+    CLOCK,
+    ending,
+    holder_option,
+    noting,
+    open_release,
+    readiness,
+    record_options,
+    whole,
+)
 from fairway_steps.errors import UsageError
 from fairway_steps.model import Version
 from fairway_steps.outputs import Output
@@ -22,6 +31,7 @@ from fairway_steps.outputs import Output
 @option("model", help="Also wait for this model (Open Inference Protocol V2).")
 @option("payload", help="JSON body of a first inference that must succeed, or file:PATH; empty: none.")
 @option("ready-path", default="/v2/health/ready", help="Where a server says that it is ready, or none.")
+@holder_option
 @record_options
 def wait_for_ready(
     versions: str | None,
@@ -30,6 +40,7 @@ def wait_for_ready(
     model: str | None,
     payload: str | None,
     ready_path: str,
+    holder: str | None,
     record: str | None,
     release_id: str | None,
     token: int | None,
@@ -43,7 +54,10 @@ def wait_for_ready(
     from fairway_steps.heartbeat import heartbeat
     from fairway_steps.ready import wait_for_ready as run
 
-    release = open_release(record, release_id, token)
+    release = open_release(record, release_id, token, holder, ended=bool(holder))
+    if release and release.record.outcome is not None:  # a run that is repeated after its end
+        said = f"release {release.record.release_id} has ended {release.record.outcome}: there is nothing to wait for"
+        return Answer({"versions": "[]"}, {"versions": []}, said)
     with noting("wait-for-ready", release):
         waited_for = list(release.record.versions.values()) if release and not versions else whole(_versions(versions))
         workloads = ending(waited_for).workloads if release else None

@@ -73,20 +73,27 @@ class Release:
         return router(held.route, held.service, held.versions.values(), held.metrics)
 
 
-def lease(release_id: str | None, token: int | None) -> Lease:
-    return Lease(release_id or "", token or 0)
+def holder_option(command: F) -> F:
+    """``--holder``, for steps that run in one pod with `begin` and so cannot be told what it printed."""
+    return option("holder", help="Refuse a record that another holder has; instead of --token.")(command)
+
+
+def lease(release_id: str | None, token: int | None, holder: str | None = None) -> Lease:
+    return Lease(release_id or "", token or 0, holder or "")
 
 
 def open_release(
-    record: str | None, release_id: str | None, token: int | None, *, ended: bool = False
+    record: str | None, release_id: str | None, token: int | None, holder: str | None = None, *, ended: bool = False
 ) -> Release | None:
     """The release a step works for; None without ``--record``. One that has ended is refused unless ``ended``."""
-    return the_release(record, release_id, token, ended=ended) if record else None
+    return the_release(record, release_id, token, holder, ended=ended) if record else None
 
 
-def the_release(record: str, release_id: str | None, token: int | None, *, ended: bool = False) -> Release:
+def the_release(
+    record: str, release_id: str | None, token: int | None, holder: str | None = None, *, ended: bool = False
+) -> Release:
     """The release of a record. One that has ended is refused unless ``ended``."""
-    store, held = record_store(record), lease(release_id, token)
+    store, held = record_store(record), lease(release_id, token, holder)
     found = required(store, held)
     if found.outcome is not None and not ended:
         raise Fenced(f"release {found.release_id} has ended: {found.outcome}", mend="begin a new one")
