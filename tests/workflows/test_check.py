@@ -73,7 +73,7 @@ def step_of_the_same_group(body):
 
 
 def later_step(body):
-    arguments(body, "main", "wait-for-ready")[0]["value"] = "{{steps.report.outputs.parameters.outcome}}"
+    arguments(body, "main", "ramp")[0]["value"] = "{{steps.report.outputs.parameters.outcome}}"
 
 
 def unknown_workflow_parameter(body):
@@ -89,11 +89,11 @@ def status_before_the_end(body):
 
 
 def unknown_variable(body):
-    template(body, "begin")["container"]["args"].append("{{service}}")
+    template(body, "promote")["container"]["args"].append("{{service}}")
 
 
 def unknown_in_an_expression(body):
-    template(body, "begin")["container"]["args"].append("{{=inputs.parameters['servce'] + 'x'}}")
+    template(body, "promote")["container"]["args"].append("{{=inputs.parameters['tokn'] + 'x'}}")
 
 
 def item_without_a_loop(body):
@@ -216,8 +216,8 @@ BROKEN = [
     (unknown_workflow_parameter, "main", "no parameter of the workflow is called 'servce'; did you mean 'service'?"),
     (unknown_workflow_variable, "main", "the workflow has no such variable"),
     (status_before_the_end, "main", "it is known only in an exit handler"),
-    (unknown_variable, "begin", "{{service}} does not resolve: it stands for nothing here"),
-    (unknown_in_an_expression, "begin", "no input is called 'servce'; did you mean 'service'?"),
+    (unknown_variable, "promote", "{{service}} does not resolve: it stands for nothing here"),
+    (unknown_in_an_expression, "promote", "no input is called 'tokn'; did you mean 'token'?"),
     (item_without_a_loop, "main", "{{item}} does not resolve: it stands for nothing here"),
     (unknown_mutex_parameter, "spec", "no parameter of the workflow is called 'target'"),
     (template_twice, "spec", "there is more than one template 'promote'; Argo runs one of them"),

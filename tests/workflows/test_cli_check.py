@@ -19,7 +19,8 @@ def fairway(*paths):
 @pytest.fixture
 def broken(tmp_path):
     body = build().to_dict()
-    body["spec"]["templates"][1]["steps"][0][0]["arguments"]["parameters"][0]["name"] = "stge"
+    ramp = next(one for one in body["spec"]["templates"] if one["name"] == "ramp")
+    ramp["steps"][0][0]["arguments"]["parameters"][0]["name"] = "stge"
     path = tmp_path / "broken.yaml"
     path.write_text(yaml.safe_dump(body))
     return path
