@@ -7,6 +7,7 @@ Leaves out: bad candidates (test_demo.py), what steps do alone (test_steps.py).
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import time
@@ -232,9 +233,14 @@ REFUSED = [
     ({"slos": [{"metric": "error-rate"}]}, "limit"),
     ({"slso": []}, "did you mean 'slos'"),
     ({"primary": "v1=http://127.0.0.1:1", "candidate": "v1=http://127.0.0.1:2"}, "like the primary"),
-    ({"route": "traefik:./x"}, "route 'traefik:"),
+    ({"route": "traefik:./x"}, "route: 'traefik:./x' is of no kind"),
+    ({"route": "envoy:"}, "it names no folder"),
     ({"route": "envoy:./nowhere"}, "there is no folder"),
     ({"metrics": "carbon:./x"}, "carbon:"),
+    ({"metrics": "prometheus:http://127.0.0.1:9"}, "a source without a preset needs requests"),
+    ({"record": "digits.json"}, "record: 'digits.json' is not a reference"),
+    ({"record": "configmap/digits"}, "names no ConfigMap"),
+    ({"record": "configmap/models/digits"}, "this command works on one machine"),
     (
         {"notify": [{"to": "http", "url": "env:NOT_SET_ANYWHERE"}]},
         "notify[0].url: the environment variable NOT_SET_ANYWHERE",
@@ -261,7 +267,11 @@ def test_a_wrong_release_file_is_one_sentence_and_nothing_is_touched(place, chan
     assert run.returncode == 2, run.stderr
     assert said in run.stderr
     assert "Traceback" not in run.stderr
-    assert run.stderr.splitlines()[-1].startswith("error: ")
+    field = list(changed)[-1]
+    line = next(n for n, text in enumerate(path.read_text().splitlines(), 1) if text.startswith(field))
+    told = re.match(rf"error: {path}:(\d+): {field}\b", run.stderr.splitlines()[-1])
+    assert told, run.stderr
+    assert int(told[1]) in range(line, line + 4), "the line of the field, or of an item of it"
     assert everything(place) == before, "something half done is left"
     assert place.weights() == {"v1": 100}
 

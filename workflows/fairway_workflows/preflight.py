@@ -22,19 +22,25 @@ def refuse_what_cannot_be(
     ``given`` are the workflow's arguments, ``folder`` is what the run has for itself.
     """
     report = Path(given["report"])
-    if not report.parent.is_dir():
-        raise UsageError(f"report: there is no folder {report.parent}", mend="make it, or name another file")
-    _refuse_unwritable("report", report)
-    if isinstance(store, FileStore):
-        _refuse_unwritable("record", store.path)
+    with spec.at("report"):
+        if not report.parent.is_dir():
+            raise UsageError(f"report: there is no folder {report.parent}", mend="make it, or name another file")
+        _refuse_unwritable("report", report)
+    with spec.at("record"):
+        if isinstance(store, FileStore):
+            _refuse_unwritable("record", store.path)
     if spec.traffic is not None:
         _refuse_unwritable("--dir", folder.absolute() / "client.log")
     for index, notice in enumerate(spec.notify):
         for field, given_as in (("url", notice.url), ("token-from", notice.token_from)):
             if given_as.startswith(("env:", "file:")):
-                secret(f"notify[{index}].{field}", given_as)
-    path = router(given["route"], spec.service)
-    source(given["metrics"], spec.service, spec.primary, spec.candidate)
+                with spec.at("notify"):
+                    secret(f"notify[{index}].{field}", given_as)
+    with spec.at("route"):
+        path = router(given["route"], spec.service)
+        path.read()
+    with spec.at("metrics" if spec.metrics else "route"):
+        source(given["metrics"], spec.service, spec.primary, spec.candidate)
     begin(
         store,
         path,

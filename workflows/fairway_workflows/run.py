@@ -61,8 +61,9 @@ def run_release(
     """
     from fairway_workflows.canary import CanaryOptions, build  # noqa: PLC0415 - Hera takes its time
 
-    store = open_store(spec.record or f"file:.fairway/{spec.service}.json")
-    ended = store.load()
+    with spec.at("record"):
+        store = open_store(spec.record or f"file:.fairway/{spec.service}.json")
+        ended = store.load()
     if resume and ended is not None and ended.outcome is Outcome.PROMOTED and _is_of(ended, spec):
         console.say(f"release {ended.release_id} was promoted already: there is nothing to resume")
         return Ending(0, _told(ended, None, spec, 0.0))

@@ -1,6 +1,7 @@
 """From a release file's text to ``ReleaseSpec``: what one field's type cannot say is checked here."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -60,15 +61,18 @@ def objectives_from(text: str, name: str) -> Objectives:
 def release_from(text: str, name: str) -> ReleaseSpec:
     document = parse(text, name)
     try:
-        return _release(validate(TypeAdapter(Release), document.data, ()))
+        spec = _release(validate(TypeAdapter(Release), document.data, ()))
     except Misfit as error:
         raise document.error(error) from error
+    return replace(spec, lines={str(at[0]): f"{name}:{line}" for at, line in document.lines.items() if len(at) == 1})
 
 
 def _release(file: Release) -> ReleaseSpec:
     if not NAME.fullmatch(file.service):
         raise Misfit(("service",), f"{file.service!r} is not a service's name (small letters, digits, '-' and '.')")
     local = file.route.startswith("envoy:")
+    if local and not file.route.removeprefix("envoy:").partition("?")[0]:
+        raise Misfit(("route",), "it names no folder; write envoy:DIR")
     primary, candidate = (
         _one_version(v, n, local=local) for v, n in ((file.primary, "primary"), (file.candidate, "candidate"))
     )

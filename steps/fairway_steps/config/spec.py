@@ -1,9 +1,11 @@
 """What a release file says, as frozen values: no units left to parse, no names left to check."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from fairway_steps.errors import UsageError
 from fairway_steps.model import DEFAULT_RULES, Outcome, Rules, Slo, Stage, Verdict, Version
 
 LEAST_PATIENCE = 10.0
@@ -94,6 +96,19 @@ class ReleaseSpec:
     report: str = "fairway-report.html"
     traffic: Traffic | None = None
     notify: tuple[Notice, ...] = ()
+    lines: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """``FILE:LINE`` of each field of the file that it was read from."""
+
+    @contextmanager
+    def at(self, name: str) -> Iterator[None]:
+        """Whatever usage is refused inside is the fault of the field ``name``: tell where that stands."""
+        try:
+            yield
+        except UsageError as error:
+            if name not in self.lines:
+                raise
+            said = error.message.removeprefix(f"{name}: ").removeprefix(f"{name} ")
+            raise UsageError(f"{self.lines[name]}: {name}: {said}", mend=error.mend) from error
 
 
 def patience_for(stage: Stage, patience: float | None) -> float:

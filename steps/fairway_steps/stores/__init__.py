@@ -19,12 +19,15 @@ def open_store(uri: str, cluster: Callable[[], Cluster] | None = None) -> Record
     if scheme == "file" and path:
         return FileStore(Path(path).absolute())
     if not colon and uri.startswith("configmap/"):
-        ref = Reference.parse(uri)
+        if uri.count("/") != 2 or not all(uri.split("/")):
+            raise UsageError(f"record {uri!r} names no ConfigMap", mend="write configmap/NAMESPACE/NAME")
         if cluster is None:
-            raise UsageError(f"record {uri} lies in a cluster, and this command works on one machine")
+            raise UsageError(
+                f"record {uri} lies in a cluster, and this command works on one machine", mend="write file:PATH"
+            )
         from fairway_steps.stores.configmap import ConfigMapStore  # noqa: PLC0415 - only for a cluster
 
-        return ConfigMapStore(ref, cluster())
+        return ConfigMapStore(Reference.parse(uri), cluster())
     raise UsageError(
         f"record {uri!r} is not a reference Fairway knows", mend="write file:PATH or configmap/NAMESPACE/NAME"
     )
