@@ -101,6 +101,11 @@ class StageWatch:
             over = self._over(now, weighed)
             gone = self.gone[-1] if len(self.gone) >= GONE_AFTER else ""
             if over and not gone and not self.was_read:
+                if self.store and self.changed is None:
+                    raise Unassessable(
+                        f"stage {self.index} was never set, and there is no evidence on it",
+                        mend=f"set its weights first: `fairway set-weights --stage {self.index}`",
+                    )
                 raise Unassessable(f"no evidence could be read: {self.problem}")
             basis = replace(basis, over=over, problem=self.problem, gone=gone)
             verdict = self._decide(weighed, basis)

@@ -197,6 +197,14 @@ def test_a_source_that_never_was_there_is_an_error(world):
     assert world.kept.results == ()
 
 
+def test_a_stage_that_was_never_set_has_no_evidence_and_says_how_to_get_some(world):
+    world.source.never_there = True
+    world.begin(timeline=())
+    with pytest.raises(Unassessable, match="stage 0 was never set") as refused:
+        world.judge()
+    assert "`fairway set-weights --stage 0`" in str(refused.value)
+
+
 def test_two_looks_without_the_candidate_are_the_end_of_it(world):
     world.alive = lambda: (
         "v2 at http://127.0.0.1:8002: the connection was refused or broke" if world.elapsed >= 3 else ""
