@@ -59,10 +59,10 @@ class FakeRouter:
     def preflight(self, asked: Iterable[Routes]) -> None:
         self.foreseen = tuple(asked)
 
-    def apply(self, routes: Routes, versions: Mapping[str, Version], *, fence: int = 0) -> Routes:
+    def apply(self, routes: Routes, versions: Mapping[str, Version], *, fence: int = 0, claim: bool = False) -> Routes:
         self.read()
         assert routes.versions() <= set(versions)
-        self._check(fence)
+        self._check(fence, claim=claim)
         self.stored.routes, self.stored.backends = routes, set(routes.versions())
         return self.read()
 
@@ -87,8 +87,8 @@ class FakeRouter:
         self.stored.backends = set(self.stored.routes.versions())
         return self.read()
 
-    def _check(self, fence: int) -> None:
-        if fence and fence < self.stored.fence:
+    def _check(self, fence: int, *, claim: bool = False) -> None:
+        if fence and fence < self.stored.fence + claim:
             raise Fenced("a newer holder owns the route")
         self.stored.fence = max(fence, self.stored.fence)
 

@@ -104,7 +104,7 @@ def begin(
     served = router.served()
     original = router.snapshot()
     if not dry_run:
-        router.apply(routes, {primary.name: primary, candidate.name: candidate}, fence=token)
+        router.apply(routes, {primary.name: primary, candidate.name: candidate}, fence=token, claim=True)
     record = Record(
         release_id=f"{service}-{datetime.fromtimestamp(clock.now(), UTC):%Y%m%d-%H%M%S}-{token}",
         service=service,

@@ -303,6 +303,16 @@ def test_the_route_itself_tells_the_highest_token_it_has_seen(world):
     assert world.router().fence() == 7
 
 
+def test_of_two_that_claim_it_with_one_token_the_second_is_fenced_off(world):
+    mine, other = world.router(), world.router()
+    token = mine.fence() + 1
+    mine.apply(Routes({"v1": 100}), world.known, fence=token, claim=True)
+    with pytest.raises(Fenced):
+        other.apply(Routes({"v1": 100}), world.known, fence=token, claim=True)
+    mine.apply(Routes({"v1": 90, "v2.1": 10}), world.known, fence=token)
+    assert world.router().fence() == token
+
+
 def test_a_person_without_a_token_passes_and_leaves_the_fence_where_it_is(world):
     router = world.router()
     router.apply(Routes({"v1": 90, "v2.1": 10}), world.known, fence=5)

@@ -293,6 +293,23 @@ def test_the_same_holder_with_another_release_is_not_taken_for_a_second_try(worl
     assert world.store.load().candidate == V2
 
 
+def test_of_two_that_begin_at_once_with_records_of_their_own_one_wins(world, tmp_path):
+    (tmp_path / "other").mkdir()
+    other = World(tmp_path / "other")
+    other.router = FakeRouter(world.route)
+
+    class Slow(FakeRouter):
+        def snapshot(self):
+            other.begin("b")
+            return super().snapshot()
+
+    world.router = Slow(world.route)
+    with pytest.raises(Fenced):
+        world.begin("a")
+    assert world.store.load() is None
+    assert other.store.load().holder == "b"
+
+
 def test_a_second_release_of_a_route_from_another_record_fences_the_first_off(world, tmp_path):
     first = world.begin("a")
     other = World(tmp_path)

@@ -192,9 +192,9 @@ class Witness(FakeWorkloads):
         self.router = router
         self.applied, real = [], router.apply
 
-        def apply(routes, versions, *, fence=0):
+        def apply(routes, versions, *, fence=0, claim=False):
             self.done.append(f"route {dict(routes.weights)}")
-            return real(routes, versions, fence=fence)
+            return real(routes, versions, fence=fence, claim=claim)
 
         router.apply = apply
 

@@ -87,11 +87,12 @@ class Router(Protocol):
     def preflight(self, asked: Iterable[Routes]) -> None:
         """Raise Refused if one of the ``asked`` would be stored, but not served; nothing is written."""
 
-    def apply(self, routes: Routes, versions: Mapping[str, Version], *, fence: int = 0) -> Routes:
+    def apply(self, routes: Routes, versions: Mapping[str, Version], *, fence: int = 0, claim: bool = False) -> Routes:
         """Make ``routes`` the stored ones and return what a fresh read gives.
 
         ``versions`` holds each version that ``routes`` names. New backends are made and warm before a route
-        points at them; a backend without a share is removed after it has lost its traffic.
+        points at them; a backend without a share is removed after it has lost its traffic. With ``claim`` the token must be above all
+        that the route has seen: of two that begin with the same one, the second is fenced off.
         """
 
     def fence(self) -> int:

@@ -47,7 +47,7 @@ class EnvoyRouter:
     def preflight(self, asked: Iterable[Routes]) -> None:
         """Envoy serves all that ``Routes`` can say."""
 
-    def apply(self, routes: Routes, versions: Mapping[str, Version], *, fence: int = 0) -> Routes:
+    def apply(self, routes: Routes, versions: Mapping[str, Version], *, fence: int = 0, claim: bool = False) -> Routes:
         """Make ``routes`` the stored and served ones; ``fence`` 0 is a person, whom no token stops.
 
         Raises NotSettled, the routes untouched, if Envoy does not take up a new backend.
@@ -55,7 +55,7 @@ class EnvoyRouter:
         _check(routes, versions)
         with self.folder.locked():
             own = self._place(self.folder.load(ROUTES)).own
-            self._fenced(own, fence)
+            self._fenced(own, fence, claim=claim)
             fallback = xds.fallback_of(routes, self._decoded(own), xds.noted(own).get("fallback", ""))
             wanted, endpoints = self._add_backends(routes, versions, fallback)
         running = self.proxy.uptime() is not None
@@ -69,7 +69,7 @@ class EnvoyRouter:
         with self.folder.locked():
             stored = self.folder.load(ROUTES)
             own = self._place(stored).own
-            fence = self._fenced(own, fence)
+            fence = self._fenced(own, fence, claim=claim)
             if {c["name"] for c in wanted} - {c.get("name") for c in self.folder.load(CLUSTERS)["resources"]}:
                 raise TransientError(f"somebody else has just removed a backend from {self.folder.path / CLUSTERS}")
             fresh = xds.entries(self.service, routes, own[-1], fallback, fence)
@@ -140,10 +140,10 @@ class EnvoyRouter:
                 mend=f"name its backends {self.service}/VERSION, or make the folder with `fairway envoy`",
             ) from error
 
-    def _fenced(self, own: Sequence[Json], fence: int) -> int:
+    def _fenced(self, own: Sequence[Json], fence: int, *, claim: bool = False) -> int:
         """The highest token seen, this one included."""
         seen = int(xds.noted(own).get("fence", 0))
-        if fence and fence < seen:
+        if fence and (fence < seen or (claim and fence == seen)):
             raise Fenced(f"a newer holder (token {seen}, this one has {fence}) owns the route of {self.service}")
         return max(seen, fence)
 

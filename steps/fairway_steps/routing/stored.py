@@ -112,14 +112,14 @@ class StoredRouter(ABC):
         for routes in asked:
             self._preflight(found, routes)
 
-    def apply(self, routes: Routes, versions: Mapping[str, Version], *, fence: int = 0) -> Routes:
+    def apply(self, routes: Routes, versions: Mapping[str, Version], *, fence: int = 0, claim: bool = False) -> Routes:
         """Make ``routes`` the stored ones. Raises NotReady, the route untouched, if a version has no ready endpoints."""
         self._places |= self._placed(versions)
         self._check(routes)
         for attempt in range(ATTEMPTS):
             found = self._found()
             self._decoded(found)
-            token = self._fenced(found, fence)
+            token = self._fenced(found, fence, claim=claim)
             self._preflight(found, routes)
             after = self._encoded(found, routes)
             if self._holds(found, after) and token == self._token(found):
@@ -228,10 +228,10 @@ class StoredRouter(ABC):
         self.cluster.patch(self.ref, patch, resource_version=resource_version)
         self._written = self.clock.now()
 
-    def _fenced(self, found: Manifest, fence: int) -> int:
+    def _fenced(self, found: Manifest, fence: int, *, claim: bool = False) -> int:
         """The highest token seen, this one included."""
         seen = self._token(found)
-        if fence and fence < seen:
+        if fence and (fence < seen or (claim and fence == seen)):
             raise Fenced(f"a newer holder (token {seen}, this one has {fence}) owns {self.ref}")
         return max(seen, fence)
 
