@@ -226,6 +226,7 @@ def test_a_dead_candidate_url_is_the_worlds_fault(place, unused_port):
     assert place.weights() == {"v1": 100}
 
 
+NOTICE = {"to": "http", "url": "http://127.0.0.1:1/"}
 REFUSED = [
     ({"stages": [{"weight": 50, "duration": "1s"}, {"weight": 20, "duration": "1s"}]}, "rise"),
     ({"stages": [{"weight": 120, "duration": "1s"}]}, "weight"),
@@ -245,6 +246,7 @@ REFUSED = [
         {"notify": [{"to": "http", "url": "env:NOT_SET_ANYWHERE"}]},
         "notify[0].url: the environment variable NOT_SET_ANYWHERE",
     ),
+    ({"notify": [dict(NOTICE), dict(NOTICE)]}, "notify[1]: it is notify[0] once more"),
     ({"report": "nowhere/report.html"}, "report: there is no folder"),
     ({"report": "route"}, "route cannot be written: it is a folder"),
     ({"report": "release.yaml/report.html"}, "report: there is no folder"),
@@ -271,7 +273,7 @@ def test_a_wrong_release_file_is_one_sentence_and_nothing_is_touched(place, chan
     line = next(n for n, text in enumerate(path.read_text().splitlines(), 1) if text.startswith(field))
     told = re.match(rf"error: {path}:(\d+): {field}\b", run.stderr.splitlines()[-1])
     assert told, run.stderr
-    assert int(told[1]) in range(line, line + 4), "the line of the field, or of an item of it"
+    assert int(told[1]) in range(line, line + 5), "the line of the field, or of an item of it"
     assert everything(place) == before, "something half done is left"
     assert place.weights() == {"v1": 100}
 

@@ -104,8 +104,20 @@ def _release(file: Release) -> ReleaseSpec:
         record=file.record or f"file:.fairway/{file.service}.json",
         report=file.report,
         traffic=None if file.traffic is None else _traffic(file.traffic),
-        notify=tuple(_notice(item, ("notify", index)) for index, item in enumerate(file.notify)),
+        notify=_notices(file.notify),
     )
+
+
+def _notices(items: Sequence[NoticeItem]) -> tuple[Notice, ...]:
+    notices: list[Notice] = []
+    for index, item in enumerate(items):
+        notice = _notice(item, ("notify", index))
+        if notice in notices:
+            raise Misfit(
+                ("notify", index), f"it is notify[{notices.index(notice)}] once more; leave one of the two out"
+            )
+        notices.append(notice)
+    return tuple(notices)
 
 
 def _one_version(item: VersionItem, field: str, *, local: bool) -> Version:
