@@ -6,10 +6,12 @@ Leaves out: bad candidates (test_demo.py), what steps do alone (test_steps.py).
 
 import json
 import os
+import pty
 import random
 import re
 import shutil
 import signal
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -141,6 +143,39 @@ def test_a_person_is_asked_and_answers_from_another_terminal(place, answer, outc
     out, err = run.communicate(timeout=60)
     assert (json.loads(out)["outcome"], run.returncode) == (outcome, code), err
     assert place.weights() == ({"v2": 100} if answer == "YES" else {"v1": 100})
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "outcome"), [(b"YES\n", 0, "promoted"), (b"NO\n", 1, "held"), (b"\x03", 130, "rolled-back")]
+)
+def test_a_person_answers_at_the_terminal_itself(place, typed, code, outcome):
+    """In a terminal of its own, as a shell gives it: what is typed arrives as keys do, Ctrl-C as the signal that it is."""
+    path = place.release(approval="before-promotion", stages=[{"weight": 50, "duration": "2s"}])
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(place.folder)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.execv(sys.executable, [sys.executable, "-m", "fairway_steps", "run", str(path)])
+    shown = b""
+    while b"(YES/NO)" not in shown:
+        shown += _typed_back(terminal) or pytest.fail(f"it ended without a question: {shown.decode()}")
+    os.write(terminal, typed)
+    while more := _typed_back(terminal):
+        shown += more
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == code, shown.decode()
+    assert b"Traceback" not in shown
+    assert place.record["outcome"] == outcome
+    assert place.weights() == ({"v2": 100} if code == 0 else {"v1": 100})
+
+
+def _typed_back(terminal):
+    """What a terminal shows next; nothing once its program has ended, which Linux tells by EIO."""
+    try:
+        return os.read(terminal, 4096)
+    except OSError:
+        return b""
 
 
 def test_a_proxy_that_dies_and_comes_back_is_waited_for_and_what_was_lost_is_told(place):
