@@ -81,7 +81,8 @@ def test_grpc_is_split_and_promoted_and_no_call_is_lost(shared, request):
     load.send_signal(signal.SIGINT)
     out, said = load.communicate(timeout=60)
     told = json.loads(out)
-    assert (load.returncode, told["errors"], told["requests"] > 100) == (130, {}, True), said
+    lost = set(told["errors"]) - {"cancelled"}  # by the signal, with its answer on the way
+    assert (load.returncode, lost, told["requests"] > 100) == (130, set(), True), said
     assert record["outcome"] == "promoted"
     counted = record["results"][-1]["samples"]
     assert abs(counted["v2"] / sum(counted.values()) - 0.5) < 6.5 * 0.5 / math.sqrt(sum(counted.values())), counted
