@@ -111,7 +111,7 @@ def test_an_unknown_kind_of_store_is_refused(uri):
 def test_a_record_in_a_cluster_needs_one():
     with pytest.raises(UsageError, match="works on one machine"):
         open_store("configmap/ns/name")
-    with pytest.raises(UsageError, match="not a reference"):
+    with pytest.raises(UsageError, match="write configmap/NAMESPACE/NAME"):
         open_store("configmap/ns", FakeCluster)
 
 

@@ -35,7 +35,7 @@ stages:
   - {{weight: 50, duration: 10s}}
 slos:
   - {{metric: error-rate, limit: 1%}}
-  - {{metric: latency, quantile: p95, limit: 100ms}}
+  - {{metric: latency, quantile: p95, limit: 250ms}}
 inference:
   model: {service}
   payload: '{payload}'
