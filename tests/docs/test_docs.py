@@ -14,6 +14,7 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 
 from fairway_steps.cli import fairway
 from fairway_steps.config import parse_objectives, parse_release, release_schema
@@ -80,6 +81,19 @@ def test_links_lead_somewhere(page):
 def test_the_schema_for_editors_is_up_to_date():
     stored = json.loads((ROOT / "examples" / "release.schema.json").read_text())
     assert stored == release_schema(), "run `make golden`"
+
+
+def test_the_examples_of_a_release_on_argo_say_the_same_and_name_parameters_of_the_template():
+    file = yaml.safe_load((ROOT / "examples" / "canary-parameters.yaml").read_text())
+    workflow = yaml.safe_load((ROOT / "examples" / "canary-workflow.yaml").read_text())
+    applied = {each["name"]: each["value"] for each in workflow["spec"]["arguments"]["parameters"]}
+    assert file.items() <= applied.items()
+    assert applied.keys() - file.keys() == {"primary", "candidate"}
+    template = yaml.safe_load((ROOT / "manifests" / "argo" / "canary-v1.yaml").read_text())
+    assert applied.keys() <= {each["name"] for each in template["spec"]["arguments"]["parameters"]}
+    assert len(parse_objectives(applied["slos"]).slos) == 2
+    around = Around(resolve=lambda where, reference: Secret("x", reference))
+    open_source(applied["metrics"], "digits", around)
 
 
 def test_the_release_file_of_the_readme_loads():

@@ -1,14 +1,20 @@
-"""Covers: releases that nobody submits, as GitOps has them: `kubectl apply` of a Workflow that refers to the WorkflowTemplate, and of
-a CronWorkflow; no CLI of Argo's, no server. The Workflow releases a candidate, the CronWorkflow a service's first version.
+"""Covers: releases that nobody submits, as GitOps has them: `kubectl apply` of a Workflow that refers to the WorkflowTemplate (the one
+in examples/), and of a CronWorkflow; no CLI of Argo's, no server. The Workflow releases a candidate, the CronWorkflow a service's
+first version.
 
 Leaves out: what the template does (test_canary.py), a GitOps controller's own behaviour.
 """
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from on_cluster.kube import apply, eventually, items, kubectl, named
-from on_cluster.release import Service
+from on_cluster.release import PROMETHEUS, Service
 from on_cluster.workflows import ended, nodes, story
+
+EXAMPLE = Path(__file__).parents[3] / "examples" / "canary-workflow.yaml"
 
 
 @pytest.fixture
@@ -27,19 +33,21 @@ def resource(kind, name, spec):
     return {"apiVersion": "argoproj.io/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
 
 
-def test_an_applied_workflow_is_a_release(service):
+def test_the_applied_example_is_a_release(space, address):
+    service = Service(space, "digits", address)
     service.deploy()
+    text = EXAMPLE.read_text().replace("inferenceservice/models/", f"deployment/{space}/")
+    example = yaml.safe_load(text.replace("http://prometheus.monitoring:9090", PROMETHEUS))
     with service.client() as client:
-        apply(service.namespace, [resource("Workflow", service.name, run(service, stages="50@5s"))])
-        found = ended(service.namespace, service.name)
+        apply(space, [example])
+        found = ended(space, example["metadata"]["name"])
     assert found["status"]["phase"] == "Succeeded", story(found)
     assert service.record()["outcome"] == "promoted"
     assert service.record()["holder"] == found["metadata"]["uid"]
     service.check("v2", client)
     assert client.failed() == []
-    again = apply(service.namespace, [resource("Workflow", service.name, run(service, stages="50@5s"))])
-    assert "serverside-applied" in again
-    assert ended(service.namespace, service.name)["metadata"]["uid"] == found["metadata"]["uid"], "no second release"
+    apply(space, [example])
+    assert ended(space, example["metadata"]["name"])["metadata"]["uid"] == found["metadata"]["uid"], "no second release"
 
 
 def test_a_cron_workflow_releases_the_first_version_of_a_service_without_a_comparison(service):
