@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from fairway_steps.assess.counts import ROUNDING, sums
-from fairway_steps.assess.evidence import log_sum, mixed
+from fairway_steps.assess.evidence import mixed
 from fairway_steps.assess.pairs import known, size
 from fairway_steps.assess.rest import Ending, Open, Scene, missing_here, no_data, too_few
 from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo, Stratum, Unit
-from fairway_steps.stats.evidence import EValues
+from fairway_steps.stats.evidence import EValues, log_sum
 from fairway_steps.stats.reward import MIN_UNITS, above_interval, mean_above
 from fairway_steps.windows import Window
 from fairway_steps.words import count, limit_of, name_of, number, seconds, share

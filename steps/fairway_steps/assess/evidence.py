@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from fairway_steps.assess.counts import Exceedances
 from fairway_steps.model import LATE
 from fairway_steps.stats import rate
+from fairway_steps.stats.evidence import log_sum
 
 
 def mixed(paths: Sequence[Sequence[float]]) -> list[float]:
@@ -16,12 +17,6 @@ def mixed(paths: Sequence[Sequence[float]]) -> list[float]:
     weights = [math.log1p(-LATE), *(math.log(LATE) - k * math.log(2) for k in range(1, len(paths)))]
     kept_back = math.log(LATE) - (len(paths) - 1) * math.log(2)
     return [log_sum([kept_back, *map(sum, zip(weights, now, strict=True))]) for now in zip(*paths, strict=True)]
-
-
-def log_sum(logs: Sequence[float]) -> float:
-    """Ln of the sum of what is given as logarithms."""
-    top = max(logs)
-    return top if math.isinf(top) else top + math.log(math.fsum(math.exp(log - top) for log in logs))
 
 
 def log_es_broken(found: Sequence[Exceedances], allowed: float) -> list[float]:

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from fairway_steps.config import Objectives
 from fairway_steps.config.units import parse_duration
 from fairway_steps.errors import UsageError
 from fairway_steps.model import Slo
 
 if TYPE_CHECKING:
-    from fairway_steps.loadtest.decision import Bound
+    from fairway_steps.loadtest.decision import Decision
     from fairway_steps.loadtest.streaming import Limit
 
 
@@ -32,29 +33,29 @@ def limits_of(text: str | None, slos: Sequence[Slo]) -> "list[Limit]":
     return sorted(found, key=lambda limit: (METRICS.index(limit.metric), limit.seconds))
 
 
-def bounds_of(slos: Sequence[Slo], limits: "Sequence[Limit]", *, stop_early: bool) -> "list[Bound]":
-    """What an early end is decided by; none if nobody asked for one."""
-    if not stop_early:
-        return []
-    if not slos:
-        raise UsageError("--stop-early has nothing to decide by", mend="give --slos")
-    from fairway_steps.loadtest.decision import Bound
-    from fairway_steps.model import Metric
+def decision_of(
+    objectives: Objectives | None, limits: "Sequence[Limit]", stage: int, *, stop_early: bool
+) -> "Decision":
+    """What an early end is decided by; nothing if nobody asked for one."""
+    from fairway_steps.loadtest.decision import Bound, Decision
+    from fairway_steps.model import Metric, Unit
     from fairway_steps.words import limit_of, name_of
 
+    if not stop_early:
+        return Decision()
+    if objectives is None or not objectives.slos:
+        raise UsageError("--stop-early has nothing to decide by", mend="give --slos")
+    if stage < 0:
+        raise UsageError(f"--stage {stage} is no stage", mend="stages are counted from 0")
     responses = [limit.seconds for limit in limits if limit.metric == "response"]
     bounds = []
-    for slo in slos:
+    for slo in objectives.slos:
         name = f"{name_of(slo)} of {limit_of(slo)}"
+        mend = "leave one of the two out"
         if slo.relative:
-            raise UsageError(
-                f"--stop-early cannot decide {name_of(slo)} against the primary", mend="leave one of the two out"
-            )
-        if slo.metric in (Metric.ERROR_RATE, Metric.SUCCESS_RATE):
-            allowed = slo.limit if slo.metric is Metric.ERROR_RATE else round(1 - slo.limit, 12)
-            bounds.append(Bound(name, allowed, None, slo.min_requests))
-        elif slo.metric is Metric.LATENCY and slo.quantile is not None:
-            bounds.append(Bound(name, round(1 - slo.quantile, 12), responses.index(slo.limit), slo.min_requests))
-        else:
-            raise UsageError(f"--stop-early cannot decide {name_of(slo)}", mend="leave one of the two out")
-    return bounds
+            raise UsageError(f"--stop-early cannot decide {name_of(slo)} against the primary", mend=mend)
+        if slo.metric is Metric.LATENCY_MEAN or slo.unit is not Unit.REQUEST:
+            raise UsageError(f"--stop-early cannot decide {name_of(slo)}, which is no count of requests", mend=mend)
+        place = responses.index(slo.limit) if slo.metric is Metric.LATENCY else None
+        bounds.append(Bound(name, slo.allowed, place, slo.min_requests, slo.weight, slo.critical))
+    return Decision(bounds, objectives.rules, stage)

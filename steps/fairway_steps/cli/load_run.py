@@ -15,7 +15,7 @@ from fairway_steps.errors import DomainError, UsageError
 
 if TYPE_CHECKING:
     from fairway_steps.loadtest.crew import Crew, News, Task
-    from fairway_steps.loadtest.decision import Bound
+    from fairway_steps.loadtest.decision import Decision
     from fairway_steps.loadtest.records import Records
     from fairway_steps.loadtest.result import Result
     from fairway_steps.loadtest.streaming import Limit
@@ -24,7 +24,7 @@ UNREACHED = frozenset({"dns", "connect", "tls", "protocol"})
 
 
 def carry_out(
-    todo: "Mapping[str, Task]", workers: int, limits: "Sequence[Limit]", bounds: "Sequence[Bound]", version: str
+    todo: "Mapping[str, Task]", workers: int, limits: "Sequence[Limit]", decision: "Decision", version: str
 ) -> "tuple[Result, list[list[Records]], int]":
     """The result of all endpoints, the records it is of, and the signal that ended the run, or 0."""
     from dataclasses import replace
@@ -33,8 +33,8 @@ def carry_out(
     from fairway_steps.loadtest.measured import combined, measured
 
     responses = [limit.seconds for limit in limits if limit.metric == "response"]
-    tasks = [replace(task, limits=tuple(responses)) if bounds else task for task in todo.values()]
-    ended, decided, signum = run_in_loop(_run(tasks, _workers(workers, tasks), bounds, version))
+    tasks = [replace(task, limits=tuple(responses)) if decision else task for task in todo.values()]
+    ended, decided, signum = run_in_loop(_run(tasks, _workers(workers, tasks), decision, version))
     results = {
         name: measured(shares, limits=responses, version=task.version, decided=decided)
         for (name, task), shares in zip(todo.items(), ended, strict=True)
@@ -54,7 +54,7 @@ def _workers(asked: int, tasks: "Sequence[Task]") -> int:
 
 
 async def _run(
-    tasks: "Sequence[Task]", workers: int, bounds: "Sequence[Bound]", version: str
+    tasks: "Sequence[Task]", workers: int, decision: "Decision", version: str
 ) -> "tuple[list[list[Records]], str, int]":
     """Of each endpoint the records of each process, why the run ended early, and the signal that ended it, or 0."""
     from fairway_steps.loadtest.crew import Here, Several
@@ -74,7 +74,7 @@ async def _run(
         loop.add_signal_handler(signum, on_signal, signum)
     crew = Here(tasks, SystemClock()) if workers == 1 else Several(tasks, workers)
     say = _Progress()
-    watching = asyncio.create_task(_watch(crew, say, bounds, version, decided))
+    watching = asyncio.create_task(_watch(crew, say, decision, version, decided))
     try:
         if came:
             crew.stop()
@@ -89,16 +89,15 @@ async def _run(
     return ended, decided[0] if decided else "", came[0] if came else 0
 
 
-async def _watch(crew: "Crew", say: "_Progress", bounds: "Sequence[Bound]", version: str, decided: list[str]) -> None:
+async def _watch(crew: "Crew", say: "_Progress", decision: "Decision", version: str, decided: list[str]) -> None:
     """Tell the progress once a second; end the run as soon as it decides."""
-    if bounds:
-        from fairway_steps.loadtest.decision import decided as decides
-        from fairway_steps.loadtest.tally import pooled
+    from fairway_steps.loadtest.tally import pooled
+
     while True:
         await asyncio.sleep(1)
         news = crew.news()
         say(news)
-        if bounds and not decided and (why := decides(bounds, pooled(news.counts, version))):
+        if not decided and (why := decision.made(pooled(news.counts, version))):
             decided.append(why)
             crew.enough()
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fairway_steps.cli.load_limits import bounds_of, limits_of
-from fairway_steps.cli.params import DURATION_TYPE, FLAG, SLOS, option
+from fairway_steps.cli.load_limits import decision_of, limits_of
+from fairway_steps.cli.params import DURATION_TYPE, FLAG, SLOS, VERSION, option
 from fairway_steps.cli.step import Answer, logger, step
 from fairway_steps.config import Objectives
 from fairway_steps.errors import UsageError
+from fairway_steps.model import Version
 from fairway_steps.outputs import Output
 
 if TYPE_CHECKING:
@@ -114,7 +115,14 @@ fairway load-test --url http://127.0.0.1:8000/v1/chat/completions --rate 2 --dat
     "slos", SLOS, help="SLOs (YAML or file:PATH): their latency limits are counted, and --stop-early judges by them."
 )
 @option("stop-early", FLAG, default="false", help="End as soon as the evidence on all --slos decides.")
-@option("version", help="The version that is tested: answers that name none are its own; --stop-early judges it.")
+@option(
+    "stage",
+    int,
+    default="0",
+    help="The stage of a release that it is, from 0: --stop-early needs more evidence in a later one.",
+)
+@option("candidate", VERSION, help="The version that --stop-early judges: answers that name it.  [default: --version]")
+@option("version", help="The version that is tested: answers that name none are its own.")
 @option("label-header", default="x-fairway-version", help="The header of an answer that names the version it is from.")
 @option(
     "workers",
@@ -136,6 +144,8 @@ def load_test(
     exceedances: str | None,
     hdr: str | None,
     workers: int,
+    stage: int,
+    candidate: Version | None,
     *,
     stop_early: bool,
     calibrate: bool,
@@ -155,8 +165,9 @@ def load_test(
     asked = slos.slos if slos else ()
     edges = limits_of(limits, asked)
     todo = _tasks(values)
-    bounds = bounds_of(asked, edges, stop_early=stop_early)
-    if bounds and values["loop"] == "closed":
+    decision = decision_of(slos, edges, stage, stop_early=stop_early)
+    judged = candidate.name if candidate else values["version"] or ""
+    if decision and values["loop"] == "closed":
         raise UsageError(
             "--stop-early needs an open loop", mend="a closed one does not see what stalls, and is no evidence"
         )
@@ -165,7 +176,7 @@ def load_test(
             _check_writable(name, Path(path))
     if calibrate:
         check_machine(todo, workers)
-    result, shares, signum = carry_out(todo, workers, edges, bounds, values["version"] or "")
+    result, shares, signum = carry_out(todo, workers, edges, decision, judged)
     if samples:
         files.write(result, Path(samples))
     if exceedances:

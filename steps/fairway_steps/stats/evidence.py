@@ -8,6 +8,7 @@ statistics and safe anytime-valid inference", Statistical Science 38(4), 2023). 
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fairway_steps.model import Result
@@ -40,6 +41,12 @@ def bar(alpha: float) -> float:
     if not 0 < alpha < 1:
         raise ValueError(f"an error probability of {alpha:g} is not between 0 and 1")
     return -math.log(alpha)
+
+
+def log_sum(logs: Sequence[float]) -> float:
+    """Ln of the sum of what is given as logarithms."""
+    top = max(logs)
+    return top if math.isinf(top) else top + math.log(math.fsum(math.exp(log - top) for log in logs))
 
 
 def anytime_p(peak: float) -> float:

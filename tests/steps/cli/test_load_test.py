@@ -310,6 +310,20 @@ def test_a_broken_limit_ends_it_early_too():
     assert "ended early: error-rate of 1 % is broken" in done.stdout
 
 
+def test_an_early_end_is_decided_by_the_candidates_answers_alone():
+    """Of two versions behind one address; the primary, which fails, decides nothing."""
+
+    async def mixed(number, writer):
+        writer.write(answer(500, x_fairway_version="v1") if number % 2 else answer(x_fairway_version="v2"))
+
+    slos = "[{metric: error-rate, limit: 10%}]"
+    load = ("--rate=200", "--duration=10m", f"--slos={slos}", "--stop-early=true", "--candidate=v2=http://127.0.0.1:9")
+    with serving(mixed) as server:
+        done = fairway(f"--url={server.url}", *load)
+    assert done.returncode == 0, done.stderr
+    assert "ended early: every limit is kept" in done.stdout
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_closed_loop_says_what_it_is(workers: str):
     with serving(always(OK)) as server:
@@ -375,6 +389,15 @@ def test_a_server_of_another_protocol_is_unusable(hasty: bool):
         (["--call=a.B/C"], "--call is for gRPC"),
         (["--limits=ttfb:1s"], "'ttfb' is not measured"),
         (["--stop-early=true"], "--stop-early has nothing to decide by"),
+        (
+            ["--stop-early=true", "--slos=[{metric: error-rate, limit: 1%, unit: stratum}]"],
+            "--stop-early cannot decide error-rate, which is no count of requests; leave one of the two out",
+        ),
+        (
+            ["--stop-early=true", "--slos=[{metric: error-rate, margin: 10%}]"],
+            "--stop-early cannot decide error-rate against the primary",
+        ),
+        (["--stop-early=true", "--slos=[{metric: error-rate, limit: 1%}]", "--stage=-1"], "--stage -1 is no stage"),
         (["--stop-early=true", "--loop=closed", "--slos=[{metric: error-rate, limit: 1%}]"], "needs an open loop"),
         (["--workers=100"], "--workers 100 cannot be"),
         (["--paired=true"], "--paired compares two endpoints"),

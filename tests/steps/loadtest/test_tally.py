@@ -1,14 +1,9 @@
-"""Counts while a run goes on, and whether they decide. Left out: the e-processes themselves (stats/test_rate.py)."""
+"""Counts while a run goes on. Left out: whether they decide (test_decision.py)."""
 
-import math
 from array import array
 
-import pytest
-
 from fairway_steps.loadtest.client import Answer
-from fairway_steps.loadtest.decision import Bound, decided
 from fairway_steps.loadtest.tally import Count, Tally, merge, pooled
-from fairway_steps.stats.rate import log_e_violated
 
 SECOND = 1_000_000_000
 
@@ -53,31 +48,3 @@ def test_versions_are_told_apart_and_put_together():
     assert pooled(counts, "v3") == Count()
     merge(counts, counts)
     assert counts["v2"] == Count(2, 2, [2, 2])
-
-
-BOUNDS = [Bound("errors of 1%", 0.01, least=50), Bound("p95 of 100ms", 0.05, 0, least=50)]
-
-
-@pytest.mark.parametrize(
-    ("count", "why"),
-    [
-        (Count(0, 0, []), ""),
-        (Count(40, 0, [0]), ""),
-        (Count(416, 0, [0]), ""),  # 417 prove 1 %, by assessment.md
-        (Count(417, 0, [0]), "every limit is kept, proved by 417 requests"),
-        (Count(30, 30, [0]), "errors of 1% is broken: 30 of 30 requests"),
-        (Count(300, 0, [60]), "p95 of 100ms is broken: 60 of 300 requests"),
-    ],
-)
-def test_a_run_ends_when_all_is_proved_or_one_is_broken(count: Count, why: str):
-    assert decided(BOUNDS, count) == why
-    assert decided([], count) == ""
-
-
-def test_limits_share_the_chance_of_a_wrong_end():
-    """4 of 7 break 5 % at ln 20, but not at ln 40, the bar when there are two limits."""
-    count = Count(7, 4, [4])
-    lone, two = log_e_violated(4, 7, 0.05), math.log(40)
-    assert math.log(20) <= lone < two
-    assert decided([Bound("p95", 0.05, 0)], count) == "p95 is broken: 4 of 7 requests"
-    assert decided([Bound("p95", 0.05, 0), Bound("other", 0.9, 0)], count) == ""

@@ -47,9 +47,9 @@ def test_what_cannot_be_is_refused(errors: int, n: int, limit: float):
 def test_the_load_test_decides_without_scipy_and_numpy():
     code = (
         "import sys; sys.modules['scipy'] = sys.modules['numpy'] = None;"
-        "from fairway_steps.loadtest.decision import Bound, decided;"
+        "from fairway_steps.loadtest.decision import Bound, Decision;"
         "from fairway_steps.loadtest.tally import Count;"
-        "print(decided([Bound('errors', 0.1)], Count(200, 0)))"
+        "print(Decision([Bound('errors', 0.1)]).made(Count(200, 0)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "every limit is kept" in done.stdout
