@@ -71,6 +71,7 @@ def test_every_step_of_the_entry_points_is_in_the_catalog():
     table = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["fairway.commands"]
     steps = {name for name, module in table.items() if module.startswith("fairway_steps.")} - {
         "check-metrics",
+        "collector",
         "envoy",
         "plan",
         "stats",

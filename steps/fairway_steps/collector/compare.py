@@ -36,7 +36,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one version answered."""
+    """What one version answered; ``status`` 0 is no answer."""
 
     status: int
     body: bytes = b""
@@ -61,9 +61,10 @@ def compare(primary: Answer, candidate: Answer, tolerance: Tolerance) -> Differe
     Raises Incomparable where the primary gave no good answer, or none of a kind that can be compared.
     """
     if not 200 <= primary.status < 300:
-        raise Incomparable("primary-status")
+        raise Incomparable("primary-failed")
     if candidate.status != primary.status:
-        return Difference(Kind.STATUS, f"status {candidate.status}, not {primary.status}")
+        told = f"status {candidate.status}" if candidate.status else "no answer"
+        return Difference(Kind.STATUS, f"{told}, not {primary.status}")
     if _is_stream(primary) or _is_stream(candidate):
         return _streams(primary, candidate)
     try:

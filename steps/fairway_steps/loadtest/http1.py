@@ -205,7 +205,7 @@ def _parsed(head: bytes) -> Head:
     match = _STATUS.fullmatch(first)
     if match is None:
         raise ProtocolError("the status line is malformed")
-    headers = _fields(lines)
+    headers = fields(lines)
     connection = headers.get(b"connection", b"").lower()
     alive = b"close" not in connection and (match[1] == b"1" or b"keep-alive" in connection)
     coding, length = headers.get(b"transfer-encoding"), headers.get(b"content-length")
@@ -218,7 +218,7 @@ def _parsed(head: bytes) -> Head:
     return Head(int(match[2]), headers, alive, size, (coding or b"").lower().endswith(b"chunked"), flaw)
 
 
-def _fields(lines: list[bytes]) -> dict[bytes, bytes]:
+def fields(lines: list[bytes]) -> dict[bytes, bytes]:
     headers: dict[bytes, bytes] = {}
     for line in lines:
         name, colon, value = line.partition(b":")

@@ -120,6 +120,7 @@ def test_nested_data_is_the_same_as_flat(values):
         (v2([math.inf], "FP32"), v2([10**400], "FP32"), None),
         (v2([1]), answered({"predictions": [1]}), "schema"),
         (v2([1]), Answer(500), "status"),
+        (v2([1]), Answer(0), "status"),
         (v2([1]), answered({"error": "no"}, status=400), "status"),
         (v2([1]), Answer(200, b"[" * 100_000), "schema"),
     ],
@@ -185,8 +186,9 @@ def test_streams_are_compared_over_all_of_their_events():
 @pytest.mark.parametrize(
     ("primary", "reason"),
     [
-        (Answer(500), "primary-status"),
-        (answered({"error": "no"}, status=404), "primary-status"),
+        (Answer(500), "primary-failed"),
+        (Answer(0), "primary-failed"),
+        (answered({"error": "no"}, status=404), "primary-failed"),
         (Answer(200, b"\x00\x01"), "no-json"),
         (stream("nonsense"), "no-json"),
         (v2([1], shape=[2]), "not-its-shape"),
