@@ -12,7 +12,7 @@ HEAD = """\
 Generated from the code by `make golden`. How sources are described: [Where evidence comes from](metrics.md). For every
 preset fewer failures and shorter times are better; 4xx answers are the client's doing and no failures.
 
-**What is checked how.** `envoy` is tested with a real Envoy behind a real Prometheus; `envoy-gateway` and `kserve` in releases on a cluster with both. `istio`, `vllm`, `triton`,
+**What is checked how.** `collector` is tested with a real collector, `envoy` with a real Envoy behind a real Prometheus; `envoy-gateway` and `kserve` in releases on a cluster with both. `istio`, `vllm`, `triton`,
 `otel-genai` and `knative` are tested on text in the form that the documentation linked below gives, with the labels that a scrape in a cluster adds; no
 such server has run in the tests. `knative-1.18` is compared with documentation alone. `fairway check-metrics` shows
 what your own servers expose, before a release.
@@ -31,6 +31,8 @@ def section(name: str, preset: Preset) -> str:
         ("requests (denominator)", " + ".join(f"`{metric}`" for metric in names.requests)),
         ("failures (numerator)", failures(preset)),
         ("latency", f"histogram `{names.histogram}` in {names.unit}" if names.histogram else mean(preset)),
+        *([("comparisons", f"`{names.comparisons}`")] if names.comparisons else []),
+        *([("differences", f"`{names.differences}`, by its label `kind`")] if names.differences else []),
         ("version label", f"`{names.label}` = {values}"),
     ]
     rows += (

@@ -87,6 +87,7 @@ class Metric(StrEnum):
     SUCCESS_RATE = "success-rate"
     LATENCY = "latency"
     LATENCY_MEAN = "latency-mean"
+    DIFFERENCE_RATE = "difference-rate"
 
     @property
     def direction(self) -> Direction:
@@ -94,8 +95,13 @@ class Metric(StrEnum):
 
     @property
     def is_share(self) -> bool:
-        """Whether its values are shares of requests; else they are seconds."""
-        return self in (Metric.ERROR_RATE, Metric.SUCCESS_RATE)
+        """Whether its values are shares, of requests or of comparisons; else they are seconds."""
+        return self in (Metric.ERROR_RATE, Metric.SUCCESS_RATE, Metric.DIFFERENCE_RATE)
+
+    @property
+    def witness(self) -> str:
+        """What is counted for it, in a word."""
+        return "comparison" if self is Metric.DIFFERENCE_RATE else "request"
 
 
 class Unit(StrEnum):
@@ -180,11 +186,11 @@ class Slo:
 
     @property
     def allowed(self) -> float:
-        """The share of requests that may break a limit on a rate, or on a latency quantile."""
+        """The share of requests (or comparisons) that may break a limit on a rate, or on a latency quantile."""
         if self.metric is Metric.LATENCY:
             assert self.quantile is not None
             return round(1 - self.quantile, 12)
-        return self.limit if self.metric is Metric.ERROR_RATE else round(1 - self.limit, 12)
+        return round(1 - self.limit, 12) if self.metric is Metric.SUCCESS_RATE else self.limit
 
 
 LATE = 0.2
@@ -281,7 +287,8 @@ class Stratum:
 
     ``failures`` maps the class of each failed request (``http-500``, ``connect``, …) to its count. ``seconds`` is
     the sum of all latencies that ``latency`` counts. A source that cannot tell latencies leaves both empty. What was
-    counted while new weights were ``settling`` is shown, but is no evidence.
+    counted while new weights were ``settling`` is shown, but is no evidence. Of mirrored requests ``comparisons`` of its
+    answers with the primary's were made, and ``differences`` maps the kind of each that differed to its count.
     """
 
     version: str
@@ -293,10 +300,16 @@ class Stratum:
     latency: Histogram | None = None
     seconds: float = 0.0
     settling: bool = False
+    comparisons: int = 0
+    differences: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def errors(self) -> int:
         return sum(self.failures.values())
+
+    @property
+    def differing(self) -> int:
+        return sum(self.differences.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ SCATTER = 0.5
 STEPS = ((120.0, 5.0), (600.0, 30.0), (math.inf, 60.0))
 """Durations are rounded up: below so many seconds to so many."""
 SPARE = 1.2
+UNFORESEEN = (Metric.LATENCY_MEAN, Metric.DIFFERENCE_RATE)
+"""How much a mean scatters is not known beforehand, nor how many answers a collector compares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ def plan(
 
 
 def _find(slo: Slo, slos: Sequence[Slo], rules: Rules, traffic: Traffic, share: float) -> int | None:
-    if slo.metric is Metric.LATENCY_MEAN or slo.unit is Unit.STRATUM:
+    if slo.metric in UNFORESEEN or slo.unit is Unit.STRATUM:
         return None
     alpha = level(slo, slos, rules)
     if not slo.relative:
@@ -115,7 +117,7 @@ def _find(slo: Slo, slos: Sequence[Slo], rules: Rules, traffic: Traffic, share: 
 
 
 def _prove(slo: Slo, rules: Rules, traffic: Traffic, share: float) -> int | None:
-    if slo.metric is Metric.LATENCY_MEAN or slo.unit is Unit.STRATUM or slo.limit == 0:
+    if slo.metric in UNFORESEEN or slo.unit is Unit.STRATUM or slo.limit == 0:
         return None
     if not slo.relative:
         return _proved(slo.allowed, traffic.healthy * slo.allowed, rules.beta)

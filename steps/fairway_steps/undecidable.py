@@ -38,9 +38,10 @@ def problem_of(
 ) -> str:
     """Why no outcome decides the SLO, or nothing. ``flows`` are the candidate's requests per second in each stage, ``patience`` its wait."""
     told = f"{name_of(slo)} (limit {limit_of(slo)})"
+    compared = slo.metric is Metric.DIFFERENCE_RATE
     for index, (stage, flow, wait) in enumerate(zip(stages, flows, patience, strict=True)):
-        if stage.header:
-            continue  # its testers decide how much
+        if stage.header or (compared and not stage.mirror):
+            continue  # its testers decide how much; answers are compared where there is a mirror
         most = math.floor(flow * (stage.duration + wait))
         if most < slo.min_requests:
             return (
@@ -53,7 +54,7 @@ def problem_of(
             f"{told} can never be decided by strata: that takes {LEAST_WINDOWS} windows of time, and the release has about "
             f"{brought}, at one look a second"
         )
-    if slo.relative or slo.metric is Metric.LATENCY_MEAN or slo.unit is Unit.STRATUM:
+    if slo.relative or compared or slo.metric is Metric.LATENCY_MEAN or slo.unit is Unit.STRATUM:
         return ""
     everything = math.floor(sum(flow * stage.duration for flow, stage in zip(flows, stages, strict=True)))
     if log_e_if_all_break(everything, slo.allowed) < -math.log(level(slo, slos, rules)):

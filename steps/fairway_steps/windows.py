@@ -6,7 +6,7 @@ than a ``GROWTH``-th of that takes in the next reading. So a stage of an hour ha
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fairway_steps.model import Histogram, Stratum
@@ -94,19 +94,22 @@ def merge(first: Stratum, *rest: Stratum) -> Stratum:
     """Strata of one version and weight as one. Histograms with different edges are dropped: they cannot be added."""
     merged = first
     for other in rest:
-        failures = dict(merged.failures)
-        for name, count in other.failures.items():
-            failures[name] = failures.get(name, 0) + count
         merged = replace(
             merged,
             start=min(merged.start, other.start),
             end=max(merged.end, other.end),
             requests=merged.requests + other.requests,
-            failures=failures,
+            failures=_sum(merged.failures, other.failures),
             latency=_add(merged, other),
             seconds=merged.seconds + other.seconds,
+            comparisons=merged.comparisons + other.comparisons,
+            differences=_sum(merged.differences, other.differences),
         )
     return merged
+
+
+def _sum(left: Mapping[str, int], right: Mapping[str, int]) -> Mapping[str, int]:
+    return {name: left.get(name, 0) + right.get(name, 0) for name in {**left, **right}}
 
 
 def _compatible(left: Stratum, right: Stratum) -> bool:

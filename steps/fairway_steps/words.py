@@ -36,8 +36,9 @@ def times(ratio: float) -> str:
     return f"{ratio:.3g} times"
 
 
-def count(requests: int) -> str:
-    return f"{requests:,} request{'' if requests == 1 else 's'}"
+def count(number: int, what: str = "request") -> str:
+    """``1 request``, ``2,150 comparisons``."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def name_of(slo: Slo) -> str:

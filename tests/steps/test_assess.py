@@ -30,6 +30,61 @@ def result(slo, *strata, **options):
     return evidence
 
 
+# Differences from the primary's answers
+
+
+DIFFERENCES = Slo(Metric.DIFFERENCE_RATE, 0.05)
+
+
+def compared(number, differing=0, **fields):
+    kinds = {"label": differing - differing // 3, "drift": differing // 3}
+    more = {"comparisons": number, "differences": {kind: n for kind, n in kinds.items() if n}}
+    return replace(stratum(1000, **{"weight": 0, **fields}), **more)
+
+
+def test_a_candidate_that_answers_otherwise_too_often_is_rolled_back_and_it_is_said_how():
+    assessment = judged([DIFFERENCES], compared(400, 48), primary="v1", over=False)
+    assert assessment.verdict is Verdict.ROLLBACK
+    assert assessment.reason == (
+        "v2 differs from v1 in 12 % of comparisons (95 % interval 7.3–18 %), over the limit of 5 %: label 32, drift 16; "  # noqa: RUF001
+        "seen after 400 comparisons"
+    )
+
+
+def test_it_is_judged_by_the_same_evidence_as_an_error_rate():
+    errors = Slo(Metric.ERROR_RATE, 0.05)
+    for number, bad in ((50, 0), (400, 19), (400, 21), (400, 60), (3000, 100)):
+        rate, differing = result(errors, stratum(number, bad)), result(DIFFERENCES, compared(number, bad))
+        assert replace(differing, slo=errors, sentence="") == replace(rate, sentence="")
+
+
+def test_what_was_compared_while_requests_were_mirrored_holds_in_later_stages():
+    mirrored = compared(100, 2)
+    later = stratum(500, weight=10, start=1.0)
+    assessment = judged([DIFFERENCES, ERRORS], mirrored, later, weight=10)
+    assert assessment.verdict is Verdict.ADVANCE
+    assert assessment.evidence[0].missing == 0
+    harmful = compared(400, 60)
+    assert judged([DIFFERENCES], harmful, later, weight=10).verdict is Verdict.ROLLBACK
+    prove = Rules(Mode.PROVE)
+    told = result(DIFFERENCES, compared(2000), later, weight=10, is_last=True, rules=prove)
+    assert told.result is Result.PASS
+    assert told.sentence.endswith("proved by 2,000 comparisons")
+
+
+def test_too_few_comparisons_and_none_are_held():
+    few = judged([DIFFERENCES], compared(20), weight=0)
+    assert few.verdict is Verdict.HOLD
+    assert "20 comparisons are too few, 50 are needed" in few.reason
+    assert few.evidence[0].missing == 30
+    none = judged([DIFFERENCES], stratum(1000, weight=0), weight=0)
+    assert none.verdict is Verdict.HOLD
+    assert none.reason == "no answer of v2 was compared, so difference-rate is not known"
+    wrong = judged([DIFFERENCES], compared(10, 12), weight=0)
+    assert wrong.verdict is Verdict.HOLD
+    assert "12 comparisons of 10 differed" in wrong.reason
+
+
 # Error rate
 
 

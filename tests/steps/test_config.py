@@ -294,6 +294,12 @@ def test_what_is_written_for_a_workflow_reads_the_same(slo, rules):
         ("- {metric: error-rate, margin: -1%}", "[0].margin: '-1%' is not a margin such as 10%"),
         ("- {metric: latency-mean, margin: 10%}", "[0].margin: latency-mean is not compared with the primary"),
         ("- {metric: success-rate, margin: 10%}", "write metric: error-rate"),
+        ("- {metric: difference-rate, margin: 10%}", "[0].margin: difference-rate is a share of comparisons"),
+        (
+            "- {metric: difference-rate, limit: 1%, unit: stratum}",
+            "[0].unit: difference-rate is a share of comparisons",
+        ),
+        ("- {metric: difference-rate, limit: 1s}", "[0].limit: '1s' is not a share"),
         ("- {metric: success-rate, limit: 0%}", "[0].limit: 0% is kept by every version"),
         ("- {metric: error-rate, limit: 1%, direction: higher}", "[0].direction: a lower error-rate is the better one"),
         ("- {metric: error-rate, limit: 1%, weight: 0}", "[0].weight: 0 is not above 0"),

@@ -136,3 +136,13 @@ def test_where_a_window_ends_tells_nothing_of_what_was_counted(requests):
     for at, number in enumerate(requests):
         kept = added(kept, [second(at, requests=max(1, number))])
     assert spans(kept) == spans(filled(len(requests)))
+
+
+def test_what_was_compared_is_not_lost_in_a_larger_window():
+    strata = ()
+    for at in range(200):
+        more = {"comparisons": 2, "differences": {("label", "drift")[at % 2]: 1}}
+        strata = added(strata, [second(at, weight=0, **more)])
+    assert len(strata) < 200
+    assert sum(s.comparisons for s in strata) == 400
+    assert [sum(s.differences.get(kind, 0) for s in strata) for kind in ("label", "drift")] == [100, 100]

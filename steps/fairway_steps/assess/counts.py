@@ -87,7 +87,9 @@ def sums(stratum: Stratum, limit: float | None) -> Sums:
 
 
 def running(strata: Iterable[Stratum], slo: Slo) -> list[Sums]:
-    """The counts after each stratum."""
+    """The counts after each stratum; of an SLO on differences each comparison is a request, and fails if the answers differed."""
+    if slo.metric is Metric.DIFFERENCE_RATE:
+        return list(accumulate(Sums(stratum.comparisons, stratum.differing) for stratum in strata))
     limit = slo.limit if slo.metric is Metric.LATENCY else None
     return list(accumulate(sums(stratum, limit) for stratum in strata))
 
@@ -101,6 +103,7 @@ def inconsistency(strata: Sequence[Stratum]) -> str:
     """What is wrong with the counts, if anything."""
     for stratum in strata:
         counts = [stratum.requests, *stratum.failures.values(), *(stratum.latency.counts if stratum.latency else ())]
+        counts += [stratum.comparisons, *stratum.differences.values()]
         if min(counts) < 0 or not math.isfinite(sum(counts)):  # a NaN makes the sum one
             return "one is negative or not a number"
         if not (math.isfinite(stratum.seconds) and stratum.seconds >= 0):
@@ -111,6 +114,8 @@ def inconsistency(strata: Sequence[Stratum]) -> str:
             return "the edges of a histogram do not rise to infinity"
         if stratum.errors > stratum.requests:
             return f"{stratum.errors} requests of {stratum.requests} failed"
+        if stratum.differing > stratum.comparisons:
+            return f"{stratum.differing} comparisons of {stratum.comparisons} differed"
     return ""
 
 

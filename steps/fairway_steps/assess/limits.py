@@ -1,6 +1,11 @@
-"""One SLO with a limit of its own: the evidence after every window, and what it says in the end."""
+"""One SLO with a limit of its own: the evidence after every window, and what it says in the end.
+
+Answers are compared while requests are mirrored, and in no other stage: what they said holds at every weight, so it is not asked
+for anew at each.
+"""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,7 +20,7 @@ from fairway_steps.words import count, interval, limit_of, name_of, seconds, sha
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """An error rate, a success rate or a latency quantile against a fixed limit."""
+    """An error rate, a success rate, a difference rate or a latency quantile against a fixed limit."""
 
     slo: Slo
     scene: Scene
@@ -32,18 +37,20 @@ class Limit:
 
     def kept(self) -> float:
         """Ln e of health, by the stage's own evidence: what was well at a lower weight proves nothing of a higher one."""
-        return log_e_kept(self._total(self.scene.here).exceedances(self.slo))
+        return log_e_kept(self._total(self._here).exceedances(self.slo))
 
     def evidence(self, log_e: float, *, harmful: bool, open_: Open) -> Evidence:
         slo, scene = self.slo, self.scene
         total = self._total(scene.own)
+        if not total.requests and slo.metric is Metric.DIFFERENCE_RATE:
+            return no_data(slo, f"no answer of {scene.candidate} was compared, so {name_of(slo)} is not known")
         if not total.requests:
             return no_data(slo, f"no request to {scene.candidate} was measured, so {name_of(slo)} is not known")
         if slo.metric is Metric.LATENCY and not total.timed:
             return no_data(slo, f"no latency of {scene.candidate} was measured, so {name_of(slo)} is not known")
         found = total.exceedances(slo)
         observed, head, detail = self._observed(total, found)
-        here = self._total(scene.here)
+        here = self._total(self._here)
         in_here = here.exceedances(slo)
         in_stage = in_here.of_least
         missing = missing_here(slo, in_stage)
@@ -52,27 +59,38 @@ class Limit:
         low, _ = confidence_interval(found.least, found.of_most, found.allowed)
         _, high = confidence_interval(found.most, found.of_least, found.allowed)
         kept = log_e_kept(in_here)
-        result, where, after = Result.INCONCLUSIVE, self._far_side, f"{count(found.of_least)} do not prove it"
+        result, where, after = Result.INCONCLUSIVE, self._far_side, f"{self._count(found.of_least)} do not prove it"
         doubt: Doubt | None = Doubt.HARM if log_e >= open_.alarming else Doubt.OVER
         if harmful:
-            result, after, doubt = Result.FAIL, f"seen after {count(found.of_most)}", None
+            result, after, doubt = Result.FAIL, f"seen after {self._count(found.of_most)}", None
         elif missing:
             (result, after), doubt = too_few(slo, in_stage), Doubt.FEW
             where = "with" if found.within else where
         elif open_.must_prove and kept < open_.enough:
             more, doubt = self._to_prove(in_here, open_.enough), Doubt.PROOF
             missing, where = more, "within" if found.within else where
-            after = f"{count(in_stage)} at this weight do not prove that it is kept, about {more:,} more would"
+            after = f"{self._count(in_stage)}{self._at_weight} do not prove that it is kept, about {more:,} more would"
         elif found.within:
             result, where, doubt = Result.PASS, "within", None
-            seen = f"seen after {count(found.of_least)}"
-            after = f"proved by {count(in_stage)} at this weight" if kept >= open_.enough else seen
+            seen = f"seen after {self._count(found.of_least)}"
+            after = f"proved by {self._count(in_stage)}{self._at_weight}" if kept >= open_.enough else seen
         limit = f"a limit of {limit_of(slo)}" if where == "with" else f"the limit of {limit_of(slo)}"
         bounds = (1 - high, 1 - low) if slo.metric is Metric.SUCCESS_RATE else (low, high)
         sentence = f"{head}, {where} {limit}{detail}; {after}".format(interval=interval(*bounds))
         return Evidence(
             slo, result, sentence, found.of_least, found.least, observed, low, high, log_e, missing, kept, doubt=doubt
         )
+
+    @property
+    def _here(self) -> list[Stratum]:
+        return self.scene.own if self.slo.metric is Metric.DIFFERENCE_RATE else self.scene.here
+
+    @property
+    def _at_weight(self) -> str:
+        return "" if self.slo.metric is Metric.DIFFERENCE_RATE else " at this weight"
+
+    def _count(self, number: int) -> str:
+        return count(number, self.slo.metric.witness)
 
     @property
     def _far_side(self) -> str:
@@ -90,12 +108,24 @@ class Limit:
         if self.slo.metric is Metric.SUCCESS_RATE:
             rate = 1 - total.errors / total.requests
             return rate, f"{name} answers {share(rate)} of requests ({{interval}})", ""
+        if self.slo.metric is Metric.DIFFERENCE_RATE:
+            rate = total.errors / total.requests
+            head = f"{name} differs from {self.scene.primary or 'the primary'} in {share(rate)} of comparisons ({{interval}})"
+            return rate, head, self._kinds()
         assert self.slo.quantile is not None
         observed = quantile(together(self.scene.own), self.slo.quantile, total.errors, found.of_least)
         head = f"{name_of(self.slo)} of {name} is {seconds(observed) if math.isfinite(observed) else 'beyond measure'}"
         slower = "failed or took longer" if total.errors else "took longer"
         broke = share(found.least / found.of_most)
         return observed, head, f": {broke} of requests {slower} ({{interval}}), {share(found.allowed)} may"
+
+    def _kinds(self) -> str:
+        """How they differ, the most frequent first."""
+        found: Counter[str] = Counter()
+        for stratum in self.scene.own:
+            found.update(stratum.differences)
+        ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+        return f": {', '.join(f'{kind} {number:,}' for kind, number in ordered)}" if ordered else ""
 
     def _unresolved(self, found: Exceedances) -> bool:
         """Whether the histogram's edges around the limit leave open on which side of it the counts are."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fairway_steps.assess.counts import inconsistency
-from fairway_steps.model import Doubt, Evidence, Result, Slo, Stratum
+from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo, Stratum
 from fairway_steps.windows import Window, windows
 from fairway_steps.words import count
 
@@ -83,7 +83,10 @@ def too_few(slo: Slo, in_stage: int) -> tuple[Result, str]:
     if not in_stage:
         return Result.NO_DATA, "no request at this weight was measured"
     are = "is" if in_stage == 1 else "are"
-    return Result.INCONCLUSIVE, f"{count(in_stage)} at this weight {are} too few, {slo.min_requests} are needed"
+    where = "" if slo.metric is Metric.DIFFERENCE_RATE else " at this weight"
+    return Result.INCONCLUSIVE, (
+        f"{count(in_stage, slo.metric.witness)}{where} {are} too few, {slo.min_requests} are needed"
+    )
 
 
 def no_data(slo: Slo, sentence: str) -> Evidence:

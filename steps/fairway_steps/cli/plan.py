@@ -91,9 +91,7 @@ def _lines(made: "Plan", traffic: "Traffic", candidate: str, prove: bool) -> lis
     for need in made.needs:
         lines += ["", f"{name_of(need.slo)} (limit {limit_of(need.slo)}), min-requests {need.slo.min_requests}"]
         if need.find is None and need.prove is None:
-            lines.append(
-                "  takes as many as its values scatter: at least 100 requests, or windows of time for unit: stratum"
-            )
+            lines.append(f"  {_unforeseen(need)}")
             continue
         lines.append(f"  harm, {_harmful(need, traffic)}: {_when(made, need.find, need.found_at)}")
         lines.append(f"  health, {_healthy(need, traffic)}: {_when(made, need.prove, need.proved_at)}")
@@ -103,6 +101,14 @@ def _lines(made: "Plan", traffic: "Traffic", candidate: str, prove: bool) -> lis
     whole = sum(stage.duration for stage in made.proposed)
     lines.append(f"stages {aim} in 9 releases of 10: {short} ({_time(whole)})")
     return lines
+
+
+def _unforeseen(need: "Need") -> str:
+    from fairway_steps.model import Metric
+
+    if need.slo.metric is Metric.DIFFERENCE_RATE:
+        return "takes as many comparisons as an error rate of that limit takes requests: see --compare and --max-rate of the collector"
+    return "takes as many as its values scatter: at least 100 requests, or windows of time for unit: stratum"
 
 
 def _harmful(need: "Need", traffic: "Traffic") -> str:

@@ -159,10 +159,12 @@ class StageItem(_Model):
 
 
 class SloItem(_Model):
-    metric: Literal["error-rate", "success-rate", "latency", "latency-mean"] = Field(description="What is limited.")
+    metric: Literal["error-rate", "success-rate", "latency", "latency-mean", "difference-rate"] = Field(
+        description="What is limited."
+    )
     limit: Limit | None = Field(
         None,
-        description="1% or 0.01 for the error rate, 99% for the success rate; 250ms or 1.5s for latencies.",
+        description="1% or 0.01 for the error and the difference rate, 99% for the success rate; 250ms or 1.5s for latencies.",
         examples=["1%", "250ms"],
     )
     margin: Margin | None = Field(
@@ -185,7 +187,7 @@ class SloItem(_Model):
     )
     weight: float = Field(1.0, gt=0, description="How much of the evidence's weight it has among the others.")
     min_requests: int = Field(
-        50, ge=1, description="With fewer requests in a stage there is no verdict.", examples=[100]
+        50, ge=1, description="With fewer requests (or comparisons) in a stage there is no verdict.", examples=[100]
     )
 
 

@@ -16,6 +16,8 @@ from fairway_steps.config.text import Misfit, parse
 
 METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+PAIRS = (("requests", "latency"), ("users", "mirrored"))
+"""What is taken from each of two sources."""
 SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie", "x-api-key")
 
 
@@ -92,8 +94,10 @@ def parse_source(text: str, name: str = "--metrics") -> SourceSpec | Mapping[str
 
 def source_from(data: Any) -> SourceSpec | Mapping[str, str]:
     """The same from plain data. Raises Misfit."""
-    if isinstance(data, dict) and "source" not in data and set(data) & {"requests", "latency"}:
-        return _combined(data)
+    if isinstance(data, dict) and "source" not in data:
+        for parts in PAIRS:
+            if set(data) & set(parts):
+                return _combined(data, parts)
     item = validate(TypeAdapter(SourceItem), data, ())
     _check_secrets(item)
     _check_names(item)
@@ -153,9 +157,9 @@ def _check_names(item: SourceItem) -> None:
                 raise Misfit((field,), f"{label!r} is not the name of a label")
 
 
-def _combined(data: Mapping[str, Any]) -> Mapping[str, str]:
-    if set(data) != {"requests", "latency"}:
-        raise Misfit((), "two sources go together as requests: and latency:, each with a source of its own")
+def _combined(data: Mapping[str, Any], parts: tuple[str, str]) -> Mapping[str, str]:
+    if set(data) != set(parts):
+        raise Misfit((), f"two sources go together as {parts[0]}: and {parts[1]}:, each with a source of its own")
     for part, value in data.items():
         if isinstance(value, dict):
             try:
@@ -210,11 +214,17 @@ def metrics_schema() -> dict[str, Any]:
     source = SourceItem.model_json_schema(ref_template="#/$defs/{model}")
     inner = source.pop("$defs", {})
     either = {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/SourceItem"}]}
-    both = {
+    both = [_pair(PAIRS[0], either, "Requests and failures from one source, latencies from another.")]
+    nested = {"anyOf": [*either["anyOf"], *both]}
+    both.append(_pair(PAIRS[1], nested, "Users' requests from one source, mirrored ones from the collector."))
+    return {**inner, "SourceItem": source, "Metrics": {"anyOf": [{"$ref": "#/$defs/SourceItem"}, *both]}}
+
+
+def _pair(parts: tuple[str, str], either: Mapping[str, Any], about: str) -> dict[str, Any]:
+    return {
         "type": "object",
-        "description": "Requests and failures from one source, latencies from another.",
-        "properties": {"requests": either, "latency": either},
-        "required": ["requests", "latency"],
+        "description": about,
+        "properties": dict.fromkeys(parts, either),
+        "required": [*parts],
         "additionalProperties": False,
     }
-    return {**inner, "SourceItem": source, "Metrics": {"anyOf": [{"$ref": "#/$defs/SourceItem"}, both]}}

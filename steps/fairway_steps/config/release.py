@@ -171,9 +171,7 @@ def _slo(item: SloItem, path: Where) -> Slo:
         raise Misfit(path, "limit is missing; write a limit, or a margin against the primary")
     if item.limit is not None and item.margin is not None:
         raise Misfit((*path, "margin"), f"{metric} has a limit here already; write the margin as an SLO of its own")
-    if item.margin is not None and metric in (Metric.SUCCESS_RATE, Metric.LATENCY_MEAN):
-        instead = "error-rate" if metric is Metric.SUCCESS_RATE else "latency, with a quantile"
-        raise Misfit((*path, "margin"), f"{metric} is not compared with the primary; write metric: {instead}")
+    _check_comparison(item, metric, path)
     try:
         limit = parse_limit(item.limit, metric) if item.limit is not None else float(item.margin or 0)
     except ValueError as error:
@@ -188,6 +186,16 @@ def _slo(item: SloItem, path: Where) -> Slo:
             (*path, "unit"), "a latency margin is compared request by request; write a limit, or leave unit out"
         )
     return Slo(metric, limit, item.quantile, item.min_requests, relative, item.critical, item.weight, Unit(item.unit))
+
+
+def _check_comparison(item: SloItem, metric: Metric, path: Where) -> None:
+    """Refuse a comparison with the primary of what has none, or is one itself."""
+    if metric is Metric.DIFFERENCE_RATE and (item.margin is not None or item.unit != "request"):
+        field = "unit" if item.margin is None else "margin"
+        raise Misfit((*path, field), f"{metric} is a share of comparisons with the primary itself; write a limit alone")
+    if item.margin is not None and metric in (Metric.SUCCESS_RATE, Metric.LATENCY_MEAN):
+        instead = "error-rate" if metric is Metric.SUCCESS_RATE else "latency, with a quantile"
+        raise Misfit((*path, "margin"), f"{metric} is not compared with the primary; write metric: {instead}")
 
 
 def _rules(item: RulesItem, slos: Sequence[Slo], prefix: Where) -> Rules:

@@ -17,13 +17,16 @@ class Counters:
     """What one version has done since its counters began: cumulative, read at one moment.
 
     ``latency`` maps an upper edge in seconds (the last ``inf``) to the cumulative count at or below it, as a
-    Prometheus histogram gives them; empty if the source has none. ``seconds`` is the sum of the observed latencies.
+    Prometheus histogram gives them; empty if the source has none. ``seconds`` is the sum of the observed latencies, ``comparisons``
+    how often its answers were compared with the primary's, ``differences`` how often they differed, by kind.
     """
 
     requests: int
     failures: Mapping[str, int] = field(default_factory=dict)
     latency: Mapping[float, int] = field(default_factory=dict)
     seconds: float = 0.0
+    comparisons: int = 0
+    differences: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +60,13 @@ def difference(version: str, weight: int, before: Counters, after: Counters, sta
     A counter that went down was reset (its process restarted): what it shows now is then all that can be known to
     have happened since, as Prometheus' own ``increase`` takes it. If the request counter was reset, all are taken so.
     """
-    reset = after.requests < before.requests or any(
-        after.failures.get(name, 0) < count for name, count in before.failures.items()
+    reset = (
+        after.requests < before.requests
+        or after.comparisons < before.comparisons
+        or any(after.failures.get(name, 0) < count for name, count in before.failures.items())
     )
     if reset:
         before = Counters(0)
-    failures = {name: count - before.failures.get(name, 0) for name, count in sorted(after.failures.items())}
     latency_reset = any(after.latency[edge] < n for edge, n in before.latency.items() if edge in after.latency)
     zero = reset or latency_reset
     return Stratum(
@@ -71,9 +75,11 @@ def difference(version: str, weight: int, before: Counters, after: Counters, sta
         end=end,
         weight=weight,
         requests=after.requests - before.requests,
-        failures={name: count for name, count in failures.items() if count},
+        failures=_since(before.failures, after.failures),
         latency=_histogram({} if zero else before.latency, after.latency),
         seconds=max(0.0, after.seconds - (0.0 if zero else before.seconds)),
+        comparisons=after.comparisons - before.comparisons,
+        differences=_since(before.differences, after.differences),
     )
 
 
@@ -84,13 +90,16 @@ def encode_counters(counters: Counters) -> dict[str, Any]:
         "failures": dict(counters.failures),
         "latency": [[str(edge), count] for edge, count in sorted(counters.latency.items())],
         "seconds": counters.seconds,
+        "comparisons": counters.comparisons,
+        "differences": dict(counters.differences),
     }
 
 
 def decode_counters(value: Any) -> Counters:
     """Raises ValueError, LookupError, TypeError or AttributeError for what is none."""
     latency = {float(edge): count for edge, count in value["latency"]}
-    return Counters(value["requests"], dict(value["failures"]), latency, value["seconds"])
+    compared = value.get("comparisons", 0), dict(value.get("differences", {}))  # an older cursor has none
+    return Counters(value["requests"], dict(value["failures"]), latency, value["seconds"], *compared)
 
 
 def capped(stratum: Stratum) -> Stratum:
@@ -102,6 +111,12 @@ def capped(stratum: Stratum) -> Stratum:
         failures[kind] -= taken
         spare -= taken
     return replace(stratum, failures={kind: count for kind, count in failures.items() if count})
+
+
+def _since(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
+    """What was counted between two readings, by class; nothing of those that had none."""
+    since = {name: count - before.get(name, 0) for name, count in sorted(after.items())}
+    return {name: count for name, count in since.items() if count}
 
 
 def _histogram(before: Mapping[float, int], after: Mapping[float, int]) -> Histogram | None:

@@ -20,7 +20,7 @@ class CombinedSource:
         self.requests, self.latency = requests, latency
 
     def read(self, versions: Sequence[str], weights: Mapping[str, int], cursor: str, now: float) -> Reading:
-        first, second = _decode(cursor)
+        first, second = cursors(cursor)
         counts = self.requests.read(versions, weights, first, now)
         if counts.problem:
             return Reading((), cursor, problem=counts.problem)
@@ -43,7 +43,7 @@ class CombinedSource:
 
 
 def _counted(stratum: Stratum) -> Stratum:
-    return Stratum(stratum.version, stratum.start, stratum.end, stratum.weight, stratum.requests, stratum.failures)
+    return replace(stratum, latency=None, seconds=0.0)
 
 
 def _timed(stratum: Stratum) -> Stratum:
@@ -52,7 +52,8 @@ def _timed(stratum: Stratum) -> Stratum:
     return Stratum(stratum.version, stratum.start, stratum.end, stratum.weight, 0, latency=times, seconds=seconds)
 
 
-def _decode(cursor: str) -> tuple[str, str]:
+def cursors(cursor: str) -> tuple[str, str]:
+    """The cursors of two sources that are kept as one. Raises UsageError."""
     if not cursor:
         return "", ""
     try:

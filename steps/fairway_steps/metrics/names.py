@@ -45,7 +45,8 @@ class MetricNames:
     ``failures`` maps further classes to counters. ``histogram`` is the latency's, in ``unit``; without one, ``durations``
     may name a counter of the time that all requests took. ``where`` are labels every series must have,
     ``namespace`` the one that holds the versions' namespace, ``per_request``
-    those that differ between requests and not between processes. ``uptime`` is a gauge of the seconds since the process
+    those that differ between requests and not between processes. ``comparisons`` counts comparisons of a version's answers with
+    the primary's, ``differences`` those in which they differed, by its label ``kind``. ``uptime`` is a gauge of the seconds since the process
     started, ``started`` one of the Unix time at which it did. Failures that ``overlap`` may count one request twice. A
     server that ``lags`` brings its histograms up to date when it is asked, but too late for that answer: it is asked twice.
     """
@@ -66,6 +67,8 @@ class MetricNames:
     started: str = "process_start_time_seconds"
     overlap: bool = False
     lags: bool = False
+    comparisons: str = ""
+    differences: str = ""
 
     @property
     def per_second(self) -> float:
@@ -76,7 +79,13 @@ class MetricNames:
         """The names of all series that are read."""
         more = [name for names in self.failures.values() for name in names]
         latency = [f"{self.histogram}_bucket", f"{self.histogram}_sum"] if self.histogram else []
-        named = [*self.requests, *self.codes, *more, *latency, *([self.durations] if self.durations else [])]
+        named = [
+            *self.requests,
+            *self.codes,
+            *more,
+            *latency,
+            *filter(None, (self.durations, self.comparisons, self.differences)),
+        ]
         return tuple(dict.fromkeys(named))
 
     def fits(self, labels: Mapping[str, str]) -> bool:

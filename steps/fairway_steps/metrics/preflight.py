@@ -14,7 +14,7 @@ from fairway_steps.metrics.edges import Finding, Level, apart, around
 from fairway_steps.model import Metric, Slo
 from fairway_steps.words import count, name_of, seconds
 
-REQUESTS, LATENCY = "requests", "latency"
+REQUESTS, LATENCY, MIRRORED = "requests", "latency", "mirrored"
 BOTH = frozenset({REQUESTS, LATENCY})
 SUSPICIOUS = 20
 """So many requests of a version without traffic, and more than half of what the other has: the names are mixed up."""
@@ -43,7 +43,7 @@ class Seen:
 class Inspection:
     """What a source shows before a release. ``parts`` is what is taken from it.
 
-    ``failures`` says whether it can count them, ``mean`` whether it has latencies only as a mean. ``histogram`` and
+    ``failures`` says whether it can count them, ``compares`` whether it counts differences between answers, ``mean`` whether it has latencies only as a mean. ``histogram`` and
     ``unit`` are as described. ``others`` are what the label of the version says otherwise, ``absent`` counters that no
     version has ever shown. ``strangers`` are the requests counted of a version that does not exist. What has no ``names`` for
     its counts, as an answer of a service, is known to count a version only by the requests it shows.
@@ -55,6 +55,7 @@ class Inspection:
     label: str = ""
     others: tuple[str, ...] = ()
     failures: bool = True
+    compares: bool = False
     mean: bool = False
     histogram: str = ""
     unit: str = ""
@@ -89,6 +90,15 @@ def findings(
     for one in inspections:
         found += [*_warnings(one), *_missing(one, expected, idle), *_mixed(one, weights, steady), *_unit(one)]
         found += [finding for slo in slos for finding in _slo(one, slo)]
+    compared = any(one.compares for one in inspections)
+    if inspections and not compared and any(slo.metric is Metric.DIFFERENCE_RATE for slo in slos):
+        found.append(
+            Finding(
+                Level.REFUSED,
+                f"{inspections[0].where} compares no answers, so {Metric.DIFFERENCE_RATE} cannot be judged",
+                "run `fairway collector`, and name it in a stage: mirror:50:http://HOST:PORT@60s",
+            )
+        )
     return tuple(found)
 
 
@@ -165,7 +175,7 @@ def _mixed(one: Inspection, weights: Mapping[str, int], steady: float) -> Iterab
             )
     busiest = max((seen.requests for seen in one.seen), default=0)
     for seen in one.seen:
-        idle = bool(weights) and not weights.get(seen.version, 0) and seen.window <= steady
+        idle = bool(weights) and not weights.get(seen.version, 0) and seen.window <= steady and REQUESTS in one.parts
         if idle and seen.window and seen.requests >= SUSPICIOUS and 2 * seen.requests > busiest:
             yield Finding(
                 Level.REFUSED,

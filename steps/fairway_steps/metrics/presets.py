@@ -56,6 +56,20 @@ PRESETS: Mapping[str, Preset] = {
         "https://www.envoyproxy.io/docs/envoy/latest/configuration/upstream/cluster_manager/cluster_stats",
         ENVOY,
     ),
+    "collector": Preset(
+        "Fairway's own collector of mirrored requests",
+        "mirror.md",
+        MetricNames(
+            requests=("fairway_collector_requests_total",),
+            label="version",
+            failing=(Failing("code"), Failing("error", ".+", "")),
+            histogram="fairway_collector_request_duration_seconds",
+            per_request=("code", "error", "kind"),
+            comparisons="fairway_collector_comparisons_total",
+            differences="fairway_collector_differences_total",
+        ),
+        note="Requests of the primary are those that the collector sent it for a comparison, and no user's.",
+    ),
     "envoy-gateway": Preset(
         "Envoy Gateway, by the addresses of the versions' pods",
         "https://gateway.envoyproxy.io/docs/api/extension_types/#proxymetrics",

@@ -129,6 +129,7 @@ class PrometheusSource:
                 label=self.plan.label,
                 others=tuple(sorted(told)),
                 failures=bool(names.failing or names.failures),
+                compares=bool(names.comparisons),
                 mean=bool(names.durations and not names.histogram),
                 histogram=self.plan.histogram,
                 unit=names.unit,

@@ -45,7 +45,8 @@ def open_source(text: str, service: str, around: Around | None = None) -> Metric
     are written with a dot (``where.namespace=default``). ``samples:PATH``: a load test's file, ``summary:JSON``: its output summary,
     each with ``#version=NAME`` for the version that was tested, if the answers do not say; ``fortio:PATH``,
     ``ghz:PATH``, …: another load tester's. ``file:PATH`` or a mapping
-    (YAML, JSON): any of these described at length, ``rest`` too, or one for ``requests`` and one for ``latency``.
+    (YAML, JSON): any of these described at length, ``rest`` too, or one for ``requests`` and one for ``latency``, or for ``users`` and
+    for what is ``mirrored``.
     """
     around = around or Around()
     text = from_file(text).strip()
@@ -125,8 +126,12 @@ def _from_address(scheme: str, rest: str) -> SourceSpec:
 
 def _combined(parts: Mapping[str, str], service: str, around: Around) -> MetricSource:
     from fairway_steps.metrics.combined import CombinedSource  # noqa: PLC0415 - only when asked for
+    from fairway_steps.metrics.mirrored import MirroredSource  # noqa: PLC0415 - likewise
 
-    return CombinedSource(*(open_source(parts[part], service, around) for part in ("requests", "latency")))
+    opened = {part: open_source(text, service, around) for part, text in parts.items()}
+    if "users" in opened:
+        return MirroredSource(opened["users"], opened["mirrored"])
+    return CombinedSource(opened["requests"], opened["latency"])
 
 
 def _open(spec: SourceSpec, service: str, around: Around) -> MetricSource:

@@ -83,6 +83,7 @@ class ScrapeSource:
                 label=names.label,
                 others=tuple(sorted(told - {""})),
                 failures=bool(names.failing or names.failures),
+                compares=bool(names.comparisons),
                 mean=bool(names.durations and not names.histogram),
                 histogram=names.histogram,
                 unit=names.unit,

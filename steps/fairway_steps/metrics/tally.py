@@ -20,6 +20,7 @@ def tally(names: MetricNames, samples: Iterable[Sample]) -> Counters:
     requests, seconds = 0, 0.0
     failures: dict[str, int] = {}
     latency: dict[float, int] = {}
+    comparisons, differences = 0, dict[str, int]()
     for sample in samples:
         if sample.name in names.requests:
             requests += whole(sample)
@@ -28,6 +29,10 @@ def tally(names: MetricNames, samples: Iterable[Sample]) -> Counters:
         if names.histogram and sample.name == f"{names.histogram}_bucket":
             edge = float(sample.labels.get("le", "nan")) / names.per_second
             latency[edge] = latency.get(edge, 0) + whole(sample)
+        if sample.name == names.comparisons:
+            comparisons += whole(sample)
+        if sample.name == names.differences and (kind := sample.labels.get("kind", "other")):
+            differences[kind] = differences.get(kind, 0) + whole(sample)
         if sample.name == names.durations or (names.histogram and sample.name == f"{names.histogram}_sum"):
             seconds += finite(sample) / names.per_second
     if names.durations and not names.histogram:
@@ -35,7 +40,7 @@ def tally(names: MetricNames, samples: Iterable[Sample]) -> Counters:
     counts = [latency[edge] for edge in sorted(latency)]
     if latency and (math.inf not in latency or counts != sorted(counts) or any(map(math.isnan, latency))):
         raise ValueError(f"{names.histogram} is not a cumulative histogram with an edge +Inf")
-    return Counters(requests, failures, latency, seconds)
+    return Counters(requests, failures, latency, seconds, comparisons, differences)
 
 
 def whole(sample: Sample) -> int:

@@ -120,5 +120,5 @@ def _allowed(slo: Slo) -> float | None:
     if slo.relative:
         return None
     if slo.metric.is_share:
-        return slo.limit if slo.metric is Metric.ERROR_RATE else 1 - slo.limit
+        return 1 - slo.limit if slo.metric is Metric.SUCCESS_RATE else slo.limit
     return 1 - slo.quantile if slo.quantile is not None else None

@@ -9,7 +9,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairway_steps.metrics.base import Counters, difference
+from fairway_steps.metrics.base import Counters, decode_counters, difference, encode_counters
 
 EDGES = (0.1, 0.5, math.inf)
 
@@ -79,3 +79,22 @@ def test_however_often_it_is_read_the_same_is_counted(steps, data):
     assert sum(s.requests for s in strata) == readings[-1].requests
     assert sum(s.errors for s in strata) == readings[-1].failures["http-500"]
     assert sum(s.latency.total for s in strata if s.latency) == readings[-1].latency[math.inf]
+
+
+def test_comparisons_are_counted_as_requests_are():
+    before, after = (
+        Counters(9, comparisons=5, differences={"label": 1}),
+        Counters(9, comparisons=9, differences={"label": 1, "drift": 2}),
+    )
+    stratum = difference("v2", 0, before, after, 0.0, 1.0)
+    assert (stratum.comparisons, stratum.differences) == (4, {"drift": 2})
+    fresh = difference("v2", 0, after, Counters(9, comparisons=3), 0.0, 1.0)
+    assert (fresh.comparisons, fresh.requests) == (3, 9), "all counters of a process are reset together"
+
+
+def test_counters_travel_in_a_cursor_and_one_of_an_older_version_has_no_comparisons():
+    counters = Counters(3, {"connect": 1}, {0.5: 2, math.inf: 3}, 0.7, 2, {"label": 1})
+    value = encode_counters(counters)
+    assert decode_counters(value) == counters
+    older = {name: value[name] for name in ("requests", "failures", "latency", "seconds")}
+    assert decode_counters(older) == Counters(3, {"connect": 1}, {0.5: 2, math.inf: 3}, 0.7)

@@ -165,3 +165,18 @@ def test_a_margin_is_told_where_the_primary_s_quantile_lies():
 def test_a_margin_that_some_edges_carry_is_warned_of():
     told = found(shown((0.1, 0.104, 0.25)), shown((0.1, 0.104, 0.25), version="v2"), slos=[MARGIN])
     assert "close enough for a margin of 10 % on p95 from 100 ms to 104 ms" in told[Level.WARNING]
+
+
+def test_differences_take_a_source_that_compares():
+    slos = [Slo(Metric.DIFFERENCE_RATE, 0.05)]
+    told = found(seen("v1"), seen("v2"), slos=slos)
+    assert "prom compares no answers, so difference-rate cannot be judged" in told[Level.REFUSED]
+    assert "fairway collector" in told[Level.REFUSED]
+    assert found(seen("v1"), seen("v2"), slos=slos, compares=True)[Level.REFUSED] == ""
+
+
+def test_a_candidate_may_have_mirrored_requests_before_it_has_users():
+    versions = (seen("v1", requests=100), seen("v2", requests=1000))
+    weights = {"v1": 100}
+    assert "v2 has no traffic" in found(*versions, weights=weights)[Level.REFUSED]
+    assert found(*versions, weights=weights, parts=frozenset({"mirrored"}))[Level.REFUSED] == ""

@@ -8,6 +8,8 @@ import math
 
 import pytest
 
+from fairway_steps.collector.compare import Kind
+from fairway_steps.collector.counts import Counts
 from fairway_steps.metrics.names import within
 from fairway_steps.metrics.presets import chosen
 from fairway_steps.metrics.scrape import ScrapeSource
@@ -114,3 +116,43 @@ def test_another_latency_of_the_same_server_is_taken_by_name(httpserver):
     (shown,) = ScrapeSource(httpserver.url_for("/metrics"), "iris", names, known=VERSIONS).inspect(["v1", "v2"], 1.0)
     assert shown.histogram == "vllm:time_to_first_token_seconds"
     assert {seen.edges for seen in shown.seen} == {(0.04, math.inf)}
+
+
+def test_a_collector_s_own_exposition_is_read_by_its_preset(httpserver):
+    counts = Counts("v1", "v2", 50.0)
+    source = ScrapeSource(httpserver.url_for("/metrics"), "iris", chosen("collector"))
+
+    def read(cursor, now):
+        httpserver.clear()
+        httpserver.expect_request("/metrics").respond_with_data(counts.exposition())
+        return source.read(["v1", "v2"], {"v1": 100}, cursor, now)
+
+    first = read("", 100.0)
+    assert first.problem == ""
+    for status, error in ((200, ""), (200, ""), (503, ""), (404, ""), (0, "timeout")):
+        counts.answered("v2", status, error, 0.25)
+    counts.answered("v1", 200, "", 0.1)
+    for kind in (None, Kind.LABEL, Kind.LABEL, Kind.DRIFT):
+        counts.compared(kind)
+    seen = {s.version: s for s in read(first.cursor, 101.0).strata}
+    v2 = seen["v2"]
+    assert (v2.requests, v2.failures) == (5, {"http-503": 1, "timeout": 1})
+    assert (v2.comparisons, v2.differences) == (4, {"label": 2, "drift": 1})
+    assert (v2.latency.total, v2.latency.edges[-2], v2.seconds) == (5, 60.0, 1.25)
+    assert (seen["v1"].requests, seen["v1"].comparisons) == (1, 0)
+    (shown,) = source.inspect(["v1", "v2"], 102.0)
+    assert shown.compares
+
+
+def test_a_collector_that_was_restarted_is_read_from_zero(httpserver):
+    source = ScrapeSource(httpserver.url_for("/metrics"), "iris", chosen("collector"))
+    cursor, strata = "", ()
+    for now, started, comparisons in ((100.0, 50.0, 40), (110.0, 105.0, 30)):
+        counts = Counts("v1", "v2", started)
+        for _ in range(comparisons):
+            counts.compared(Kind.DRIFT)
+        httpserver.clear()
+        httpserver.expect_request("/metrics").respond_with_data(counts.exposition())
+        reading = source.read(["v2"], {"v2": 1}, cursor, now)
+        cursor, strata = reading.cursor, reading.strata
+    assert [(s.comparisons, s.differences) for s in strata] == [(30, {"drift": 30})]

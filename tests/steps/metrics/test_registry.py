@@ -103,6 +103,8 @@ def test_a_version_is_the_object_that_its_uri_names(uri, name):
         ("{source: mysql, url: 'http://h'}", "none of prometheus, scrape, rest"),
         ("{requests: {source: prometheus}, latency: x}", "url is missing"),
         ("{requests: x}", "requests: and latency:"),
+        ("{users: x}", "users: and mirrored:"),
+        ("{users: x, mirrored: {source: prometheus}}", "url is missing"),
         ("{source: rest, url: 'http://h/$version'}", "needs paths: with requests:"),
         ("{source: rest, url: 'http://h/', paths: {requests: .n}}", "the same for every version"),
         ("{source: rest, url: 'http://h/$version', paths: {requests: n}}", "is no path"),
