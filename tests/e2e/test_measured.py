@@ -26,38 +26,58 @@ SLOS = [
 ]
 
 
-def test_the_load_tests_summary_alone_promotes_a_good_candidate(place):
-    release = place.release(traffic=None, slos=SLOS, stages=[{"weight": 30, "duration": "10m"}])
-    spec, store = load_release(release), FileStore(place.folder / "r.json")
-    route = f"envoy:{place.folder}/route"
-    load = {"load-url": f"{place.address}/v2/models/{MODEL}/infer", "load-rate": "50", "load-duration": "4s"}
-    ended = run_workflow(
-        build(CanaryOptions(load_test="judged")).to_dict(),
-        arguments(spec, store, resume=False)
-        | {"route": route, "metrics": route, "payload": PAYLOAD, "report": str(place.folder / "report.html")}
-        | load,
-        workdir=place.folder,
-        observer=Silent(),
-        control=place.folder / "control",
-        locks=place.folder / "locks",
-        clock=SystemClock(),
-        name="measured",
-        uid="measured",
-    )
-    record = store.load()
-    assert record is not None
-    (told,) = [
-        json.loads(node.outputs["summary"])
-        for node in ended.entry.walk()
-        if node.template == "load-test" and node.outputs
-    ]
+@pytest.fixture
+def released(place):
+    """Runs a release judged by its own load; gives how it ended, its record, and what the load test told."""
+
+    def run(slos, **load):
+        release = place.release(traffic=None, slos=slos, stages=[{"weight": 30, "duration": "10m"}])
+        spec, store = load_release(release), FileStore(place.folder / "r.json")
+        route = f"envoy:{place.folder}/route"
+        given = {"load-url": f"{place.address}/v2/models/{MODEL}/infer", "load-rate": "50", "hold-timeout": "1s"}
+        ended = run_workflow(
+            build(CanaryOptions(load_test="judged")).to_dict(),
+            arguments(spec, store, resume=False)
+            | {"route": route, "metrics": route, "payload": PAYLOAD, "report": str(place.folder / "report.html")}
+            | given
+            | load,
+            workdir=place.folder,
+            observer=Silent(),
+            control=place.folder / "control",
+            locks=place.folder / "locks",
+            clock=SystemClock(),
+            name="measured",
+            uid="measured",
+        )
+        record = store.load()
+        assert record is not None
+        (told,) = [
+            json.loads(node.outputs["summary"])
+            for node in ended.entry.walk()
+            if node.template == "load-test" and node.outputs
+        ]
+        if told["client_limited"]:  # on a machine too busy to judge by, it must not be judged
+            assert record.outcome is Outcome.HELD
+            pytest.skip(told["reason"])
+        return ended, record, told
+
+    return run
+
+
+def test_the_load_tests_summary_alone_promotes_a_good_candidate(released, place):
+    ended, record, told = released(SLOS, **{"load-duration": "4s"})
     assert len(json.dumps(told)) <= 1200
     assert told["requests"] == 200
     counted = {name: counts[0] for name, counts in told["by_version"].items()}
     assert {s.version: s.requests for s in record.strata} == counted
-    if told["client_limited"]:  # on a machine too busy to judge by, it must not be judged
-        assert record.outcome is Outcome.HELD
-        pytest.skip(told["reason"])
     assert ended.phase is Phase.SUCCEEDED
     assert record.outcome is Outcome.PROMOTED
     assert place.weights() == {"v2": 100}
+
+
+def test_its_load_ends_as_soon_as_the_candidates_answers_decide(released):
+    slos = [{"metric": "error-rate", "limit": "20%", "min-requests": 10}]
+    _, record, told = released(slos, **{"load-duration": "10m", "load-stop-early": "true"})
+    assert "every limit is kept" in told["decided"]
+    assert told["requests"] < 30_000
+    assert record.outcome is Outcome.PROMOTED

@@ -239,6 +239,13 @@ def test_a_stage_is_judged_by_the_summary_of_its_own_load(release):
     assert {given["slos"] for given in run.given("load-test")} == {GIVEN["slos"]}
 
 
+def test_a_load_that_judges_may_end_early_and_knows_whom_it_judges_and_when(release):
+    given = {"load-url": "http://127.0.0.1:3/infer", "load-stop-early": "true", "load-version": "v2"}
+    run = release({"assess": [ADVANCE, PROMOTE]}, CanaryOptions(load_test="judged"), **given)
+    told = [[sent[name] for name in ("stop-early", "version", "candidate", "stage")] for sent in run.given("load-test")]
+    assert told == [["true", "v2", GIVEN["candidate"], stage] for stage in ("0", "1")]
+
+
 def test_a_load_that_cannot_be_sent_ends_the_release_safely(release):
     run = release(
         {"load_test": [{"code": 1}]}, CanaryOptions(load_test="judged"), **{"load-url": "http://127.0.0.1:3/"}

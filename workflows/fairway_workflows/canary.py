@@ -43,8 +43,9 @@ WHOLE: Mapping[str, str] = {name: name for name in JUDGED} | {"interval": "judge
 """The same as inputs of the pod that is the whole release, where another step has an ``interval``, too."""
 LOAD = ("url", "rate", "duration")
 """What a load test is given, as the workflow's parameters ``load-…``."""
+LOAD_JUDGED = ("stop-early", "version")
+"""What it is given besides where it is itself the evidence."""
 POLICIES = ("promotion", "primary-policy", "candidate-policy")
-LOADED = tuple(f"load-{name}" for name in LOAD)
 LOAD_SHARED = ("payload", "slos")
 """What it is given of the release's own: requests are counted over the very limits that the release is judged by."""
 BEGUN = (
@@ -131,8 +132,18 @@ class CanaryOptions:
     @property
     def given(self) -> tuple[str, ...]:
         """What the templates of the ramp hand on to one another, besides the stage."""
-        load = (*LOADED, *LOAD_SHARED) if self.loaded else ()
-        return (*ASKED, *JUDGED, "hold-timeout", *load)
+        return (*ASKED, *JUDGED, "hold-timeout", *self.sent)
+
+    @property
+    def load(self) -> tuple[str, ...]:
+        """The options of the load test that are parameters of the workflow."""
+        return (*LOAD, *(LOAD_JUDGED if self.load_test == "judged" else ())) if self.loaded else ()
+
+    @property
+    def sent(self) -> tuple[str, ...]:
+        """What a stage needs for its load."""
+        shared = (*LOAD_SHARED, *(("candidate",) if self.load_test == "judged" else ()))
+        return (*(f"load-{name}" for name in self.load), *shared) if self.loaded else ()
 
 
 def build(options: CanaryOptions | None = None) -> WorkflowTemplate:
@@ -169,7 +180,7 @@ def _described(options: CanaryOptions) -> str:
 
 
 def _parameters(options: CanaryOptions) -> list[Parameter]:
-    load = {f"load-{name}": ("load-test", name) for name in LOAD} if options.loaded else {}
+    load = {f"load-{name}": ("load-test", name) for name in options.load}
     mapped = [_parameter(name, *of) for name, of in {**MAPPED, **load}.items()]
     return [*mapped, Parameter(name="hold-timeout", value="1h", description=HOLD_TIMEOUT)]
 
@@ -239,7 +250,7 @@ def _between(options: CanaryOptions) -> list[AnyTemplate]:
         _begin(options),
         _ramp(options),
         *(
-            [_measured() if options.load_test == "judged" else _stage(options)]
+            [_measured(options) if options.load_test == "judged" else _stage(options)]
             if options.granularity == "stage"
             else []
         ),
@@ -255,9 +266,9 @@ def _ramp(options: CanaryOptions) -> Steps:
     verdict, summary = output(judge, "verdict"), {"summary": output(judge, "summary")}
     judging = [step(judge, judge, passed("stage", *ASKED, *JUDGED))]
     if options.load_test == "judged":
-        judging = [step(judge, judge, passed("stage", *ASKED, *JUDGED, *LOADED, *LOAD_SHARED))]
+        judging = [step(judge, judge, passed("stage", *ASKED, *JUDGED, *options.sent))]
     elif options.load_test == "beside":
-        judging.append(_load())
+        judging.append(_load(options))
     following = [_promotion(options, equal(verdict, "promote"), summary)]
     if options.granularity == "stage":
         again = {"stage": output(judge, "next-index")} | handed
@@ -269,8 +280,11 @@ def _ramp(options: CanaryOptions) -> Steps:
     return steps(options.ramp, ("stage", *options.given), [judging, following])
 
 
-def _load() -> Step:
-    return step("load-test", "load-test", {name: of_input(f"load-{name}") for name in LOAD} | passed(*LOAD_SHARED))
+def _load(options: CanaryOptions) -> Step:
+    given = {name: of_input(f"load-{name}") for name in options.load} | passed(*LOAD_SHARED)
+    return step(
+        "load-test", "load-test", given | (passed("candidate", "stage") if options.load_test == "judged" else {})
+    )
 
 
 def _promotion(options: CanaryOptions, when: str, summary: Mapping[str, str]) -> Step:
@@ -300,7 +314,7 @@ def _stage(options: CanaryOptions) -> Template:
     return one_pod("stage", calls, options.images, display="stage-{{inputs.parameters.stage}}")
 
 
-def _measured() -> Steps:
+def _measured(options: CanaryOptions) -> Steps:
     """One stage judged by a load test: set the weights, send the load, assess what the load test itself counted.
 
     Three pods, so that the one which sends has no rights. A load that cannot be sent fails the stage, and the exit handler puts traffic back.
@@ -309,10 +323,10 @@ def _measured() -> Steps:
     judging["metrics"] = f"summary:{output('load-test', 'summary')}"
     template = steps(
         "stage",
-        ("stage", *ASKED, *JUDGED, *LOADED, *LOAD_SHARED),
+        ("stage", *ASKED, *JUDGED, *options.sent),
         [
             [step("set-weights", "set-weights", passed("stage", *ASKED, "metrics"))],
-            [_load()],
+            [_load(options)],
             [step("assess", "assess", judging)],
         ],
     )

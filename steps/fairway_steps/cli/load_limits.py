@@ -33,6 +33,13 @@ def limits_of(text: str | None, slos: Sequence[Slo]) -> "list[Limit]":
     return sorted(found, key=lambda limit: (METRICS.index(limit.metric), limit.seconds))
 
 
+def judged_by(slos: Sequence[Slo], limits: "Sequence[Limit]") -> bool:
+    """Whether these limits are all that latencies are judged by: SLOs on rates alone judge none."""
+    return any(limit.metric == "response" for limit in limits) or (
+        bool(slos) and all(slo.metric.is_share for slo in slos)
+    )
+
+
 def decision_of(
     objectives: Objectives | None, limits: "Sequence[Limit]", stage: int, *, stop_early: bool
 ) -> "Decision":

@@ -24,19 +24,22 @@ UNREACHED = frozenset({"dns", "connect", "tls", "protocol"})
 
 
 def carry_out(
-    todo: "Mapping[str, Task]", workers: int, limits: "Sequence[Limit]", decision: "Decision", version: str
+    todo: "Mapping[str, Task]", workers: int, limits: "Sequence[Limit] | None", decision: "Decision", version: str
 ) -> "tuple[Result, list[list[Records]], int]":
-    """The result of all endpoints, the records it is of, and the signal that ended the run, or 0."""
+    """The result of all endpoints, the records it is of, and the signal that ended the run, or 0.
+
+    ``limits`` are those it will be judged by, None if nobody knows.
+    """
     from dataclasses import replace
 
     from fairway_steps.loadtest.loops import run_in_loop
     from fairway_steps.loadtest.measured import combined, measured
 
-    responses = [limit.seconds for limit in limits if limit.metric == "response"]
-    tasks = [replace(task, limits=tuple(responses)) if decision else task for task in todo.values()]
+    known = None if limits is None else [limit.seconds for limit in limits if limit.metric == "response"]
+    tasks = [replace(task, limits=tuple(known or ())) if decision else task for task in todo.values()]
     ended, decided, signum = run_in_loop(_run(tasks, _workers(workers, tasks), decision, version))
     results = {
-        name: measured(shares, limits=responses, version=task.version, decided=decided)
+        name: measured(shares, limits=known, version=task.version, decided=decided)
         for (name, task), shares in zip(todo.items(), ended, strict=True)
     }
     return combined(results), ended, signum

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from fairway_steps.cli.load_limits import decision_of, limits_of
+from fairway_steps.cli.load_limits import decision_of, judged_by, limits_of
 from fairway_steps.cli.params import DURATION_TYPE, FLAG, SLOS, VERSION, option
 from fairway_steps.cli.step import Answer, logger, step
 from fairway_steps.config import Objectives
@@ -176,7 +176,7 @@ def load_test(
             _check_writable(name, Path(path))
     if calibrate:
         check_machine(todo, workers)
-    result, shares, signum = carry_out(todo, workers, edges, decision, judged)
+    result, shares, signum = carry_out(todo, workers, edges if judged_by(asked, edges) else None, decision, judged)
     if samples:
         files.write(result, Path(samples))
     if exceedances:

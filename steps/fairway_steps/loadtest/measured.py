@@ -27,11 +27,11 @@ CPU_SHARE = 0.8
 
 
 def measured(
-    shares: Sequence[Records], *, limits: Sequence[float] = (), version: str = "", decided: str = ""
+    shares: Sequence[Records], *, limits: Sequence[float] | None = None, version: str = "", decided: str = ""
 ) -> Result:
     """The requests of a run that count; ``shares`` are the records of its processes, in their order.
 
-    ``limits`` (seconds) are those the result will be held against, if known. Requests whose answer names no version belong to
+    ``limits`` (seconds) are those the result will be held against, None if that is not known. Requests whose answer names no version belong to
     ``version``, if the endpoint is one's.
     """
     errors, versions = _names(shares, version)
@@ -55,7 +55,7 @@ def measured(
     )
     result = replace(whole.of(slice(warm_up, None)), meta=meta)
     late = "" if closed else _lateness(result)
-    limited = _shortfall(result) or (late if late and (not limits or result.moved(limits)) else "")
+    limited = _shortfall(result) or (late if late and (limits is None or result.moved(limits)) else "")
     return replace(result, meta=replace(meta, client_limited=limited, late=late))
 
 

@@ -1,4 +1,4 @@
-"""Whether counts end a run early, held against what an assessment then makes of them. Left out: the e-processes themselves (stats/test_light.py)."""
+"""Whether counts end a run early, held against what an assessment then makes of them, and what latencies are judged by. Left out: the e-processes themselves (stats/test_light.py)."""
 
 import math
 from dataclasses import replace
@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairway_steps.assess import assess
+from fairway_steps.cli.load_limits import judged_by, limits_of
 from fairway_steps.loadtest.decision import Bound, Decision
 from fairway_steps.loadtest.tally import Count
 from fairway_steps.model import Histogram, Metric, Mode, Rules, Slo, Stratum, Verdict
@@ -90,3 +91,16 @@ def test_what_ends_a_run_decides_its_assessment(
 def test_a_decision_is_not_put_off_for_long(stage: int):
     """A tenth of the requests fail where 1 % may: proof within 150 of them, though later stages ask for more."""
     assert Decision(BOUNDS, stage=stage).made(Count(150, 15, [15]))
+
+
+def test_sending_late_matters_unless_limits_or_rates_are_all_that_is_judged():
+    rate, latency, mean = SLOS[0], SLOS[1], Slo(Metric.LATENCY_MEAN, 0.1)
+    for limits, slos, known in (
+        ("", [], False),
+        ("", [rate], True),
+        ("", [rate, mean], False),
+        ("ttft:1s", [], False),
+        ("1s", [], True),
+        ("", [latency], True),
+    ):
+        assert judged_by(slos, limits_of(limits, slos)) is known

@@ -138,6 +138,7 @@ def test_lateness_that_moves_no_request_over_a_limit_does_not_matter():
     assert measured([late]).meta.client_limited
     assert not measured([late], limits=[0.25, 0.04]).meta.client_limited
     assert measured([late], limits=[0.25, 0.048]).meta.client_limited
+    assert not measured([late], limits=[]).meta.client_limited  # judged by rates alone
     assert measured([late], limits=[0.25]).meta.late  # kept for whoever knows other limits
 
 
