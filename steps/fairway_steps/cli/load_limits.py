@@ -61,8 +61,8 @@ def decision_of(
         mend = "leave one of the two out"
         if slo.relative:
             raise UsageError(f"--stop-early cannot decide {name_of(slo)} against the primary", mend=mend)
-        if slo.metric is Metric.LATENCY_MEAN or slo.unit is not Unit.REQUEST:
-            raise UsageError(f"--stop-early cannot decide {name_of(slo)}, which is no count of requests", mend=mend)
+        if slo.metric not in (Metric.ERROR_RATE, Metric.SUCCESS_RATE, Metric.LATENCY) or slo.unit is not Unit.REQUEST:
+            raise UsageError(f"--stop-early cannot decide {name_of(slo)}, which is no count of its requests", mend=mend)
         place = responses.index(slo.limit) if slo.metric is Metric.LATENCY else None
         bounds.append(Bound(name, slo.allowed, place, slo.min_requests, slo.weight, slo.critical))
     return Decision(bounds, objectives.rules, stage)

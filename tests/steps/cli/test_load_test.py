@@ -389,9 +389,12 @@ def test_a_server_of_another_protocol_is_unusable(hasty: bool):
         (["--call=a.B/C"], "--call is for gRPC"),
         (["--limits=ttfb:1s"], "'ttfb' is not measured"),
         (["--stop-early=true"], "--stop-early has nothing to decide by"),
-        (
-            ["--stop-early=true", "--slos=[{metric: error-rate, limit: 1%, unit: stratum}]"],
-            "--stop-early cannot decide error-rate, which is no count of requests; leave one of the two out",
+        *(
+            (
+                ["--stop-early=true", f"--slos=[{{metric: {metric}, limit: 1%{unit}}}]"],
+                "which is no count of its requests",
+            )
+            for metric, unit in (("error-rate", ", unit: stratum"), ("difference-rate", ""))
         ),
         (
             ["--stop-early=true", "--slos=[{metric: error-rate, margin: 10%}]"],
