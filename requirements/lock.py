@@ -11,7 +11,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 BUILD = ["hatchling>=1.27", "editables>=0.5"]
 FILES = {
-    "dev": (["--group", "dev", "--extra", "demo", "--extra", "fast", "--extra", "hdr"], [*BUILD, "uv"]),
+    "dev": (["--group", "dev", "--extra", "demo", "--extra", "fast"], [*BUILD, "uv"]),
     "demo": (["--extra", "demo"], [*BUILD, "uv"]),
     "assess": (["--extra", "assess"], []),
     "loadtest": (["--extra", "loadtest", "--extra", "fast"], []),

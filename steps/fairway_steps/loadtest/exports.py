@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from fairway_steps.errors import DomainError, UsageError
+from fairway_steps.errors import DomainError
+from fairway_steps.loadtest.hdr import encoded
 from fairway_steps.loadtest.result import Result
 from fairway_steps.loadtest.streaming import Limit, exceeded
 
@@ -52,25 +53,16 @@ def write_exceedances(result: Result, limits: Sequence[Limit], path: Path) -> No
 
 
 def write_hdr(result: Result, path: Path) -> None:
-    """The response times of successes in microseconds, as one interval of a log of version 1.3 with a V2 histogram.
-
-    Needs the extra ``hdr`` (UsageError without it). https://github.com/HdrHistogram/HdrHistogram
-    """
-    try:
-        from hdrh.histogram import HdrHistogram  # noqa: PLC0415 - an optional extra
-    except ImportError as error:
-        raise UsageError("--hdr needs the package hdrhistogram", mend="install fairway[hdr]") from error
-    histogram = HdrHistogram(1, LONGEST, 3)
-    values, counts = np.unique(np.clip(result.response // 1000, 1, LONGEST), return_counts=True)
-    for value, count in zip(values, counts, strict=True):
-        histogram.record_value(int(value), int(count))
+    """The response times of successes in microseconds, as one interval of a log of version 1.3 with a V2 histogram. Raises DomainError."""
+    microseconds = np.clip(result.response // 1000, 1, LONGEST)
     length = int(result.scheduled_ns.max() - result.scheduled_ns.min()) / 1e9 if len(result) else 0.0
+    slowest = int(microseconds.max()) / 1000 if len(microseconds) else 0.0
     lines = [
         "#[Fairway load test: response times in microseconds, from the moment each request was due]",
         "#[Histogram log format version 1.3]",
         f"#[StartTime: {result.meta.started:.3f} (seconds since epoch)]",
         '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"',
-        f"0.000,{length:.3f},{histogram.get_max_value() / 1000:.3f},{histogram.encode().decode()}",
+        f"0.000,{length:.3f},{slowest:.3f},{encoded(microseconds, LONGEST)}",
     ]
     _write(path, ("\n".join(lines) + "\n").encode())
 

@@ -10,6 +10,7 @@ from hdrh.log import HistogramLogReader
 
 from fairway_steps.errors import DomainError
 from fairway_steps.loadtest.exports import exceedances, write_exceedances, write_hdr
+from fairway_steps.loadtest.hdr import encoded
 from fairway_steps.loadtest.measured import measured
 from fairway_steps.loadtest.streaming import Limit
 from load_records import records
@@ -53,3 +54,18 @@ def test_the_hdr_log_is_read_by_the_reference_reader(tmp_path: Path):
     assert histogram.get_total_count() == 2000
     for q in (50, 99, 99.9):
         assert histogram.get_value_at_percentile(q) / 1000 == pytest.approx(np.percentile(responses, q), rel=0.01)
+
+
+@pytest.mark.parametrize(
+    "values", [[], [1], [2047, 2048, 2049], [1] * 300 + [3_600_000_000], list(range(1, 9_000_000, 997))]
+)
+def test_a_histogram_is_encoded_as_the_reference_does(values: list[int]):
+    reference = HdrHistogram(1, 3_600_000_000, 3)
+    for value in values:
+        reference.record_value(value)
+    read = HdrHistogram.decode(encoded(np.array(values, np.int64), 3_600_000_000))
+    assert read.get_total_count() == len(values)
+    assert [read.get_count_at_index(i) for i in range(read.counts_len)] == [
+        reference.get_count_at_index(i) for i in range(reference.counts_len)
+    ]
+    assert read.get_max_value() == reference.get_max_value()
