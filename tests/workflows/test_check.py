@@ -44,7 +44,7 @@ def misspelt_argument(body):
 
 
 def missing_argument(body):
-    entry = step(body, "hold", "wait")["arguments"]
+    entry = step(body, "ask", "wait")["arguments"]
     entry["parameters"] = [one for one in entry["parameters"] if one["name"] != "timeout"]
 
 
@@ -197,7 +197,7 @@ def wrong_type(body):
 
 BROKEN = [
     (misspelt_argument, "ramp", "step stage: argument 'stge' is not an input of template stage; did you mean 'stage'?"),
-    (missing_argument, "hold", "step wait: template approve needs the input 'timeout', which is not given"),
+    (missing_argument, "ask", "step wait: template approve needs the input 'timeout', which is not given"),
     (argument_twice, "ramp", "step stage: argument 'stage' is given more than once"),
     (
         argument_out_of_enum,

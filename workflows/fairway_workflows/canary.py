@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from hera.workflows import ClusterWorkflowTemplate, Parameter, Step, Steps, WorkflowTemplate
+from hera.workflows import ClusterWorkflowTemplate, Container, Parameter, Step, Steps, WorkflowTemplate
 from hera.workflows.models import ContinueOn, Template, ValueFrom
 
 from fairway_steps.config import Approval
@@ -33,7 +33,7 @@ from fairway_workflows.compose import (
     step,
     steps,
 )
-from fairway_workflows.pods import Call, alike, one_pod
+from fairway_workflows.pods import Call, alike, beside, one_pod
 from fairway_workflows.safety import AnyTemplate, Safety, secured
 
 MAJOR = 1
@@ -45,6 +45,8 @@ LOAD = ("url", "rate", "duration")
 """What a load test is given, as the workflow's parameters ``load-…``."""
 LOAD_JUDGED = ("stop-early", "version")
 """What it is given besides where it is itself the evidence."""
+WATCHING = ("interval", "metrics")
+"""What the look-out beside a question is given."""
 POLICIES = ("promotion", "primary-policy", "candidate-policy")
 LOAD_SHARED = ("payload", "slos")
 """What it is given of the release's own: requests are counted over the very limits that the release is judged by."""
@@ -118,6 +120,11 @@ class CanaryOptions:
     def whole(self) -> bool:
         """Whether one pod begins the release, runs the ramp and ends it: nobody is asked in between, and no load is sent from beside."""
         return self.granularity == "release" and self.approval is Approval.NONE and not self.loaded
+
+    @property
+    def watched(self) -> bool:
+        """Whether the candidate is looked at while a person is asked; a load test has ended then, and serves no evidence."""
+        return self.load_test != "judged"
 
     @property
     def judge(self) -> str:
@@ -256,6 +263,8 @@ def _between(options: CanaryOptions) -> list[AnyTemplate]:
         ),
         _hold(options),
         *([_approve_promotion()] if options.approval is Approval.BEFORE_PROMOTION else []),
+        _ask(options),
+        *([_watch(options)] if options.watched else []),
         approve(),
     ]
 
@@ -289,7 +298,9 @@ def _load(options: CanaryOptions) -> Step:
 
 def _promotion(options: CanaryOptions, when: str, summary: Mapping[str, str]) -> Step:
     if options.approval is Approval.BEFORE_PROMOTION:
-        return step("approve-promotion", "approve-promotion", passed(*ASKED, "hold-timeout") | {**summary}, when)
+        return step(
+            "approve-promotion", "approve-promotion", passed(*ASKED, *WATCHING, "hold-timeout") | {**summary}, when
+        )
     return step("promote", "promote", passed(*ASKED), when)
 
 
@@ -344,18 +355,37 @@ def _hold(options: CanaryOptions) -> Steps:
 
     A ramp in one pod is told no stage, and so goes on where the record says it stopped.
     """
-    question = {"about": of_input("summary"), "timeout": of_input("hold-timeout")}
     where = {"stage": ""} if options.granularity == "release" else passed("stage")
-    again = step("again", options.ramp, where | passed(*options.given), approved("wait"))
-    groups = [[step("wait", "approve", question)], [again, declined("wait", passed(*ASKED))]]
+    again = step("again", options.ramp, where | passed(*options.given), approved("question"))
+    groups = [[_question()], [again, declined("question", passed(*ASKED))]]
     return steps("hold", ("stage", *options.given, "summary"), groups)
 
 
 def _approve_promotion() -> Steps:
-    question = {"about": of_input("summary"), "timeout": of_input("hold-timeout")}
-    promote = step("promote", "promote", passed(*ASKED), approved("wait"))
-    groups = [[step("wait", "approve", question)], [promote, declined("wait", passed(*ASKED))]]
-    return steps("approve-promotion", (*ASKED, "hold-timeout", "summary"), groups)
+    promote = step("promote", "promote", passed(*ASKED), approved("question"))
+    groups = [[_question()], [promote, declined("question", passed(*ASKED))]]
+    return steps("approve-promotion", (*ASKED, *WATCHING, "hold-timeout", "summary"), groups)
+
+
+def _question() -> Step:
+    """The step ``question``, whose output ``approve`` is a person's answer."""
+    about = {"about": of_input("summary"), "timeout": of_input("hold-timeout")}
+    return step("question", "ask", about | passed(*ASKED, *WATCHING))
+
+
+def _ask(options: CanaryOptions) -> Steps:
+    """A question, and beside it the look-out: harm that shows before there is an answer ends the release, whatever the answer is."""
+    looking = [step("watch", "watch", passed(*ASKED, *WATCHING))] if options.watched else []
+    groups = [*([looking] if looking else []), [step("wait", "approve", passed("about", "timeout"))]]
+    template = steps("ask", ("about", "timeout", *ASKED, *WATCHING), groups)
+    answer = ValueFrom(parameter=output("wait", "approve"), default="NO")
+    template.outputs = [Parameter(name="approve", value_from=answer)]
+    return template
+
+
+def _watch(options: CanaryOptions) -> Container:
+    call = Call("assess", alike(*ASKED, *WATCHING), {"background": "true"})
+    return beside("watch", call, options.images)
 
 
 def _leaves(options: CanaryOptions) -> list[AnyTemplate]:

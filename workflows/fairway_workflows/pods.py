@@ -7,7 +7,7 @@ of all of them, for they share the folder that outputs are written to.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from hera.workflows import Parameter
+from hera.workflows import Container, Parameter
 from hera.workflows.models import ContainerNode, ContainerSetTemplate, Inputs, Outputs, Template
 
 from fairway_workflows.argo import OUT_DIR, Images, input_of, output_of, reference
@@ -37,6 +37,18 @@ class Call:
 def alike(*names: str) -> dict[str, str]:
     """Options that are given the inputs of their own names."""
     return {name: name for name in names}
+
+
+def beside(name: str, call: Call, images: Images) -> Container:
+    """The template ``name``: one step that runs beside the later steps of the template that calls it, and ends with that."""
+    return Container(
+        name=name,
+        image=images.of(step_spec(call.step).image),
+        command=["fairway"],
+        args=call.arguments(),
+        inputs=list(call.inputs().values()),
+        daemon=True,
+    )
 
 
 def one_pod(name: str, calls: Sequence[Call], images: Images, *, display: str = "") -> Template:

@@ -138,7 +138,7 @@ def _template(template: Template, safety: Safety) -> Template:
     )
     timeouts = [TIMEOUTS[spec.name] for spec in specs if spec.name in TIMEOUTS]
     template.timeout = template.timeout or max(timeouts, key=lambda hours: int(hours[:-1]), default=TIMEOUT)
-    if template.retry_strategy is None and not any(spec.name in MEASURING for spec in specs):
+    if template.retry_strategy is None and not template.daemon and not any(spec.name in MEASURING for spec in specs):
         template.retry_strategy = retries(RETRY_SET if len(containers) > 1 else RETRY)
     return template
 

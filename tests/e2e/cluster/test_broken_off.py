@@ -1,10 +1,11 @@
 """Covers: releases on a real Argo that are broken off or disturbed: a stage's pod that is killed right after its write, a
-controller that is away while a person is waited for, a run that is stopped in the middle of a shift and while it waits;
-each under a continuous client with a record of each request.
+controller that is away while a person is waited for, a candidate that turns bad meanwhile, a run that is stopped in the middle of a
+shift and while it waits; each under a continuous client with a record of each request.
 
 Leaves out: `argo terminate` and deleted workflows, for which no exit handler runs; the steps themselves (test_faults.py).
 """
 
+import json
 import time
 
 import pytest
@@ -20,7 +21,7 @@ KEPT = {"primary_policy": "keep", "candidate_policy": "keep", "hold_timeout": "5
 ASKED = KEPT | {"hold_timeout": "10m"}
 SOON = 20.0
 """Seconds for what is done at once, in a second or two, however busy the machine is; what it interrupts lasts ten minutes."""
-CANDIDATES = {"killed": "v2", "asked": "v3", "stage": "v4", "approval": "v5"}
+CANDIDATES = {"killed": "v2", "asked": "v3", "stage": "v4", "approval": "v5", "spoilt": "v6"}
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +117,28 @@ def test_a_controller_that_was_away_while_a_person_was_asked_goes_on_at_the_same
     assert [change["stage"] for change in record["timeline"]] == [0, -1]
     service.check(service.new, client)
     assert client.failed() == []
+
+
+def test_a_candidate_that_turns_bad_while_a_person_is_asked_loses_its_traffic(service):
+    service = service("spoilt")
+    bad = {"op": "add", "path": "/spec/template/spec/containers/0/args/-", "value": "--behave=failing"}
+    with service.client() as client:
+        name = submit(service.namespace, "canary-approval-v1", **service.parameters(stages="50@4s", **ASKED))
+        eventually(lambda: running(service, name, "wait"), 180, why="a person is asked")
+        assert service.weights() == {service.primary: 50, service.candidate: 50}
+        version = f"deployment/{service.candidate}"
+        kubectl("patch", version, "-n", service.namespace, "--type=json", "-p", json.dumps([bad]))
+        eventually(lambda: service.record()["outcome"], 180, why="the look-out has seen it")
+        assert list(service.weights()) == [service.primary]
+        assert running(service, name, "wait"), "the question is still open"
+        argo(service.namespace, "resume", name, "--node-field-selector=displayName=wait")
+        found = ended(service.namespace, name)
+    assert found["status"]["phase"] == "Failed", story(found)
+    record = service.record()
+    assert record["outcome"] == "rolled-back"
+    assert "over the limit of 1 %" in record["reason"]
+    service.check("v1", client)
+    assert {one.status for one in client.failed()} == {500}, "what the candidate's own users met"
 
 
 @pytest.mark.parametrize("where", ["stage", "approval"])

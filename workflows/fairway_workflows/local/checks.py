@@ -37,6 +37,8 @@ def check(template: Mapping[str, Any], templates: Mapping[str, Any], given: Coll
     references(where, template, known | ({"retries"} if template.get("retryStrategy") is not None else set()))
     if is_pod(template):
         _check_pod(where, template)
+        if template.get("daemon") and template.get("retryStrategy") is not None:
+            raise UsageError(f"{where} is a daemon that is to be repeated", mend="submit it to Argo instead")
     else:
         _check_suspend(where, template)
 
@@ -67,6 +69,8 @@ def _check_steps(where: str, template: Mapping[str, Any], templates: Mapping[str
             supplied(f"{where}: step {step['name']!r}", templates[step["template"]], values(step.get("arguments")))
             _when(f"{where}, step {step['name']!r}", step.get("when") or "")
         for step in group:
+            if templates[step["template"]].get("daemon"):
+                continue  # it has not ended while the steps after it run
             known |= {f"steps.{step['name']}.{kind}" for kind in ("status", "exitCode")}
             outputs = parameters(templates[step["template"]].get("outputs"))
             known |= {f"steps.{step['name']}.outputs.parameters.{p['name']}" for p in outputs}

@@ -48,7 +48,17 @@ SPEC = {
     "volumes",
 }
 KINDS = ("container", "containerSet", "steps", "suspend")
-TEMPLATE = {*KINDS, "activeDeadlineSeconds", "inputs", "name", "outputs", "retryStrategy", "timeout", "volumes"}
+TEMPLATE = {
+    *KINDS,
+    "activeDeadlineSeconds",
+    "daemon",
+    "inputs",
+    "name",
+    "outputs",
+    "retryStrategy",
+    "timeout",
+    "volumes",
+}
 CONTAINER = {"args", "command", "env", "name", "volumeMounts"}
 STEP = {"arguments", "continueOn", "name", "template", "when"}
 PARAMETER = {"default", "enum", "name", "value"}
@@ -100,7 +110,7 @@ def _template(template: Mapping[str, Any]) -> None:
     _retry(where, template.get("retryStrategy"))
     _kind(where, kinds[0], template)
     if kinds[0] not in ("container", "containerSet"):
-        for field in ("timeout", "activeDeadlineSeconds"):
+        for field in ("timeout", "activeDeadlineSeconds", "daemon"):
             if template.get(field) is not None:
                 raise UsageError(f"{where} has {field}, which Argo takes only where there is a container")
 

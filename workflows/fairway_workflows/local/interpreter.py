@@ -6,11 +6,12 @@ kept apart as there: a node *fails*, and then its group and template fail; or ex
 at the same time, in threads.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from fairway_workflows.local.daemons import Daemons
 from fairway_workflows.local.expressions import evaluate_when
 from fairway_workflows.local.lexers import ExpressionError
 from fairway_workflows.local.model import NodeType, Phase, TemplateError
@@ -35,6 +36,8 @@ class Call:
     parent: Live | None = None
     depth: int = 1
     exit_handler: bool = False
+    opened: Callable[[], None] = lambda: None
+    """Called once the node is there."""
 
 
 def execute(run: Run, call: Call) -> Live:
@@ -59,6 +62,7 @@ def _impossible(run: Run, call: Call, why: str) -> Live:
 def _attempt(run: Run, call: Call, bound: Mapping[str, Any], inputs: Mapping[str, str]) -> Live:
     kind = NodeType.STEPS if "steps" in bound else NodeType.SUSPEND if "suspend" in bound else NodeType.POD
     node = run.open(call.parent, call.name, call.display_name, call.template, kind)
+    call.opened()
     try:
         if kind is NodeType.STEPS:
             return _steps(run, call, node, bound, dict(inputs))
@@ -102,19 +106,38 @@ def _retried(
 
 
 def _steps(run: Run, call: Call, node: Live, bound: Mapping[str, Any], scope: dict[str, str]) -> Live:
-    for index, steps in enumerate(bound["steps"]):
+    daemons = Daemons(run)
+    try:
+        failed = _groups(run, call, node, bound["steps"], scope, daemons)
+    finally:
+        daemons.end()
+    if failed is not None:
+        return run.close(node, Phase.FAILED, failed)
+    for output in parameters(bound.get("outputs")):
+        node.outputs[output["name"]] = _resolved(output["valueFrom"], scope)
+    return run.close(node, Phase.SUCCEEDED)
+
+
+def _groups(
+    run: Run,
+    call: Call,
+    node: Live,
+    groups: list[list[Mapping[str, Any]]],
+    scope: dict[str, str],
+    daemons: Daemons,
+) -> str | None:
+    """Run one group after another, adding to ``scope`` what they give; why one failed, or None."""
+    for index, steps in enumerate(groups):
         group = run.open(node, f"{node.name}[{index}]", f"[{index}]", "", NodeType.STEP_GROUP)
-        ran = _group(run, call, group, steps, scope)
+        ran = _group(run, call, group, steps, scope, daemons)
         if group.phase.unsuccessful:
-            return run.close(node, Phase.FAILED, group.message)
+            return group.message
         for step, child in ran.items():
             scope[f"steps.{step}.status"] = child.phase.value
             if child.exit_code is not None:
                 scope[f"steps.{step}.exitCode"] = str(child.exit_code)
             scope.update({f"steps.{step}.outputs.parameters.{name}": value for name, value in child.outputs.items()})
-    for output in parameters(bound.get("outputs")):
-        node.outputs[output["name"]] = _resolved(output["valueFrom"], scope)
-    return run.close(node, Phase.SUCCEEDED)
+    return None
 
 
 def _resolved(source: Mapping[str, Any], scope: Mapping[str, str]) -> str:
@@ -127,7 +150,7 @@ def _resolved(source: Mapping[str, Any], scope: Mapping[str, str]) -> str:
 
 
 def _group(
-    run: Run, call: Call, group: Live, steps: list[Mapping[str, Any]], scope: Mapping[str, str]
+    run: Run, call: Call, group: Live, steps: list[Mapping[str, Any]], scope: Mapping[str, str], daemons: Daemons
 ) -> dict[str, Live]:
     """Run the steps of one group, close the group, and return the steps' nodes by step name."""
     known = {**run.known, **scope}
@@ -151,7 +174,10 @@ def _group(
                 call.depth + 1,
                 call.exit_handler,
             )
-            works.append(partial(_tried, run, below, errors))
+            if run.plan.templates[step["template"]].get("daemon"):
+                daemons.start(partial(_beside, below, errors))
+            else:
+                works.append(partial(_tried, run, below, errors))
         else:
             skipped = run.open(group, name, step["name"], step["template"], NodeType.SKIPPED, Phase.SKIPPED)
             run.close(skipped, Phase.SKIPPED, f"when '{step['when']}' evaluated false")
@@ -167,6 +193,10 @@ def _group(
     else:
         run.close(group, Phase.SUCCEEDED)
     return nodes
+
+
+def _beside(call: Call, errors: list[str], run: Run, opened: Callable[[], None]) -> None:
+    _tried(run, replace(call, opened=opened), errors)
 
 
 def _tried(run: Run, call: Call, errors: list[str]) -> None:

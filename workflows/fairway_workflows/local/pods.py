@@ -156,6 +156,8 @@ def _expand(value: str, variables: Mapping[str, str]) -> str:
 
 def _close(pod: Pod) -> Live:
     node = pod.node
+    if pod.template.get("daemon"):
+        return pod.run.close(node, Phase.SUCCEEDED)
     missing = _outputs(pod)
     node.exit_code = pod.codes.get("main")
     if pod.why or any(pod.codes.values()):
