@@ -28,12 +28,43 @@ class RawServer:
     connections: int = 0
 
 
+Connection = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@contextmanager
+def listening(connection: Connection, tls: ssl.SSLContext | None = None) -> Iterator[int]:
+    """The port where each connection is given to ``connection``."""
+    loop = asyncio.new_event_loop()
+    ready = threading.Event()
+    ports: list[int] = []
+
+    async def main(stop: asyncio.Event) -> None:
+        listener = await asyncio.start_server(connection, "127.0.0.1", 0, ssl=tls)
+        ports.append(listener.sockets[0].getsockname()[1])
+        ready.set()
+        await stop.wait()
+        listener.close()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    stop = asyncio.Event()
+    thread = threading.Thread(target=lambda: loop.run_until_complete(main(stop)), daemon=True)
+    thread.start()
+    assert ready.wait(10)
+    try:
+        yield ports[0]
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(10)
+        loop.close()
+
+
 @contextmanager
 def serving(answering: Answering, tls: ssl.SSLContext | None = None) -> Iterator[RawServer]:
     """Serve with ``answering(number, writer)``, called for each request; it may write, wait, close, or none of it."""
     server = RawServer()
-    loop = asyncio.new_event_loop()
-    ready = threading.Event()
 
     async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server.connections += 1
@@ -50,27 +81,9 @@ def serving(answering: Answering, tls: ssl.SSLContext | None = None) -> Iterator
         finally:
             writer.close()
 
-    async def main(stop: asyncio.Event) -> None:
-        listener = await asyncio.start_server(connection, "127.0.0.1", 0, ssl=tls)
-        server.url = f"{'https' if tls else 'http'}://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
-        ready.set()
-        await stop.wait()
-        listener.close()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-
-    stop = asyncio.Event()
-    thread = threading.Thread(target=lambda: loop.run_until_complete(main(stop)), daemon=True)
-    thread.start()
-    assert ready.wait(10)
-    try:
+    with listening(connection, tls) as port:
+        server.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
         yield server
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(10)
-        loop.close()
 
 
 def always(data: bytes) -> Answering:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from fairway_steps.loadtest.result import Result
     from fairway_steps.loadtest.streaming import Limit
 
-UNREACHED = frozenset({"dns", "connect", "tls", "protocol"})
+UNREACHED = frozenset({"dns", "connect", "tls"})
+CANCELLED = "cancelled"
 
 
 def carry_out(
@@ -144,14 +145,24 @@ def check_reached(todo: "Mapping[str, Task]", result: "Result", shares: "Sequenc
     """Raise DomainError for an endpoint to which no request could connect."""
     for number, (name, task) in enumerate(todo.items()):
         part = result.part(number) if len(todo) > 1 else result
-        failures = part.failures
-        # A server of another protocol may close before its words are read.
-        unreached = UNREACHED | ({"reset"} if "protocol" in failures else set())
-        if len(part) and sum(failures.get(error, 0) for error in unreached) == len(part):
-            details = {error: text for records in shares[number] for error, text in records.details.items()}
-            why = next((f"{text} ({error})" for error, text in details.items() if error in UNREACHED), "")
+        failed = sum(part.failures.values()) if len(part) else 0
+        if failed and failed == len(part) and (why := _unusable(task, set(part.failures), shares[number])):
             called = f"{name} ({task.target.name})" if name else task.target.name
-            raise DomainError(f"endpoint {called} is unusable, no request could connect: {why}")
+            raise DomainError(f"endpoint {called} is unusable, {why}")
+
+
+def _unusable(task: "Task", met: set[str], shares: "Sequence[Records]") -> str:
+    """Why no request can ever be answered, from the classes of failure that all of them ``met``; empty if one could."""
+    details = {error: text for records in shares for error, text in records.details.items()}
+    told = next((f"{text} ({error})" for error, text in details.items() if error != CANCELLED), "")
+    if not any(records.opened for records in shares):
+        return f"no request could connect: {told}"
+    # A server of another protocol may close before its words are read, and some say none.
+    if "protocol" in met and met <= {"protocol", *UNREACHED, "reset"}:
+        return f"no request was understood: {details['protocol']} (protocol)"
+    if met == {"reset"} and (spoken := task.target.spoken()):
+        return f"no request was understood: {spoken} (reset)"
+    return ""
 
 
 def explain(shares: "Sequence[Sequence[Records]]") -> None:

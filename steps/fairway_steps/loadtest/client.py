@@ -84,5 +84,8 @@ class Target(Protocol):
     def prepare(self, payloads: Payloads) -> Payloads:
         """The bodies as they will be sent, made once, before any process is started. Raises UsageError for one that cannot be."""
 
+    def spoken(self) -> str:
+        """What a server speaks that gave no request an answer, in a sentence, asked once more; empty if that cannot be told."""
+
     def open(self, payloads: Payloads) -> Client:
         """A client whose request ``index`` carries ``payloads[index]``, as prepared. Called within the running event loop."""

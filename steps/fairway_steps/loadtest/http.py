@@ -28,6 +28,7 @@ from fairway_steps.loadtest.client import Answer, Connection, ConnectionFailed, 
 from fairway_steps.loadtest.generation import Generation
 from fairway_steps.loadtest.http1 import Head, Parser, Sink
 from fairway_steps.loadtest.payloads import Payloads
+from fairway_steps.loadtest.spoken import spoken
 from fairway_steps.loadtest.sse import EventStream
 from fairway_steps.loadtest.tls import PLAIN, Tls, context, reason
 
@@ -90,6 +91,12 @@ class Request:
             context(self.tls, ALPN)
         return payloads
 
+    def spoken(self) -> str:
+        host, port = _place(self.url)
+        if self.url.startswith("https:"):
+            return spoken(host, port, context(self.tls, ("h2",)), self.tls.server_name or host)
+        return spoken(host, port)
+
     def open(self, payloads: Payloads) -> "Http":
         return Http(self, payloads)
 
@@ -107,19 +114,22 @@ class Request:
         return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
 
+def _place(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+
 class Http:
     """The engine's client for HTTP. The host's name is resolved once, by the first connection."""
 
     def __init__(self, request: Request, payloads: Payloads) -> None:
-        parts = urlsplit(request.url)
-        self._host = parts.hostname or ""
-        self._port = parts.port or (443 if parts.scheme == "https" else 80)
+        self._host, self._port = _place(request.url)
         self.pick = payloads.pick
         self.prepared = [request.to_bytes(body) for body in payloads.bodies]
         self.bodiless, self.expect = request.method == "HEAD", request.expect
         self.known: dict[bytes, Head] = {}
         self.label = request.label_header.lower().encode()
-        self._tls = context(request.tls, ALPN) if parts.scheme == "https" else None
+        self._tls = context(request.tls, ALPN) if request.url.startswith("https:") else None
         self._name = request.tls.server_name or self._host
         self._addresses: list[tuple[int, Any]] = []  # family and address, as getaddrinfo gives them
 

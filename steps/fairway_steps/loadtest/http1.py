@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from fairway_steps.loadtest.spoken import HTTP2, TLS, is_http2
+
 MAX_HEAD = 65_536
 MAX_LINE = 8_192
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-9]\d\d)(?: [^\r\n]*)?", re.DOTALL)
@@ -193,10 +195,10 @@ class Parser:
 
 def _other_protocol(buffer: bytes) -> str:
     """What an answer is that does not begin as one of HTTP/1 does."""
-    if buffer[3:5] == b"\x04\x00":  # a SETTINGS frame (RFC 9113, section 3.4)
-        return "the server speaks HTTP/2 only, which is for gRPC endpoints"
+    if is_http2(buffer):
+        return HTTP2
     if buffer[:2] == b"\x15\x03":  # a TLS alert (RFC 8446, section 5.1)
-        return "the server speaks TLS"
+        return TLS
     return "the answer does not begin with HTTP/1"
 
 

@@ -158,6 +158,7 @@ class OpenLoop:
         except Exception as error:  # noqa: BLE001 - see _due
             self.fail(error)
         else:
+            self.records.opened += 1
             if index not in self._pending:
                 connection.abort()
             elif connection.send(index):
@@ -214,7 +215,8 @@ class OpenLoop:
             if left > 0:
                 self._expiry = self._loop.call_later(left / SECOND, self._expire)
                 break
-            self._end(index, Answer(0, "timeout", detail=f"no answer within {self._timeout / SECOND:g} s"))
+            missing = "answer" if self.records.opened else "connection"
+            self._end(index, Answer(0, "timeout", detail=f"no {missing} within {self._timeout / SECOND:g} s"))
             if give_up is not None:
                 give_up()
                 freed += 1

@@ -37,7 +37,7 @@ class Records:
     the moments of all of these, since the start; tokens are -1 where they are not known.
 
     ``cpu`` is the share of one core that the sending thread used, ``backlog`` the most requests that ever waited for a
-    connection, ``details`` the first message of each class of error.
+    connection, ``opened`` how many connections could be opened, ``details`` the first message of each class of error.
     """
 
     plan: AnyPlan
@@ -59,6 +59,7 @@ class Records:
     cpu: float = 0.0
     backlog: int = 0
     connections: int = 0
+    opened: int = 0
     stopped: bool = False
 
     @classmethod

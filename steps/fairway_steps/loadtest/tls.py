@@ -53,6 +53,8 @@ def reason(error: BaseException | None) -> str:
         return error.verify_message
     if isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER":
         return "the server does not speak TLS there"
+    if isinstance(error, ssl.SSLError) and error.reason == "TLSV1_ALERT_NO_APPLICATION_PROTOCOL":
+        return "the server offers none of the protocols asked for (ALPN), such as HTTP/1.1"
     if isinstance(error, ConnectionError):
         return os.strerror(error.errno).lower() if error.errno else str(error) or "the connection was closed"
     if isinstance(error, OSError) and error.strerror:

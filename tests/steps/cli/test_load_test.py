@@ -16,7 +16,7 @@ import pytest
 
 from fairway_steps.loadtest.samples import read
 from fairway_steps.metrics.samples import SamplesSource
-from raw_server import OK, always, answer, serving
+from raw_server import OK, always, answer, listening, serving
 
 FAIRWAY = [sys.executable, "-m", "fairway_steps", "load-test"]
 
@@ -374,7 +374,45 @@ def test_a_server_of_another_protocol_is_unusable(hasty: bool):
     with serving(answering) as server:
         done = fairway(f"--url={server.url}", "--requests=3", "--rate=50")
     assert done.returncode == 1
-    assert "is unusable, no request could connect: the server speaks HTTP/2 only" in done.stderr.splitlines()[-1]
+    assert "is unusable, no request was understood: the server speaks HTTP/2 only" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "greeting", [b"\x00\x00\x00\x04\x00\x00\x00\x00\x00", b"\x00\x00\x08\x07\x00\x00\x00\x00\x00", b""]
+)
+def test_a_server_that_resets_all_that_is_not_http2_is_told_by_asking_it(greeting: bytes):
+    """Left out: that it is asked for TLS, too (loadtest/test_tls.py). Without any greeting it may be anything, and is not unusable."""
+
+    async def hasty(reader, writer):
+        if (await reader.read(3)) == b"PRI":
+            writer.write(greeting)
+            await writer.drain()
+            writer.close()
+        else:
+            writer.transport.abort()
+
+    with listening(hasty) as port:
+        done = fairway(f"--url=http://127.0.0.1:{port}", "--requests=3", "--rate=50")
+    if greeting:
+        assert done.returncode == 1
+        sentence = (
+            "is unusable, no request was understood: the server speaks HTTP/2 only, which is for gRPC endpoints (reset)"
+        )
+        assert sentence in done.stderr.splitlines()[-1]
+    else:
+        assert done.returncode == 0
+        assert "3 failed (reset 3)" in done.stdout
+
+
+@pytest.mark.parametrize("scheme", ["https", "grpcs"])
+def test_who_never_lets_anybody_connect_is_unusable(silent_server, scheme: str):
+    """It takes connections, and never answers a TLS handshake."""
+    url = silent_server.replace("http:", f"{scheme}:")
+    done = fairway(
+        f"--url={url}/v2/models/m/infer", "--tensors=x:FP32[1]", "--requests=3", "--rate=50", "--timeout=300ms"
+    )
+    assert done.returncode == 1
+    assert "is unusable, no request could connect: no connection within 0.3 s (timeout)" in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from fairway_steps.loadtest.plan import constant
 from fairway_steps.loadtest.records import Records
 from fairway_steps.loadtest.settings import Settings
 from fairway_steps.loadtest.tls import Tls
-from raw_server import OK, always, serving
+from raw_server import OK, always, listening, serving
 
 
 @dataclass
@@ -121,6 +121,29 @@ def test_a_server_of_http2_only_is_told_apart(authority: Authority):
     with serving(always(b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"), context) as server:
         records = load(Request(server.url, tls=Tls(authority.ca, server_name="h2.example")))
     assert errors(records) <= {"protocol", "tls"}  # OpenSSL may end the handshake for want of a common protocol
+
+
+def test_who_resets_all_over_tls_is_asked_for_http2_over_tls(authority: Authority):
+    context = authority.context("h2.example")
+    context.set_alpn_protocols(["h2", "http/1.1"])
+
+    async def hasty(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if (await reader.read(3)) == b"PRI":
+            writer.write(b"\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+            await writer.drain()
+        writer.close()
+
+    with listening(hasty, context) as port:
+        request = Request(f"https://127.0.0.1:{port}", tls=Tls(authority.ca, server_name="h2.example"))
+        assert errors(load(request)) == {"reset"}
+        assert "HTTP/2 only" in request.spoken()
+
+
+def test_a_server_of_tls_is_told_by_its_handshake(authority: Authority):
+    with serving(always(OK), authority.context("somebody.example")) as server:
+        assert "speaks TLS: write https://" in Request(server.url.replace("https:", "http:")).spoken()
+    with serving(always(OK)) as server:
+        assert Request(server.url).spoken() == ""
 
 
 @pytest.mark.parametrize(

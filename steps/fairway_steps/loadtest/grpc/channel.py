@@ -18,9 +18,9 @@ from grpc import aio
 
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.client import ConnectionFailed
+from fairway_steps.loadtest.spoken import PREFACE
 from fairway_steps.loadtest.tls import reason
 
-_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 _LOOK = 5.0  # seconds for each step of finding out
 _OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.use_local_subchannel_pool", 1),  # channels must not share a connection
@@ -133,7 +133,7 @@ async def _try(peer: Peer) -> ConnectionFailed:
             if writer.get_extra_info("ssl_object").selected_alpn_protocol() != "h2":
                 return ConnectionFailed("protocol", f"{peer.address} does not offer HTTP/2, which gRPC needs")
         try:
-            writer.write(_PREFACE)
+            writer.write(PREFACE)
             first = await reader.read(64)
         except ssl.SSLError as error:  # TLS 1.3 refuses a client's certificate, or its lack, after the handshake
             return ConnectionFailed("tls", f"{peer.address} refused the connection: {reason(error)}")

@@ -68,6 +68,10 @@ class Grpc:
         encode = encoder(self.method, model=self.model, version=self.model_version, raw=self.raw)
         return replace(payloads, bodies=tuple(encode(body) for body in payloads.bodies))
 
+    def spoken(self) -> str:
+        """Nothing: what else than gRPC a server speaks is told when no connection can be opened."""
+        return ""
+
     def open(self, payloads: Payloads) -> Client:
         """A client for bodies that were prepared."""
         return GrpcClient(self.peer, self.call, payloads, self.streams)
