@@ -2,13 +2,15 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from assessment_rules import LIMIT
 from numpy.typing import NDArray
 from scipy import special
 
+from fairway_steps.assess import assess
+from fairway_steps.model import Histogram, Metric, Slo, Stratum
 from fairway_steps.stats import mixture, quantile, rate
 from fairway_steps.stats.comparison import RateVsPrimary, e_values_of
 from fairway_steps.stats.evidence import bar
@@ -142,3 +144,48 @@ def truth(runs: int) -> Goal:
         update()
         took = time.process_time() - start
         yield took < 1, f"G5  100,000 strata {name}: {took:.2f} s of one core (goal: 1)"
+    yield from assessments()
+
+
+STRATA = 100_000
+EDGES = (0.05, 0.1, 0.15, 0.2, 0.25, 0.5, 1.0, math.inf)
+SHARES_BETWEEN = (0.4, 0.3, 0.15, 0.08, 0.03, 0.03, 0.005, 0.005)
+SLOS = {
+    "an error rate": Slo(Metric.ERROR_RATE, 0.01),
+    "a latency quantile": Slo(Metric.LATENCY, 0.25, 0.95),
+    "a mean latency": Slo(Metric.LATENCY_MEAN, 0.2),
+    "an error rate beside the primary's": Slo(Metric.ERROR_RATE, 0.5, relative=True),
+    "a latency quantile beside the primary's": Slo(Metric.LATENCY, 0.1, 0.95, relative=True),
+}
+
+
+def assessments() -> Goal:
+    """G5: a whole assessment of a release whose looks were never joined, in four stages; and a tenth of it, to see how it grows."""
+    both = release(STRATA)
+    for name, slo in SLOS.items():
+        took = {size: min(_assessed(slo, both[:size]) for _ in range(3)) for size in (STRATA // 10, STRATA)}
+        seconds, ratio = took[STRATA], took[STRATA] / took[STRATA // 10]
+        yield (
+            seconds < 1,
+            f"G5  assess() of {name}, {STRATA:,} strata: {seconds:.2f} s of one core (goal: 1), {ratio:.0f} times as long as a tenth",
+        )
+
+
+def release(strata: int) -> list[Stratum]:
+    """Two versions side by side, second by second."""
+    rng, found = np.random.default_rng(SEED + 5), []
+    for k in range(strata // 2):
+        weight = (5, 10, 25, 50)[8 * k // strata]
+        for name, share in (("v1", 100 - weight), ("v2", weight)):
+            n = int(rng.poisson(600 if name == "v1" else 300))
+            errors = int(rng.binomial(n, 0.008))
+            counts = tuple(rng.multinomial(n - errors, SHARES_BETWEEN).tolist())
+            failures = {"http-500": errors} if errors else {}
+            found.append(Stratum(name, float(k), k + 1.0, share, n, failures, Histogram(EDGES, counts), 0.09 * n))
+    return found
+
+
+def _assessed(slo: Slo, strata: Sequence[Stratum]) -> float:
+    start = time.process_time()
+    assess([slo], strata, candidate="v2", primary="v1", weight=50)
+    return time.process_time() - start

@@ -23,20 +23,19 @@ class Window:
     strata: dict[str, Stratum] = field(default_factory=dict)
     began: float = math.nan
     weights: dict[str, int] = field(default_factory=dict)
+    settling: bool = False
 
     @property
     def is_open(self) -> bool:
         """Whether it takes in what comes next; the first ones of a run, and what was settling, never do."""
         return self.end - self.start < (self.start - self.began) / GROWTH and not self.settling
 
-    @property
-    def settling(self) -> bool:
-        return any(stratum.settling for stratum in self.strata.values())
-
     def follows(self, before: "Window | None") -> None:
         """Take a place after ``before``: in its run, if the versions of both have the same weights."""
         own = {name: stratum.weight for name, stratum in self.strata.items()}
-        if before and all(before.weights.get(name, weight) == weight for name, weight in own.items()):
+        if before and own == before.weights:
+            self.began, self.weights = before.began, own
+        elif before and all(before.weights.get(name, weight) == weight for name, weight in own.items()):
             self.began, self.weights = before.began, before.weights | own
         else:
             self.began, self.weights = self.start, own
@@ -66,9 +65,10 @@ def windows(strata: Iterable[Stratum]) -> list[Window]:
         last = found[-1] if found else None
         if last and stratum.version not in last.strata and stratum.start < last.end:
             last.strata[stratum.version] = stratum
+            last.settling |= stratum.settling
             last.end = max(last.end, stratum.end)
         else:
-            found.append(Window(stratum.start, stratum.end, {stratum.version: stratum}))
+            found.append(Window(stratum.start, stratum.end, {stratum.version: stratum}, settling=stratum.settling))
     for index, window in enumerate(found):
         window.follows(found[index - 1] if index else None)
     return found

@@ -9,47 +9,19 @@ of the requests within them, and at least 100 of them.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
-from fairway_steps.assess.counts import ROUNDING, sums
-from fairway_steps.assess.evidence import mixed
-from fairway_steps.assess.pairs import known, size
+from fairway_steps.assess.counts import ROUNDING
 from fairway_steps.assess.rest import Ending, Open, Scene, missing_here, no_data, too_few
-from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo, Stratum, Unit
-from fairway_steps.stats.evidence import EValues, log_sum
-from fairway_steps.stats.reward import MIN_UNITS, above_interval, mean_above
-from fairway_steps.windows import Window
+from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo, Unit
+from fairway_steps.stats.away import Away, Total, of_requests, of_windows, ratios
+from fairway_steps.stats.columns import Columns, broken
+from fairway_steps.stats.counts import Array
+from fairway_steps.stats.late import mean_of, mixed
+from fairway_steps.stats.reward import MIN_UNITS, above_interval
 from fairway_steps.words import count, limit_of, name_of, number, seconds, share
 
 
-@dataclass(frozen=True, slots=True)
-class Away:
-    """Of so many units: the sum of how far each lies over the limit, and at most the sum of its squares."""
-
-    n: int = 0
-    total: float = 0.0
-    squares: float = 0.0
-
-    def __add__(self, other: "Away") -> "Away":
-        return Away(self.n + other.n, self.total + other.total, self.squares + other.squares)
-
-    @classmethod
-    def one(cls, value: float) -> "Away":
-        return cls(1, value, value * value)
-
-    @property
-    def e_values(self) -> EValues:
-        return mean_above(self.n, self.total, self.squares)
-
-    @property
-    def testable(self) -> bool:
-        return self.n >= MIN_UNITS and math.isfinite(self.squares)
-
-
-NOTHING = Away()
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Average:
     """One SLO and the windows of a release."""
 
@@ -58,23 +30,20 @@ class Average:
 
     def harm(self) -> list[float]:
         """Ln e of harm after each of the scene's windows."""
-        columns = self._columns(self._known, health=False)
-        paths = []
-        for begin in (0, *self.scene.changes):
-            found = zip(*(accumulate(column[begin:]) for column in columns), strict=True)
-            paths.append([0.0] * begin + [_mean([away.e_values.violated for away in now]) for now in found])
-        return mixed(paths)
+        columns = self._columns(health=False)
+        return mixed([mean_of([away.violated(begin) for away in columns]) for begin in (0, *self.scene.changes)])
 
     def kept(self) -> float:
         """Ln e of health, by the stage's own evidence."""
-        return _mean([_sum(column).e_values.met for column in self._columns(self._here, health=True)])
+        here = self._is_here
+        return float(mean_of([away.met(here) for away in self._columns(health=True)])[0])
 
     def evidence(self, log_e: float, *, harmful: bool, open_: Open) -> Evidence:
         slo, scene = self.slo, self.scene
         if slo.relative and scene.problem:
             return no_data(slo, scene.problem)
-        columns = [_sum(column) for column in self._columns(self._known, health=False)]
-        requests, in_stage = self._requests(self._known), self._requests(self._here)
+        columns = [away.total() for away in self._columns(health=False)]
+        requests, in_stage = int(self._sizes.sum()), int(self._sizes[self._is_here].sum())
         if not requests or not columns[0].n:
             lacking = "request" if slo.metric.is_share else "latency"
             beside = f" beside {scene.primary}" if slo.relative else ""
@@ -113,7 +82,7 @@ class Average:
         log_e: float,
         kept: float,
         open_: Open,
-        columns: Sequence[Away],
+        columns: Sequence[Total],
         *,
         harmful: bool,
     ) -> Ending:
@@ -143,13 +112,23 @@ class Average:
         return Ending(Result.INCONCLUSIVE, "over", f"{seen} {why}", doubt=Doubt.OVER if calm else Doubt.HARM)
 
     @property
-    def _known(self) -> list[list[Window]]:
-        return known(self.scene) if self.slo.relative else [[window] for window in self.scene.windows]
+    def _own(self) -> Columns:
+        """The windows that tell of the SLO: those with the primary beside, or all."""
+        return self.scene.shared.own if self.slo.relative else self.scene.columns
 
     @property
-    def _here(self) -> list[list[Window]]:
-        weight, name = self.scene.weight, self.scene.candidate
-        return [[w for w in now if weight in (None, w.strata[name].weight)] for now in self._known]
+    def _looks(self) -> Sequence[int]:
+        return self.scene.shared.looks if self.slo.relative else range(len(self.scene.windows))
+
+    @property
+    def _is_here(self) -> list[bool]:
+        if not self.slo.relative:
+            return self.scene.is_here
+        return [self.scene.weight in (None, weight) for weight in self.scene.shared.weights]
+
+    @property
+    def _sizes(self) -> Array:
+        return self._own.timed if self.slo.metric is Metric.LATENCY_MEAN else self._own.sizes
 
     @property
     def _limit(self) -> float:
@@ -157,43 +136,35 @@ class Average:
             return 0.0
         return self.slo.limit if self.slo.metric is Metric.LATENCY_MEAN else self.slo.allowed
 
-    def _requests(self, known_: Sequence[Sequence[Window]]) -> int:
-        own = [window.strata[self.scene.candidate] for now in known_ for window in now]
-        if self.slo.metric is Metric.LATENCY_MEAN:
-            return sum(stratum.latency.total for stratum in own if stratum.latency)
-        return sum(map(size, own))
-
-    def _columns(self, known_: Sequence[Sequence[Window]], *, health: bool) -> list[list[Away]]:
+    def _columns(self, *, health: bool) -> list[Away]:
         """The units that became known with each window: those of each process of which the evidence is the mean."""
-        by_window = [_sum([self._of_window(window, health=health) for window in now]) for now in known_]
+        looks, end = self._looks, len(self.scene.windows)
+        by_window = of_windows(self._above(health=health), looks, end)
         if self.slo.metric is not Metric.LATENCY_MEAN or self.slo.unit is Unit.STRATUM:
             return [by_window]
-        own = self.scene.candidate
-        return [[_sum([_of_requests(w.strata[own], self._limit) for w in now]) for now in known_], by_window]
+        return [of_requests(self._own, self._limit, looks, end), by_window]
 
-    def _of_window(self, window: Window, *, health: bool) -> Away:
-        """How far the window's own value lies over the limit; nothing if it has none."""
-        own = window.strata[self.scene.candidate]
+    def _above(self, *, health: bool) -> Array:
+        """How far each window's own value lies over the limit; NaN if it has none."""
+        own = self._own
         if self.slo.metric is Metric.LATENCY_MEAN:
-            timed = own.latency.total if own.latency else 0
-            return Away.one(own.seconds / timed - self._limit) if timed else NOTHING
+            return ratios(own.seconds, own.timed) - self._limit
         if self.slo.relative:
-            other = window.strata[self.scene.primary]
-            if not (own.requests and other.requests):
-                return NOTHING
-            return Away.one(own.errors / own.requests - (1 + self.slo.limit) * other.errors / other.requests)
-        if self.slo.metric is Metric.LATENCY and own.latency is None:
-            return NOTHING
-        found = sums(own, self.slo.limit if self.slo.metric is Metric.LATENCY else None).exceedances(self.slo)
-        broke, of = (found.most, found.of_least) if health else (found.least, found.of_most)
-        return Away.one(broke / of - self._limit) if of else NOTHING
+            other = self.scene.shared.other
+            return ratios(own.errors, own.requests) - ratios((1 + self.slo.limit) * other.errors, other.requests)
+        sums = own.sums(self.slo.limit if self.slo.metric is Metric.LATENCY else None)
+        least, of_most, most, of_least = broken(sums, share=self.slo.metric.is_share)
+        if self.slo.metric is Metric.LATENCY:
+            of_most, of_least = of_most * own.has_latency, of_least * own.has_latency
+        return ratios(most, of_least) - self._limit if health else ratios(least, of_most) - self._limit
 
     def _values(self, above: float) -> tuple[float, float | None]:
         """The candidate's value in the metric's unit, and the primary's."""
         if self.slo.relative:
-            both = [(w.strata[self.scene.candidate], w.strata[self.scene.primary]) for now in self._known for w in now]
-            rates = [(c.errors / c.requests, p.errors / p.requests) for c, p in both if c.requests and p.requests]
-            return sum(own for own, _ in rates) / len(rates), sum(other for _, other in rates) / len(rates)
+            columns = self.scene.shared.own, self.scene.shared.other
+            rates = zip(*(ratios(each.errors, each.requests).tolist() for each in columns), strict=True)
+            both = [pair for pair in rates if not any(map(math.isnan, pair))]
+            return sum(own for own, _ in both) / len(both), sum(other for _, other in both) / len(both)
         value = above + self._limit
         return 1 - value if self.slo.metric is Metric.SUCCESS_RATE else value, None
 
@@ -221,24 +192,3 @@ class Average:
         verb = "answers" if metric is Metric.SUCCESS_RATE else "fails"
         beside = f" and {self.scene.primary} {share(reference)}" if reference is not None else ""
         return f"{name} {verb} {share(value)} of requests{beside} in a window on average{interval}"
-
-
-def _of_requests(stratum: Stratum, limit: float) -> Away:
-    """Each request by its latency: their sum is known, the squares by the worse edge of the bucket each lies in."""
-    histogram = stratum.latency
-    if histogram is None or not histogram.total:
-        return NOTHING
-    squares, below = 0.0, 0.0
-    for edge, many in zip(histogram.edges, histogram.counts, strict=True):
-        if many:
-            squares += many * max((edge - limit) ** 2, (below - limit) ** 2)
-        below = edge
-    return Away(histogram.total, stratum.seconds - histogram.total * limit, squares)
-
-
-def _sum(units: Sequence[Away]) -> Away:
-    return sum(units, NOTHING)
-
-
-def _mean(logs: Sequence[float]) -> float:
-    return log_sum(logs) - math.log(len(logs))

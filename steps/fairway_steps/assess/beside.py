@@ -6,41 +6,42 @@ would compare the candidate's evening with the primary's whole day.
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 from fairway_steps.assess.counts import ROUNDING
-from fairway_steps.assess.pairs import size
-from fairway_steps.model import Stratum
+from fairway_steps.assess.shared import Shared
+from fairway_steps.stats.columns import Columns
 
 FINE = 0.51
 
 
 @dataclass(frozen=True)
 class Beside:
-    """The strata of both in the same windows, in order of time."""
+    """What both did in the windows that they ``shared``."""
 
-    own: Sequence[Stratum]
-    other: Sequence[Stratum]
+    shared: Shared
 
-    @property
+    @cached_property
     def requests(self) -> int:
-        return sum(map(size, self.own))
+        return int(self.shared.own.sizes.sum())
 
-    @property
+    @cached_property
     def requests_beside(self) -> int:
-        return sum(map(size, self.other))
+        return int(self.shared.other.sizes.sum())
 
-    @property
+    @cached_property
     def weights(self) -> list[float]:
         """By how much each of the primary's windows counts."""
-        return [size(own) / max(1, size(other)) for own, other in zip(self.own, self.other, strict=True)]
+        own, other = self.shared.own.sizes.tolist(), self.shared.other.sizes.tolist()
+        return [mine / max(1, theirs) for mine, theirs in zip(own, other, strict=True)]
 
     def error_rates(self) -> tuple[float, float]:
-        errors = sum(weight * stratum.errors for weight, stratum in zip(self.weights, self.other, strict=True))
-        of = sum(weight * stratum.requests for weight, stratum in zip(self.weights, self.other, strict=True))
-        return sum(stratum.errors for stratum in self.own) / max(1, self.requests), errors / of if of else 0.0
+        own, other = self.shared.own, self.shared.other
+        errors = sum(weight * many for weight, many in zip(self.weights, other.errors.tolist(), strict=True))
+        of = sum(weight * many for weight, many in zip(self.weights, other.requests.tolist(), strict=True))
+        return float(own.errors.sum()) / max(1, self.requests), errors / of if of else 0.0
 
     def quantiles(self, q: float) -> tuple["Place", "Place"]:
         """Where the quantile of the candidate and of the primary lies."""
@@ -52,11 +53,8 @@ class Beside:
 
     @cached_property
     def _pools(self) -> tuple["_Pool", "_Pool"]:
-        own, other = _Pool(), _Pool()
-        for stratum, beside, weight in zip(self.own, self.other, self.weights, strict=True):
-            own.add(stratum, 1.0)
-            other.add(beside, weight)
-        return own, other
+        own, other = self.shared.own, self.shared.other
+        return _Pool.of(own, [1.0] * len(self.weights)), _Pool.of(other, self.weights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,23 +76,19 @@ class Place:
         return math.isfinite(other.high) and self.low * (1 + ROUNDING) >= (1 + margin) * other.high
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Pool:
     """Weighted counts: of all requests, of failed ones, and of latencies, by the edges they were counted between."""
 
-    requests: float = 0.0
-    errors: float = 0.0
-    timed: float = 0.0
-    histograms: dict[tuple[float, ...], list[float]] = field(default_factory=dict)
+    requests: float
+    errors: float
+    timed: float
+    histograms: Mapping[tuple[float, ...], Sequence[float]]
 
-    def add(self, stratum: Stratum, weight: float) -> None:
-        self.requests += weight * size(stratum)
-        self.errors += weight * stratum.errors
-        if stratum.latency is not None:
-            self.timed += weight * stratum.latency.total
-            counts = self.histograms.setdefault(stratum.latency.edges, [0.0] * len(stratum.latency.edges))
-            for index, count in enumerate(stratum.latency.counts):
-                counts[index] += weight * count
+    @classmethod
+    def of(cls, columns: Columns, weights: Sequence[float]) -> "_Pool":
+        requests, errors, timed = columns.weighted(weights)
+        return cls(requests, errors, timed, columns.histograms(weights))
 
     def over(self, line: float) -> tuple[float, float]:
         """The shares of requests that surely and perhaps took longer than ``line`` seconds; a failed one did.

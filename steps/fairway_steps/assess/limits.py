@@ -6,19 +6,21 @@ for anew at each.
 
 import math
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
-from fairway_steps.assess.counts import Exceedances, Sums, over, running, together
-from fairway_steps.assess.evidence import log_e_kept, log_es_broken, mixed
+from fairway_steps.assess.counts import Exceedances, exceedances, together
 from fairway_steps.assess.rest import Open, Scene, missing_here, no_data, too_few
-from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo, Stratum
+from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo
+from fairway_steps.stats.columns import broken
+from fairway_steps.stats.counts import Array
+from fairway_steps.stats.late import mixed
 from fairway_steps.stats.latency import quantile, tail
-from fairway_steps.stats.rate import confidence_interval, requests_to_prove
+from fairway_steps.stats.rate import confidence_interval, log_e_met, log_e_violateds, requests_to_prove
 from fairway_steps.words import count, interval, limit_of, name_of, seconds, share
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Limit:
     """An error rate, a success rate, a difference rate or a latency quantile against a fixed limit."""
 
@@ -26,39 +28,48 @@ class Limit:
     scene: Scene
 
     def harm(self) -> list[float]:
-        """Ln e of harm after each of the scene's windows."""
-        own = running(self.scene.own, self.slo)
+        """Ln e of harm after each of the scene's windows, from what surely broke the limit."""
         paths = []
         for begin in (0, *self.scene.changes):
-            start = own[begin - 1] if begin else Sums()
-            found = [(now - start).exceedances(self.slo) for now in own[begin:]]
-            paths.append([0.0] * begin + log_es_broken(found, self.slo.allowed))
+            sums = self._sums[:, begin:].cumsum(axis=1)
+            least, of_most, _, _ = broken(sums, share=self.slo.metric.is_share)
+            paths.append(log_e_violateds(least, of_most, self.slo.allowed))
         return mixed(paths)
 
     def kept(self) -> float:
         """Ln e of health, by the stage's own evidence: what was well at a lower weight proves nothing of a higher one."""
-        return log_e_kept(self._total(self._here).exceedances(self.slo))
+        return _log_e_kept(self._here)
+
+    @cached_property
+    def _sums(self) -> Array:
+        """A column a window; of an SLO on differences each comparison is a request, and fails if the answers differed."""
+        if self.slo.metric is Metric.DIFFERENCE_RATE:
+            return self.scene.columns.compared
+        return self.scene.columns.sums(self.slo.limit if self.slo.metric is Metric.LATENCY else None)
+
+    @cached_property
+    def _here(self) -> Exceedances:
+        here = slice(None) if self.slo.metric is Metric.DIFFERENCE_RATE else self.scene.is_here
+        return exceedances(self._sums[:, here].sum(axis=1), self.slo)
 
     def evidence(self, log_e: float, *, harmful: bool, open_: Open) -> Evidence:
         slo, scene = self.slo, self.scene
-        total = self._total(scene.own)
-        if not total.requests and slo.metric is Metric.DIFFERENCE_RATE:
+        requests, errors, timed, _, _ = map(int, total := self._sums.sum(axis=1))
+        if not requests and slo.metric is Metric.DIFFERENCE_RATE:
             return no_data(slo, f"no answer of {scene.candidate} was compared, so {name_of(slo)} is not known")
-        if not total.requests:
+        if not requests:
             return no_data(slo, f"no request to {scene.candidate} was measured, so {name_of(slo)} is not known")
-        if slo.metric is Metric.LATENCY and not total.timed:
+        if slo.metric is Metric.LATENCY and not timed:
             return no_data(slo, f"no latency of {scene.candidate} was measured, so {name_of(slo)} is not known")
-        found = total.exceedances(slo)
-        observed, head, detail = self._observed(total, found)
-        here = self._total(self._here)
-        in_here = here.exceedances(slo)
-        in_stage = in_here.of_least
+        found = exceedances(total, slo)
+        observed, head, detail = self._observed(requests, errors, found)
+        in_stage = self._here.of_least
         missing = missing_here(slo, in_stage)
         if self._unresolved(found) and not harmful:
             return self._between(found, observed, missing)
         low, _ = confidence_interval(found.least, found.of_most, found.allowed)
         _, high = confidence_interval(found.most, found.of_least, found.allowed)
-        kept = log_e_kept(in_here)
+        kept = _log_e_kept(self._here)
         result, where, after = Result.INCONCLUSIVE, self._far_side, f"{self._count(found.of_least)} do not prove it"
         doubt: Doubt | None = Doubt.HARM if log_e >= open_.alarming else Doubt.OVER
         if harmful:
@@ -67,7 +78,7 @@ class Limit:
             (result, after), doubt = too_few(slo, in_stage), Doubt.FEW
             where = "with" if found.within else where
         elif open_.must_prove and kept < open_.enough:
-            more, doubt = self._to_prove(in_here, open_.enough), Doubt.PROOF
+            more, doubt = self._to_prove(self._here, open_.enough), Doubt.PROOF
             missing, where = more, "within" if found.within else where
             after = f"{self._count(in_stage)}{self._at_weight} do not prove that it is kept, about {more:,} more would"
         elif found.within:
@@ -82,10 +93,6 @@ class Limit:
         )
 
     @property
-    def _here(self) -> list[Stratum]:
-        return self.scene.own if self.slo.metric is Metric.DIFFERENCE_RATE else self.scene.here
-
-    @property
     def _at_weight(self) -> str:
         return "" if self.slo.metric is Metric.DIFFERENCE_RATE else " at this weight"
 
@@ -96,26 +103,23 @@ class Limit:
     def _far_side(self) -> str:
         return "under" if self.slo.metric is Metric.SUCCESS_RATE else "over"
 
-    def _total(self, strata: Sequence[Stratum]) -> Sums:
-        return running(strata, self.slo)[-1] if strata else Sums()
-
-    def _observed(self, total: Sums, found: Exceedances) -> tuple[float, str, str]:
+    def _observed(self, requests: int, errors: int, found: Exceedances) -> tuple[float, str, str]:
         """The metric's own value, and how a sentence begins and goes on; ``{interval}`` stands for the interval."""
         name = self.scene.candidate
         if self.slo.metric is Metric.ERROR_RATE:
-            rate = total.errors / total.requests
+            rate = errors / requests
             return rate, f"{name} fails {share(rate)} of requests ({{interval}})", ""
         if self.slo.metric is Metric.SUCCESS_RATE:
-            rate = 1 - total.errors / total.requests
+            rate = 1 - errors / requests
             return rate, f"{name} answers {share(rate)} of requests ({{interval}})", ""
         if self.slo.metric is Metric.DIFFERENCE_RATE:
-            rate = total.errors / total.requests
+            rate = errors / requests
             head = f"{name} differs from {self.scene.primary or 'the primary'} in {share(rate)} of comparisons ({{interval}})"
             return rate, head, self._kinds()
         assert self.slo.quantile is not None
-        observed = quantile(together(self.scene.own), self.slo.quantile, total.errors, found.of_least)
+        observed = quantile(together(self.scene.own), self.slo.quantile, errors, found.of_least)
         head = f"{name_of(self.slo)} of {name} is {seconds(observed) if math.isfinite(observed) else 'beyond measure'}"
-        slower = "failed or took longer" if total.errors else "took longer"
+        slower = "failed or took longer" if errors else "took longer"
         broke = share(found.least / found.of_most)
         return observed, head, f": {broke} of requests {slower} ({{interval}}), {share(found.allowed)} may"
 
@@ -131,7 +135,7 @@ class Limit:
         """Whether the histogram's edges around the limit leave open on which side of it the counts are."""
         if self.slo.metric is not Metric.LATENCY or found.within or found.beyond:
             return False
-        return not all(over(histogram, self.slo.limit).exact for histogram in together(self.scene.own))
+        return not all(tail([histogram], self.slo.limit).exact for histogram in together(self.scene.own))
 
     def _between(self, found: Exceedances, observed: float, missing: int) -> Evidence:
         edges = tail(together(self.scene.own), self.slo.limit)
@@ -155,3 +159,8 @@ class Limit:
                 break
             n = again
         return max(1, n - found.of_least)
+
+
+def _log_e_kept(found: Exceedances) -> float:
+    """Ln e against "the limit is broken", from what perhaps broke it."""
+    return log_e_met(found.most, found.of_least, found.allowed)

@@ -1,22 +1,22 @@
 """One SLO with a margin: the candidate against the primary that served at the same time, window by window.
 
-Only windows that are closed and hold both versions count (``assess.pairs``). Rates and latency quantiles are both compared by odds
-(``stats.comparison``): whether failures, or requests slower than the primary's quantile lengthened by the margin, have more of them than
+Only windows that are closed and hold both versions count (``assess.shared``). Rates and latency quantiles are both compared by odds
+(``stats.pairs``, ``stats.comparison``): whether failures, or requests slower than the primary's quantile lengthened by the margin, have more of them than
 the margin allows.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 from fairway_steps.assess.beside import Beside
-from fairway_steps.assess.evidence import mixed
-from fairway_steps.assess.pairs import Count, Pair, known, of_failures, of_quantile
 from fairway_steps.assess.rest import Ending, Open, Scene, missing_here, no_data, too_few
 from fairway_steps.assess.seen import Seen, quantiles_seen, rates_seen
-from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo, Stratum
-from fairway_steps.stats.comparison import RateVsPrimary
+from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo
+from fairway_steps.stats.comparison import VIOLATED, RateVsPrimary, Strata
+from fairway_steps.stats.late import mixed
+from fairway_steps.stats.pairs import Pairs, held, of_failures, of_quantile
 from fairway_steps.words import count, name_of, number, times
 
 
@@ -45,12 +45,21 @@ class Margin:
 
     def harm(self) -> list[float]:
         """Ln e of harm after each of the scene's windows."""
-        return mixed([self._path(begin) for begin in (0, *self.scene.changes)])
+        looks, end = self._harm_looks, len(self.scene.windows)
+        paths = []
+        for begin in (0, *self.scene.changes):
+            first = bisect_left(looks, begin)
+            log_es = self._fresh.log_es(self._harm.some(slice(first, None)), VIOLATED)
+            paths.append(held(log_es, looks[first:], begin, end))
+        return mixed(paths)
 
     def kept(self) -> float:
         """Ln e of health, by the stage's own evidence: what was well at a lower weight proves nothing of a higher one."""
-        here = (pair for pair in self._all if self.scene.weight in (None, pair.weight))
-        return self._state(pair.health for pair in here).now.met
+        harm, health = self._pairs
+        weights = self.scene.shared.weights
+        here = [i for i, row in enumerate(health.rows.tolist()) if self.scene.weight in (None, weights[row])]
+        strata = self._harm.some(here) if health is harm else self._read(health.some(here))
+        return self._fresh.after(strata).now.met
 
     def evidence(self, log_e: float, *, harmful: bool, open_: Open) -> Evidence:
         slo, scene = self.slo, self.scene
@@ -61,14 +70,15 @@ class Margin:
             served = any(stratum.requests for stratum in scene.own)
             name, other = (scene.primary, scene.candidate) if served else (scene.candidate, scene.primary)
             return no_data(slo, f"no request to {name} was measured beside {other}, so {self._unknown} is not known")
-        if self._is_latency and not (_timed(both.own) and _timed(both.other)):
-            name = scene.primary if _timed(both.own) else scene.candidate
+        timed = [columns.timed.any() for columns in (both.shared.own, both.shared.other)]
+        if self._is_latency and not all(timed):
+            name = scene.primary if timed[0] else scene.candidate
             return no_data(slo, f"no latency of {name} was measured, so {self._unknown} is not known")
         here = self._beside(scene.weight)
         standing = Standing(
             requests=here.requests, seen=both, log_e=log_e, kept=self.kept(), harmful=harmful, open_=open_
         )
-        state = self._state(pair.harm for pair in self._all)
+        state = self._fresh.after(self._harm)
         seen = self._seen(here if standing.proved else both, state)  # what proves a stage is its own
         ending = self._ending(standing, seen)
         said = seen.said if not harmful or seen.over else seen.shares
@@ -119,8 +129,8 @@ class Margin:
         names = self.scene.candidate, self.scene.primary
         if not self._is_latency:
             return rates_seen(self.slo, names, both, state)
-        lines = [pair.line for pair in self._all if pair.line is not None]
-        return quantiles_seen(self.slo, names, both, lines[-1] if lines else None)
+        lines = self._pairs[0].lines
+        return quantiles_seen(self.slo, names, both, float(lines[-1]) if len(lines) else None)
 
     @property
     def _is_latency(self) -> bool:
@@ -131,58 +141,34 @@ class Margin:
         return f"how {name_of(self.slo)} of {self.scene.candidate} compares with that of {self.scene.primary}"
 
     def _beside(self, weight: int | None = None) -> Beside:
-        windows = [window for now in known(self.scene) for window in now]
-        own, other = ([w.strata[name] for w in windows] for name in (self.scene.candidate, self.scene.primary))
-        kept = [(a, b) for a, b in zip(own, other, strict=True) if weight in (None, a.weight)]
-        if self._is_latency and any(a.latency and b.latency for a, b in kept):
-            kept = [(a, b) for a, b in kept if a.latency and b.latency]
-        return Beside([a for a, _ in kept], [b for _, b in kept])
+        shared = self.scene.shared.at(weight)
+        return Beside(shared.timed() if self._is_latency else shared)
 
     @cached_property
-    def _pairs(self) -> list[list[Pair]]:
-        """The pairs that became known after each window of the scene."""
-        if self.scene.problem:
-            return [[] for _ in self.scene.windows]
+    def _pairs(self) -> tuple[Pairs, Pairs]:
+        """What tells of harm, and of health."""
+        shared = self.scene.shared
         if not self._is_latency:
-            return of_failures(self.scene)
+            found = of_failures(shared.own, shared.other)
+            return found, found
         assert self.slo.quantile is not None
-        return of_quantile(self.scene, self.slo.quantile, self.slo.limit)
+        before = [bisect_left(shared.looks, look) for look in shared.looks]
+        return of_quantile(shared.own, shared.other, before, self.slo.quantile, self.slo.limit)
 
-    @property
-    def _all(self) -> list[Pair]:
-        return [pair for pairs in self._pairs for pair in pairs]
+    @cached_property
+    def _harm(self) -> Strata:
+        return self._read(self._pairs[0])
 
-    def _path(self, begin: int) -> list[float]:
-        """Ln of the e-values from the window ``begin`` on, after each window."""
-        state, path = self._fresh, []
-        for index, pairs in enumerate(self._pairs):
-            for pair in pairs if index >= begin else ():
-                state = _after(state, pair.harm) if pair.harm else state
-            path.append(_violated(state))
-        return path
+    @cached_property
+    def _harm_looks(self) -> list[int]:
+        """After which of the scene's windows each of them is known."""
+        looks = self.scene.shared.looks
+        return [looks[row] for row in self._pairs[0].rows.tolist()]
 
-    def _state(self, counts: Iterable[Count | None]) -> RateVsPrimary:
-        state = self._fresh
-        for each in counts:
-            state = _after(state, each) if each else state
-        return state
+    def _read(self, pairs: Pairs) -> Strata:
+        return self._fresh.read(*pairs.counts, allowed=pairs.allowed)
 
     @property
     def _fresh(self) -> RateVsPrimary:
         allowed = 1.0 if self._is_latency else 1 + self.slo.limit
         return RateVsPrimary(worse_than=allowed, margin=allowed)
-
-
-def _timed(strata: Sequence[Stratum]) -> bool:
-    return any(stratum.latency is not None and stratum.latency.total for stratum in strata)
-
-
-@lru_cache(maxsize=1 << 14)
-def _after(state: RateVsPrimary, pair: Count) -> RateVsPrimary:
-    """A release is weighed anew at every look: what earlier ones computed is at hand."""
-    return state.update(pair.x, pair.n, pair.y, pair.m, allowed=pair.allowed)
-
-
-@lru_cache(maxsize=1 << 14)
-def _violated(state: RateVsPrimary) -> float:
-    return state.now.violated

@@ -3,9 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 
 from fairway_steps.assess.counts import inconsistency
+from fairway_steps.assess.shared import Shared
 from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo, Stratum
+from fairway_steps.stats.columns import Columns
 from fairway_steps.windows import Window, windows
 from fairway_steps.words import count
 
@@ -30,7 +34,7 @@ class Ending:
     doubt: Doubt | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scene:
     """The windows that are evidence on ``candidate``, in order of time, and the stage that is being judged.
 
@@ -44,10 +48,10 @@ class Scene:
 
     @classmethod
     def of(cls, strata: Sequence[Stratum], candidate: str, primary: str, weight: int | None) -> "Scene":
-        seen = [window for window in windows(strata) if not window.settling and candidate in window.strata]
+        seen = [window for window in windows(strata) if candidate in window.strata and not window.settling]
         return cls(candidate, primary, tuple(seen), weight)
 
-    @property
+    @cached_property
     def problem(self) -> str:
         """Why the primary's counts compare with nothing; empty if they do."""
         beside = [window.strata[self.primary] for window in self.windows if self.primary in window.strata]
@@ -58,20 +62,30 @@ class Scene:
         """The scene as it was after the window ``index``."""
         return Scene(self.candidate, self.primary, self.windows[: index + 1], self.weight)
 
-    @property
+    @cached_property
     def own(self) -> list[Stratum]:
         return [window.strata[self.candidate] for window in self.windows]
 
-    @property
-    def here(self) -> list[Stratum]:
-        """The candidate's strata of this stage."""
-        return [stratum for stratum in self.own if self.weight in (None, stratum.weight)]
+    @cached_property
+    def columns(self) -> Columns:
+        """The candidate's strata, one a window."""
+        return Columns(self.own)
 
-    @property
+    @cached_property
+    def shared(self) -> Shared:
+        """What may be compared with the primary; nothing where its counts cannot be."""
+        return Shared.of(() if self.problem else self.windows, self.candidate, self.primary)
+
+    @cached_property
+    def is_here(self) -> list[bool]:
+        """Which of the candidate's strata are of this stage."""
+        return [self.weight in (None, stratum.weight) for stratum in self.own]
+
+    @cached_property
     def changes(self) -> list[int]:
         """Before which windows the candidate's weight changed."""
-        own = self.own
-        return [i for i in range(1, len(own)) if own[i].weight != own[i - 1].weight]
+        weights = [stratum.weight for stratum in self.own]
+        return [i for i, (now, then) in enumerate(pairwise(weights), 1) if now != then]
 
 
 def missing_here(slo: Slo, in_stage: int) -> int:

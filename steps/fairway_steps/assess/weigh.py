@@ -41,7 +41,7 @@ class _Looks:
     """All looks up to the first that proves harm."""
 
     trials: tuple[Limit | Margin | Average, ...] = ()
-    log_es: tuple[tuple[float, ...], ...] = ()
+    log_es: Sequence[tuple[float, ...]] = ()
     state: Rollback | None = None
 
     @property
@@ -111,16 +111,17 @@ def _looks(slos: Sequence[Slo], scene: Scene, rules: Rules) -> _Looks:
     harms = [trial.harm() for trial in trials]
     state = rollback(len(slos), tuple(slo.weight for slo in slos), tuple(slo.critical for slo in slos), rules.alpha)
     least = min(state.bar, state.critical_bar)
-    log_es, peaks = [], (0.0,) * len(slos)
-    for now in zip(*harms, strict=True):
-        log_es.append(now)
-        peaks = tuple(map(max, peaks, now))
+    log_es = list(zip(*harms, strict=True))
+    peaks, seen = (0.0,) * len(slos), 0
+    for index, now in enumerate(log_es):
         if max(now) < least:  # the mean is no larger than the largest
             continue
-        state = replace(state, peaks=peaks).look(now)
+        peaks = tuple(max(peak, *harm[seen : index + 1]) for peak, harm in zip(peaks, harms, strict=True))
+        seen, state = index + 1, replace(state, peaks=peaks).look(now)
         if state.fired:
-            break
-    return _Looks(trials, tuple(log_es), replace(state, peaks=peaks))
+            return _Looks(trials, log_es[:seen], state)
+    peaks = tuple(max(peak, *harm[seen:], 0.0) for peak, harm in zip(peaks, harms, strict=True))
+    return _Looks(trials, log_es, replace(state, peaks=peaks))
 
 
 def _trial(slo: Slo, scene: Scene) -> Limit | Margin | Average:

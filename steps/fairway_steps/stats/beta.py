@@ -7,6 +7,8 @@ and the whole less its mirror image above it (DLMF 8.17.4); so nothing is lost i
 import math
 
 TINY = 1e-300
+CLOSE, MOST = 1e-15, 1_000_000
+"""A fraction has converged once a step changes it by less than this part; it takes at most so many."""
 
 
 def log_beta(a: float, b: float) -> float:
@@ -35,7 +37,7 @@ def _log_part(a: float, b: float, log_x: float, log_rest: float, x: float) -> fl
 def continued_fraction(a: float, b: float, x: float) -> float:
     """1 + d1/(1 + d2/(1 + ...)) of DLMF 8.17.22, by Lentz' method; quick below the mean."""
     value, c, d = 1.0, 1.0, 0.0
-    for k in range(1, 1_000_000):
+    for k in range(1, MOST):
         m = k // 2
         if k % 2:
             term = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
@@ -44,6 +46,6 @@ def continued_fraction(a: float, b: float, x: float) -> float:
         d = 1 / ((1 + term * d) or TINY)
         c = (1 + term / c) or TINY
         value *= c * d
-        if abs(c * d - 1) < 1e-15:
+        if abs(c * d - 1) < CLOSE:
             break
     return value

@@ -29,6 +29,9 @@ POINTS = 40
 REACH = math.log(20)
 """The grid: 40 odds ratios up to 20 times the one tested, evenly spaced in their logarithm."""
 
+VIOLATED, MET = slice(0, POINTS + 1), slice(POINTS + 1, None)
+"""The parts of the grid that tell of one e-value each."""
+
 AT_ONCE = 1024
 """Strata taken at once: their likelihoods then stay in the processor's cache."""
 
@@ -37,6 +40,17 @@ FARTHEST = 4.0
 
 WORSE_THAN = 1.0
 MARGIN = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Strata:
+    """What a test read of strata: a row of counts for each of errors, n and the primary's, and a row of log likelihoods a stratum."""
+
+    table: Array
+    likelihoods: Array
+
+    def some(self, which: slice | Sequence[int]) -> "Strata":
+        return Strata(self.table[:, which], self.likelihoods[which])
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,35 +83,62 @@ class RateVsPrimary:
         return np.concatenate((math.log(self.worse_than) + steps, math.log(self.margin) - steps))
 
     def update(
-        self, errors: Counts, n: Counts, errors_primary: Counts, n_primary: Counts, *, allowed: float = 1.0
+        self,
+        errors: Counts,
+        n: Counts,
+        errors_primary: Counts,
+        n_primary: Counts,
+        *,
+        allowed: float | Array = 1.0,
     ) -> "RateVsPrimary":
         """The state after further strata, one look after each: whole counts of both versions, in the order of time.
 
         All odds ratios are told as multiples of what is ``allowed`` in these strata, which must have been chosen before them.
         """
-        if not 1 / FARTHEST <= allowed <= FARTHEST:
-            raise ValueError(f"an odds ratio of {allowed:g} is not from {1 / FARTHEST:g} to {FARTHEST:g}")
-        steps = self._paths(_table(errors, n, errors_primary, n_primary), math.log(allowed))
-        return functools.reduce(lambda _, step: step[0], steps, self)
+        return self.after(self.read(errors, n, errors_primary, n_primary, allowed=allowed))
 
     def walk(
         self, errors: Counts, n: Counts, errors_primary: Counts, n_primary: Counts
     ) -> tuple["RateVsPrimary", Array, Array]:
         """The same, and ln of both e-values after each stratum: violated, met."""
-        steps = list(self._paths(_table(errors, n, errors_primary, n_primary)))
-        looks = [(np.empty(0), np.empty(0)), *(mixtures(path) for _, path in steps)]
-        violated, met = (np.concatenate(column) for column in zip(*looks, strict=True))
-        return (steps[-1][0] if steps else self), violated, met
+        strata = self.read(errors, n, errors_primary, n_primary)
+        return self.after(strata), self.log_es(strata, VIOLATED), self.log_es(strata, MET)
 
-    def _paths(self, table: Array, shift: float = 0.0) -> Iterator[tuple["RateVsPrimary", Array]]:
-        """By some strata at a time: the state after them, and the log likelihood at the grid, moved by ``shift``, after each."""
-        state, grid = self, self.grid() + shift
-        for start in range(0, table.shape[1], AT_ONCE):
-            some = table[:, start : start + AT_ONCE]
-            now = np.array(state.likelihood or np.zeros(grid.size))
-            path = np.cumsum(np.vstack((now, log_likelihoods(some[0], some[1], some[2], some[3], grid))), axis=0)[1:]
-            state = replace(state._counted(some), likelihood=tuple(path[-1].tolist()), peak=_peak(path, state.peak))
-            yield state, path
+    def read(
+        self,
+        errors: Counts,
+        n: Counts,
+        errors_primary: Counts,
+        n_primary: Counts,
+        *,
+        allowed: float | Array = 1.0,
+    ) -> "Strata":
+        """The likelihoods of strata, the dear part, once for all that is asked of them."""
+        table = _table(errors, n, errors_primary, n_primary)
+        each = np.broadcast_to(allowed, table.shape[1:])
+        for value in each[~((each >= 1 / FARTHEST) & (each <= FARTHEST))]:
+            raise ValueError(f"an odds ratio of {value:g} is not from {1 / FARTHEST:g} to {FARTHEST:g}")
+        shift = np.array(list(map(math.log, each.tolist())))
+        return Strata(table, log_likelihoods(table[0], table[1], table[2], table[3], self.grid(), shift))
+
+    def after(self, strata: "Strata") -> "RateVsPrimary":
+        """The state after them, one look after each."""
+        likelihood, peak = self.likelihood, self.peak
+        for path in self._paths(strata.likelihoods):
+            likelihood, peak = tuple(path[-1].tolist()), _peak(path, peak)
+        return replace(self._counted(strata.table), likelihood=likelihood, peak=peak) if strata.table.size else self
+
+    def log_es(self, strata: "Strata", part: slice) -> Array:
+        """Ln of the e-value after each of them: of ``VIOLATED`` or ``MET``."""
+        return np.concatenate([np.empty(0), *(_mixture(path) for path in self._paths(strata.likelihoods, part))])
+
+    def _paths(self, rows: Array, part: slice = slice(None)) -> Iterator[Array]:
+        """By some strata at a time: the log likelihood after each, at this part of the grid."""
+        now = np.array(self.likelihood or np.zeros(rows.shape[1]))[part]
+        for start in range(0, len(rows), AT_ONCE):
+            path = np.cumsum(np.vstack((now, rows[start : start + AT_ONCE, part])), axis=0)[1:]
+            now = path[-1]
+            yield path
 
     def _counted(self, table: Array) -> "RateVsPrimary":
         """With the totals of further strata, and the sums of Mantel and Haenszel."""
@@ -226,6 +267,7 @@ def _table(errors: Counts, n: Counts, errors_primary: Counts, n_primary: Counts)
     return np.array([*own, *other])
 
 
+@functools.cache
 def _weights() -> Array:
     """Proportional to the tested odds ratio over the alternative one, as logarithms, over the grid's points."""
     weights = -REACH * np.arange(1, POINTS + 1) / POINTS
@@ -235,10 +277,15 @@ def _weights() -> Array:
 
 def mixtures(path: Array) -> tuple[Array, Array]:
     """Ln of both e-values at each row of log likelihoods at the grid."""
-    weights = _weights()
-    violated = path[:, 1 : POINTS + 1] - path[:, :1] + weights
-    met = path[:, POINTS + 2 :] - path[:, POINTS + 1 : POINTS + 2] + weights
-    return _log_sum(violated), _log_sum(met)
+    return _mixture(path[:, VIOLATED]), _mixture(path[:, MET])
+
+
+def _mixture(path: Array) -> Array:
+    """Ln of the e-value at each row of log likelihoods: of the odds ratio tested, and of those beyond."""
+    rows = path[:, 1:] - path[:, :1] + _weights()
+    top = rows.max(axis=1)
+    total: Array = top + np.log(np.exp(rows - top[:, None]).sum(axis=1))
+    return total
 
 
 def _peak(path: Array, peak: EValues) -> EValues:
@@ -249,9 +296,3 @@ def _peak(path: Array, peak: EValues) -> EValues:
         return peak
     violated, met = mixtures(path[rows])
     return peak.highest(EValues(float(violated.max()), float(met.max())))
-
-
-def _log_sum(rows: Array) -> Array:
-    top = rows.max(axis=1)
-    total: Array = top + np.log(np.exp(rows - top[:, None]).sum(axis=1))
-    return total

@@ -9,8 +9,10 @@ observation may lie below and above its mean: p and 1 - p for a hit of probabili
 import math
 from collections.abc import Callable
 
+import numpy as np
 from scipy import optimize, special
 
+from fairway_steps.stats.counts import Array
 from fairway_steps.stats.evidence import ALPHA, bar
 
 SMALLEST = 1e-3
@@ -38,6 +40,13 @@ def normal_one_sided(s: float, v: float, rho: float) -> float:
     """Ln of the mixture over upward deviations alone."""
     half = 0.5 * math.log(4 * rho / (v + rho)) + s * s / (2 * (v + rho))
     return half + float(special.log_ndtr(s / math.sqrt(v + rho)))
+
+
+def normal_one_sideds(s: Array, v: Array, rho: float) -> Array:
+    """``normal_one_sided`` of many at once: the same bits."""
+    logs = np.array(list(map(math.log, (4 * rho / (v + rho)).tolist())))
+    mixture: Array = 0.5 * logs + s * s / (2 * (v + rho)) + special.log_ndtr(s / np.sqrt(v + rho))
+    return mixture
 
 
 def normal_one_sided_bound(v: float, rho: float, alpha: float = ALPHA) -> float:

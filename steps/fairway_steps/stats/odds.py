@@ -31,30 +31,39 @@ WIDE = 11.0
 """Standard deviations to either side of the mode that long sums take in; the rest is below exp(-60)."""
 
 
-def log_likelihoods(errors_c: Array, n_c: Array, errors_p: Array, n_p: Array, log_odds: Array) -> Array:
+def log_likelihoods(
+    errors_c: Array, n_c: Array, errors_p: Array, n_p: Array, log_odds: Array, shift: Array | float = 0.0
+) -> Array:
     """Ln of the conditional likelihood of each log odds ratio, up to a constant of the stratum: shape (strata, odds ratios).
 
-    x ln(psi) - ln(P(psi)/P(1)): 0 at an odds ratio of 1. Exact to rounding for all counts.
+    x ln(psi) - ln(P(psi)/P(1)): 0 at an odds ratio of 1. Exact to rounding for all counts. ``shift`` moves all log odds
+    ratios, in each stratum by its own.
     """
     total = errors_c + errors_p
     low, high = np.maximum(0, total - n_p), np.minimum(n_c, total)
+    shifts = np.broadcast_to(shift, total.shape)
     out = np.empty((errors_c.size, log_odds.size))
     terms = high - low
-    plain = (terms > 0) & (terms <= min(SHORT, LARGEST / max(1.0, float(log_odds.max()))))
+    plain = (terms > 0) & (terms <= np.minimum(SHORT, LARGEST / np.maximum(1.0, log_odds.max() + shifts)))
     out[terms == 0] = 0.0
     rows = np.flatnonzero(plain)
     rows = rows[np.argsort(terms[rows], kind="stable")]
     for start in range(0, rows.size, CHUNK):
         some = rows[start : start + CHUNK]
-        sums = _short(n_c[some], n_p[some], total[some], low[some], terms[some], log_odds)
-        out[some] = (errors_c[some] - low[some])[:, None] * log_odds - sums
+        odds = log_odds[:, None] + shifts[some]
+        sums = _short(n_c[some], n_p[some], total[some], low[some], terms[some], odds)
+        out[some] = ((errors_c[some] - low[some]) * odds - sums).T
     for row in np.flatnonzero((terms > 0) & ~plain):
-        out[row] = _long(errors_c[row], n_c[row], n_p[row], total[row], low[row], high[row], log_odds)
+        counts = errors_c[row], n_c[row], n_p[row], total[row], low[row], high[row]
+        out[row] = _long(*counts, log_odds + shifts[row])
     return out
 
 
 def _short(n_c: Array, n_p: Array, total: Array, low: Array, terms: Array, log_odds: Array) -> Array:
-    """Ln(sum of w_j psi^j / sum of w_j) over j = 0..terms by Horner's rule; all terms are positive, so nothing cancels."""
+    """Ln(sum of w_j psi^j / sum of w_j) over j = 0..terms by Horner's rule; all terms are positive, so nothing cancels.
+
+    A column a stratum, so that each operation runs over many of them at once.
+    """
     j = np.arange(int(terms.max()))
     inside = j < terms[:, None]
     up = (n_c - low)[:, None] - j, (total - low)[:, None] - j
@@ -62,14 +71,14 @@ def _short(n_c: Array, n_p: Array, total: Array, low: Array, terms: Array, log_o
     ratio = np.where(inside, up[0] * up[1] / (down[0] * down[1]), 1.0)
     logs = np.concatenate((np.zeros((terms.size, 1)), np.cumsum(np.log(ratio), axis=1)), axis=1)
     logs[:, 1:][~inside] = -np.inf
-    weights = np.exp(logs - logs.max(axis=1, keepdims=True))
-    psi = np.exp(np.append(log_odds, 0.0))
-    value = np.zeros((terms.size, psi.size))
-    for k in range(weights.shape[1] - 1, -1, -1):
+    weights = np.exp(logs - logs.max(axis=1, keepdims=True)).T.copy()
+    psi = np.exp(np.vstack((log_odds, np.zeros(terms.size))))
+    value = np.zeros(psi.shape)
+    for weight in weights[::-1]:
         value *= psi
-        value += weights[:, k, None]
+        value += weight
     np.log(value, out=value)
-    sums: Array = value[:, :-1] - value[:, -1:]
+    sums: Array = value[:-1] - value[-1]
     return sums
 
 

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from fairway_steps.stats.beta import continued_fraction
 from fairway_steps.stats.counts import Array, Counts, rates, running, whole
 from fairway_steps.stats.evidence import ALPHA, NO_EVIDENCE, EValues, bar
+from fairway_steps.stats.fractions import continued_fractions
 
 UNDERFLOW = 1e-280
 ZERO_LIMIT_PRIOR = 0.01
@@ -199,9 +199,10 @@ def _log_mass(share: Array, a: Array, b: Array, x: float, *, mirrored: bool) -> 
     tiny = share <= UNDERFLOW
     logs: Array = special.betaln(a, b) + np.log(np.where(tiny, 1.0, share))
     log_x, log_rest = (math.log1p(-(1 - x)), math.log(1 - x)) if mirrored else (math.log(x), math.log1p(-x))
-    for i in np.flatnonzero(tiny):
-        fraction = continued_fraction(float(a[i]), float(b[i]), x)
-        logs[i] = a[i] * log_x + b[i] * log_rest - math.log(a[i]) - math.log(fraction)
+    if tiny.any():
+        a, b = a[tiny], b[tiny]
+        ln_a, ln_fraction = (np.array(list(map(math.log, some.tolist()))) for some in (a, continued_fractions(a, b, x)))
+        logs[tiny] = a * log_x + b * log_rest - ln_a - ln_fraction
     return logs
 
 

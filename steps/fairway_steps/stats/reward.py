@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fairway_steps.stats.counts import Array, running
 from fairway_steps.stats.evidence import ALPHA, NO_EVIDENCE, EValues, bar
-from fairway_steps.stats.mixture import best_rho, normal_one_sided
+from fairway_steps.stats.mixture import best_rho, normal_one_sided, normal_one_sideds
 
 Values = Sequence[float] | NDArray[np.float64]
 
@@ -130,17 +130,19 @@ class RewardVsPrimary:
         return difference_interval(self.candidate, self.primary, alpha, self.planned)
 
 
-def mean_above(n: int, total: float, squares: float, planned: float = PLANNED) -> EValues:
-    """The evidence on a mean against a value, from how far ``n`` units lie above it: the sum of that, and at most that of its squares.
+def means_above(n: Array, total: Array, squares: Array, planned: float = PLANNED) -> tuple[Array, Array]:
+    """Ln of the e-values against "the mean is at most a value" and "at least", at many looks.
 
-    ``violated`` refutes "at most the value", ``met`` refutes "at least the value". None below ``MIN_UNITS`` or without any spread. A sum of
+    From how far ``n`` units lie above the value: the sum of that, and at most that of its squares. None below ``MIN_UNITS`` or without any spread. A sum of
     squares that is too large is an asymptotic variance that is too large, and proves the less.
     """
-    variance = _variance(n, total, squares)
-    if n < MIN_UNITS or variance == 0:
-        return NO_EVIDENCE
-    away, rho = total / math.sqrt(variance), best_rho(planned, 2 * ALPHA)
-    return EValues(normal_one_sided(away, n, rho), normal_one_sided(-away, n, rho))
+    violated, met = np.zeros(n.size), np.zeros(n.size)
+    some = np.flatnonzero(n >= MIN_UNITS)
+    variance = np.maximum(0.0, (squares[some] - total[some] * total[some] / n[some]) / (n[some] - 1))
+    some, variance = some[variance > 0], variance[variance > 0]
+    away, rho = total[some] / np.sqrt(variance), best_rho(planned, 2 * ALPHA)
+    violated[some], met[some] = normal_one_sideds(away, n[some], rho), normal_one_sideds(-away, n[some], rho)
+    return violated, met
 
 
 def above_interval(
