@@ -12,7 +12,7 @@ from fairway_steps.record import Event, Record, RecordStore
 from fairway_steps.release import UNTOUCHED, Ending, close_unfinished
 from fairway_steps.routing.base import Capabilities, Router
 from fairway_steps.routing.claims import Claims
-from fairway_steps.schedule import routes_of
+from fairway_steps.schedule import collectors, routes_of
 from fairway_steps.weights import shares
 
 LOG = logging.getLogger(__name__)
@@ -66,6 +66,7 @@ def begin(
         primary, stages = candidate, ()
     else:
         _distinct(primary, candidate)
+        _apart(stages, primary, candidate)
     asked = {
         "route": route,
         "primary": primary,
@@ -211,6 +212,20 @@ def _distinct(primary: Version, candidate: Version) -> None:
             f"primary {primary.name}={primary.uri} and candidate {candidate.name}={candidate.uri} are the same version",
             mend="give each its own name and address",
         )
+
+
+def _apart(stages: Sequence[Stage], *versions: Version) -> None:
+    for collector in collectors(stages):
+        for version in versions:
+            if collector.name == version.name:
+                raise UsageError(
+                    f"{version.name} is what a route calls the collector", mend="give the version another name"
+                )
+            if collector.uri.rstrip("/") == version.uri.rstrip("/"):
+                raise UsageError(
+                    f"the collector {collector.uri} of a stage is {version.name} itself",
+                    mend="name the address that `fairway collector` listens on",
+                )
 
 
 def _preflight(routes: Routes, primary: Version, candidate: Version, where: str) -> None:

@@ -56,7 +56,7 @@ class Drift:
             )
         amend(self._store, self._lease, lambda r: r.noted(self._clock.now(), STEP, f"{said}; put right"))
         LOG.warning("%s; putting it right (%d of %d)", said, times, FIGHTS - 1)
-        self._router.apply(wanted, record.versions, fence=record.token)
+        self._router.apply(wanted, record.routed, fence=record.token)
 
     def _give_up(self, record: Record) -> None:
         """Users first: what ends the release afterwards confirms it."""

@@ -8,7 +8,7 @@ from fairway_steps.metrics.base import MetricSource
 from fairway_steps.model import DEFAULT_RULES, Mode, Rules, Slo, Stage, Verdict
 from fairway_steps.record import Lease, RecordStore, StageResult, required
 from fairway_steps.routing.base import Router, Served
-from fairway_steps.schedule import position
+from fairway_steps.schedule import COLLECTOR, position
 from fairway_steps.stage_watch import Progress, StageWatch, final, silent
 
 
@@ -86,7 +86,8 @@ def _shares(before: Served | None, after: Served | None, samples: Mapping[str, i
     """The share of requests each version got, by the proxy's own counters, or else by the source's."""
     counts = dict(samples)
     if before and after:
-        since = {name: n - before.by_version.get(name, 0) for name, n in after.by_version.items()}
+        served = {name: n for name, n in after.by_version.items() if name != COLLECTOR}
+        since = {name: n - before.by_version.get(name, 0) for name, n in served.items()}
         # Whoever saw more of the stage: the proxy is asked from when we began, the source from when the weights were served.
         if sum(since.values()) > sum(samples.values()) and min(since.values()) >= 0:
             counts = since

@@ -135,20 +135,22 @@ class Stage:
 
     ``weight`` percent of the traffic goes to it. Before its first weight it may have the requests of testers alone, those with
     a ``header`` (``NAME=VALUE``), or copies of ``mirror`` percent of the requests, whose answers reach nobody: its weight
-    is then 0.
+    is then 0. Copies go ``through`` a collector (its URI) in front of the candidate, if there is one.
     """
 
     weight: int
     duration: float
     header: str = ""
     mirror: int = 0
+    through: str = ""
 
     @property
     def how(self) -> str:
-        """As it is written in a schedule: ``10``, ``header:NAME=VALUE``, ``mirror:30``."""
+        """As it is written in a schedule: ``10``, ``header:NAME=VALUE``, ``mirror:30``, ``mirror:30:http://HOST:PORT``."""
         if self.header:
             return f"header:{self.header}"
-        return f"mirror:{self.mirror}" if self.mirror else str(self.weight)
+        through = f":{self.through}" if self.through else ""
+        return f"mirror:{self.mirror}{through}" if self.mirror else str(self.weight)
 
     @property
     def label(self) -> str:

@@ -31,6 +31,7 @@ from fairway_steps.model import (
     Verdict,
     Version,
 )
+from fairway_steps.schedule import collectors
 from fairway_steps.windows import added
 
 FORMAT = 1
@@ -155,6 +156,11 @@ class Record:
     @property
     def versions(self) -> dict[str, Version]:
         return {self.primary.name: self.primary, self.candidate.name: self.candidate}
+
+    @property
+    def routed(self) -> dict[str, Version]:
+        """All that the route may point at: the versions, and the collector if there is one."""
+        return self.versions | {one.name: one for one in collectors(self.stages)}
 
     def renewed(self, now: float) -> "Record":
         """The record with its lease extended from ``now``: each sign of life of the holder does it."""

@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fairway_steps.errors import UsageError
-from fairway_steps.model import HeaderMatch, Mirror, Routes, Stage
+from fairway_steps.model import HeaderMatch, Mirror, Routes, Stage, Version
+
+COLLECTOR = "collector"
+"""The name by which a route knows what stands in front of the candidate in a mirror."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +38,13 @@ def routes_of(stage: Stage, primary: str, candidate: str) -> Routes:
     return Routes(
         split(primary, candidate, stage.weight).weights,
         matches=(HeaderMatch(name, value, candidate),) if stage.header else (),
-        mirror=Mirror(candidate, stage.mirror) if stage.mirror else None,
+        mirror=Mirror(COLLECTOR if stage.through else candidate, stage.mirror) if stage.mirror else None,
     )
+
+
+def collectors(stages: Sequence[Stage]) -> tuple[Version, ...]:
+    """What the route has to know besides the versions: the collector, if a stage mirrors through one."""
+    return tuple(Version(COLLECTOR, stage.through) for stage in stages if stage.through)
 
 
 def split(primary: str, candidate: str, weight: int) -> Routes:

@@ -94,7 +94,7 @@ def enter_stage(
         router,
         clock,
         routes=routes,
-        versions=record.versions,
+        versions=record.routed,
         fence=record.token,
         stage=index,
         why="stage",

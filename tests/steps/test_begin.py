@@ -168,6 +168,20 @@ def test_one_version_twice_is_refused(world, candidate):
 
 
 @pytest.mark.parametrize(
+    ("through", "primary", "said"),
+    [
+        (V2.uri + "/", V1, "of a stage is v2 itself"),
+        (V1.uri, V1, "of a stage is v1 itself"),
+        ("http://c:1", Version("collector", V1.uri), "collector is what a route calls the collector"),
+    ],
+)
+def test_a_collector_is_no_version(world, through, primary, said):
+    with pytest.raises(UsageError, match=said):
+        world.begin(stages=(Stage(0, 5.0, mirror=50, through=through), Stage(10, 5.0)), primary=primary)
+    assert world.store.load() is None
+
+
+@pytest.mark.parametrize(
     ("weights", "said"),
     [
         ({"v1": 60, "v0": 40}, "sends traffic to v0, which is neither"),

@@ -12,7 +12,7 @@ from fairway_steps.clock import FakeClock
 from fairway_steps.codec import encode
 from fairway_steps.drift import EVERY, Drift
 from fairway_steps.errors import DomainError, Fenced, Refused, TransientError
-from fairway_steps.model import HeaderMatch, Outcome, Routes, Stage
+from fairway_steps.model import HeaderMatch, Mirror, Outcome, Routes, Stage
 from fairway_steps.record import FileStore, Lease, WeightChange
 from fairway_steps.routing.claims import Claims
 from fakes_routing import FakeRouter, Stored
@@ -127,3 +127,16 @@ def test_a_backend_that_is_not_ours_ends_the_stage(world):
     world.router.stored.unknown = "other"
     with pytest.raises(Refused, match="other"):
         world.drift()
+
+
+def test_a_mirror_through_a_collector_is_put_right_too(tmp_path):
+    wanted = Routes({"v1": 100}, mirror=Mirror("collector", 50))
+    stages = (Stage(0, 5.0, mirror=50, through="http://c:8090"), Stage(10, 5.0))
+    changes = (WeightChange(NOW, 0, {"v1": 100}, settled_after=0.0, why="stage"),)
+    world = World(tmp_path, stages=stages, timeline=changes)
+    world.router.stored.routes = wanted
+    world.drift()
+    assert notes(world) == []
+    world.revert()
+    world.drift()
+    assert world.router.read() == wanted

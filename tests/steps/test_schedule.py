@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairway_steps.errors import UsageError
-from fairway_steps.model import HeaderMatch, Mirror, Routes, Stage
-from fairway_steps.schedule import position, split
+from fairway_steps.model import HeaderMatch, Mirror, Routes, Stage, Version
+from fairway_steps.schedule import collectors, position, split
 
 STAGES = (Stage(10, 1.0), Stage(25, 2.0), Stage(50, 3.0))
 
@@ -26,6 +26,13 @@ def test_users_stay_on_the_primary_while_testers_or_copies_go_to_the_candidate()
     testers, copies = Stage(0, 1.0, header="x-canary=a=b"), Stage(0, 1.0, mirror=30)
     assert position((testers,), 0, "v1", "v2").routes == Routes({"v1": 100}, (HeaderMatch("x-canary", "a=b", "v2"),))
     assert position((copies,), 0, "v1", "v2").routes == Routes({"v1": 100}, mirror=Mirror("v2", 30))
+
+
+def test_copies_go_to_the_collector_in_front_of_the_candidate():
+    stages = (Stage(0, 1.0, mirror=30, through="http://c:8090"), Stage(10, 1.0))
+    assert position(stages, 0, "v1", "v2").routes == Routes({"v1": 100}, mirror=Mirror("collector", 30))
+    assert collectors(stages) == (Version("collector", "http://c:8090"),)
+    assert collectors(stages[1:]) == ()
 
 
 @pytest.mark.parametrize("index", [-1, 3, 100])

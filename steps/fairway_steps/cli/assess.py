@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fairway_steps import log
+from fairway_steps.cli.mirroring import judged_by, placed_stages
 from fairway_steps.cli.params import DURATION_TYPE, FLAG, SLOS, STAGES, VERDICTS, VERSION, F, option
 from fairway_steps.cli.step import Answer, logger, step
 from fairway_steps.cli.wiring import (
@@ -34,6 +35,7 @@ from fairway_steps.model import Evidence, Metric, Rules, Slo, Stage, Verdict, Ve
 from fairway_steps.outputs import RESULT_BYTES, Output
 from fairway_steps.record import StageResult, required
 from fairway_steps.routing.base import Router
+from fairway_steps.schedule import collectors
 
 if TYPE_CHECKING:
     from fairway_steps.metrics.base import MetricSource
@@ -301,16 +303,16 @@ def task_of(
     if not (metrics or route):
         raise UsageError("there is nothing to read evidence from", mend="give --metrics, --route or a --record")
     asked = slos or (Objectives(held.slos, held.rules) if held else needed(slos, "slos"))
-    counted = evidence(metrics, route, held)
+    users = evidence(metrics, route, held)
     if not held:
         *before, candidate = placed(route, *(version for version in (primary, candidate) if version))
         primary = before[0] if before else None
     versions = [version for version in (primary, candidate) if version]
-    opened = router(route, service, versions, counted) if route else None
-    schedule = stages or (held.stages if held else ())
+    schedule = (held.stages if held else ()) if not stages else placed_stages(route, stages)
+    opened = router(route, service, versions, users, collectors(schedule)) if route else None
     return Task(
         service=service,
-        metrics=counted,
+        metrics=judged_by(users, schedule),
         router=opened,
         primary=primary,
         candidate=candidate,

@@ -8,6 +8,7 @@ from logging import DEBUG, WARNING
 import click
 
 from fairway_steps.cli.check_metrics import inspected
+from fairway_steps.cli.mirroring import judged_by, placed_stages
 from fairway_steps.cli.params import DURATION_TYPE, FLAG, SLOS, STAGES, VERSION, option
 from fairway_steps.cli.step import Answer, logger, step
 from fairway_steps.cli.wiring import (
@@ -30,6 +31,7 @@ from fairway_steps.model import Policy, Promotion, Stage, Version
 from fairway_steps.outputs import Output
 from fairway_steps.record import Record
 from fairway_steps.routing.base import Router
+from fairway_steps.schedule import collectors
 from fairway_steps.undecidable import undecidable
 from fairway_steps.words import number
 
@@ -124,10 +126,12 @@ def begin(
     *before, candidate = placed(route, *(version for version in (primary, candidate) if version))
     primary = before[0] if before else None
     versions = (*before, candidate)
-    counted = evidence(metrics, route) if primary else ""
+    stages = placed_stages(route, stages)
+    users = evidence(metrics, route) if primary else ""
+    counted = judged_by(users, stages) if users else ""
     if promotion == Promotion.COPY and primary:
         copyable(*versions)
-    path = router(route, service, versions, counted)
+    path = router(route, service, versions, users, collectors(stages))
     holder, held = holder or somebody(), store.load()
     begins = held is None or held.holder != holder or (held.outcome is not None and not once)
     cursor, told = (

@@ -4,11 +4,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from fairway_steps.cli.mirroring import judged_by, placed_stages
 from fairway_steps.cli.params import DURATION_TYPE, STAGES, VERSION, option
 from fairway_steps.cli.step import Answer, step
 from fairway_steps.cli.wiring import (
     CLOCK,
-    Release,
     evidence,
     needed,
     noting,
@@ -22,7 +22,7 @@ from fairway_steps.errors import UsageError
 from fairway_steps.model import Routes, Stage, Version
 from fairway_steps.outputs import Output
 from fairway_steps.record import amend
-from fairway_steps.schedule import Position, position
+from fairway_steps.schedule import Position, collectors, position
 from fairway_steps.weights import Confirmation, enter_stage, shares
 from fairway_steps.weights import set_weights as run
 
@@ -81,8 +81,10 @@ def set_weights(
         primary = primary or (held.primary if held else None)
         candidate = candidate or (held.candidate if held else None)
         known = {v.name: v for v in placed(route, *(v for v in (primary, candidate) if v is not None))}
-        path = router(route, service, known.values(), metrics or (held.metrics if held else ""))
-        at = None if weights else _position(stages, stage, primary, candidate, release)
+        schedule = placed_stages(route, stages) if stages else (held.stages if held else ())
+        beside = {one.name: one for one in collectors(schedule)}
+        path = router(route, service, known.values(), metrics or (held.metrics if held else ""), beside.values())
+        at = None if weights else _position(schedule, stage, primary, candidate)
         routes = (
             at.routes
             if at
@@ -99,12 +101,14 @@ def set_weights(
                 outputs, {"now": now, "would-be": dict(routes.weights)}, f"would set {shares(routes.weights)}"
             )
         if release and stage is not None and not (weights or stages):
-            seen = source(evidence(metrics, route, release.record), service, primary, candidate)
+            counted = judged_by(evidence(metrics, route, release.record), schedule)
+            seen = source(counted, service, primary, candidate)
             change = enter_stage(release.store, release.lease, path, CLOCK, index=stage, confirm=confirm, source=seen)
         else:
             fence = held.token if held else 0
+            routed = known | beside
             change = run(
-                path, CLOCK, routes=routes, versions=known, fence=fence, stage=-1, why="by hand", confirm=confirm
+                path, CLOCK, routes=routes, versions=routed, fence=fence, stage=-1, why="by hand", confirm=confirm
             )
             if release:
                 amend(
@@ -123,17 +127,12 @@ def set_weights(
 
 
 def _position(
-    stages: Sequence[Stage] | None,
-    stage: int | None,
-    primary: Version | None,
-    candidate: Version | None,
-    release: Release | None,
+    schedule: Sequence[Stage], stage: int | None, primary: Version | None, candidate: Version | None
 ) -> Position:
     if stage is None or primary is None or candidate is None:
         raise UsageError(
             "there is nothing to set", mend="give --weights, or --stage with --primary and --candidate or a --record"
         )
-    schedule = stages or (release.record.stages if release else ())
     return position(schedule, stage, primary.name, candidate.name)
 
 

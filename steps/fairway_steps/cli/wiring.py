@@ -16,6 +16,7 @@ from fairway_steps.errors import FairwayError, Fenced, UsageError
 from fairway_steps.model import Version
 from fairway_steps.record import Lease, Record, RecordStore, amend, required
 from fairway_steps.routing.base import Router
+from fairway_steps.schedule import collectors
 from fairway_steps.stores import open_store
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Release:
 
     def router(self) -> Router:
         held = self.record
-        return router(held.route, held.service, held.versions.values(), held.metrics)
+        return router(held.route, held.service, held.versions.values(), held.metrics, collectors(held.stages))
 
 
 def holder_option(command: F) -> F:
@@ -100,13 +101,19 @@ def the_release(
     return Release(store, held, found)
 
 
-def router(uri: str, service: str, versions: Iterable[Version] = (), metrics: str = "") -> Router:
-    """The router of a route between ``versions``; with ``metrics`` the split at a Gateway can be measured, too."""
+def router(
+    uri: str, service: str, versions: Iterable[Version] = (), metrics: str = "", beside: Iterable[Version] = ()
+) -> Router:
+    """The router of a route between ``versions``, which may point at what is ``beside`` them, too.
+
+    With ``metrics`` the split at a Gateway can be measured.
+    """
     from fairway_steps.routing.registry import in_cluster, open_router
 
     known = {version.name: version for version in versions}
     counters = _counters(metrics, service, known) if metrics and in_cluster(uri) else lambda: None
-    return open_router(uri, service, CLOCK, versions=known, cluster=cluster, counters=counters)
+    routed = known | {version.name: version for version in beside}
+    return open_router(uri, service, CLOCK, versions=routed, cluster=cluster, counters=counters)
 
 
 def _counters(metrics: str, service: str, known: Mapping[str, Version]) -> "Callable[[], Served | None]":

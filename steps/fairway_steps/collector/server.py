@@ -86,7 +86,7 @@ class Server:
             self.collector.counts.refused["protocol"] += 1
         finally:
             writer.close()
-            with suppress(ConnectionError, TimeoutError):
+            with suppress(ConnectionError, TimeoutError, asyncio.CancelledError):
                 async with asyncio.timeout(SLOW):
                     await writer.wait_closed()
             self._connections.discard(task)

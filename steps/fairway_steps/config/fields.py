@@ -64,7 +64,7 @@ def _written(stage: Stage) -> dict[str, Any]:
     how = (
         {"header": stage.header}
         if stage.header
-        else {"mirror": stage.mirror}
+        else {"mirror": stage.mirror, **({"through": stage.through} if stage.through else {})}
         if stage.mirror
         else {"weight": stage.weight}
     )
@@ -154,6 +154,11 @@ class StageItem(_Model):
         0,
         description="Instead, in the first stage: so many percent of the requests are copied to the candidate, whose answers reach nobody.",
         examples=[30],
+    )
+    through: Text = Field(
+        "",
+        description="Where the copies go instead: a `fairway collector` in front of the candidate, which compares answers.",
+        examples=["http://127.0.0.1:8090"],
     )
     duration: Period = Field(description="How long it is held.", examples=["20s"])
 

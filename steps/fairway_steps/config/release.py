@@ -139,7 +139,7 @@ def _same_place(uri: str) -> str:
 def _stages(items: Sequence[StageItem], prefix: Where) -> tuple[Stage, ...]:
     if not items:
         raise Misfit(prefix, "there are none; write 10@20s,25@20s,50@20s")
-    stages = tuple(Stage(item.weight, item.duration, item.header, item.mirror) for item in items)
+    stages = tuple(Stage(item.weight, item.duration, item.header, item.mirror, item.through) for item in items)
     if found := misfit(stages):
         index, field, sentence = found
         raise Misfit((*prefix, index, field), sentence)

@@ -139,7 +139,7 @@ def _check_http(uri: str) -> None:
 def short_stages(text: str) -> tuple[Stage, ...]:
     """``10@20s,25@20s,50@20s``; whether the stages fit together is for ``misfit`` to say.
 
-    A stage without a weight is ``header:NAME=VALUE@20s`` or ``mirror:30@20s``.
+    A stage without a weight is ``header:NAME=VALUE@20s``, ``mirror:30@20s`` or ``mirror:30:COLLECTOR@20s``.
     """
     return tuple(_short_stage(part.strip()) for part in text.split(","))
 
@@ -147,11 +147,12 @@ def short_stages(text: str) -> tuple[Stage, ...]:
 def _short_stage(text: str) -> Stage:
     how, at, duration = (part.strip() for part in text.rpartition("@"))
     kind, colon, value = how.partition(":")
-    share = (value if colon else how).strip().removesuffix("%")
+    percent, _, through = value.partition(":")
+    share = (percent if colon else how).strip().removesuffix("%")
     if at and kind == "header" and colon:
         return Stage(0, parse_duration(duration), header=value)
     if at and share.isdecimal() and kind == "mirror" and colon:
-        return Stage(0, parse_duration(duration), mirror=int(share))
+        return Stage(0, parse_duration(duration), mirror=int(share), through=through.strip())
     if at and share.isdecimal() and not colon:
         return Stage(int(share), parse_duration(duration))
     raise ValueError(
@@ -175,6 +176,8 @@ def _unweighted(stage: Stage, index: int) -> tuple[str, str] | None:
     field = "header" if stage.header else "mirror"
     if stage.weight or (stage.header and stage.mirror):
         return field, "a stage has one of weight, header and mirror"
+    if stage.through and (wrong := _no_collector(stage)):
+        return "through", wrong
     if index:
         return field, f"{stage.how} comes after the first stage: only that one can leave all users on the primary"
     if stage.header and not HEADER.fullmatch(stage.header):
@@ -184,7 +187,20 @@ def _unweighted(stage: Stage, index: int) -> tuple[str, str] | None:
     return None
 
 
+def _no_collector(stage: Stage) -> str:
+    """Why a stage cannot mirror through what it names; empty if it can."""
+    if not stage.mirror:
+        return "a collector is for a stage with a mirror"
+    try:
+        version("collector", stage.through)
+    except ValueError:
+        return f"{stage.through!r} is no collector; write http://HOST:PORT or KIND/NAMESPACE/NAME"
+    return ""
+
+
 def _weighted(stage: Stage, before: int) -> tuple[str, str] | None:
+    if stage.through:
+        return "through", "a collector is for a stage with a mirror"
     if stage.weight > 100:
         return "weight", f"{stage.weight} is over 100 percent"
     if stage.weight < 1:

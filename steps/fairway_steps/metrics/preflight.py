@@ -83,12 +83,13 @@ def findings(
 ) -> tuple[Finding, ...]:
     """All that there is to say. The versions ``expected`` must show, unless a counter says that they have had no requests.
 
-    ``weights`` are the route's, empty if not known, and were no others for ``steady`` seconds.
+    A collector shows its candidate from the start. ``weights`` are the route's, empty if not known, and were no others for ``steady`` seconds.
     """
     inspections, found = tuple(inspections), list[Finding]()
     idle = {seen.version for one in inspections if REQUESTS in one.parts for seen in one.seen if _is_idle(seen)}
     for one in inspections:
-        found += [*_warnings(one), *_missing(one, expected, idle), *_mixed(one, weights, steady), *_unit(one)]
+        wanted = [seen.version for seen in one.seen] if MIRRORED in one.parts else expected
+        found += [*_warnings(one), *_missing(one, wanted, idle), *_mixed(one, weights, steady), *_unit(one)]
         found += [finding for slo in slos for finding in _slo(one, slo)]
     compared = any(one.compares for one in inspections)
     if inspections and not compared and any(slo.metric is Metric.DIFFERENCE_RATE for slo in slos):

@@ -1,5 +1,6 @@
 """From an address or a description to the source of evidence that it names; each is imported only when asked for."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from fairway_steps.metrics.names import MetricNames
     from fairway_steps.metrics.prometheus import PrometheusSource
 
+COLLECTOR = "collector"
+"""The preset of Fairway's own collector."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -69,7 +72,7 @@ def open_source(text: str, service: str, around: Around | None = None) -> Metric
         return ForeignSource(text, around.limits)
     if scheme in ("scrape", "prometheus") and urlsplit(rest).scheme:
         return _open(_from_address(scheme, rest), service, around)
-    if "\n" in text or text.startswith("{") or ": " in text:
+    if _is_mapping(text):
         from fairway_steps.config.metrics import parse_source  # noqa: PLC0415 - pydantic only where it is needed
 
         spec = parse_source(text)
@@ -79,6 +82,26 @@ def open_source(text: str, service: str, around: Around | None = None) -> Metric
         mend="write envoy:DIR, scrape:URL, prometheus:URL, samples:PATH, summary:JSON, TOOL:PATH "
         f"({', '.join(TOOLS)}), or a mapping with source: and url:",
     )
+
+
+def beside_collector(users: str, collector: str) -> str:
+    """The source ``users``, and beside it the collector at the URL ``collector``, as one; a source that has a collector's counts stays."""
+    text = from_file(users).strip()
+    scheme, _, rest = text.partition(":")
+    spec: SourceSpec | Mapping[str, str] | None = None
+    if scheme in ("scrape", "prometheus") and urlsplit(rest).scheme:
+        spec = _from_address(scheme, rest)
+    elif _is_mapping(text):
+        from fairway_steps.config.metrics import parse_source  # noqa: PLC0415 - pydantic only where it is needed
+
+        spec = parse_source(text)
+    if spec and (spec.preset == COLLECTOR if isinstance(spec, SourceSpec) else "mirrored" in spec):
+        return users
+    return json.dumps({"users": users, "mirrored": f"scrape:{collector.rstrip('/')}/metrics#preset={COLLECTOR}"})
+
+
+def _is_mapping(text: str) -> bool:
+    return "\n" in text or text.startswith("{") or ": " in text
 
 
 def _tested(rest: str) -> tuple[str, str]:

@@ -7,10 +7,11 @@ import pytest
 
 from fairway_steps.errors import UsageError
 from fairway_steps.metrics.combined import CombinedSource
+from fairway_steps.metrics.mirrored import MirroredSource
 from fairway_steps.metrics.names import workload
-from fairway_steps.metrics.presets import ENVOY
+from fairway_steps.metrics.presets import ENVOY, chosen
 from fairway_steps.metrics.prometheus import PrometheusSource
-from fairway_steps.metrics.registry import Around, open_source
+from fairway_steps.metrics.registry import Around, beside_collector, open_source
 from fairway_steps.metrics.samples import SamplesSource
 from fairway_steps.metrics.scrape import ScrapeSource
 from fairway_steps.model import Version
@@ -126,6 +127,30 @@ def test_requests_and_latencies_may_come_from_two_sources(tmp_path):
     assert isinstance(source.latency, ScrapeSource)
     (tmp_path / "metrics.yaml").write_text(text)
     assert isinstance(open_source(f"file:{tmp_path}/metrics.yaml", "iris"), CombinedSource)
+
+
+@pytest.mark.parametrize(
+    "users",
+    [
+        "prometheus:http://h:9090#preset=istio",
+        "{source: prometheus, url: 'http://h:9090', preset: istio}",
+        "{requests: 'scrape:http://h:1/m#preset=envoy', latency: 'scrape:http://h:2/m#preset=kserve'}",
+    ],
+)
+def test_a_collector_stands_beside_what_counts_users(users):
+    source = open_source(beside_collector(users, "http://c:8090/"), "iris")
+    assert isinstance(source, MirroredSource)
+    assert type(source.users) is type(open_source(users, "iris"))
+    assert source.mirrored.url == "http://c:8090/metrics"
+    assert source.mirrored.names == chosen("collector")
+
+
+def test_a_source_that_has_a_collector_s_counts_already_stays(tmp_path):
+    own = "{users: 'prometheus:http://h:9090#preset=istio', mirrored: 'prometheus:http://h:9090#preset=collector'}"
+    (tmp_path / "metrics.yaml").write_text(own)
+    alone = "{source: prometheus, url: 'http://h', preset: collector}"
+    for text in (own, f"file:{tmp_path}/metrics.yaml", "scrape:http://c:1/metrics#preset=collector", alone):
+        assert beside_collector(text, "http://c:8090") == text
 
 
 @pytest.mark.parametrize(

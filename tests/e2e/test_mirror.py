@@ -1,0 +1,117 @@
+"""Covers: half of the users' requests mirrored through a collector, in front of two real models that read some digits differently: a release
+rolled back by `difference-rate` before any user saw the candidate, one that goes on into a canary, and what is refused.
+
+Leaves out: what a difference is (tests/steps/collector), mirrors without a collector (test_strategies.py).
+"""
+
+import json
+import signal
+from contextlib import contextmanager
+
+import pytest
+import requests
+from sklearn.datasets import load_digits
+
+from fairway_workflows.demo.servers import free_ports
+from servers import MODEL
+
+pytestmark = pytest.mark.local
+INFER = f"/v2/models/{MODEL}/infer"
+
+
+@pytest.fixture
+def users(place):
+    """Users who ask about all the digits there are, one after another."""
+    bodies = [
+        {"inputs": [{"name": "pixels", "shape": [1, 64], "datatype": "FP64", "data": pixels.tolist()}]}
+        for pixels in load_digits().data[:400]
+    ]
+    (place.folder / "digits.jsonl").write_text("\n".join(map(json.dumps, bodies)))
+    asked = (f"--url={place.address}{INFER}", "--dataset=digits.jsonl", "--rate=40", "--duration=110s")
+    return place.start("load-test", *asked, "--output=json")
+
+
+def ended(users):
+    """What the users have seen."""
+    users.send_signal(signal.SIGINT)
+    return json.loads(users.communicate(timeout=30)[0])
+
+
+@contextmanager
+def collecting(place, *more, candidate="v2"):
+    """A collector that compares every mirrored request, and its address."""
+    (port,) = free_ports(1)
+    named = (f"--primary=v1={place.versions['v1'].uri}", f"--candidate={candidate}={place.versions['v2'].uri}")
+    process = place.start(
+        *("collector", *named, f"--listen=127.0.0.1:{port}", "--compare=100%", "--max-rate=1000", *more)
+    )
+    assert "collecting at" in process.stderr.readline()
+    yield f"http://127.0.0.1:{port}"
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate(timeout=20)[1]
+    assert process.returncode == 143
+    assert said.startswith("ended: "), said
+
+
+def released(place, limit, stages):
+    slos = [
+        {"metric": "error-rate", "limit": "1%", "min-requests": 10},
+        {"metric": "difference-rate", "limit": limit, "min-requests": 30},
+    ]
+    run = place.fairway(
+        *("run", str(place.release(stages=stages, slos=slos, traffic=None)), "--output=json"), timeout=110
+    )
+    return run, json.loads(run.stdout) if run.stdout else {}
+
+
+def test_a_candidate_that_reads_digits_otherwise_is_rolled_back_before_any_user_sees_it(place, users):
+    with collecting(place, "--samples=differ.jsonl") as collector:
+        run, told = released(place, "1%", f"mirror:50:{collector}@60s,50@2s")
+        assert (run.returncode, told["outcome"]) == (1, "rolled-back"), run.stderr
+        metrics = requests.get(f"{collector}/metrics", timeout=10).text
+    assert "v2 differs from v1 in " in told["reason"]
+    assert "label" in told["reason"]
+    (only,) = told["stages"]
+    assert (only["asked"], only["measured"]) == ({"v1": 100}, {"v1": 1.0})
+    assert only["samples"]["v2"] > 0
+    assert place.weights() == {"v1": 100}
+    seen = ended(users)
+    assert (seen["errors"], set(seen["versions"])) == ({}, {"v1"})
+    assert 'fairway_collector_requests_total{version="v2",code="200",error=""}' in metrics
+    sample = json.loads((place.folder / "differ.jsonl").read_text().splitlines()[0])
+    first, second = (sample[role]["body"]["outputs"][0]["data"] for role in ("primary", "candidate"))
+    assert (sample["kind"], first != second) == ("label", True)
+    asked = requests.post(f"{place.versions['v1'].uri}{INFER}", json=sample["request"], timeout=10).json()
+    assert asked["outputs"][0]["data"] == first, "a sample can be asked again"
+
+
+def test_differences_within_the_limit_go_on_into_a_canary(place, users):
+    with collecting(place) as collector:
+        run, told = released(place, "50%", f"mirror:50:{collector}@4s,50@3s")
+    assert (run.returncode, told["outcome"]) == (0, "promoted"), run.stderr
+    first, second = told["stages"]
+    assert (first["asked"], second["asked"]) == ({"v1": 100}, {"v1": 50, "v2": 50})
+    assert min(first["samples"]["v2"], second["samples"]["v2"]) >= 10
+    assert place.weights() == {"v2": 100}
+    assert ended(users)["errors"] == {}
+    compared = [sum(s["comparisons"] for s in place.record["strata"] if s["weight"] == weight) for weight in (0, 50)]
+    assert compared[0] >= 30
+    assert compared[1] < compared[0] / 4, "stragglers at most"
+
+
+def test_a_collector_that_is_not_there_or_in_front_of_another_version_is_refused(place):
+    (port,) = free_ports(1)
+    run, _ = released(place, "5%", f"mirror:50:http://127.0.0.1:{port}@4s,50@2s")
+    assert run.returncode > 0
+    assert f"http://127.0.0.1:{port}/metrics: it cannot be reached" in run.stderr
+    with collecting(place, candidate="v3") as collector:
+        run, _ = released(place, "5%", f"mirror:50:{collector}@4s,50@2s")
+    assert run.returncode > 0
+    assert "has no series of v2; its label version says v1, v3" in run.stderr
+    run, _ = released(place, "5%", "mirror:50@4s,50@2s")
+    assert run.returncode > 0
+    assert "compares no answers, so difference-rate cannot be judged" in run.stderr
+    run, _ = released(place, "5%", f"mirror:50:{place.versions['v2'].uri}@4s,50@2s")
+    assert run.returncode == 2
+    assert "of a stage is v2 itself" in run.stderr
+    assert place.weights() == {"v1": 100}
