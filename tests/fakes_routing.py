@@ -56,7 +56,8 @@ class FakeRouter:
             raise Refused(f"the route names the backend {self.stored.unknown!r}: Fairway does not know it")
         return self.stored.routes
 
-    def preflight(self, asked: Iterable[Routes]) -> None:
+    def preflight(self, asked: Iterable[Routes], versions: Mapping[str, Version]) -> None:
+        del versions
         self.foreseen = tuple(asked)
 
     def apply(self, routes: Routes, versions: Mapping[str, Version], *, fence: int = 0, claim: bool = False) -> Routes:

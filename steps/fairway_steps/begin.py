@@ -99,7 +99,8 @@ def begin(
     routes = router.read()
     if not (dry_run and held is not None and held.outcome is None):  # whose route would be restored first
         _preflight(routes, primary, candidate, f"--service {service} --route {route}")
-        router.preflight([routes_of(stage, primary.name, candidate.name) for stage in stages])
+        versions = {version.name: version for version in (primary, candidate)}
+        router.preflight([routes_of(stage, primary.name, candidate.name) for stage in stages], versions)
     # A record may be new on a route that has had releases (a CI job's clean checkout): its token is above theirs.
     token = max(held.token if held else 0, router.fence()) + 1
     served = router.served()

@@ -20,6 +20,7 @@ from fairway_steps.weights import Confirmation, await_settled, set_weights, shar
 from fairway_steps.workload.base import Workloads
 
 LOG = logging.getLogger(__name__)
+UNFINISHED = "the run ended before the release did"
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +216,7 @@ def told(record: Record) -> str:
     verdicts = [r for r in record.results if r.assessment.verdict in (Verdict.ROLLBACK, Verdict.HOLD)]
     if verdicts and (not failed or verdicts[-1].at >= failed[-1].at):
         return verdicts[-1].assessment.reason
-    return failed[-1].message if failed else "the run ended before the release did"
+    return failed[-1].message if failed else UNFINISHED
 
 
 def _restore(record: Record, router: Router, clock: Clock, confirm: Confirmation) -> WeightChange:

@@ -73,8 +73,10 @@ def test_a_signal_to_the_whole_group_puts_the_traffic_back_and_leaves_nothing(pl
         time.sleep(0.2)
     out, err = run.communicate(timeout=60)
     assert run.returncode == code, err
-    assert json.loads(out)["outcome"] == "rolled-back"
-    assert json.loads(out)["lost"] == 0
+    told = json.loads(out)
+    assert (told["outcome"], told["lost"]) == ("rolled-back", 0)
+    how = "interrupted" if number is signal.SIGINT else "terminated"
+    assert told["reason"] == place.record["reason"] == f"the run was {how}"
     assert place.weights() == {"v1": 100}
     assert place.record["outcome"] == "rolled-back"
     assert processes_naming(str(place.folder / ".fairway")) == []
@@ -241,6 +243,13 @@ def test_the_whole_ramp_runs_in_one_pod(place):
     assert place.weights() == {"v2": 100}
 
 
+def test_requests_that_reach_nobody_are_lost(place, unused_port):
+    traffic = {"url": f"http://127.0.0.1:{unused_port}", "rate": 20}
+    release = place.release(traffic=traffic, patience="1s", **{"hold-timeout": "1s"})
+    told = json.loads(place.fairway("run", str(release), "--output=json").stdout)
+    assert told["requests"] == told["lost"] == sum(told["failed"]["no version"].values()) > 0
+
+
 def test_without_traffic_there_is_no_verdict_but_hold(place):
     release = str(
         place.release(traffic=None, patience="1s", stages=[{"weight": 50, "duration": "1s"}], **{"hold-timeout": "1s"})
@@ -269,6 +278,9 @@ REFUSED = [
     ({"slos": [{"metric": "error-rate"}]}, "limit"),
     ({"slso": []}, "did you mean 'slos'"),
     ({"primary": "v1=http://127.0.0.1:1", "candidate": "v1=http://127.0.0.1:2"}, "like the primary"),
+    ({"primary": "v1=http://127.0.0.1:1"}, "its users would be moved"),
+    ({"candidate": "v2=http://127.0.0.1:2/path"}, "cannot be routed to by Envoy"),
+    ({"candidate": "v2=ftp://127.0.0.1:2"}, "cannot be routed to by Envoy"),
     ({"route": "traefik:./x"}, "route: 'traefik:./x' is of no kind"),
     ({"route": "envoy:"}, "it names no folder"),
     ({"route": "envoy:./nowhere"}, "there is no folder"),

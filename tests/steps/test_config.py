@@ -535,6 +535,55 @@ def test_the_schema_explains_itself_and_refuses_what_the_loader_refuses():
             jsonschema.validate(broken, schema)
 
 
+def staged(**fields):
+    return {"stages": [{"weight": 10, "duration": "5s"} | fields]}
+
+
+def limited(**fields):
+    return {"slos": [{"metric": "error-rate", "limit": "1%"} | fields]}
+
+
+def latency(**fields):
+    return limited(metric="latency", **{"quantile": "p95", "limit": "1s"} | fields)
+
+
+TRAFFIC = {"url": "http://h:1"}
+LIKENESSES = [
+    *(staged(weight=each) for each in (-1, 0, 1, 100, 101, 10**30)),
+    *(staged(duration=each) for each in ("", 0, "0s", -1, 5, "5", " 1.5 h ")),
+    {"stages": [{"duration": "1s"}]},
+    staged(header="a=b"),
+    *({"stages": each} for each in ("", "10%", "10@", "10@5s", "10@5s,20@5s")),
+    *(limited(limit=each) for each in ("yes", True, -1, 0, 10, 0.01, "1%", "250ms", "")),
+    *(latency(limit=each) for each in ("yes", 0.01, 10, "1%", "250ms", "0s")),
+    *(latency(quantile=each) for each in ("p95", 95, 0.95, "x", 0, 100, -1)),
+    {"slos": [{"metric": "latency", "limit": "1s"}]},
+    limited(quantile="p95"),
+    {"slos": [{"metric": "error-rate"}]},
+    limited(margin="1%"),
+    *({"slos": [{"metric": "error-rate", "margin": each}]} for each in ("10%", 0.1, 1, "200%", -0.1, "x")),
+    *({"alpha": each} for each in ("5%", 0.05, 0.5, 0.6, 0, "x")),
+    *({"traffic": TRAFFIC | {"path": each}} for each in ("", "x", "/x")),
+    *({"service": each} for each in ("", " ", "é", "Iris", "a b", "a/b", "iris.v1-a")),
+    *({"primary": each} for each in ("", "yes", "x=y", "v1=http://h:1", "http://h:1")),
+    *({"interval": each} for each in (0, "0s", "1s", -1)),
+    *({"patience": each} for each in (0, "0s", "x", -1)),
+]
+
+
+@pytest.mark.parametrize("changed", LIKENESSES, ids=str)
+def test_schema_and_loader_take_and_refuse_the_same(changed):
+    document = yaml.safe_load(MINIMAL) | changed
+    try:
+        parse_release(yaml.safe_dump(document))
+    except UsageError:
+        taken = False
+    else:
+        taken = True
+    validator = jsonschema.Draft202012Validator(release_schema())
+    assert validator.is_valid(document) is taken
+
+
 METRICS = "metrics: {source: prometheus, url: 'http://h:9090', preset: istio, where: {ns: default}}\n"
 
 

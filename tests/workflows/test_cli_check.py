@@ -79,5 +79,14 @@ def test_a_missing_file_and_one_that_is_no_text_are_usage_errors(tmp_path):
         assert sentence in str(error)
 
 
+@pytest.mark.parametrize("text", [None, "", "# nothing\n---\n"])
+def test_nothing_to_check_proves_nothing(tmp_path, text):
+    if text is not None:
+        (tmp_path / "empty.yaml").write_text(text)
+    error = fairway(tmp_path).exception
+    assert isinstance(error, UsageError)
+    assert "nothing was proved" in str(error)
+
+
 def test_help_ends_in_an_example():
     assert fairway("--help").output.rstrip().endswith("fairway check manifests my-workflow.yaml")

@@ -39,6 +39,9 @@ def refuse_what_cannot_be(
     with spec.at("route"):
         path = router(given["route"], spec.service)
         path.read()
+    for field, version in (("primary", spec.primary), ("candidate", spec.candidate)):
+        with spec.at(field):
+            path.preflight([], {version.name: version})
     with spec.at("metrics" if spec.metrics else "route"):
         source(given["metrics"], spec.service, spec.primary, spec.candidate)
     begin(

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,14 @@ from fairway_steps.config import Objectives, ReleaseSpec, absolute, written
 from fairway_steps.config.spec import patience_for
 from fairway_steps.model import Outcome, Routes
 from fairway_steps.record import Record, RecordStore
+from fairway_steps.release import UNFINISHED
 from fairway_steps.report.counts import ClientCount
 from fairway_steps.report.text import result as result_of
 from fairway_steps.stores import open_store
 from fairway_steps.undecidable import undecidable
 from fairway_workflows.console import Console
-from fairway_workflows.local import Ask, Phase, Signals, WorkflowResult, run_workflow
+from fairway_workflows.local import Ask, Node, NodeType, Phase, Signals, WorkflowResult, run_workflow
+from fairway_workflows.local.launch import NOT_STARTED
 from fairway_workflows.preflight import refuse_what_cannot_be
 from fairway_workflows.traffic import Client, client, longest
 
@@ -99,6 +101,7 @@ def run_release(
             with suppress(OSError):
                 parent.rmdir()
         return _never_began(result, console, clock.now() - began)
+    record = _stopped(store, record, result.stopped)
     count = traffic.count if traffic else None
     if traffic and traffic.problem:
         console.say(f"! {traffic.problem}")
@@ -106,6 +109,14 @@ def run_release(
     _notify(spec, store, record)
     code = EXIT_CODES.get(record.outcome or Outcome.BROKEN, SIGNALLED.get(result.stopped, 1))
     return Ending(code, _told(record, count, spec, clock.now() - began))
+
+
+def _stopped(store: RecordStore, record: Record, how: str) -> Record:
+    """Say in the record that a person or a machine ended the run, which its steps are not told."""
+    if not (how and record.interrupted and record.outcome is Outcome.ROLLED_BACK):
+        return record
+    before = "" if record.reason == UNFINISHED else f"; before that: {record.reason}"
+    return store.update(lambda now: replace(now or record, reason=f"the run was {how}{before}"))
 
 
 def _is_of(record: Record, spec: ReleaseSpec) -> bool:
@@ -170,7 +181,7 @@ def _traffic(spec: ReleaseSpec, folder: Path) -> Iterator[Client | None]:
 def _never_began(result: WorkflowResult, console: Console, wall: float) -> Ending:
     """Nothing was touched: the release was refused before it had a record."""
     begin = next(iter(result.find("begin")), None)
-    code = SIGNALLED.get(result.stopped) or (begin.exit_code if begin and begin.exit_code else 1)
+    code = SIGNALLED.get(result.stopped) or exit_code_of(begin)
     reason = (
         result.stopped
         or console.errors.get("begin")
@@ -180,6 +191,12 @@ def _never_began(result: WorkflowResult, console: Console, wall: float) -> Endin
         or result.message
     )
     return Ending(code, nothing_done(reason, wall))
+
+
+def exit_code_of(pod: Node | None) -> int:
+    """That of the container which failed: one after it, which never started, has a code of its own."""
+    ended = [node.exit_code for node in pod.walk() if node.type is NodeType.CONTAINER] if pod else []
+    return next((code for code in ended if code and code != NOT_STARTED), 1)
 
 
 def _without_record(spec: ReleaseSpec, route: str, uri: str, console: Console, wall: float) -> Ending:

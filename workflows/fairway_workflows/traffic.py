@@ -82,4 +82,5 @@ def _count(samples: Path, log: Path) -> ClientCount:
     failed = {version or NOBODY: dict(classes) for version, classes in result.failures_by_version.items()}
     # What was under way when we stopped says nothing of anybody: it is left out.
     cancelled = sum(classes.pop("cancelled", 0) for classes in failed.values())
-    return ClientCount(len(result) - cancelled, {v: c for v, c in failed.items() if c}, result.lost or 0)
+    lost = result.lost if result.lost is not None else result.unanswered
+    return ClientCount(len(result) - cancelled, {v: c for v, c in failed.items() if c}, lost)

@@ -95,6 +95,8 @@ def set_weights(
             "next-index": str(at.next_index if at else -1),
             "is-last": str(bool(at and at.is_last)).lower(),
         }
+        if release is None:
+            path.preflight([routes], known)
         if dry_run:
             now = dict(path.read().weights)
             return Answer(

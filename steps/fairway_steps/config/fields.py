@@ -18,7 +18,7 @@ from fairway_steps.config.units import (
     parse_version,
     short_stages,
 )
-from fairway_steps.model import Outcome, Stage
+from fairway_steps.model import NAME, Outcome, Stage
 
 
 def _text(value: Any) -> Any:
@@ -103,20 +103,40 @@ def _wrong(value: Any, wanted: str) -> Any:
 
 DURATION_SCHEMA = {
     "anyOf": [
-        {"type": "string", "pattern": r"^\d+(\.\d+)?\s*(ms|s|m|h)?$"},
+        {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*(ms|s|m|h)?\s*$"},
         {"type": "number", "minimum": 0, "description": "seconds"},
     ],
     "examples": ["20s", "5m"],
 }
-TEXT_OR_NUMBER = {"anyOf": [{"type": "string"}, {"type": "number"}]}
+PERIOD_SCHEMA = {
+    "anyOf": [
+        {"type": "string", "pattern": r"^\s*(?=.*[1-9])\d+(\.\d+)?\s*(ms|s|m|h)?\s*$"},
+        {"type": "number", "exclusiveMinimum": 0, "description": "seconds"},
+    ],
+    "examples": ["20s", "5m"],
+}
+
+
+def _number(pattern: str, **bounds: float) -> dict[str, Any]:
+    """The schema of a number with a unit, or within ``bounds`` without one."""
+    return {"anyOf": [{"type": "string", "pattern": rf"^\s*{pattern}\s*$"}, {"type": "number", **bounds}]}
+
+
+SHARE_SCHEMA = _number(r"\d*\.?\d+\s*%?", exclusiveMinimum=0, exclusiveMaximum=1)
+LATENCY_SCHEMA = {"type": "string", "pattern": r"^\s*(?=.*[1-9])\d+(\.\d+)?\s*(ms|s|m|h)\s*$"}
+LIMIT_SCHEMA = {"anyOf": [*SHARE_SCHEMA["anyOf"], LATENCY_SCHEMA]}
+QUANTILE_SCHEMA = _number(r"p?\d*\.?\d+\s*%?", exclusiveMinimum=0, exclusiveMaximum=100)
+MARGIN_SCHEMA = _number(r"\d*\.?\d+\s*%?", minimum=0, exclusiveMaximum=1)
+RISK_SCHEMA = _number(r"\d*\.?\d+\s*%?", exclusiveMinimum=0, maximum=0.5)
+PERCENT_SCHEMA: dict[str, Any] = {"minimum": 1, "maximum": 100}
 JSON_SCHEMA = {"anyOf": [{"type": "object"}, {"type": "array"}, {"type": "string"}]}
 
 Seconds = Annotated[float, BeforeValidator(_duration), WithJsonSchema(DURATION_SCHEMA)]
-Period = Annotated[float, BeforeValidator(_above_zero), WithJsonSchema(DURATION_SCHEMA)]
-Limit = Annotated[str, BeforeValidator(_text), WithJsonSchema(TEXT_OR_NUMBER)]
-Quantile = Annotated[float, BeforeValidator(_quantile), WithJsonSchema(TEXT_OR_NUMBER)]
-Margin = Annotated[float, BeforeValidator(_margin), WithJsonSchema(TEXT_OR_NUMBER)]
-Risk = Annotated[float, BeforeValidator(_risk), WithJsonSchema(TEXT_OR_NUMBER)]
+Period = Annotated[float, BeforeValidator(_above_zero), WithJsonSchema(PERIOD_SCHEMA)]
+Limit = Annotated[str, BeforeValidator(_text), WithJsonSchema(LIMIT_SCHEMA)]
+Quantile = Annotated[float, BeforeValidator(_quantile), WithJsonSchema(QUANTILE_SCHEMA)]
+Margin = Annotated[float, BeforeValidator(_margin), WithJsonSchema(MARGIN_SCHEMA)]
+Risk = Annotated[float, BeforeValidator(_risk), WithJsonSchema(RISK_SCHEMA)]
 Payload = Annotated[str, BeforeValidator(_payload), WithJsonSchema(JSON_SCHEMA)]
 Text = Annotated[str, Field(min_length=1)]
 Metrics = Annotated[str, BeforeValidator(_metrics)]
@@ -144,7 +164,16 @@ class _Model(BaseModel):
 
 
 class StageItem(_Model):
-    weight: int = Field(0, description="Percent of the traffic to the candidate: 1 to 100, rising.", examples=[10])
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": [one]} for one in ("weight", "header", "mirror")]}
+    )
+
+    weight: int = Field(
+        0,
+        description="Percent of the traffic to the candidate: 1 to 100, rising.",
+        examples=[10],
+        json_schema_extra=PERCENT_SCHEMA,
+    )
     header: Text = Field(
         "",
         description="Instead, in the first stage: requests with this header go to the candidate, all others to the primary.",
@@ -154,6 +183,7 @@ class StageItem(_Model):
         0,
         description="Instead, in the first stage: so many percent of the requests are copied to the candidate, whose answers reach nobody.",
         examples=[30],
+        json_schema_extra=PERCENT_SCHEMA,
     )
     through: Text = Field(
         "",
@@ -164,6 +194,24 @@ class StageItem(_Model):
 
 
 class SloItem(_Model):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [{"required": ["limit"]}, {"required": ["margin"]}],
+            "allOf": [
+                {
+                    "if": {"properties": {"metric": {"const": "latency"}}},
+                    "then": {"required": ["quantile"]},
+                    "else": {"not": {"required": ["quantile"]}},
+                },
+                {
+                    "if": {"properties": {"metric": {"enum": ["latency", "latency-mean"]}}},
+                    "then": {"properties": {"limit": LATENCY_SCHEMA}},
+                    "else": {"properties": {"limit": SHARE_SCHEMA}},
+                },
+            ],
+        }
+    )
+
     metric: Literal["error-rate", "success-rate", "latency", "latency-mean", "difference-rate"] = Field(
         description="What is limited."
     )
@@ -237,7 +285,9 @@ class ReadyItem(_Model):
 class TrafficItem(_Model):
     url: Text = Field(description="Where the proxy listens.", examples=["http://127.0.0.1:10000"])
     rate: float = Field(20.0, gt=0, description="Requests per second.", examples=[40])
-    path: str = Field("/", description="What is asked for.", examples=["/v2/models/iris/infer"])
+    path: str = Field(
+        "/", description="What is asked for.", examples=["/v2/models/iris/infer"], json_schema_extra={"pattern": "^/"}
+    )
     payload: Payload = Field("", description="The body: JSON, or file:PATH. Empty: GET instead of POST.")
     headers: dict[str, str] = Field(default_factory=dict, description="Headers of each request.")
     poisson: bool = Field(True, description="Random distances between requests, as independent users make them.")
@@ -264,7 +314,12 @@ AnyVersion = Annotated[
     VersionItem,
     BeforeValidator(_version),
     WithJsonSchema(
-        {"anyOf": [{"type": "string", "examples": ["v2=http://127.0.0.1:8002"]}, VersionItem.model_json_schema()]}
+        {
+            "anyOf": [
+                {"type": "string", "pattern": "/", "examples": ["v2=http://127.0.0.1:8002"]},
+                VersionItem.model_json_schema(),
+            ]
+        }
     ),
 ]
 Stages = Annotated[
@@ -273,7 +328,7 @@ Stages = Annotated[
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "string", "examples": ["10@20s,25@20s,50@20s"]},
+                {"type": "string", "pattern": "^[^,@]+@[^,@]+(,[^,@]+@[^,@]+)*$", "examples": ["10@20s,25@20s,50@20s"]},
                 {"type": "array", "items": StageItem.model_json_schema(), "minItems": 1},
             ]
         }
@@ -284,7 +339,9 @@ Stages = Annotated[
 class Release(RulesItem):
     """A release of one candidate version of a service, as `fairway run` carries it out."""
 
-    service: Text = Field(description="What clients call.", examples=["iris"])
+    service: Text = Field(
+        description="What clients call.", examples=["iris"], json_schema_extra={"pattern": f"^{NAME.pattern}$"}
+    )
     route: Text = Field(description="The service's route.", examples=["envoy:./route"])
     primary: AnyVersion = Field(description="The version that has the traffic.")
     candidate: AnyVersion = Field(description="The version to release.")

@@ -23,7 +23,7 @@ MAX_RATE = 50_000.0
 SECOND = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Plan:
     """``offsets`` are nanoseconds since the start, never falling; ``rate`` is the nominal one, per second.
 

@@ -25,7 +25,7 @@ class Outcome(NamedTuple):
 OTHER = Outcome(error="other")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)  # asyncio shows the result of a run in a message that nobody reads: of all columns
 class Records:
     """What became of each request of ``plan``, in its order; ``started`` is the Unix time of offset 0.
 

@@ -183,6 +183,11 @@ class Result:
         return int(np.count_nonzero(nobody & self.counted))
 
     @property
+    def unanswered(self) -> int:
+        """Requests that got no answer at all, whoever it would have been from; without those that we cancelled."""
+        return int(np.count_nonzero((self.status == 0) & self.counted))
+
+    @property
     def achieved_rate(self) -> float | None:
         """Requests per second as sent: (n - 1) / (last - first); None below two."""
         return rate_of(self.sent_ns[self.sent_ns >= 0])

@@ -77,6 +77,31 @@ def address(version: Version) -> tuple[SplitResult, str, int]:
     return url, host, port
 
 
+def place_of(version: Version) -> str:
+    """Its address in one way of writing: ``http(s)://HOST:PORT``."""
+    url, host, port = address(version)
+    return f"{url.scheme}://[{host}]:{port}" if ":" in host else f"{url.scheme}://{host}:{port}"
+
+
+def places(cluster: Json | None, stored: Json) -> set[str]:
+    """Where a stored cluster's servers are, as ``place_of`` writes it; ``stored`` is its file of endpoints, if it has one.
+
+    Empty for a cluster that finds its servers in a way of its own: nothing is known of where they are.
+    """
+    if cluster is None:
+        return set()
+    scheme = "https" if "transport_socket" in cluster else "http"
+    found = set()
+    with suppress(LookupError, AttributeError, TypeError):
+        for assignment in [cluster["load_assignment"]] if "load_assignment" in cluster else stored["resources"]:
+            for locality in assignment["endpoints"]:
+                for server in locality["lb_endpoints"]:
+                    at = server["endpoint"]["address"]["socket_address"]
+                    host = f"[{at['address']}]" if ":" in at["address"] else at["address"]
+                    found.add(f"{scheme}://{host}:{at['port_value']}")
+    return found
+
+
 def is_ip(host: str) -> bool:
     try:
         ipaddress.ip_address(host)

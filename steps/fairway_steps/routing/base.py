@@ -84,8 +84,12 @@ class Router(Protocol):
     def read(self) -> Routes:
         """The routes as stored now. Raises Refused if they name a backend Fairway does not know."""
 
-    def preflight(self, asked: Iterable[Routes]) -> None:
-        """Raise Refused if one of the ``asked`` would be stored, but not served; nothing is written."""
+    def preflight(self, asked: Iterable[Routes], versions: Mapping[str, Version]) -> None:
+        """Raise Refused if one of the ``asked`` would be stored, but not served; nothing is written.
+
+        Raises UsageError for a version that cannot be a backend at all, and for one that has traffic somewhere else than ``versions``
+        says: its users would be moved unseen.
+        """
 
     def apply(self, routes: Routes, versions: Mapping[str, Version], *, fence: int = 0, claim: bool = False) -> Routes:
         """Make ``routes`` the stored ones and return what a fresh read gives.

@@ -44,8 +44,20 @@ class EnvoyRouter:
     def read(self) -> Routes:
         return self._decoded(self._place(self.folder.load(ROUTES)).own)
 
-    def preflight(self, asked: Iterable[Routes]) -> None:
-        """Envoy serves all that ``Routes`` can say."""
+    def preflight(self, asked: Iterable[Routes], versions: Mapping[str, Version]) -> None:
+        """Envoy serves all that ``Routes`` can say; what is looked at is where the versions are."""
+        del asked
+        for version in versions.values():
+            backends.address(version)
+        clusters = {cluster.get("name"): cluster for cluster in self.folder.load(CLUSTERS)["resources"]}
+        for name in sorted(self.read().versions() & set(versions)):
+            stored = self.folder.load_any(f"{ENDPOINTS}/{backends.endpoint_file(self.service, name)}") or {}
+            there = backends.places(clusters.get(backends.cluster_name(self.service, name)), stored)
+            if there and backends.place_of(versions[name]) not in there:
+                raise UsageError(
+                    f"the route has {name} at {' and '.join(sorted(there))}, not at {versions[name].uri}: its users would be moved",
+                    mend="write the address that it has, or give the other one a name of its own",
+                )
 
     def apply(self, routes: Routes, versions: Mapping[str, Version], *, fence: int = 0, claim: bool = False) -> Routes:
         """Make ``routes`` the stored and served ones; ``fence`` 0 is a person, whom no token stops.

@@ -107,7 +107,8 @@ class StoredRouter(ABC):
     def read(self) -> Routes:
         return self._decoded(self._found())
 
-    def preflight(self, asked: Iterable[Routes]) -> None:
+    def preflight(self, asked: Iterable[Routes], versions: Mapping[str, Version]) -> None:
+        del versions  # a backend that none of them has is one that `read` does not know
         found = self._found()
         for routes in asked:
             self._preflight(found, routes)

@@ -9,6 +9,7 @@ from pytest_httpserver import HTTPServer
 from fairway_steps.clock import FakeClock
 from fairway_steps.errors import Refused, TransientError, UsageError
 from fairway_steps.model import Mirror, Routes, Stickiness, Version
+from fairway_steps.routing import backends
 from fairway_steps.routing.bootstrap import write_folder
 from fairway_steps.routing.envoy import EnvoyRouter
 
@@ -79,3 +80,24 @@ def test_an_admin_interface_that_speaks_nonsense_is_worth_a_retry(tmp_path, http
     for call in (router.settled, router.served):
         with pytest.raises(TransientError, match="admin interface"):
             call()
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "https://127.0.0.1:1", "http://localhost:1"])
+def test_a_version_that_has_traffic_is_not_moved_to_another_address(router, uri):
+    moved = KNOWN | {"v1": Version("v1", uri)}
+    with pytest.raises(UsageError, match=rf"the route has v1 at http://127.0.0.1:1, not at {uri}"):
+        router.preflight([], moved)
+
+
+@pytest.mark.parametrize("version", [Version("v1", "http://127.0.0.1:1/"), Version("v2", "http://127.0.0.1:9999")])
+def test_the_same_address_written_otherwise_and_a_version_without_traffic_are_taken(router, version):
+    router.preflight([], KNOWN | {version.name: version})
+
+
+def test_what_cannot_be_a_backend_is_refused_beforehand(router):
+    with pytest.raises(UsageError, match=r"v2=http://127.0.0.1:2/path cannot be routed to by Envoy"):
+        router.preflight([], KNOWN | {"v2": Version("v2", "http://127.0.0.1:2/path")})
+
+
+def test_servers_that_a_cluster_finds_by_itself_are_nobodys_mistake(router):
+    assert backends.places({"type": "ORIGINAL_DST"}, {}) == set()

@@ -314,12 +314,15 @@ def test_a_mirror_is_refused_where_the_gateways_class_does_not_tell_that_it_has_
     if features is not None:
         lab.cluster.put(at, {"status": {"supportedFeatures": features}})
     before, mirrored = lab.stored(), Routes({"v1": 100}, mirror=Mirror("v2", percent))
-    router.preflight([SPLIT])
+    router.preflight([SPLIT], lab.versions)
     if not missing:
-        router.preflight([SPLIT, mirrored])
+        router.preflight([SPLIT, mirrored], lab.versions)
         assert router.apply(mirrored, lab.versions) == mirrored
         return
-    for call in (lambda: router.preflight([SPLIT, mirrored]), lambda: router.apply(mirrored, lab.versions)):
+    for call in (
+        lambda: router.preflight([SPLIT, mirrored], lab.versions),
+        lambda: router.apply(mirrored, lab.versions),
+    ):
         with pytest.raises(Refused, match=f"the GatewayClass eg does not tell {missing} among its supportedFeatures"):
             call()
     assert lab.stored() == before
@@ -335,7 +338,7 @@ def test_a_class_that_is_not_ours_to_see_is_believed(lab, router):
         return real(ref)
 
     lab.cluster.get = get
-    router.preflight([Routes({"v1": 100}, mirror=Mirror("v2", 10))])
+    router.preflight([Routes({"v1": 100}, mirror=Mirror("v2", 10))], lab.versions)
 
 
 def test_what_gateway_api_cannot_carry_is_refused(lab, router):

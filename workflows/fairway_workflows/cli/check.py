@@ -30,6 +30,10 @@ def check(paths: Sequence[str]) -> int:
     from fairway_workflows.check import faults
 
     documents = [document for path in paths for file in _files(Path(path)) for document in _documents(file)]
+    if not documents:
+        raise UsageError(
+            f"{', '.join(paths)}: there is no manifest in it, so nothing was proved", mend="name another folder"
+        )
     findings = run(documents)
     for finding in findings:
         click.echo(str(finding), err=finding.note)
