@@ -123,7 +123,7 @@ def _number(pattern: str, **bounds: float) -> dict[str, Any]:
 
 
 SHARE_SCHEMA = _number(r"\d*\.?\d+\s*%?", exclusiveMinimum=0, exclusiveMaximum=1)
-LATENCY_SCHEMA = {"type": "string", "pattern": r"^\s*(?=.*[1-9])\d+(\.\d+)?\s*(ms|s|m|h)\s*$"}
+LATENCY_SCHEMA: dict[str, Any] = {"type": "string", "pattern": r"^\s*(?=.*[1-9])\d+(\.\d+)?\s*(ms|s|m|h)\s*$"}
 LIMIT_SCHEMA = {"anyOf": [*SHARE_SCHEMA["anyOf"], LATENCY_SCHEMA]}
 QUANTILE_SCHEMA = _number(r"p?\d*\.?\d+\s*%?", exclusiveMinimum=0, exclusiveMaximum=100)
 MARGIN_SCHEMA = _number(r"\d*\.?\d+\s*%?", minimum=0, exclusiveMaximum=1)
