@@ -9,6 +9,18 @@ from pydantic_core import PydanticCustomError
 
 from fairway_steps.config.files import from_file
 from fairway_steps.config.mistakes import shown
+from fairway_steps.config.schemas import (
+    DURATION_SCHEMA,
+    JSON_SCHEMA,
+    LIMIT_SCHEMA,
+    MARGIN_SCHEMA,
+    PERCENT_SCHEMA,
+    PERIOD_SCHEMA,
+    QUANTILE_SCHEMA,
+    RISK_SCHEMA,
+    SLO_SCHEMA,
+    STAGE_SCHEMA,
+)
 from fairway_steps.config.units import (
     nearest,
     parse_duration,
@@ -101,36 +113,6 @@ def _wrong(value: Any, wanted: str) -> Any:
     raise ValueError(f"{shown(value)} is not {wanted}")
 
 
-DURATION_SCHEMA = {
-    "anyOf": [
-        {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*(ms|s|m|h)?\s*$"},
-        {"type": "number", "minimum": 0, "description": "seconds"},
-    ],
-    "examples": ["20s", "5m"],
-}
-PERIOD_SCHEMA = {
-    "anyOf": [
-        {"type": "string", "pattern": r"^\s*(?=.*[1-9])\d+(\.\d+)?\s*(ms|s|m|h)?\s*$"},
-        {"type": "number", "exclusiveMinimum": 0, "description": "seconds"},
-    ],
-    "examples": ["20s", "5m"],
-}
-
-
-def _number(pattern: str, **bounds: float) -> dict[str, Any]:
-    """The schema of a number with a unit, or within ``bounds`` without one."""
-    return {"anyOf": [{"type": "string", "pattern": rf"^\s*{pattern}\s*$"}, {"type": "number", **bounds}]}
-
-
-SHARE_SCHEMA = _number(r"\d*\.?\d+\s*%?", exclusiveMinimum=0, exclusiveMaximum=1)
-LATENCY_SCHEMA: dict[str, Any] = {"type": "string", "pattern": r"^\s*(?=.*[1-9])\d+(\.\d+)?\s*(ms|s|m|h)\s*$"}
-LIMIT_SCHEMA = {"anyOf": [*SHARE_SCHEMA["anyOf"], LATENCY_SCHEMA]}
-QUANTILE_SCHEMA = _number(r"p?\d*\.?\d+\s*%?", exclusiveMinimum=0, exclusiveMaximum=100)
-MARGIN_SCHEMA = _number(r"\d*\.?\d+\s*%?", minimum=0, exclusiveMaximum=1)
-RISK_SCHEMA = _number(r"\d*\.?\d+\s*%?", exclusiveMinimum=0, maximum=0.5)
-PERCENT_SCHEMA: dict[str, Any] = {"minimum": 1, "maximum": 100}
-JSON_SCHEMA = {"anyOf": [{"type": "object"}, {"type": "array"}, {"type": "string"}]}
-
 Seconds = Annotated[float, BeforeValidator(_duration), WithJsonSchema(DURATION_SCHEMA)]
 Period = Annotated[float, BeforeValidator(_above_zero), WithJsonSchema(PERIOD_SCHEMA)]
 Limit = Annotated[str, BeforeValidator(_text), WithJsonSchema(LIMIT_SCHEMA)]
@@ -164,9 +146,7 @@ class _Model(BaseModel):
 
 
 class StageItem(_Model):
-    model_config = ConfigDict(
-        json_schema_extra={"oneOf": [{"required": [one]} for one in ("weight", "header", "mirror")]}
-    )
+    model_config = ConfigDict(json_schema_extra=STAGE_SCHEMA)
 
     weight: int = Field(
         0,
@@ -194,23 +174,7 @@ class StageItem(_Model):
 
 
 class SloItem(_Model):
-    model_config = ConfigDict(
-        json_schema_extra={
-            "oneOf": [{"required": ["limit"]}, {"required": ["margin"]}],
-            "allOf": [
-                {
-                    "if": {"properties": {"metric": {"const": "latency"}}},
-                    "then": {"required": ["quantile"]},
-                    "else": {"not": {"required": ["quantile"]}},
-                },
-                {
-                    "if": {"properties": {"metric": {"enum": ["latency", "latency-mean"]}}},
-                    "then": {"properties": {"limit": LATENCY_SCHEMA}},
-                    "else": {"properties": {"limit": SHARE_SCHEMA}},
-                },
-            ],
-        }
-    )
+    model_config = ConfigDict(json_schema_extra=SLO_SCHEMA)
 
     metric: Literal["error-rate", "success-rate", "latency", "latency-mean", "difference-rate"] = Field(
         description="What is limited."

@@ -1,0 +1,49 @@
+"""JSON Schemas of what the release file's own types parse: as narrow as their readers, so that an editor refuses what they do."""
+
+from typing import Any
+
+DURATION_SCHEMA = {
+    "anyOf": [
+        {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*(ms|s|m|h)?\s*$"},
+        {"type": "number", "minimum": 0, "description": "seconds"},
+    ],
+    "examples": ["20s", "5m"],
+}
+PERIOD_SCHEMA = {
+    "anyOf": [
+        {"type": "string", "pattern": r"^\s*(?=.*[1-9])\d+(\.\d+)?\s*(ms|s|m|h)?\s*$"},
+        {"type": "number", "exclusiveMinimum": 0, "description": "seconds"},
+    ],
+    "examples": ["20s", "5m"],
+}
+
+
+def _number(pattern: str, **bounds: float) -> dict[str, Any]:
+    """The schema of a number with a unit, or within ``bounds`` without one."""
+    return {"anyOf": [{"type": "string", "pattern": rf"^\s*{pattern}\s*$"}, {"type": "number", **bounds}]}
+
+
+SHARE_SCHEMA = _number(r"\d*\.?\d+\s*%?", exclusiveMinimum=0, exclusiveMaximum=1)
+LATENCY_SCHEMA: dict[str, Any] = {"type": "string", "pattern": r"^\s*(?=.*[1-9])\d+(\.\d+)?\s*(ms|s|m|h)\s*$"}
+LIMIT_SCHEMA = {"anyOf": [*SHARE_SCHEMA["anyOf"], LATENCY_SCHEMA]}
+QUANTILE_SCHEMA = _number(r"p?\d*\.?\d+\s*%?", exclusiveMinimum=0, exclusiveMaximum=100)
+MARGIN_SCHEMA = _number(r"\d*\.?\d+\s*%?", minimum=0, exclusiveMaximum=1)
+RISK_SCHEMA = _number(r"\d*\.?\d+\s*%?", exclusiveMinimum=0, maximum=0.5)
+PERCENT_SCHEMA: dict[str, Any] = {"minimum": 1, "maximum": 100}
+JSON_SCHEMA = {"anyOf": [{"type": "object"}, {"type": "array"}, {"type": "string"}]}
+STAGE_SCHEMA: dict[str, Any] = {"oneOf": [{"required": [one]} for one in ("weight", "header", "mirror")]}
+SLO_SCHEMA: dict[str, Any] = {
+    "oneOf": [{"required": ["limit"]}, {"required": ["margin"]}],
+    "allOf": [
+        {
+            "if": {"properties": {"metric": {"const": "latency"}}},
+            "then": {"required": ["quantile"]},
+            "else": {"not": {"required": ["quantile"]}},
+        },
+        {
+            "if": {"properties": {"metric": {"enum": ["latency", "latency-mean"]}}},
+            "then": {"properties": {"limit": LATENCY_SCHEMA}},
+            "else": {"properties": {"limit": SHARE_SCHEMA}},
+        },
+    ],
+}
