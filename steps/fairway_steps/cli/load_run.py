@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 UNREACHED = frozenset({"dns", "connect", "tls"})
 CANCELLED = "cancelled"
+OTHER_FILES = 256
+"""What a process has open besides its connections, generously."""
 
 
 def carry_out(
@@ -38,12 +41,22 @@ def carry_out(
 
     known = None if limits is None else [limit.seconds for limit in limits if limit.metric == "response"]
     tasks = [replace(task, limits=tuple(known or ())) if decision else task for task in todo.values()]
+    _allow_sockets(sum(task.settings.connections for task in tasks))
     ended, decided, signum = run_in_loop(_run(tasks, _workers(workers, tasks), decision, version))
     results = {
         name: measured(shares, limits=known, version=task.version, decided=decided)
         for (name, task), shares in zip(todo.items(), ended, strict=True)
     }
     return combined(results), ended, signum
+
+
+def _allow_sockets(connections: int) -> None:
+    """As many open files as the connections need, up to what this process may ask for; the default is often 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
 
 def _workers(asked: int, tasks: "Sequence[Task]") -> int:

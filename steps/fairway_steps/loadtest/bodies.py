@@ -16,6 +16,8 @@ from fairway_steps.loadtest.templates import render
 
 MAX_BYTES = 1_000_000_000
 MAX_VARIANTS = 100_000
+LARGEST = 256 << 20
+"""Bytes of a file or an answer that is to be sent: some have no end."""
 FETCH_SECONDS = 30.0
 
 
@@ -99,8 +101,13 @@ def _fetched(url: str) -> bytes:
     import requests  # noqa: PLC0415 - only when asked for
 
     try:
-        answer = requests.get(url, timeout=FETCH_SECONDS)
-        answer.raise_for_status()
+        with requests.get(url, timeout=FETCH_SECONDS, stream=True) as answer:
+            answer.raise_for_status()
+            body = bytearray()
+            for piece in answer.iter_content(1 << 16):
+                body += piece
+                _check_size(f"--payload-url {url}", body)
+            return bytes(body)
     except (
         requests.exceptions.MissingSchema,
         requests.exceptions.InvalidSchema,
@@ -109,16 +116,24 @@ def _fetched(url: str) -> bytes:
         raise UsageError(f"--payload-url {url!r} is no URL", mend="write http://… or https://…") from error
     except requests.RequestException as error:
         status = getattr(error.response, "status_code", None)
-        why = f"status {status}" if status else type(error).__name__
+        late = isinstance(error, requests.Timeout)
+        why = f"status {status}" if status else "no answer in time" if late else "its server cannot be reached"
         raise DomainError(f"--payload-url {url} cannot be fetched: {why}") from error
-    return answer.content
 
 
 def _read(option: str, path: str) -> bytes:
     try:
-        return Path(path).read_bytes()
+        with Path(path).open("rb") as file:
+            data = file.read(LARGEST + 1)
     except OSError as error:
         raise UsageError(f"{option} {path} cannot be read: {(error.strerror or 'not a file').lower()}") from error
+    _check_size(f"{option} {path}", data)
+    return data
+
+
+def _check_size(what: str, data: bytes | bytearray) -> None:
+    if len(data) > LARGEST:
+        raise UsageError(f"{what} is longer than {LARGEST >> 20} MB", mend="give less")
 
 
 def _options(names: Sequence[str]) -> str:

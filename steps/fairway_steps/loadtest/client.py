@@ -49,6 +49,10 @@ class ConnectionFailed(Exception):
         self.error, self.detail = error, detail
 
 
+class Exhausted(ConnectionFailed):
+    """Not the server but our own machine lets no more connections be opened."""
+
+
 class Connection(Protocol):
     """Carries one request at a time, and calls the ``Done`` of its client exactly once for each that was sent."""
 

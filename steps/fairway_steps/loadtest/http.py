@@ -14,6 +14,7 @@ without retries would have seen, and a repetition would be load that nobody plan
 """
 
 import asyncio
+import errno
 import re
 import socket
 import ssl
@@ -24,7 +25,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from fairway_steps.errors import UsageError
-from fairway_steps.loadtest.client import Answer, Connection, ConnectionFailed, Done
+from fairway_steps.loadtest.client import Answer, Connection, ConnectionFailed, Done, Exhausted
 from fairway_steps.loadtest.generation import Generation
 from fairway_steps.loadtest.http1 import Head, Parser, Sink
 from fairway_steps.loadtest.payloads import Payloads
@@ -165,7 +166,10 @@ class Http:
             self._addresses = [(entry[0], entry[4]) for entry in found]
         failure: OSError | None = None
         for family, address in self._addresses:
-            sock = socket.socket(family, socket.SOCK_STREAM)
+            try:
+                sock = socket.socket(family, socket.SOCK_STREAM)
+            except OSError as error:
+                raise Exhausted("connect", reason(error)) from error
             sock.setblocking(False)
             try:
                 await loop.sock_connect(sock, address)
@@ -173,6 +177,8 @@ class Http:
                 sock.close()
                 if not isinstance(error, OSError):
                     raise
+                if error.errno == errno.EADDRNOTAVAIL:  # every local port is taken
+                    raise Exhausted("connect", reason(error)) from error
                 failure = error
             else:
                 return sock

@@ -55,7 +55,9 @@ def measured(
     )
     result = replace(whole.of(slice(warm_up, None)), meta=meta)
     late = "" if closed else _lateness(result)
-    limited = _shortfall(result) or (late if late and (limits is None or result.moved(limits)) else "")
+    limited = (
+        _exhausted(shares) or _shortfall(result) or (late if late and (limits is None or result.moved(limits)) else "")
+    )
     return replace(result, meta=replace(meta, client_limited=limited, late=late))
 
 
@@ -175,6 +177,11 @@ def _warm_up(shares: Sequence[Records], scheduled: NDArray[np.int64]) -> int:
         return min(sum(min(records.plan.warm_up, records.due) for records in shares), len(scheduled))
     by_time = int(np.searchsorted(scheduled, round(first.warm_up_seconds * SECOND)))
     return min(max(by_time, sum(records.plan.warm_up for records in shares)), len(scheduled))
+
+
+def _exhausted(shares: Sequence[Records]) -> str:
+    why = next((records.exhausted for records in shares if records.exhausted), "")
+    return f"this machine lets no more connections be opened ({why}); allow fewer, or raise its limits" if why else ""
 
 
 def _shortfall(result: Result) -> str:

@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from fairway_steps.loadtest.client import Answer, Client, Connection, ConnectionFailed
+from fairway_steps.loadtest.client import Answer, Client, Connection, ConnectionFailed, Exhausted
 from fairway_steps.loadtest.plan import SECOND, AnyPlan
 from fairway_steps.loadtest.records import Records
 from fairway_steps.loadtest.settings import Observer, Progress, Settings
@@ -152,6 +152,8 @@ class OpenLoop:
         try:
             connection = await self._client.connect(self._done)
         except ConnectionFailed as failure:
+            if isinstance(failure, Exhausted):
+                self.records.exhausted = failure.detail
             if index in self._pending:
                 self._end(index, Answer(0, failure.error, detail=failure.detail))
                 self._closed()

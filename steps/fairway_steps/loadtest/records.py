@@ -37,7 +37,8 @@ class Records:
     the moments of all of these, since the start; tokens are -1 where they are not known.
 
     ``cpu`` is the share of one core that the sending thread used, ``backlog`` the most requests that ever waited for a
-    connection, ``opened`` how many connections could be opened, ``details`` the first message of each class of error.
+    connection, ``opened`` how many connections could be opened, ``exhausted`` why this machine let
+    no more be opened, ``details`` the first message of each class of error.
     """
 
     plan: AnyPlan
@@ -60,6 +61,7 @@ class Records:
     backlog: int = 0
     connections: int = 0
     opened: int = 0
+    exhausted: str = ""
     stopped: bool = False
 
     @classmethod

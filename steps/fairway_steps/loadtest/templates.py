@@ -91,7 +91,7 @@ def _rendered(job: Mapping[str, Any]) -> dict[str, Any]:
         AttributeError,
         RecursionError,
     ) as error:
-        return {"wrong": f"cannot be filled in: {error}", "mend": mend}
+        return {"wrong": f"cannot be filled in: {str(error).rstrip('.')}", "mend": mend}
     return {"bodies": bodies}
 
 

@@ -404,6 +404,29 @@ def test_a_server_that_resets_all_that_is_not_http2_is_told_by_asking_it(greetin
         assert "3 failed (reset 3)" in done.stdout
 
 
+@pytest.mark.parametrize(("soft", "hard", "failed"), [(40, 4096, False), (40, 40, True)])
+def test_too_few_open_files_are_the_clients_limit(soft: int, hard: int, failed: bool):
+    """A server so slow that each request needs a connection of its own, and a machine that lets 40 files be open, at first or at all."""
+    released = asyncio.Event()
+
+    async def answering(number, writer):
+        if number == 59:
+            released.set()
+        else:
+            await asyncio.wait_for(released.wait(), 20)
+        writer.write(OK)
+
+    with serving(answering) as server:
+        limited = f"import os, resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard})); os.execv(sys.argv[1], sys.argv[1:])"
+        args = [f"--url={server.url}", "--requests=60", "--rate=60", "--timeout=4s", "--output=json", "--workers=1"]
+        command = [sys.executable, "-c", limited, *FAIRWAY, *args]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert ("lets no more connections be opened (too many open files)" in told.get("reason", "")) is failed
+    assert ("connect" in told["errors"]) is failed
+
+
 @pytest.mark.parametrize("scheme", ["https", "grpcs"])
 def test_who_never_lets_anybody_connect_is_unusable(silent_server, scheme: str):
     """It takes connections, and never answers a TLS handshake."""
@@ -420,6 +443,8 @@ def test_who_never_lets_anybody_connect_is_unusable(silent_server, scheme: str):
     [
         (["--rate=10@2s,20"], "does not say how long"),
         (["--trace=/no/such"], "--trace /no/such cannot be read"),
+        (["--payload-file=/dev/zero"], "--payload-file /dev/zero is longer than 256 MB"),
+        (["--dataset=/dev/zero"], "--dataset /dev/zero is longer than 256 MB"),
         (["--warm-up=1s", "--warm-up-requests=2"], "a warm-up lasts for a time or"),
         (["--payload={}", "--dataset=x"], "--payload and --dataset exclude each other"),
         (["--template={% if %}"], "--template has a mistake in line 1"),

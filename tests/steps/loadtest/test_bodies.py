@@ -101,7 +101,7 @@ def test_a_line_that_is_not_json_is_named(tmp_path: Path):
 
 
 def test_a_payload_that_cannot_be_fetched_is_the_worlds_fault(unused_port: int):
-    with pytest.raises(DomainError, match="cannot be fetched: ConnectionError"):
+    with pytest.raises(DomainError, match="cannot be fetched: its server cannot be reached"):
         payloads(Source(url=f"http://127.0.0.1:{unused_port}/"))
     with serving(always(answer(404, Connection="close"))) as server, pytest.raises(DomainError, match="status 404"):
         payloads(Source(url=server.url))

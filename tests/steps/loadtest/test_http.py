@@ -6,6 +6,7 @@ Left out: the parser's details (test_http1.py); resolvers that never answer; HTT
 import asyncio
 import contextlib
 import datetime as dt
+import errno
 import ipaddress
 import socket
 import ssl
@@ -21,6 +22,7 @@ from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.client import Answer
 from fairway_steps.loadtest.engine import run
 from fairway_steps.loadtest.http import Request
+from fairway_steps.loadtest.measured import measured
 from fairway_steps.loadtest.payloads import Payloads
 from fairway_steps.loadtest.plan import SECOND, Plan, constant
 from fairway_steps.loadtest.records import Records
@@ -151,6 +153,19 @@ def test_an_unresolvable_host_is_dns():
     records = load(Request("http://no-such-host.invalid/"), timeout=60)
     assert errors(records) == ["dns"] * 3
     assert "no-such-host.invalid" in records.details["dns"]
+
+
+def test_no_port_left_is_the_clients_limit(unused_port, monkeypatch):
+    async def none_left(loop, sock, address):
+        raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+
+    monkeypatch.setattr(asyncio.SelectorEventLoop, "sock_connect", none_left)
+    records = load(Request(f"http://127.0.0.1:{unused_port}/"))
+    assert errors(records) == ["connect"] * 3
+    assert (
+        "lets no more connections be opened (cannot assign requested address)"
+        in measured([records]).meta.client_limited
+    )
 
 
 def test_a_refused_connection_is_connect(unused_port):
