@@ -28,7 +28,8 @@ CONTEXT = click.Context(fairway, info_name="fairway")
 
 
 def blocks(page: Path, language: str = "") -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    return [text for named, text in fenced if named == language]
 
 
 def commands(page: Path) -> list[str]:
