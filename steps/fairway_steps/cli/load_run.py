@@ -74,7 +74,8 @@ async def _run(
     tasks: "Sequence[Task]", workers: int, decision: "Decision", version: str
 ) -> "tuple[list[list[Records]], str, int]":
     """Of each endpoint the records of each process, why the run ended early, and the signal that ended it, or 0."""
-    from fairway_steps.loadtest.crew import Here, Several
+    from fairway_steps.loadtest.crew import Here
+    from fairway_steps.loadtest.several import Several
 
     came: list[int] = []
     decided: list[str] = []

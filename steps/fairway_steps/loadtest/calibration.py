@@ -12,13 +12,14 @@ from multiprocessing.connection import Connection
 from typing import NamedTuple, cast
 
 from fairway_steps.clock import SystemClock
-from fairway_steps.loadtest.crew import Crew, Here, Several, Task
+from fairway_steps.loadtest.crew import Crew, Here, Task
 from fairway_steps.loadtest.http import Request
 from fairway_steps.loadtest.loops import run_in_loop
 from fairway_steps.loadtest.measured import measured
 from fairway_steps.loadtest.plan import MAX_RATE, SECOND, Closed, constant
 from fairway_steps.loadtest.records import Records
 from fairway_steps.loadtest.settings import Settings
+from fairway_steps.loadtest.several import Several
 
 LENGTH = 2.0
 """Seconds."""

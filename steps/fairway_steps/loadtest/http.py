@@ -21,28 +21,21 @@ import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 from fairway_steps.errors import UsageError
-from fairway_steps.loadtest.client import Answer, Connection, ConnectionFailed, Done, Exhausted
-from fairway_steps.loadtest.generation import Generation
-from fairway_steps.loadtest.http1 import Head, Parser, Sink
+from fairway_steps.loadtest.client import Connection, ConnectionFailed, Done, Exhausted
+from fairway_steps.loadtest.http1 import Head
+from fairway_steps.loadtest.http_connection import HttpConnection
 from fairway_steps.loadtest.payloads import Payloads
 from fairway_steps.loadtest.spoken import spoken
-from fairway_steps.loadtest.sse import EventStream
 from fairway_steps.loadtest.tls import PLAIN, Tls, context, reason
 
-UPSTREAM_HEADER = b"x-envoy-upstream-service-time"
-"""Envoy adds it to answers from an upstream, and not to those it makes up itself."""
 ALPN = ("http/1.1",)
-EVENTS = b"text/event-stream"
-MAX_LABEL = 63
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _OURS = frozenset({"content-length", "transfer-encoding", "connection", "expect", "upgrade"})
-_ESTABLISHED = 1
-_TCP_INFO = getattr(socket, "TCP_INFO", None)  # Linux
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +129,7 @@ class Http:
 
     async def connect(self, done: Done) -> Connection:
         sock = await self._socket()
-        connection = _HttpConnection(self, done, sock)
+        connection = HttpConnection(self, done, sock)
         try:
             await asyncio.get_running_loop().create_connection(
                 lambda: connection, sock=sock, ssl=self._tls, server_hostname=self._name if self._tls else None
@@ -183,135 +176,3 @@ class Http:
             else:
                 return sock
         raise ConnectionFailed("connect", reason(failure)) from failure
-
-
-class _HttpConnection(asyncio.Protocol):
-    """``_index`` is the request under way, -1 when idle."""
-
-    def __init__(self, client: Http, done: Done, sock: socket.socket) -> None:
-        self._prepared, self._pick, self._label, self._expect = (
-            client.prepared,
-            client.pick,
-            client.label,
-            client.expect,
-        )
-        self._report = done
-        self._parser = Parser(head=client.bodiless, wanted=self._wanted, known=client.known)
-        self._index = -1
-        self._at = 0
-        self._generation: Generation | None = None
-        self._events: EventStream | None = None
-        self._body = bytearray()
-        self._transport: asyncio.Transport | None = None
-        self._socket = sock
-        self._early = b""  # what came over a connection before its first request, which is told what that was
-        self._fresh = True
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-
-    def send(self, index: int) -> bool:
-        transport = self._transport
-        if transport is None or transport.is_closing() or not self._established():
-            self.abort()
-            return False
-        self._parser.reset()
-        self._generation = None
-        self._index, self._fresh = index, False
-        transport.write(self._prepared[self._pick(index)])
-        if transport.is_closing():  # the write failed at once: the kernel took no byte of it
-            self._index = -1
-            return False
-        if self._early:
-            asyncio.get_running_loop().call_soon(self.data_received, self._early)
-            self._early = b""
-        return True
-
-    def _established(self) -> bool:
-        """Whether the server has not closed its side, as the kernel knows it before the event loop is told."""
-        if _TCP_INFO is None:
-            return True
-        return self._socket.getsockopt(socket.IPPROTO_TCP, _TCP_INFO, 1)[0] == _ESTABLISHED
-
-    def abort(self) -> None:
-        self._index = -1
-        if self._transport is not None:
-            self._transport.abort()
-
-    def _wanted(self, parser: Parser) -> Sink | None:
-        """Who takes the body of the answer that begins."""
-        if 200 <= parser.status < 300 and parser.headers.get(b"content-type", b"").startswith(EVENTS):
-            generation = self._generation = Generation()
-            self._events = EventStream(lambda data: generation.take(data, self._at))
-            return self._events.feed
-        if self._expect:
-            self._body = bytearray()
-            return self._body.extend
-        return None
-
-    def data_received(self, data: bytes) -> None:
-        self._at = time.monotonic_ns()
-        if self._index < 0:
-            if self._fresh:
-                self._early += data
-            else:  # nobody asked: a 408 before the server closes, or garbage
-                self.abort()
-            return
-        try:
-            complete = self._parser.feed(data)
-        except ValueError as error:
-            self._end("protocol", str(error))
-        else:
-            if complete:
-                self._end("")
-
-    def eof_received(self) -> bool:
-        self._closed(None)
-        return False
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._closed(exc)
-
-    def _closed(self, error: Exception | None) -> None:
-        if self._index < 0:
-            return
-        self._at = time.monotonic_ns()
-        if error is not None:
-            self._end("reset", reason(error))
-        elif self._parser.eof():
-            self._end("")
-        elif self._parser.begun:
-            self._end("truncated", "the server closed within an answer")
-        else:
-            self._end("reset", "the server closed without an answer")
-
-    def _end(self, error: str, detail: str = "") -> None:
-        parser, index = self._parser, self._index
-        self._index = -1
-        if parser.status and not 200 <= parser.status < 300 and error != "protocol":
-            error, detail = f"http-{parser.status}", detail or f"status {parser.status}"
-        elif not error and parser.status and (self._generation is not None or self._expect):
-            error, detail = self._flaw()
-        reusable = parser.complete and parser.keep_alive and error != "protocol"
-        if not reusable:
-            self.abort()
-        version, upstream = "", -1
-        if self._label and parser.status:
-            version = parser.headers.get(self._label, b"").decode("ascii", "ignore")[:MAX_LABEL]
-            upstream = int(UPSTREAM_HEADER in parser.headers)
-        stream = self._generation.stream if self._generation is not None else None
-        self._report(self, index, Answer(parser.status, error, version, upstream, reusable, detail, self._at, stream))
-
-    def _flaw(self) -> tuple[str, str]:
-        """What is wrong with an answer that came whole and well: its class and a sentence, or neither."""
-        generation = self._generation
-        if generation is None:
-            missing = self._expect not in self._body
-            return ("content-check", "the body has not what was expected") if missing else ("", "")
-        if generation.error:
-            return "stream-error", f"the stream ended in an error: {generation.error}"
-        if generation.garbled:
-            return "content-check", generation.garbled
-        if generation.cut or (self._events is not None and self._events.open):
-            return "truncated", "the stream ended before its answer did"
-        return "", ""

@@ -10,13 +10,14 @@ import pytest
 
 from fairway_steps.clock import SystemClock
 from fairway_steps.errors import DomainError
-from fairway_steps.loadtest.crew import Crew, Here, Several, Task, enough_workers
+from fairway_steps.loadtest.crew import Crew, Here, Task, enough_workers
 from fairway_steps.loadtest.http import Request
 from fairway_steps.loadtest.loops import fastest, run_in_loop
 from fairway_steps.loadtest.measured import combined, measured
 from fairway_steps.loadtest.payloads import Payloads
 from fairway_steps.loadtest.plan import closed, constant, poisson
 from fairway_steps.loadtest.settings import Settings
+from fairway_steps.loadtest.several import Several
 from fairway_steps.loadtest.tally import Count
 from load_records import Broken, Dying
 from raw_server import OK, always, serving
