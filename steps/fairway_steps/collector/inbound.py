@@ -31,6 +31,11 @@ class Head:
     length: int
     keep_alive: bool
 
+    @property
+    def expects(self) -> bool:
+        """Whether the other side waits to be told that its body is wanted."""
+        return self.headers.get(b"expect", b"").lower() == b"100-continue"
+
 
 async def read_head(stream: asyncio.StreamReader) -> Head | None:
     """The next request's head; None where the other side has closed. Raises Malformed."""

@@ -114,6 +114,8 @@ class Server:
         counts.in_flight += 1
         try:
             async with asyncio.timeout(SLOW):
+                if head.expects:
+                    writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
                 body = await read_body(reader, head, self._largest)
         except BaseException as error:
             counts.in_flight -= 1

@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 from fairway_steps.envoy_admin import mirror_stat_name, stat_name
 from fairway_steps.errors import UsageError
 from fairway_steps.model import Routes, Version
+from fairway_steps.schedule import COLLECTOR
 
 Json = dict[str, Any]
 TYPE = "type.googleapis.com/envoy."
@@ -124,7 +125,10 @@ def clusters(
     sent = set(routes.weights) | {match.version for match in routes.matches}
     mirrored = {routes.mirror.version} if routes.mirror else set()
     return [
-        *(_cluster(service, versions[name], folder, roots) for name in sorted(sent | mirrored)),
+        *(
+            _cluster(service, versions[name], folder, roots, collects=name == COLLECTOR and name not in sent)
+            for name in sorted(sent | mirrored)
+        ),
         *(
             _aggregate(arm_name(service, name, fallback), stat_name(service, name), service, (name, fallback))
             for name in sorted(sent - {fallback})
@@ -163,16 +167,18 @@ def _base(name: str, counted_as: str) -> Json:
     }
 
 
-def _cluster(service: str, version: Version, folder: str, roots: str) -> Json:
+def _cluster(service: str, version: Version, folder: str, roots: str, *, collects: bool) -> Json:
     url, host, _ = address(version)
     cluster = _base(cluster_name(service, version.name), stat_name(service, version.name))
     cluster["common_lb_config"] = {"healthy_panic_threshold": {"value": 0}}
-    options = {
+    options: Json = {
         "@type": TYPE + "extensions.upstreams.http.v3.HttpProtocolOptions",
         "common_http_protocol_options": {"idle_timeout": _IDLE},
-        # gRPC clients reach a gRPC server, HTTP/1.1 clients an HTTP/1.1 one.
-        "use_downstream_protocol_config": {"http_protocol_options": {}, "http2_protocol_options": {}},
     }
+    if collects:  # it speaks HTTP/1.1, whatever clients do
+        options["explicit_http_config"] = {"http_protocol_options": {}}
+    else:  # gRPC clients reach a gRPC server, HTTP/1.1 clients an HTTP/1.1 one
+        options["use_downstream_protocol_config"] = {"http_protocol_options": {}, "http2_protocol_options": {}}
     cluster["typed_extension_protocol_options"] = {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options}
     if is_ip(host):
         path = f"{folder}/{endpoint_file(service, version.name)}"

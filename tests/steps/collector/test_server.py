@@ -121,6 +121,23 @@ def test_what_may_not_be_passed_on_is_refused(request_, reason):
         assert other.requests == []
 
 
+def test_who_asks_before_sending_a_body_is_told_to_go_on():
+    async def main():
+        async with collecting(other.url, other.url) as (counts, port, *_):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(INFER.removesuffix(BODY).replace(b"Host:", b"Expect: 100-continue\r\nHost:"))
+            assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+            writer.write(BODY)
+            assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 204 No Content\r\n\r\n"
+            writer.close()
+            await writer.wait_closed()
+            await until(lambda: counts.comparisons)
+
+    with serving(always(label(1))) as other:
+        asyncio.run(main())
+        assert all(b"expect" not in request.lower() for request in other.requests)
+
+
 def test_http_2_is_refused_without_a_word():
     async def main():
         async with collecting("http://127.0.0.1:1", "http://127.0.0.1:1") as (counts, port, *_):

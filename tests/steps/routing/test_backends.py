@@ -27,6 +27,19 @@ def test_names_of_files_and_statistics_are_never_shared(service, version, other_
         assert (name(*here) == name(*there)) == (here == there)
 
 
+def test_a_collector_is_spoken_to_in_http_1_whatever_clients_speak():
+    versions = {name: Version(name, f"http://127.0.0.1:{port}") for port, name in ((1, "v1"), (2, "collector"))}
+    mirrored, split = Routes({"v1": 100}, mirror=Mirror("collector", 50)), Routes({"v1": 50, "collector": 50})
+
+    def protocols(routes):
+        made = {c["name"]: c for c in backends.clusters("iris", routes, versions, "v1", "folder", "")}
+        (options,) = made["iris/collector"]["typed_extension_protocol_options"].values()
+        return {name for name in options if name.endswith("_config")}
+
+    assert protocols(mirrored) == {"explicit_http_config"}
+    assert protocols(split) == {"use_downstream_protocol_config"}, "a version that happens to be called so"
+
+
 @given(NAMES, NAMES, NAMES)
 def test_a_cluster_names_its_version(service, version, fallback):
     for name in (

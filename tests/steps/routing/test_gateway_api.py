@@ -223,6 +223,25 @@ def test_restore_needs_nothing_of_apply(lab, router, monkeypatch):
     assert lab.stored()["spec"] == before
 
 
+def test_a_mirror_may_go_to_a_collector_s_service(lab, clock):
+    at = Version("collector", f"service/{lab.cluster.namespace}/fw-collector?service=fw-collector&port=8090")
+    known = lab.versions | {"collector": at}
+    router = GatewayRouter(lab.ref, "iris", known, lab.cluster, clock)
+    saved, before = router.snapshot(), lab.stored()["spec"]
+    wanted = Routes({"v1": 100}, mirror=Mirror("collector", 50))
+    lab.endpoints("fw-collector", ready=False)
+    with pytest.raises(NotReady, match="collector gets no traffic"):
+        router.apply(wanted, known)
+    lab.endpoints("fw-collector", ready=True)
+    assert router.apply(wanted, known) == wanted
+    mirrors = [f["requestMirror"] for rule in lab.stored()["spec"]["rules"] for f in rule.get("filters", ())[1:]]
+    assert [(m["backendRef"]["name"], m["backendRef"]["port"], m["percent"]) for m in mirrors[:1]] == [
+        ("fw-collector", 8090, 50)
+    ]
+    router.restore(saved)
+    assert lab.stored()["spec"] == before
+
+
 def test_restore_keeps_what_others_have_changed_meanwhile(lab, router):
     saved = router.snapshot()
     router.apply(Routes({"v1": 60, "v2": 40}, mirror=Mirror("v2", 5)), lab.versions)
