@@ -17,10 +17,14 @@ import pytest
 import yaml
 
 from fairway_steps.cli import fairway
-from fairway_steps.config import parse_objectives, parse_release, release_schema
+from fairway_steps.config import parse_objectives, parse_release, parse_stages, release_schema
 from fairway_steps.config.fields import RulesItem
 from fairway_steps.metrics.registry import Around, open_source
+from fairway_steps.schedule import collectors
 from fairway_steps.secrets import Secret
+from fairway_steps.workload.lookup import lookup
+from fairway_steps.workload.place import place
+from fakes_cluster import FakeCluster
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -95,6 +99,19 @@ def test_the_examples_of_a_release_on_argo_say_the_same_and_name_parameters_of_t
     assert len(parse_objectives(applied["slos"]).slos) == 2
     around = Around(resolve=lambda where, reference: Secret("x", reference))
     open_source(applied["metrics"], "digits", around)
+
+
+def test_the_example_of_a_collector_names_its_options_and_is_where_the_stage_says():
+    deployment, service = yaml.safe_load_all((ROOT / "examples" / "collector.yaml").read_text())
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["command"] == ["fairway"]
+    name, *args = container["args"]
+    given = fairway.get_command(CONTEXT, name).make_context(name, args).params
+    (stage,) = parse_stages("mirror:50:service/team/collector?port=8090@5m")
+    at = place(lookup(FakeCluster(), *collectors([stage])))
+    assert (at.service, at.ref.namespace) == (service["metadata"]["name"], service["metadata"]["namespace"])
+    assert {at.port} == {each["port"] for each in service["spec"]["ports"]} == {int(given["listen"].rpartition(":")[2])}
+    assert "mirror:50:service/team/collector?port=8090@5m" in (ROOT / "docs" / "mirror.md").read_text()
 
 
 def test_the_release_file_of_the_readme_loads():
