@@ -48,7 +48,7 @@ class HttpConnection(asyncio.Protocol):
         self._at = 0
         self._generation: Generation | None = None
         self._events: EventStream | None = None
-        self._body = bytearray()
+        self._found, self._tail = False, b""  # what is expected, and what may be its beginning
         self._transport: asyncio.Transport | None = None
         self._socket = sock
         self._early = b""  # what came over a connection before its first request, which is told what that was
@@ -92,9 +92,16 @@ class HttpConnection(asyncio.Protocol):
             self._events = EventStream(lambda data: generation.take(data, self._at))
             return self._events.feed
         if self._expect:
-            self._body = bytearray()
-            return self._body.extend
+            self._found, self._tail = False, b""
+            return self._search
         return None
+
+    def _search(self, data: bytes) -> None:
+        """Look for what is expected; a body may be longer than memory."""
+        if not self._found:
+            seen = self._tail + data
+            self._found = self._expect in seen
+            self._tail = seen[-len(self._expect) :]
 
     def data_received(self, data: bytes) -> None:
         self._at = time.monotonic_ns()
@@ -153,8 +160,7 @@ class HttpConnection(asyncio.Protocol):
         """What is wrong with an answer that came whole and well: its class and a sentence, or neither."""
         generation = self._generation
         if generation is None:
-            missing = self._expect not in self._body
-            return ("content-check", "the body has not what was expected") if missing else ("", "")
+            return ("", "") if self._found else ("content-check", "the body has not what was expected")
         if generation.error:
             return "stream-error", f"the stream ended in an error: {generation.error}"
         if generation.garbled:

@@ -74,7 +74,7 @@ def _streamed(result: Result) -> list[str]:
     lines = [f"{found.output_total} output tokens in {found.events} events{rate}"]
     if found.counted:
         lines.append(
-            f"{found.counted} answers told no usage: their events were counted (ask for stream_options.include_usage)"
+            f"{found.counted} answers told no usage: their events were counted (an OpenAI API tells it with stream_options.include_usage)"
         )
     if found.coalesced:
         lines.append(

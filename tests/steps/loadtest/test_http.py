@@ -445,6 +445,15 @@ def test_a_stall_is_charged_to_all_who_would_have_waited():
     assert sum(wait > 0.4 * SECOND for wait in waits) >= 7
 
 
+@pytest.mark.parametrize("at", [1, 4, 8])
+def test_what_is_expected_may_come_in_pieces(at: int):
+    pieces = [b"{" * 50, b'"outputs"'[:at], b'"outputs"'[at:], b"}" * 50]
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+    with serving(always(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks)) as server:
+        assert errors(load(Request(server.url, expect=b'"outputs"'))) == [""] * 3
+        assert errors(load(Request(server.url, expect=b'"output"'))) == ["content-check"] * 3
+
+
 @pytest.mark.parametrize(("body", "error"), [(b'{"outputs": []}', ""), (b'{"error": "x"}', "content-check")])
 def test_a_body_that_is_not_what_was_expected_has_failed(body: bytes, error: str):
     chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
