@@ -206,11 +206,16 @@ class Lease:
     holder: str = ""
 
     def check(self, record: Record) -> None:
-        """Raise UsageError for a record of another release, Fenced for one whose holder has changed."""
+        """Raise UsageError for a record of another release or a token it never had, Fenced for one whose holder has changed."""
         if self.release_id and self.release_id != record.release_id:
             raise UsageError(
                 f"the record of service {record.service} is of release {record.release_id}, not {self.release_id}",
                 mend="give the --release-id that `fairway begin` printed, or leave it out",
+            )
+        if self.token > record.token:
+            raise UsageError(
+                f"token {self.token} was never given for release {record.release_id}, whose is {record.token}",
+                mend="give the --token that `fairway begin` printed, or leave it out",
             )
         if (self.token and self.token < record.token) or (self.holder and self.holder != record.holder):
             raise Fenced(f"release {record.release_id} was taken over by {record.holder} (token {record.token})")

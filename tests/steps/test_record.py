@@ -99,6 +99,13 @@ def test_a_holder_that_lost_its_lease_is_fenced_off(tmp_path):
     assert store.load().stage == 1
 
 
+def test_a_token_that_nobody_gave_is_refused(tmp_path):
+    store = FileStore(tmp_path / "r.json")
+    store.update(lambda _: record())
+    with pytest.raises(UsageError, match="token 99 was never given for release iris-1, whose is 1"):
+        required(store, Lease("", 99))
+
+
 def test_a_step_may_know_its_release_by_the_holder(tmp_path):
     store = FileStore(tmp_path / "r.json")
     mine = store.update(lambda _: record(holder="run-1"))
