@@ -109,12 +109,19 @@ async def _run(
 
 async def _watch(crew: "Crew", say: "_Progress", decision: "Decision", version: str, decided: list[str]) -> None:
     """Tell the progress once a second; end the run as soon as it decides."""
+    from fairway_steps.loadtest.decision import Decision
     from fairway_steps.loadtest.tally import pooled
 
     while True:
         await asyncio.sleep(1)
         news = crew.news()
         say(news)
+        names = sorted(filter(None, news.counts))
+        if decision and not version and len(names) > 1:
+            logger().warning(
+                "no early end: answers are of %s; name the --candidate that is to be judged", ", ".join(names)
+            )
+            decision = Decision()
         if not decided and (why := decision.made(pooled(news.counts, version))):
             decided.append(why)
             crew.enough()

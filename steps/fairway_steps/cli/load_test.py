@@ -167,10 +167,8 @@ def load_test(
     todo = _tasks(values)
     decision = decision_of(slos, edges, stage, stop_early=stop_early)
     judged = candidate.name if candidate else values["version"] or ""
-    if decision and values["loop"] == "closed":
-        raise UsageError(
-            "--stop-early needs an open loop", mend="a closed one does not see what stalls, and is no evidence"
-        )
+    if decision:
+        _check_early(todo, judged, closed=values["loop"] == "closed")
     for name, path in (("--samples", samples), ("--exceedances", exceedances), ("--hdr", hdr)):
         if path:
             _check_writable(name, Path(path))
@@ -197,6 +195,15 @@ def _tasks(values: Mapping[str, Any]) -> "dict[str, Task]":
     from fairway_steps.cli.endpoints import tasks
 
     return tasks(values, load_test)
+
+
+def _check_early(todo: "Mapping[str, Task]", judged: str, *, closed: bool) -> None:
+    if closed:
+        raise UsageError(
+            "--stop-early needs an open loop", mend="a closed one does not see what stalls, and is no evidence"
+        )
+    if not judged and len({task.version for task in todo.values()} - {""}) > 1:
+        raise UsageError("--stop-early does not know which of the versions it judges", mend="name the --candidate")
 
 
 def _check_writable(option: str, path: Path) -> None:

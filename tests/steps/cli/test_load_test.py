@@ -320,8 +320,11 @@ def test_an_early_end_is_decided_by_the_candidates_answers_alone():
     load = ("--rate=200", "--duration=10m", f"--slos={slos}", "--stop-early=true", "--candidate=v2=http://127.0.0.1:9")
     with serving(mixed) as server:
         done = fairway(f"--url={server.url}", *load)
-    assert done.returncode == 0, done.stderr
-    assert "ended early: every limit is kept" in done.stdout
+        assert done.returncode == 0, done.stderr
+        assert "ended early: every limit is kept" in done.stdout
+        nameless = fairway(f"--url={server.url}", "--rate=200", "--duration=3s", *load[2:4])
+    assert "ended early" not in nameless.stdout
+    assert "no early end: answers are of v1, v2; name the --candidate that is to be judged" in nameless.stderr
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -464,6 +467,14 @@ def test_who_never_lets_anybody_connect_is_unusable(silent_server, scheme: str):
             "--stop-early cannot decide error-rate against the primary",
         ),
         (["--stop-early=true", "--slos=[{metric: error-rate, limit: 1%}]", "--stage=-1"], "--stage -1 is no stage"),
+        (
+            [
+                "--stop-early=true",
+                "--slos=[{metric: error-rate, limit: 1%}]",
+                "--endpoints={a: {version: v1}, b: {version: v2}}",
+            ],
+            "--stop-early does not know which of the versions it judges; name the --candidate",
+        ),
         (["--stop-early=true", "--loop=closed", "--slos=[{metric: error-rate, limit: 1%}]"], "needs an open loop"),
         (["--workers=100"], "--workers 100 cannot be"),
         (["--paired=true"], "--paired compares two endpoints"),
