@@ -88,27 +88,57 @@ class Metric(StrEnum):
     LATENCY = "latency"
     LATENCY_MEAN = "latency-mean"
     DIFFERENCE_RATE = "difference-rate"
+    REWARD = "reward"
+    SERIES = "series"
 
     @property
     def direction(self) -> Direction:
-        return Direction.HIGHER if self is Metric.SUCCESS_RATE else Direction.LOWER
+        """What an SLO takes that says none."""
+        return Direction.HIGHER if self in (Metric.SUCCESS_RATE, Metric.REWARD) else Direction.LOWER
 
     @property
     def is_share(self) -> bool:
-        """Whether its values are shares, of requests or of comparisons; else they are seconds."""
+        """Whether its values are shares, of requests or of comparisons."""
         return self in (Metric.ERROR_RATE, Metric.SUCCESS_RATE, Metric.DIFFERENCE_RATE)
+
+    @property
+    def is_time(self) -> bool:
+        """Whether its values are seconds; a reward and a series have units of their own."""
+        return self in (Metric.LATENCY, Metric.LATENCY_MEAN)
 
     @property
     def witness(self) -> str:
         """What is counted for it, in a word."""
-        return "comparison" if self is Metric.DIFFERENCE_RATE else "request"
+        other = {Metric.DIFFERENCE_RATE: "comparison", Metric.REWARD: "user", Metric.SERIES: "value"}
+        return other.get(self, "request")
 
 
 class Unit(StrEnum):
-    """What is one witness of a rate: each REQUEST, or each STRATUM of time, where requests fail in bursts."""
+    """What is one witness: each REQUEST, or each STRATUM of time, where requests fail in bursts; of a reward each USER."""
 
     REQUEST = "request"
     STRATUM = "stratum"
+    USER = "user"
+
+
+@dataclass(frozen=True, slots=True)
+class Knobs:
+    """How two series are compared by ranks: the settings of Kayenta's judge, with its defaults (``stats.mann_whitney``).
+
+    A change counts if its interval lies beyond ``tolerance`` times its estimate, and its ``effect`` (``mean-ratio`` or ``cles``) beyond
+    ``allowed_increase`` or ``allowed_decrease``; it is harm, and no doubt, if that lies beyond the ``critical_`` ones, too.
+    """
+
+    confidence: float = 0.98
+    tolerance: float = 0.25
+    effect: str = "mean-ratio"
+    allowed_increase: float | None = None
+    allowed_decrease: float | None = None
+    critical_increase: float | None = None
+    critical_decrease: float | None = None
+    replace_missing: bool = False
+    remove_outliers: bool = False
+    outlier_factor: float = 3.0
 
 
 class Mode(StrEnum):
@@ -175,6 +205,9 @@ class Slo:
     ``1 - quantile`` of the requests may take longer than ``limit``. With fewer than ``min_requests`` observed requests
     there is no verdict but hold. A ``critical`` SLO is also judged alone, and not only with the others, among which it
     has its ``weight``. With the ``unit`` STRATUM each window of time counts once, by its own share.
+
+    The mean ``reward`` of a user has a margin, a fraction of the primary's, and a ``direction`` in which it is better. A ``series`` is the one
+    called ``of``, compared by ``knobs``; without a ``direction`` neither way is.
     """
 
     metric: Metric
@@ -185,6 +218,18 @@ class Slo:
     critical: bool = False
     weight: float = 1.0
     unit: Unit = Unit.REQUEST
+    of: str = ""
+    direction: Direction | None = None
+    knobs: Knobs | None = None
+
+    @property
+    def better(self) -> Direction:
+        return self.direction or self.metric.direction
+
+    @property
+    def one_look(self) -> bool:
+        """Whether it is judged at the end of a stage alone: no risk holds for repeated looks at it."""
+        return self.metric is Metric.SERIES
 
     @property
     def allowed(self) -> float:
@@ -291,6 +336,8 @@ class Stratum:
     the sum of all latencies that ``latency`` counts. A source that cannot tell latencies leaves both empty. What was
     counted while new weights were ``settling`` is shown, but is no evidence. Of mirrored requests ``comparisons`` of its
     answers with the primary's were made, and ``differences`` maps the kind of each that differed to its count.
+    The windows of ``users`` users were closed: ``reward`` and ``squares`` are the sums of what each was worth, and of its square.
+    ``series`` are further figures by name, as they were at its end.
     """
 
     version: str
@@ -304,6 +351,10 @@ class Stratum:
     settling: bool = False
     comparisons: int = 0
     differences: Mapping[str, int] = field(default_factory=dict)
+    users: int = 0
+    reward: float = 0.0
+    squares: float = 0.0
+    series: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def errors(self) -> int:
@@ -322,7 +373,7 @@ class Evidence:
     ``low`` and ``high`` bound the true exceedance rate (95 %, valid at any look). ``log_e`` is the natural
     logarithm of the e-value against "the SLO is kept", ``log_e_met`` of that against "it is broken". ``missing`` requests
     are still needed for a verdict. Of a margin, ``reference`` is the primary's value at the same time, and the bounds are
-    those of the odds ratio. ``doubt`` says why what is INCONCLUSIVE is.
+    those of the odds ratio; of a reward and of a series those of the difference. ``doubt`` says why what is INCONCLUSIVE is.
     """
 
     slo: Slo

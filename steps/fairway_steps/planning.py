@@ -18,14 +18,14 @@ from fairway_steps.stats.plan import (
     requests_to_prove_at,
     requests_to_prove_no_worse,
 )
-from fairway_steps.undecidable import level, problem_of
+from fairway_steps.undecidable import UNCOUNTED, level, problem_of
 
 SCATTER = 0.5
 STEPS = ((120.0, 5.0), (600.0, 30.0), (math.inf, 60.0))
 """Durations are rounded up: below so many seconds to so many."""
 SPARE = 1.2
-UNFORESEEN = (Metric.LATENCY_MEAN, Metric.DIFFERENCE_RATE)
-"""How much a mean scatters is not known beforehand, nor how many answers a collector compares."""
+UNFORESEEN = (Metric.LATENCY_MEAN, Metric.DIFFERENCE_RATE, *UNCOUNTED)
+"""How much a mean scatters is not known beforehand, nor how many answers a collector compares, nor how many users come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,8 @@ def plan(
     needs = []
     for slo in slos:
         find, prove = _find(slo, slos, rules, traffic, share), _prove(slo, rules, traffic, stages[-1].share)
-        problem = problem_of(slo, slos, stages, flows, rules, patience or [0.0] * len(stages))
+        waits = patience or [0.0] * len(stages)
+        problem = "" if slo.metric in UNCOUNTED else problem_of(slo, slos, stages, flows, rules, waits)
         needs.append(
             Need(slo, find, prove, _reached(find, stages, flows), _reached_last(prove, stages, flows), problem)
         )
@@ -180,7 +181,8 @@ def _proposed(
     """
     total = max((need.find for need in needs if need.find is not None), default=0)
     proof = max((need.prove for need in needs if need.prove is not None), default=0) if rules.mode is Mode.PROVE else 0
-    least = max(slo.min_requests for slo in slos)
+    counted = [slo.min_requests for slo in slos if slo.metric not in UNCOUNTED]
+    least = max(counted, default=1)
     even = total / sum(flows)
     wanted = [
         max(even, SPARE * least / flow) if flow else stage.duration for stage, flow in zip(stages, flows, strict=True)

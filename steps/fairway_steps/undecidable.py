@@ -11,6 +11,8 @@ from fairway_steps.windows import GROWTH
 from fairway_steps.words import count, limit_of, name_of
 
 LEAST_WINDOWS = 100
+UNCOUNTED = (Metric.REWARD, Metric.SERIES)
+"""How many users and values come is not known beforehand."""
 
 
 def undecidable(
@@ -25,7 +27,8 @@ def undecidable(
     flows = [rate * stage.share for stage in stages]
     if not any(flows):
         return ()
-    return tuple(said for slo in slos if (said := problem_of(slo, slos, stages, flows, rules, patience)))
+    counted = [slo for slo in slos if slo.metric not in UNCOUNTED]
+    return tuple(said for slo in counted if (said := problem_of(slo, slos, stages, flows, rules, patience)))
 
 
 def problem_of(

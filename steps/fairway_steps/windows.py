@@ -104,6 +104,12 @@ def merge(first: Stratum, *rest: Stratum) -> Stratum:
             seconds=merged.seconds + other.seconds,
             comparisons=merged.comparisons + other.comparisons,
             differences=_sum(merged.differences, other.differences),
+            users=merged.users + other.users,
+            reward=merged.reward + other.reward,
+            squares=merged.squares + other.squares,
+            series={
+                k: (*merged.series.get(k, ()), *other.series.get(k, ())) for k in {**merged.series, **other.series}
+            },
         )
     return merged
 

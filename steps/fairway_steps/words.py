@@ -2,7 +2,7 @@
 
 import math
 
-from fairway_steps.model import Evidence, Metric, Slo
+from fairway_steps.model import Direction, Evidence, Metric, Slo
 
 
 def number(value: float) -> str:
@@ -42,14 +42,18 @@ def count(number: int, what: str = "request") -> str:
 
 
 def name_of(slo: Slo) -> str:
-    """``error-rate``, ``p95`` or ``latency-mean``."""
+    """``error-rate``, ``p95``, ``latency-mean``, or the name of a series."""
+    if slo.metric is Metric.SERIES:
+        return slo.of
     return f"p{100 * slo.quantile:.6g}" if slo.metric is Metric.LATENCY and slo.quantile else slo.metric.value
 
 
 def limit_of(slo: Slo) -> str:
     """``1 %``, ``250 ms``; of a margin ``10 % over the primary``."""
+    if slo.metric is Metric.SERIES:
+        return "like the primary"
     if slo.relative:
-        return f"{100 * slo.limit:.6g} % over the primary"
+        return f"{100 * slo.limit:.6g} % {'under' if slo.better is Direction.HIGHER else 'over'} the primary"
     return f"{100 * slo.limit:.6g} %" if slo.metric.is_share else seconds(slo.limit)
 
 
@@ -61,5 +65,7 @@ def value_of(evidence: Evidence) -> str:
     elif math.isinf(observed):
         said = "beyond measure"
     else:
-        said = share(observed) if slo.metric.is_share else seconds(observed)
+        said = (
+            share(observed) if slo.metric.is_share else seconds(observed) if slo.metric.is_time else f"{observed:.3g}"
+        )
     return f"{name_of(slo)} {said} (limit {limit_of(slo)})"

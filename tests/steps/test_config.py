@@ -32,7 +32,20 @@ from fairway_steps.config import (
 from fairway_steps.config.spec import patience_for
 from fairway_steps.config.units import parse_limit, parse_quantile, parse_version
 from fairway_steps.errors import UsageError
-from fairway_steps.model import DEFAULT_RULES, Metric, Mode, Outcome, Rules, Slo, Stage, Verdict, Version
+from fairway_steps.model import (
+    DEFAULT_RULES,
+    Direction,
+    Knobs,
+    Metric,
+    Mode,
+    Outcome,
+    Rules,
+    Slo,
+    Stage,
+    Unit,
+    Verdict,
+    Version,
+)
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -262,6 +275,25 @@ any_slo = st.one_of(
     st.builds(Slo, st.just(Metric.LATENCY), positive, positive, st.integers(1, 9999), relative=st.booleans()),
     st.builds(Slo, st.just(Metric.LATENCY), st.sampled_from([1.0, 2.5, 9.0]), st.just(0.95), relative=st.booleans()),
     st.builds(Slo, st.just(Metric.LATENCY_MEAN), st.floats(1e-4, 1e4)),
+    st.builds(
+        Slo,
+        st.just(Metric.REWARD),
+        positive,
+        relative=st.just(True),
+        unit=st.just(Unit.USER),
+        direction=st.sampled_from([None, *Direction]),
+    ),
+    st.builds(
+        Slo,
+        st.just(Metric.SERIES),
+        st.just(0.0),
+        relative=st.just(True),
+        of=st.sampled_from(["gpu", "cost-per-hour"]),
+        direction=st.sampled_from([None, *Direction]),
+        knobs=st.builds(
+            Knobs, positive, allowed_increase=st.one_of(st.none(), positive), remove_outliers=st.booleans()
+        ),
+    ),
 )
 any_rules = st.builds(
     Rules,
@@ -284,6 +316,25 @@ def test_what_is_written_for_a_workflow_reads_the_same(slo, rules):
         ("- {metric: error-rat, limit: 1%}", "slos:1: [0].metric: 'error-rat' is none of error-rate, success-rate, "),
         ("- {metric: error-rat, limit: 1%}", "; did you mean 'error-rate'?"),
         ("- {metric: error-rate}", "slos:1: [0]: limit is missing"),
+        ("- {metric: reward}", "slos:1: [0]: margin is missing; write how much worse than the primary's it may be"),
+        (
+            "- {metric: reward, limit: 3}",
+            "slos:1: [0].limit: a reward is compared with the primary's; write margin: 2%",
+        ),
+        ("- {metric: reward, margin: 150%}", "slos:1: [0].margin: no reward can be worse by all of it"),
+        ("- {metric: reward, margin: 2%, unit: request}", "slos:1: [0].unit: the unit of a reward is the user"),
+        ("- {metric: reward, margin: 2%, of: x}", "slos:1: [0].of: reward has none; it belongs to metric: series"),
+        ("- {metric: error-rate, limit: 1%, method: mann-whitney}", "slos:1: [0].method: error-rate has none"),
+        ("- {metric: series, method: mann-whitney}", "slos:1: [0]: of is missing; write the name that the series has"),
+        ("- {metric: series, of: gpu, limit: 80%}", "slos:1: [0].limit: a series is compared by ranks; write knobs:"),
+        ("- {metric: series, of: gpu, critical: true}", "slos:1: [0].critical: a series shares no evidence"),
+        ("- {metric: series, of: gpu, method: t-test}", "slos:1: [0].method: 't-test' is none of mann-whitney"),
+        ("- {metric: series, of: gpu}\n- {metric: series, of: gpu}", "slos:2: [1]: gpu has a comparison already"),
+        (
+            "mode: prove\nslos:\n- {metric: series, of: gpu}",
+            "slos:3: slos[0]: mode prove cannot prove it: what is looked at once",
+        ),
+        ("- {metric: error-rate, limit: 1%, unit: user}", "slos:1: [0].unit: no source tells an error's user"),
         ("\n- {metric: error-rate, limit: 5}", "slos:2: [0].limit: 5 without a unit"),
         ("- {metric: latency, quantile: p95, limit: 250}", "[0].limit: 250 has no unit; write 250ms or 250s"),
         ("- {metric: latency, limit: 250ms}", "[0]: quantile is missing"),
@@ -321,7 +372,6 @@ def test_what_is_written_for_a_workflow_reads_the_same(slo, rules):
         ("beta: 0\nslos: []", "slos:1: beta: 0"),
         ("burn-in: -1\nslos: []", "slos:1: burn-in: -1 is less than 0"),
         ("mode: prove\nslos: [{metric: error-rate, limit: 0%}]", "slos:2: slos[0]: mode prove cannot prove it"),
-        ("- {metric: error-rate, limit: 1%, unit: user}", "[0].unit: no source tells an error's user; count users"),
         (
             "- {metric: latency, quantile: p95, margin: 10%, unit: stratum}",
             "[0].unit: a latency margin is compared request",
@@ -563,6 +613,15 @@ LIKENESSES = [
     limited(margin="1%"),
     *({"slos": [{"metric": "error-rate", "margin": each}]} for each in ("10%", 0.1, 1, "200%", -0.1, "x")),
     *({"alpha": each} for each in ("5%", 0.05, 0.5, 0.6, 0, "x")),
+    *(
+        {"slos": [{"metric": "reward"} | each]}
+        for each in ({}, {"limit": "1%"}, {"margin": "2%"}, {"margin": "2%", "of": "x"})
+    ),
+    *({"slos": [{"metric": "reward", "margin": "2%", "unit": each}]} for each in ("user", "request")),
+    *({"slos": [{"metric": "series"} | each]} for each in ({}, {"of": "gpu"}, {"of": "gpu", "margin": "1%"})),
+    *({"slos": [{"metric": "series", "of": "gpu", "knobs": each}]} for each in ({"tolerance": 0.5}, {"tolerance": -1})),
+    *(limited(**each) for each in ({"of": "gpu"}, {"method": "mann-whitney"}, {"knobs": {}})),
+    *({"metrics": {"source": "rest", "url": "http://h/$version", "headers": {"x": each}}} for each in ("abc", 3)),
     *({"traffic": TRAFFIC | {"path": each}} for each in ("", "x", "/x")),
     *({"service": each} for each in ("", " ", "é", "Iris", "a b", "a/b", "iris.v1-a")),
     *({"primary": each} for each in ("", "yes", "x=y", "v1=http://h:1", "http://h:1")),

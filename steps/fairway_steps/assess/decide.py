@@ -25,7 +25,8 @@ def decide(
     ``problem`` says why the source could not be read in the end, ``gone`` why the candidate could not be reached.
     """
     findings = [item.result for item in weighed.evidence]
-    harmful = weighed.harm or Result.FAIL in findings or bool(gone)
+    failed = [item for item in weighed.evidence if item.result is Result.FAIL and (over or not item.slo.one_look)]
+    harmful = weighed.harm or bool(failed) or bool(gone)
     if not over and not harmful and not _early(weighed, rules, problem):
         return None
     doubted = [item for item in weighed.evidence if item.result is Result.INCONCLUSIVE and not _tolerated(item, rules)]

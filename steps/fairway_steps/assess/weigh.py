@@ -2,14 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from fairway_steps.assess.averages import Average
 from fairway_steps.assess.counts import inconsistency
 from fairway_steps.assess.limits import Limit
 from fairway_steps.assess.margins import Margin
 from fairway_steps.assess.rest import Open, Scene, enough, no_data
+from fairway_steps.assess.rewards import Reward
+from fairway_steps.assess.series import Series
 from fairway_steps.model import DEFAULT_RULES, Evidence, Metric, Mode, Rules, Slo, Stratum, Unit
 from fairway_steps.stats.combine import Rollback, mixed, rollback
+
+Trial: TypeAlias = Limit | Margin | Average | Reward | Series
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +43,24 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class _Looks:
-    """All looks up to the first that proves harm."""
+    """All looks up to the first that proves harm; ``counted`` are the SLOs that share evidence, of which ``state`` is."""
 
-    trials: tuple[Limit | Margin | Average, ...] = ()
+    trials: tuple[Trial, ...] = ()
     log_es: Sequence[tuple[float, ...]] = ()
+    counted: tuple[int, ...] = ()
     state: Rollback | None = None
 
     @property
     def fired(self) -> bool:
         return self.state is not None and self.state.fired
+
+    @property
+    def culprits(self) -> set[int]:
+        return {self.counted[index] for index in self.state.culprits()} if self.state and self.fired else set()
+
+    def together(self, log_es: Sequence[float]) -> float:
+        """Ln of the mean e-value at a look alone."""
+        return mixed([log_es[index] for index in self.counted], self.state.weights) if self.state else 0.0
 
 
 def weigh(
@@ -67,19 +81,18 @@ def weigh(
     if looks.fired:
         scene = scene.until(len(looks.log_es) - 1)
     state = looks.state
-    culprits = set(state.culprits()) if state and looks.fired else set()
     bar = rollback(1, alpha=rules.alpha).bar
     open_ = Open(is_last and rules.mode is Mode.PROVE, enough(rules.beta), bar / 2)
     evidence, kept = [], []
     for index, slo in enumerate(slos):
         trial = _trial(slo, scene) if looks.fired else looks.trials[index]
         log_e = looks.log_es[-1][index] if looks.log_es else 0.0
-        evidence.append(trial.evidence(log_e, harmful=index in culprits, open_=open_))
+        evidence.append(trial.evidence(log_e, harmful=index in looks.culprits, open_=open_))
         kept.append(trial.kept() if scene.windows else 0.0)
     return Weighed(
         tuple(evidence),
         harm=looks.fired,
-        log_e=_together(state, looks.log_es[-1]) if state else 0.0,
+        log_e=looks.together(looks.log_es[-1]) if state else 0.0,
         bar=state.bar if state else bar,
         proved=bool(kept) and all(log_e >= open_.enough for log_e in kept),
     )
@@ -100,7 +113,7 @@ def trail(
     looks = _looks(slos, scene, rules)
     points = []
     for window, log_es in zip(scene.windows, looks.log_es, strict=False):
-        points.append(Point(window.end, log_es, _together(looks.state, log_es)))
+        points.append(Point(window.end, log_es, looks.together(log_es)))
     return tuple(points)
 
 
@@ -109,27 +122,33 @@ def _looks(slos: Sequence[Slo], scene: Scene, rules: Rules) -> _Looks:
     if not trials or not scene.windows:
         return _Looks(trials)
     harms = [trial.harm() for trial in trials]
-    state = rollback(len(slos), tuple(slo.weight for slo in slos), tuple(slo.critical for slo in slos), rules.alpha)
-    least = min(state.bar, state.critical_bar)
     log_es = list(zip(*harms, strict=True))
-    peaks, seen = (0.0,) * len(slos), 0
-    for index, now in enumerate(log_es):
+    counted = tuple(index for index, slo in enumerate(slos) if not slo.one_look)
+    if not counted:
+        return _Looks(trials, log_es)
+    shared = [slos[index] for index in counted]
+    state = rollback(
+        len(shared), tuple(slo.weight for slo in shared), tuple(slo.critical for slo in shared), rules.alpha
+    )
+    least = min(state.bar, state.critical_bar)
+    harms = [harms[index] for index in counted]
+    peaks, seen = (0.0,) * len(harms), 0
+    for index, now in enumerate(zip(*harms, strict=True)):
         if max(now) < least:  # the mean is no larger than the largest
             continue
         peaks = tuple(max(peak, *harm[seen : index + 1]) for peak, harm in zip(peaks, harms, strict=True))
         seen, state = index + 1, replace(state, peaks=peaks).look(now)
         if state.fired:
-            return _Looks(trials, log_es[:seen], state)
+            return _Looks(trials, log_es[:seen], counted, state)
     peaks = tuple(max(peak, *harm[seen:], 0.0) for peak, harm in zip(peaks, harms, strict=True))
-    return _Looks(trials, log_es, replace(state, peaks=peaks))
+    return _Looks(trials, log_es, counted, replace(state, peaks=peaks))
 
 
-def _trial(slo: Slo, scene: Scene) -> Limit | Margin | Average:
+def _trial(slo: Slo, scene: Scene) -> Trial:
+    if slo.metric is Metric.REWARD:
+        return Reward(slo, scene)
+    if slo.metric is Metric.SERIES:
+        return Series(slo, scene)
     if slo.metric is Metric.LATENCY_MEAN or slo.unit is Unit.STRATUM:
         return Average(slo, scene)
     return Margin(slo, scene) if slo.relative else Limit(slo, scene)
-
-
-def _together(state: Rollback | None, log_es: Sequence[float]) -> float:
-    """Ln of the mean e-value at a look alone."""
-    return mixed(log_es, state.weights) if state else 0.0

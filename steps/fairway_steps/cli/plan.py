@@ -108,6 +108,10 @@ def _unforeseen(need: "Need") -> str:
 
     if need.slo.metric is Metric.DIFFERENCE_RATE:
         return "takes as many comparisons as an error rate of that limit takes requests: see --compare and --max-rate of the collector"
+    if need.slo.metric is Metric.SERIES:
+        return "is compared once, at the end of each stage: it takes at least as many values of both there as min-requests says"
+    if need.slo.metric is Metric.REWARD:
+        return "takes as many users as rewards scatter, and at least 100 of each version"
     return "takes as many as its values scatter: at least 100 requests, or windows of time for unit: stratum"
 
 

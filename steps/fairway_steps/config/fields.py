@@ -1,151 +1,28 @@
 """The release file as pydantic models: what may stand where, and what editors say about it."""
 
-import json
-from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from fairway_steps.config.files import from_file
-from fairway_steps.config.mistakes import shown
-from fairway_steps.config.schemas import (
-    DURATION_SCHEMA,
-    JSON_SCHEMA,
-    LIMIT_SCHEMA,
-    MARGIN_SCHEMA,
-    PERCENT_SCHEMA,
-    PERIOD_SCHEMA,
-    QUANTILE_SCHEMA,
-    RISK_SCHEMA,
-    SLO_SCHEMA,
-    STAGE_SCHEMA,
+from fairway_steps.config.schemas import PERCENT_SCHEMA, SLO_SCHEMA, STAGE_SCHEMA
+from fairway_steps.config.types import (
+    Item,
+    Limit,
+    Margin,
+    Metrics,
+    Payload,
+    Period,
+    Quantile,
+    Risk,
+    Seconds,
+    Text,
+    named_version,
+    short,
 )
-from fairway_steps.config.units import (
-    nearest,
-    parse_duration,
-    parse_margin,
-    parse_quantile,
-    parse_risk,
-    parse_version,
-    short_stages,
-)
-from fairway_steps.model import NAME, Outcome, Stage
+from fairway_steps.model import NAME, Outcome
 
 
-def _text(value: Any) -> Any:
-    """A number as people write it, for what parses text with units."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return format(Decimal(str(value)), "f") if number else value
-
-
-def _duration(value: Any) -> Any:
-    text = _text(value)
-    return parse_duration(text) if isinstance(text, str) else _wrong(value, "a duration such as 20s")
-
-
-def _above_zero(value: Any) -> Any:
-    seconds = _duration(value)
-    if seconds <= 0:
-        raise ValueError(f"{value} is not above zero")
-    return seconds
-
-
-def _quantile(value: Any) -> Any:
-    text = _text(value)
-    return parse_quantile(text) if isinstance(text, str) else _wrong(value, "a quantile such as 0.95 or p95")
-
-
-def _margin(value: Any) -> Any:
-    text = _text(value)
-    return parse_margin(text) if isinstance(text, str) else _wrong(value, "a margin such as 10%")
-
-
-def _risk(value: Any) -> Any:
-    text = _text(value)
-    return parse_risk(text) if isinstance(text, str) else _wrong(value, "a risk such as 5%")
-
-
-def _short(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    return [_written(stage) for stage in short_stages(value)]
-
-
-def _written(stage: Stage) -> dict[str, Any]:
-    how = (
-        {"header": stage.header}
-        if stage.header
-        else {"mirror": stage.mirror, **({"through": stage.through} if stage.through else {})}
-        if stage.mirror
-        else {"weight": stage.weight}
-    )
-    return how | {"duration": stage.duration}
-
-
-def _version(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    parsed = parse_version(value)
-    return {"name": parsed.name, "url": parsed.uri}
-
-
-def _payload(value: Any) -> Any:
-    if isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False)
-    if not isinstance(value, str):
-        return _wrong(value, "JSON")
-    text = from_file(value).strip()
-    try:
-        json.loads(text or "{}")
-    except (ValueError, RecursionError):
-        raise ValueError("it is not JSON") from None
-    return text
-
-
-def _metrics(value: Any) -> Any:
-    from fairway_steps.config.metrics import checked  # noqa: PLC0415 - it builds on this module
-
-    return checked(value)
-
-
-def _wrong(value: Any, wanted: str) -> Any:
-    raise ValueError(f"{shown(value)} is not {wanted}")
-
-
-Seconds = Annotated[float, BeforeValidator(_duration), WithJsonSchema(DURATION_SCHEMA)]
-Period = Annotated[float, BeforeValidator(_above_zero), WithJsonSchema(PERIOD_SCHEMA)]
-Limit = Annotated[str, BeforeValidator(_text), WithJsonSchema(LIMIT_SCHEMA)]
-Quantile = Annotated[float, BeforeValidator(_quantile), WithJsonSchema(QUANTILE_SCHEMA)]
-Margin = Annotated[float, BeforeValidator(_margin), WithJsonSchema(MARGIN_SCHEMA)]
-Risk = Annotated[float, BeforeValidator(_risk), WithJsonSchema(RISK_SCHEMA)]
-Payload = Annotated[str, BeforeValidator(_payload), WithJsonSchema(JSON_SCHEMA)]
-Text = Annotated[str, Field(min_length=1)]
-Metrics = Annotated[str, BeforeValidator(_metrics)]
-
-
-def _kebab(name: str) -> str:
-    return name.replace("_", "-")
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, alias_generator=_kebab, frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known(cls, data: Any) -> Any:
-        known = [_kebab(name) for name in cls.model_fields]
-        for key in data if isinstance(data, dict) else ():
-            if key not in known:
-                raise PydanticCustomError(
-                    "unknown_field",
-                    "unknown",
-                    {"key": key, "hint": nearest(key, known) or f"; there are {', '.join(known)}"},
-                )
-        return data
-
-
-class StageItem(_Model):
+class StageItem(Item):
     model_config = ConfigDict(json_schema_extra=STAGE_SCHEMA)
 
     weight: int = Field(
@@ -173,12 +50,38 @@ class StageItem(_Model):
     duration: Period = Field(description="How long it is held.", examples=["20s"])
 
 
-class SloItem(_Model):
+class KnobsItem(Item):
+    """How two series are compared, in Kayenta's terms and with its defaults."""
+
+    confidence: float = Field(0.98, gt=0, lt=1, description="Of the interval of the shift.")
+    tolerance: float = Field(
+        0.25, ge=0, description="A change counts if its interval lies beyond this share of its estimate."
+    )
+    effect: Literal["mean-ratio", "cles"] = Field("mean-ratio", description="How the size of a change is measured.")
+    allowed_increase: float | None = Field(
+        None, description="The effect from which an increase counts.", examples=[1.1]
+    )
+    allowed_decrease: float | None = Field(None, description="The effect down from which a decrease counts.")
+    critical_increase: float | None = Field(
+        None, description="The effect from which an increase is harm; below, a person is asked.", examples=[1.5]
+    )
+    critical_decrease: float | None = Field(None, description="The effect down from which a decrease is harm.")
+    replace_missing: bool = Field(False, description="Whether a missing value is 0.")
+    remove_outliers: bool = Field(False, description="Whether values beyond the fences are left out.")
+    outlier_factor: float = Field(3.0, gt=0, description="How far the fences stand from the quartiles.")
+
+
+class SloItem(Item):
     model_config = ConfigDict(json_schema_extra=SLO_SCHEMA)
 
-    metric: Literal["error-rate", "success-rate", "latency", "latency-mean", "difference-rate"] = Field(
-        description="What is limited."
+    metric: Literal["error-rate", "success-rate", "latency", "latency-mean", "difference-rate", "reward", "series"] = (
+        Field(description="What is limited, or compared.")
     )
+    of: str = Field("", description="For a series: its name, as the source has it.", examples=["gpu-utilisation"])
+    method: Literal["mann-whitney"] | None = Field(
+        None, description="How a series is compared: by ranks, once, at the end of each stage."
+    )
+    knobs: KnobsItem | None = Field(None, description="For a series: Kayenta's settings.")
     limit: Limit | None = Field(
         None,
         description="1% or 0.01 for the error and the difference rate, 99% for the success rate; 250ms or 1.5s for latencies.",
@@ -193,14 +96,15 @@ class SloItem(_Model):
         None, description="For latency: which quantile is limited.", examples=["p95", 0.99]
     )
     direction: Literal["lower", "higher"] | None = Field(
-        None, description="Which way is better. Each metric has one; stated here, it is checked."
+        None,
+        description="Which way is better. Each metric has one; stated here, it is checked. A series has none: neither way is, unless one is stated.",
     )
     critical: bool = Field(
         False, description="Judged alone as well: its breach is found sooner, that of the others a little later."
     )
     unit: Literal["request", "stratum", "user"] = Field(
         "request",
-        description="What is one witness: each request, or each stratum (window of time), for errors that come in bursts.",
+        description="What is one witness: each request, or each stratum (window of time), for errors that come in bursts; of a reward each user.",
     )
     weight: float = Field(1.0, gt=0, description="How much of the evidence's weight it has among the others.")
     min_requests: int = Field(
@@ -208,7 +112,7 @@ class SloItem(_Model):
     )
 
 
-class RulesItem(_Model):
+class RulesItem(Item):
     """How evidence becomes a verdict."""
 
     mode: Literal["guard", "prove"] = Field(
@@ -231,22 +135,22 @@ class Document(RulesItem):
     slos: list[SloItem] = Field(description="What the candidate must keep.")
 
 
-class VersionItem(_Model):
+class VersionItem(Item):
     name: Text = Field(description="Small letters, digits, '-' and '.'.", examples=["v2"])
     url: Text = Field(description="Where it listens.", examples=["http://127.0.0.1:8002"])
 
 
-class InferenceItem(_Model):
+class InferenceItem(Item):
     model: str = Field("", description="The model that must be ready.", examples=["iris"])
     payload: Payload = Field("", description="The first inference's body: JSON, or file:PATH. Empty: none is made.")
 
 
-class ReadyItem(_Model):
+class ReadyItem(Item):
     timeout: Period = Field(60.0, description="How long the versions may take to become ready.", examples=["60s"])
     path: Text = Field("/v2/health/ready", description="Where a server says that it is ready.", examples=["/health"])
 
 
-class TrafficItem(_Model):
+class TrafficItem(Item):
     url: Text = Field(description="Where the proxy listens.", examples=["http://127.0.0.1:10000"])
     rate: float = Field(20.0, gt=0, description="Requests per second.", examples=[40])
     path: str = Field(
@@ -258,7 +162,7 @@ class TrafficItem(_Model):
     timeout: Period = Field(10.0, description="How long a request may take.", examples=["10s"])
 
 
-class NoticeItem(_Model):
+class NoticeItem(Item):
     to: Literal["slack", "github", "http"] = Field(description="Who is told.")
     url: str = Field(
         "",
@@ -276,7 +180,7 @@ class NoticeItem(_Model):
 
 AnyVersion = Annotated[
     VersionItem,
-    BeforeValidator(_version),
+    BeforeValidator(named_version),
     WithJsonSchema(
         {
             "anyOf": [
@@ -288,7 +192,7 @@ AnyVersion = Annotated[
 ]
 Stages = Annotated[
     list[StageItem],
-    BeforeValidator(_short),
+    BeforeValidator(short),
     WithJsonSchema(
         {
             "anyOf": [

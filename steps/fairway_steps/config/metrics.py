@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from fairway_steps.config.fields import Limit as TextOrNumber
-from fairway_steps.config.fields import Seconds, _Model
 from fairway_steps.config.mistakes import validate
 from fairway_steps.config.sources import REFERENCES, SourceSpec
 from fairway_steps.config.text import Misfit, parse
+from fairway_steps.config.types import Item, Seconds, TextOrNumber
 
+SERIES = re.compile(r"[a-z][a-z0-9-]*")
 METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 PAIRS = (("requests", "latency"), ("users", "mirrored"))
@@ -21,25 +21,33 @@ PAIRS = (("requests", "latency"), ("users", "mirrored"))
 SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie", "x-api-key")
 
 
-class QueriesItem(_Model):
+class QueriesItem(Item):
     """PromQL by figure: each a cumulative counter."""
 
     requests: str = Field(description="All requests of a version.", examples=['http_requests_total{app="$version"}'])
     failures: str = Field("", description="Those that failed.")
     latency: str = Field("", description="Buckets of a histogram of latencies, with their label le.")
     seconds: str = Field("", description="The sum of all latencies.")
+    users: str = Field("", description="For rewards: users whose window is closed.")
+    reward: str = Field("", description="The sum of what those users were worth.")
+    reward_squares: str = Field("", description="The sum of the square of what each was worth.")
+    series: dict[str, str] = Field(default_factory=dict, description="Further figures by name, as they are now.")
 
 
-class PathsItem(_Model):
+class PathsItem(Item):
     """Where in an answer the figures are, as jq has paths."""
 
     requests: str = Field(description="All requests of a version.", examples=[".rows[0].requests"])
     failures: str = Field("", description="Those that failed.")
     latency: str = Field("", description="An object of upper edges and cumulative counts; the last edge is +Inf.")
     seconds: str = Field("", description="The sum of all latencies.")
+    users: str = Field("", description="For rewards: users whose window is closed.")
+    reward: str = Field("", description="The sum of what those users were worth.")
+    reward_squares: str = Field("", description="The sum of the square of what each was worth.")
+    series: dict[str, str] = Field(default_factory=dict, description="Further figures by name, as they are now.")
 
 
-class SourceItem(_Model):
+class SourceItem(Item):
     """A source of evidence."""
 
     source: Literal["prometheus", "scrape", "rest"] = Field(description="What kind of source it is.")
@@ -101,6 +109,7 @@ def source_from(data: Any) -> SourceSpec | Mapping[str, str]:
     item = validate(TypeAdapter(SourceItem), data, ())
     _check_secrets(item)
     _check_names(item)
+    _check_rewards(item)
     if item.timeout <= 0:
         raise Misfit(("timeout",), "it is not above zero")
     return SourceSpec(
@@ -116,7 +125,8 @@ def source_from(data: Any) -> SourceSpec | Mapping[str, str]:
         label=item.label,
         value=item.value,
         where=item.where,
-        queries={} if item.queries is None else {k: v for k, v in item.queries.model_dump().items() if v},
+        queries=_figures(item.queries),
+        series=next((some.series for some in (item.queries, item.paths) if some), {}),
         aggregate=item.aggregate == "sum",
         interval=item.scrape_interval,
         delay=item.delay,
@@ -126,7 +136,7 @@ def source_from(data: Any) -> SourceSpec | Mapping[str, str]:
         else item.body
         if isinstance(item.body, str)
         else json.dumps(item.body, ensure_ascii=False),
-        paths={} if item.paths is None else {k: v for k, v in item.paths.model_dump().items() if v},
+        paths=_figures(item.paths),
         counts=item.counts or "",
         bearer=item.bearer,
         basic=item.basic,
@@ -136,6 +146,22 @@ def source_from(data: Any) -> SourceSpec | Mapping[str, str]:
         key=item.key,
         timeout=item.timeout,
     )
+
+
+def _figures(item: QueriesItem | PathsItem | None) -> Mapping[str, str]:
+    return {} if item is None else {k: v for k, v in item.model_dump(exclude={"series"}).items() if v}
+
+
+def _check_rewards(item: SourceItem) -> None:
+    for name, some in (("queries", item.queries), ("paths", item.paths)):
+        given = [bool(text) for text in (some.users, some.reward, some.reward_squares)] if some else []
+        if any(given) and not all(given):
+            raise Misfit((name,), "rewards take users, reward and reward-squares together")
+        for series, text in some.series.items() if some else ():
+            if not SERIES.fullmatch(series) or not text:
+                raise Misfit(
+                    (name, "series", series), "it is no name (small letters, digits and '-'), or asks for nothing"
+                )
 
 
 def _check_secrets(item: SourceItem) -> None:

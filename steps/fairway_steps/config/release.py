@@ -19,12 +19,12 @@ from fairway_steps.config.fields import (
     VersionItem,
 )
 from fairway_steps.config.mistakes import validate
+from fairway_steps.config.slos import slos_from, unprovable
 from fairway_steps.config.spec import Approval, Inference, Notice, Objectives, ReleaseSpec, Traffic
 from fairway_steps.config.text import Misfit, Where, parse
-from fairway_steps.config.units import misfit, parse_limit, version
-from fairway_steps.model import NAME, Metric, Mode, Outcome, Rules, Slo, Stage, Unit, Verdict, Version
+from fairway_steps.config.units import misfit, version
+from fairway_steps.model import NAME, Mode, Outcome, Rules, Slo, Stage, Verdict, Version
 
-NO_SLOS = "there are none; write for example {metric: error-rate, limit: 1%}"
 CONTRADICTION = "mode prove promotes on proof alone, so it cannot be promote; write hold or rollback"
 
 
@@ -50,9 +50,9 @@ def objectives_from(text: str, name: str) -> Objectives:
     document = parse(text, name)
     try:
         if not isinstance(document.data, dict):
-            return Objectives(_slos(validate(TypeAdapter(list[SloItem]), document.data, ()), ()))
+            return Objectives(slos_from(validate(TypeAdapter(list[SloItem]), document.data, ()), ()))
         file = validate(TypeAdapter(Document), document.data, ())
-        slos = _slos(file.slos, ("slos",))
+        slos = slos_from(file.slos, ("slos",))
         return Objectives(slos, _rules(file, slos, ("slos",)))
     except Misfit as error:
         raise document.error(error) from error
@@ -80,7 +80,7 @@ def _release(file: Release) -> ReleaseSpec:
         raise Misfit(("candidate",), f"it is called {candidate.name!r}, like the primary")
     if _same_place(primary.uri) == _same_place(candidate.uri):
         raise Misfit(("candidate",), f"{candidate.uri} is the primary's own address")
-    slos = _slos(file.slos, ("slos",))
+    slos = slos_from(file.slos, ("slos",))
     rules = _rules(file, slos, ("slos",))
     if rules.mode is Mode.PROVE and file.on_inconclusive == "promote":
         raise Misfit(("on-inconclusive",), CONTRADICTION)
@@ -146,72 +146,13 @@ def _stages(items: Sequence[StageItem], prefix: Where) -> tuple[Stage, ...]:
     return stages
 
 
-def _slos(items: Sequence[SloItem], prefix: Where) -> tuple[Slo, ...]:
-    if not items:
-        raise Misfit(prefix, NO_SLOS)
-    slos: list[Slo] = []
-    for index, item in enumerate(items):
-        slo = _slo(item, (*prefix, index))
-        if any((slo.metric, slo.quantile, slo.relative) == (o.metric, o.quantile, o.relative) for o in slos):
-            kind = "margin" if slo.relative else "limit"
-            raise Misfit((*prefix, index), f"{slo.metric} has a {kind} already")
-        slos.append(slo)
-    return tuple(slos)
-
-
-def _slo(item: SloItem, path: Where) -> Slo:
-    metric = Metric(item.metric)
-    if metric is Metric.LATENCY and item.quantile is None:
-        raise Misfit(path, "quantile is missing; write quantile: p95, or metric: latency-mean")
-    if metric is not Metric.LATENCY and item.quantile is not None:
-        raise Misfit((*path, "quantile"), f"{metric} has no quantile; it belongs to metric: latency")
-    if item.direction is not None and item.direction != metric.direction:
-        raise Misfit((*path, "direction"), f"a {metric.direction} {metric} is the better one; leave direction out")
-    if item.limit is None and item.margin is None:
-        raise Misfit(path, "limit is missing; write a limit, or a margin against the primary")
-    if item.limit is not None and item.margin is not None:
-        raise Misfit((*path, "margin"), f"{metric} has a limit here already; write the margin as an SLO of its own")
-    _check_comparison(item, metric, path)
-    try:
-        limit = parse_limit(item.limit, metric) if item.limit is not None else float(item.margin or 0)
-    except ValueError as error:
-        raise Misfit((*path, "limit"), str(error)) from error
-    relative = item.margin is not None
-    if item.unit == "user":
-        raise Misfit(
-            (*path, "unit"), "no source tells an error's user; count users in a rest source, and write unit: request"
-        )
-    if relative and metric is Metric.LATENCY and item.unit == "stratum":
-        raise Misfit(
-            (*path, "unit"), "a latency margin is compared request by request; write a limit, or leave unit out"
-        )
-    return Slo(metric, limit, item.quantile, item.min_requests, relative, item.critical, item.weight, Unit(item.unit))
-
-
-def _check_comparison(item: SloItem, metric: Metric, path: Where) -> None:
-    """Refuse a comparison with the primary of what has none, or is one itself."""
-    if metric is Metric.DIFFERENCE_RATE and (item.margin is not None or item.unit != "request"):
-        field = "unit" if item.margin is None else "margin"
-        raise Misfit((*path, field), f"{metric} is a share of comparisons with the primary itself; write a limit alone")
-    if item.margin is not None and metric in (Metric.SUCCESS_RATE, Metric.LATENCY_MEAN):
-        instead = "error-rate" if metric is Metric.SUCCESS_RATE else "latency, with a quantile"
-        raise Misfit((*path, "margin"), f"{metric} is not compared with the primary; write metric: {instead}")
-
-
 def _rules(item: RulesItem, slos: Sequence[Slo], prefix: Where) -> Rules:
     rules = Rules(Mode(item.mode), item.alpha, item.beta, item.burn_in, item.early_end)
     if rules.mode is Mode.PROVE:
         for index, slo in enumerate(slos):
-            if why := _unprovable(slo):
+            if why := unprovable(slo):
                 raise Misfit((*prefix, index), f"mode prove cannot prove it: {why}")
     return rules
-
-
-def _unprovable(slo: Slo) -> str:
-    """Why no number of requests can prove that an SLO is kept; empty if some can."""
-    if slo.relative:
-        return "" if slo.limit > 0 else "that nothing is worse at all has no proof; write a margin such as 10%"
-    return "that nothing ever fails has no proof; write a limit such as 0.1%" if slo.limit == 0 else ""
 
 
 def _traffic(item: TrafficItem) -> Traffic:

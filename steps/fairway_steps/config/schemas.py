@@ -32,16 +32,28 @@ RISK_SCHEMA = _number(r"\d*\.?\d+\s*%?", exclusiveMinimum=0, maximum=0.5)
 PERCENT_SCHEMA: dict[str, Any] = {"minimum": 1, "maximum": 100}
 JSON_SCHEMA = {"anyOf": [{"type": "object"}, {"type": "array"}, {"type": "string"}]}
 STAGE_SCHEMA: dict[str, Any] = {"oneOf": [{"required": [one]} for one in ("weight", "header", "mirror")]}
+_BOUND = {"oneOf": [{"required": ["limit"]}, {"required": ["margin"]}]}
+
+
+def _without(*names: str) -> dict[str, Any]:
+    return {"not": {"anyOf": [{"required": [name]} for name in names]}}
+
+
+def _of(*metrics: str) -> dict[str, Any]:
+    return {"properties": {"metric": {"enum": list(metrics)}}}
+
+
 SLO_SCHEMA: dict[str, Any] = {
-    "oneOf": [{"required": ["limit"]}, {"required": ["margin"]}],
     "allOf": [
         {
-            "if": {"properties": {"metric": {"const": "latency"}}},
-            "then": {"required": ["quantile"]},
-            "else": {"not": {"required": ["quantile"]}},
+            "if": _of("series"),
+            "then": {"required": ["of"], **_without("limit", "margin", "quantile", "critical", "weight", "unit")},
+            "else": {**_BOUND, **_without("of", "method", "knobs")},
         },
+        {"if": _of("reward"), "then": {"required": ["margin"], "properties": {"unit": {"const": "user"}}}},
+        {"if": _of("latency"), "then": {"required": ["quantile"]}, "else": _without("quantile")},
         {
-            "if": {"properties": {"metric": {"enum": ["latency", "latency-mean"]}}},
+            "if": _of("latency", "latency-mean"),
             "then": {"properties": {"limit": LATENCY_SCHEMA}},
             "else": {"properties": {"limit": SHARE_SCHEMA}},
         },

@@ -10,7 +10,7 @@ REFERENCES = ("env:", "file:")
 class SourceSpec:
     """One source: ``prometheus``, ``scrape`` or ``rest``. Empty fields are unset; times are seconds.
 
-    Secrets (``bearer``, ``basic``, some ``headers``) are references: ``env:NAME`` or ``file:PATH``.
+    ``series`` are further queries or paths, by the name of the figure. Secrets (``bearer``, ``basic``, some ``headers``) are references: ``env:NAME`` or ``file:PATH``.
     """
 
     source: str
@@ -26,6 +26,7 @@ class SourceSpec:
     value: str = ""
     where: Mapping[str, str] = field(default_factory=dict)
     queries: Mapping[str, str] = field(default_factory=dict)
+    series: Mapping[str, str] = field(default_factory=dict)
     aggregate: bool = False
     interval: float = 0.0
     delay: float = 0.0

@@ -1,11 +1,12 @@
 """An SLO document as text again, for the parameter of a workflow. ``parse_objectives`` gives back what went in."""
 
 import json
+from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
 from fairway_steps.config.spec import Objectives
-from fairway_steps.model import DEFAULT_RULES, Rules, Slo, Unit
+from fairway_steps.model import DEFAULT_RULES, Knobs, Metric, Rules, Slo, Unit
 
 
 def written(objectives: Objectives) -> str:
@@ -19,7 +20,16 @@ def _slo(slo: Slo) -> dict[str, Any]:
     told: dict[str, Any] = {"metric": slo.metric.value}
     if slo.quantile is not None:
         told["quantile"] = slo.quantile
-    told["margin" if slo.relative else "limit"] = _limit(slo)
+    if slo.metric is Metric.SERIES:
+        told |= {"of": slo.of, "method": "mann-whitney"}
+        if given := {
+            name.replace("_", "-"): value for name, value in asdict(slo.knobs or Knobs()).items() if value is not None
+        }:
+            told["knobs"] = given
+    else:
+        told["margin" if slo.relative else "limit"] = _limit(slo)
+    if slo.direction:
+        told["direction"] = slo.direction.value
     told["min-requests"] = slo.min_requests
     if slo.critical:
         told["critical"] = True

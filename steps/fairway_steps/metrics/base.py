@@ -18,7 +18,8 @@ class Counters:
 
     ``latency`` maps an upper edge in seconds (the last ``inf``) to the cumulative count at or below it, as a
     Prometheus histogram gives them; empty if the source has none. ``seconds`` is the sum of the observed latencies, ``comparisons``
-    how often its answers were compared with the primary's, ``differences`` how often they differed, by kind.
+    how often its answers were compared with the primary's, ``differences`` how often they differed, by kind. ``users`` are those whose window is
+    closed, ``reward`` and ``squares`` the sums of what they were worth and of its square. ``series`` alone are figures of now.
     """
 
     requests: int
@@ -27,6 +28,10 @@ class Counters:
     seconds: float = 0.0
     comparisons: int = 0
     differences: Mapping[str, int] = field(default_factory=dict)
+    users: int = 0
+    reward: float = 0.0
+    squares: float = 0.0
+    series: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,7 @@ def difference(version: str, weight: int, before: Counters, after: Counters, sta
     reset = (
         after.requests < before.requests
         or after.comparisons < before.comparisons
+        or after.users < before.users
         or any(after.failures.get(name, 0) < count for name, count in before.failures.items())
     )
     if reset:
@@ -80,6 +86,10 @@ def difference(version: str, weight: int, before: Counters, after: Counters, sta
         seconds=max(0.0, after.seconds - (0.0 if zero else before.seconds)),
         comparisons=after.comparisons - before.comparisons,
         differences=_since(before.differences, after.differences),
+        users=after.users - before.users,
+        reward=after.reward - before.reward,
+        squares=max(0.0, after.squares - before.squares),
+        series={name: (value,) for name, value in after.series.items()},
     )
 
 
@@ -92,6 +102,7 @@ def encode_counters(counters: Counters) -> dict[str, Any]:
         "seconds": counters.seconds,
         "comparisons": counters.comparisons,
         "differences": dict(counters.differences),
+        "rewards": [counters.users, counters.reward, counters.squares],
     }
 
 
@@ -99,7 +110,17 @@ def decode_counters(value: Any) -> Counters:
     """Raises ValueError, LookupError, TypeError or AttributeError for what is none."""
     latency = {float(edge): count for edge, count in value["latency"]}
     compared = value.get("comparisons", 0), dict(value.get("differences", {}))  # an older cursor has none
-    return Counters(value["requests"], dict(value["failures"]), latency, value["seconds"], *compared)
+    users, reward, squares = value.get("rewards", (0, 0.0, 0.0))
+    return Counters(
+        value["requests"],
+        dict(value["failures"]),
+        latency,
+        value["seconds"],
+        *compared,
+        users,
+        float(reward),
+        float(squares),
+    )
 
 
 def capped(stratum: Stratum) -> Stratum:

@@ -46,7 +46,8 @@ class MetricNames:
     may name a counter of the time that all requests took. ``where`` are labels every series must have,
     ``namespace`` the one that holds the versions' namespace, ``per_request``
     those that differ between requests and not between processes. ``comparisons`` counts comparisons of a version's answers with
-    the primary's, ``differences`` those in which they differed, by its label ``kind``. ``uptime`` is a gauge of the seconds since the process
+    the primary's, ``differences`` those in which they differed, by its label ``kind``. ``users`` counts those whose window is closed,
+    ``reward`` and ``squares`` sum what each was worth and its square. ``uptime`` is a gauge of the seconds since the process
     started, ``started`` one of the Unix time at which it did. Failures that ``overlap`` may count one request twice. A
     server that ``lags`` brings its histograms up to date when it is asked, but too late for that answer: it is asked twice.
     """
@@ -69,6 +70,9 @@ class MetricNames:
     lags: bool = False
     comparisons: str = ""
     differences: str = ""
+    users: str = ""
+    reward: str = ""
+    squares: str = ""
 
     @property
     def per_second(self) -> float:
@@ -84,7 +88,7 @@ class MetricNames:
             *self.codes,
             *more,
             *latency,
-            *filter(None, (self.durations, self.comparisons, self.differences)),
+            *filter(None, (self.durations, self.comparisons, self.differences, self.users, self.reward, self.squares)),
         ]
         return tuple(dict.fromkeys(named))
 

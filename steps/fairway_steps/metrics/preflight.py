@@ -43,7 +43,7 @@ class Seen:
 class Inspection:
     """What a source shows before a release. ``parts`` is what is taken from it.
 
-    ``failures`` says whether it can count them, ``compares`` whether it counts differences between answers, ``mean`` whether it has latencies only as a mean. ``histogram`` and
+    ``failures`` says whether it can count them, ``compares`` whether it counts differences between answers, ``rewards`` whether it sums what users were worth, ``series`` which further figures it has, ``mean`` whether it has latencies only as a mean. ``histogram`` and
     ``unit`` are as described. ``others`` are what the label of the version says otherwise, ``absent`` counters that no
     version has ever shown. ``strangers`` are the requests counted of a version that does not exist. What has no ``names`` for
     its counts, as an answer of a service, is known to count a version only by the requests it shows.
@@ -56,6 +56,8 @@ class Inspection:
     others: tuple[str, ...] = ()
     failures: bool = True
     compares: bool = False
+    rewards: bool = False
+    series: tuple[str, ...] = ()
     mean: bool = False
     histogram: str = ""
     unit: str = ""
@@ -99,6 +101,16 @@ def findings(
                 f"{inspections[0].where} compares no answers, so {Metric.DIFFERENCE_RATE} cannot be judged",
                 "run `fairway collector`, and name it in a stage: mirror:50:http://HOST:PORT@60s",
             )
+        )
+    for slo in slos if inspections else ():
+        if slo.metric is Metric.REWARD and not any(one.rewards for one in inspections):
+            told = "sums no rewards", "name users, reward and reward-squares in its queries or paths"
+        elif slo.metric is Metric.SERIES and not any(slo.of in one.series for one in inspections):
+            told = f"has no series {slo.of}", f"name it in its queries or paths: series: {{{slo.of}: …}}"
+        else:
+            continue
+        found.append(
+            Finding(Level.REFUSED, f"{inspections[0].where} {told[0]}, so {name_of(slo)} cannot be judged", told[1])
         )
     return tuple(found)
 
@@ -206,7 +218,7 @@ def _slo(one: Inspection, slo: Slo) -> Iterable[Finding]:
                 "take requests: from the proxy, and latency: from here; or say which label or counter tells a failure",
             )
         return
-    if LATENCY not in one.parts:
+    if LATENCY not in one.parts or not slo.metric.is_time:
         return
     shown = [seen for seen in one.seen if seen.series]
     if not shown:

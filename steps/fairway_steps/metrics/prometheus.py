@@ -9,7 +9,7 @@ import json
 import math
 import statistics
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -130,6 +130,8 @@ class PrometheusSource:
                 others=tuple(sorted(told)),
                 failures=bool(names.failing or names.failures),
                 compares=bool(names.comparisons),
+                rewards=bool(names.users),
+                series=tuple(dict.fromkeys(query.role for query in self.plan.figures(versions))),
                 mean=bool(names.durations and not names.histogram),
                 histogram=self.plan.histogram,
                 unit=names.unit,
@@ -181,7 +183,8 @@ class PrometheusSource:
                 return Reading(tuple(strata), _encode(state) if strata else cursor)
             newest = max((target.at for target in look.targets.values()), default=end)
             start = max(state.start, newest) if end == at else end
-            strata += self._strata(look, weights, state.start, start)
+            fresh = tuple(self._strata(look, weights, state.start, start))
+            strata += fresh if end < at else [self._with_figures(stratum, at) for stratum in fresh]
             state = State(state.since, start, look.interval, look.counted.points, look.targets, dict(self.plan.seen))
             if end == at:
                 return Reading(tuple(strata), _encode(state))
@@ -265,6 +268,18 @@ class PrometheusSource:
             counters = tally(self.plan.names, samples)
             stratum = difference(version, weights.get(version, 0), Counters(0), counters, start, end)
             yield capped(stratum) if self.plan.names.overlap else stratum
+
+    def _with_figures(self, stratum: Stratum, at: float) -> Stratum:
+        found = {}
+        for query in self.plan.figures([stratum.version]):
+            series = self.api.query(query.promql, at).series
+            if len(series) > 1:
+                raise ValueError(
+                    f"the query for the {query.role} of {query.version} gives {len(series)} series where one is expected; write avg(…)"
+                )
+            if series and math.isfinite(value := series[0].samples[-1][1]):
+                found[query.role] = (value,)
+        return replace(stratum, series=found)
 
     def _existed(self, newcomers: Mapping[str, tuple[Labels, float]], since: float, at: float) -> Collection[str]:
         """The new groups that had counted before: of processes older than the evidence, and never scraped until now.

@@ -68,6 +68,9 @@ class Plan(Protocol):
     def queries(self, versions: Sequence[str]) -> Sequence[Query]:
         """In the order in which they are to be asked: what is counted last (the requests) comes last."""
 
+    def figures(self, versions: Sequence[str]) -> Sequence[Query]:
+        """Further figures, as they are now: one value each."""
+
     def own(self, query: Query, series: Iterable[Series], versions: Sequence[str]) -> Sequence[Series]:
         """The series that belong to a version, with that in the label OWNER. Raises ValueError where it is not clear."""
 
@@ -102,6 +105,10 @@ class NamesPlan:
         asked = list(self._matchers(versions).values())
         return [Query(promql.selector(self.names.counters, self.names.where, asked), raw=True)]
 
+    def figures(self, versions: Sequence[str]) -> Sequence[Query]:
+        del versions
+        return ()
+
     def own(self, query: Query, series: Iterable[Series], versions: Sequence[str]) -> Sequence[Series]:
         del query
         matchers = self._matchers(versions)
@@ -132,7 +139,8 @@ class NamesPlan:
         }
 
 
-ROLES = ("failures", "latency", "seconds", "requests")
+REWARDS = ("reward_squares", "reward", "users")
+ROLES = ("failures", "latency", "seconds", *REWARDS, "requests")
 """What users' own queries may give; requests are asked for last, so that no failure is ahead of its request."""
 
 
@@ -149,6 +157,7 @@ class PromqlPlan:
     label: str = ""
     histogram: str = ""
     separate: Sequence[str] = ()
+    series: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> MetricNames:
@@ -160,16 +169,28 @@ class PromqlPlan:
             durations="seconds" if "seconds" in self.templates and "latency" not in self.templates else "",
             unit=self.unit,
             per_request=(WAS,),
+            users="users" if "users" in self.templates else "",
+            reward="reward" if "users" in self.templates else "",
+            squares="reward_squares" if "users" in self.templates else "",
         )
 
     def queries(self, versions: Sequence[str]) -> Sequence[Query]:
         found = []
         for role in (role for role in ROLES if role in self.templates):
             for version in versions:
-                about = variables(self.service, version, workload(self.known.get(version)))
-                text = promql.substituted(self.templates[role], about)
+                text = self._text(self.templates[role], version)
                 found.append(Query(text, promql.is_selector(text), role, version, single=not self.aggregate))
         return found
+
+    def figures(self, versions: Sequence[str]) -> Sequence[Query]:
+        return [
+            Query(self._text(template, version), raw=False, role=name, version=version, single=True)
+            for name, template in self.series.items()
+            for version in versions
+        ]
+
+    def _text(self, template: str, version: str) -> str:
+        return promql.substituted(template, variables(self.service, version, workload(self.known.get(version))))
 
     def own(self, query: Query, series: Iterable[Series], versions: Sequence[str]) -> Sequence[Series]:
         del versions

@@ -181,8 +181,8 @@ def _prometheus(spec: SourceSpec, service: str, around: Around) -> "PrometheusSo
     if spec.queries:
         if spec.preset or spec.requests:
             raise UsageError("a source has queries, or names of metrics, and not both", mend="leave one of them out")
-        check_queries(spec.queries)
-        plan = PromqlPlan(spec.queries, service, spec.unit or "s", spec.aggregate, around.versions)
+        check_queries({**spec.queries, **spec.series})
+        plan = PromqlPlan(spec.queries, service, spec.unit or "s", spec.aggregate, around.versions, series=spec.series)
     else:
         names = within(names_of(spec), around.versions.values())
         plan = NamesPlan(names, service, around.versions, around.addresses)

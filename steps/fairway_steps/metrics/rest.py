@@ -38,6 +38,7 @@ class RestSource:
                 "a rest source needs paths: with requests:", mend="write paths: {requests: .rows[0].count}"
             )
         self._paths = {name: _path(name, text) for name, text in spec.paths.items()}
+        self._series = {name: _path(f"series.{name}", text) for name, text in spec.series.items()}
         used = {name for pair in VARIABLE.findall(spec.url + spec.body) for name in pair if name}
         timed = bool(used & {"start"})
         self._counts = spec.counts or (WINDOW if timed else CUMULATIVE)
@@ -82,6 +83,8 @@ class RestSource:
                 seen=tuple(seen),
                 failures="failures" in self._paths,
                 mean="latency" not in self._paths,
+                rewards="users" in self._paths,
+                series=tuple(self._series),
                 unit=self.spec.unit or "s",
                 names=False,
                 strangers=self._strangers(end),
@@ -139,7 +142,18 @@ class RestSource:
             raise Unfit(f"seconds is {seconds!r}, which is no sum of latencies")
         if "seconds" in found and "latency" not in found:
             latency = {math.inf: requests}
-        return Counters(requests, failures, latency, seconds / per_second)
+        reward, squares = (_finite(name, found.get(name, 0.0)) for name in ("reward", "reward_squares"))
+        series = {name: path.one(document) for name, path in self._series.items()}
+        return Counters(
+            requests,
+            failures,
+            latency,
+            seconds / per_second,
+            users=_whole("users", found.get("users", 0)),
+            reward=reward,
+            squares=squares,
+            series={name: _finite(name, value) for name, value in series.items() if value is not None},
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +234,12 @@ def _whole(name: str, value: Any) -> int:
     return int(value)
 
 
+def _finite(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise Unfit(f"{name} is {json.dumps(value)[:60]}, which is no number")
+    return float(value)
+
+
 def _latency(value: Any, per_second: float) -> dict[float, int]:
     """``{"0.1": 5, "+Inf": 7}``, or a list of ``{"le": 0.1, "count": 5}``: cumulative counts by upper edge."""
     if isinstance(value, list) and all(isinstance(item, dict) and {"le", "count"} <= set(item) for item in value):
@@ -249,6 +269,7 @@ def _fell(before: Counters, after: Counters) -> bool:
         or any(after.failures.get(name, 0) < count for name, count in before.failures.items())
         or any(after.latency.get(edge, 0) < count for edge, count in before.latency.items())
         or after.seconds < before.seconds * (1 - 1e-9)
+        or after.users < before.users
     )
 
 

@@ -1,7 +1,7 @@
 """From samples of one version to its counters: which count requests, which failures, which latencies. Pure."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from fairway_steps.metrics.base import Counters
 from fairway_steps.metrics.exposition import Sample
@@ -11,7 +11,7 @@ MOST = 2**53
 """Above it a float no longer holds every whole number."""
 
 
-def tally(names: MetricNames, samples: Iterable[Sample]) -> Counters:
+def tally(names: MetricNames, samples: Sequence[Sample]) -> Counters:
     """The counters in ``samples``, which are cumulative or all of one interval; those of a name are added up.
 
     A version that has any series, but none of some counter, has not yet done any of it. Raises ValueError for what is
@@ -21,6 +21,7 @@ def tally(names: MetricNames, samples: Iterable[Sample]) -> Counters:
     failures: dict[str, int] = {}
     latency: dict[float, int] = {}
     comparisons, differences = 0, dict[str, int]()
+    rewards = _rewards(names, samples)
     for sample in samples:
         if sample.name in names.requests:
             requests += whole(sample)
@@ -40,7 +41,16 @@ def tally(names: MetricNames, samples: Iterable[Sample]) -> Counters:
     counts = [latency[edge] for edge in sorted(latency)]
     if latency and (math.inf not in latency or counts != sorted(counts) or any(map(math.isnan, latency))):
         raise ValueError(f"{names.histogram} is not a cumulative histogram with an edge +Inf")
-    return Counters(requests, failures, latency, seconds, comparisons, differences)
+    return Counters(requests, failures, latency, seconds, comparisons, differences, *rewards)
+
+
+def _rewards(names: MetricNames, samples: Sequence[Sample]) -> tuple[int, float, float]:
+    """The users, and the sums of what they were worth and of its square."""
+    users = sum(whole(sample) for sample in samples if sample.name == names.users)
+    reward, squares = (
+        sum(finite(sample) for sample in samples if sample.name == name) for name in (names.reward, names.squares)
+    )
+    return users, reward, squares
 
 
 def whole(sample: Sample) -> int:

@@ -81,7 +81,7 @@ def _stage(record: Record, result: StageResult) -> StageView:
 
 def _finding(record: Record, evidence: Evidence) -> Finding:
     slo = evidence.slo
-    a_rate = slo.metric is not Metric.LATENCY_MEAN
+    a_rate = slo.metric not in (Metric.LATENCY_MEAN, Metric.REWARD, Metric.SERIES)
     known = a_rate and evidence.requests > 0
     counted = a_rate and not slo.relative
     bounded = evidence.low is not None and evidence.high is not None
@@ -109,6 +109,8 @@ def _interval(evidence: Evidence) -> str:
     """Of the share of requests that exceed the limit, or of the odds ratio to the primary."""
     assert evidence.low is not None
     assert evidence.high is not None
+    if evidence.slo.metric in (Metric.REWARD, Metric.SERIES):
+        return f"difference {evidence.low:.3g} to {evidence.high:.3g}"
     if not evidence.slo.relative:
         return f"{wording.percent(evidence.low)} to {wording.percent(evidence.high)}"
     high = times(evidence.high) if math.isfinite(evidence.high) else "no end"

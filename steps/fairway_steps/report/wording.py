@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from fairway_steps.model import Direction, Metric, Outcome, Slo
 from fairway_steps.record import Record
-from fairway_steps.words import times
+from fairway_steps.words import number, times
 
 NONE = "–"  # noqa: RUF001 - an en dash is meant
 OUTCOMES: Mapping[Outcome | None, str] = {
@@ -130,6 +130,8 @@ def metric(slo: Slo) -> str:
         return slo.metric.value.replace("-", " ")
     if slo.metric is Metric.LATENCY_MEAN:
         return "mean latency"
+    if not slo.metric.is_time:
+        return slo.of or f"mean {slo.metric}"
     return f"{quantile(slo.quantile)} latency" if slo.quantile is not None else "latency"
 
 
@@ -137,11 +139,17 @@ def measure(slo: Slo, value: float | None) -> str:
     """A value in the unit of the SLO's limit; infinite is a quantile past the last edge of a histogram."""
     if value == math.inf:
         return "beyond measure"
+    if value is not None and not (slo.metric.is_share or slo.metric.is_time):
+        return number(value)
     return percent(value) if slo.metric.is_share else seconds(value)
 
 
 def bound(slo: Slo) -> str:
     """What an SLO grants: ``≤ 250 ms``, ``≥ 99 %``, of a margin ``≤ 1.1 times the primary``."""
+    if slo.metric is Metric.SERIES:
+        return f"{'≥' if slo.direction is Direction.HIGHER else '≤' if slo.direction else '≈'} the primary"
+    if slo.relative and slo.better is Direction.HIGHER:
+        return f"≥ {times(1 - slo.limit)} the primary"
     if slo.relative:
         return f"≤ {times(1 + slo.limit)} the primary"
     return f"{'≥' if slo.metric.direction is Direction.HIGHER else '≤'} {measure(slo, slo.limit)}"

@@ -4,6 +4,7 @@ The server scrapes what a test puts into a slot of its. Left out: the contract o
 the arithmetic of counts (test_counting.py), answers that no Prometheus gives (test_promapi.py).
 """
 
+import json
 import subprocess
 import time
 import urllib.request
@@ -275,6 +276,39 @@ def test_two_series_where_one_is_expected_are_a_problem(slots, apps):
     problem = open_source(text, "iris").read(VERSIONS, BOTH, "", time.time()).problem
     assert "gives 2 series where one is expected; write `aggregate: sum`" in problem
     assert begin(open_source(f"{text}aggregate: sum\n", "iris"))
+
+
+def test_queries_for_rewards_and_series(slots, apps):
+    for version, app in apps.items():
+        app.lines |= {f'users{{v="{version}"}}': 10, f'won{{v="{version}"}}': 4, f'gpu{{v="{version}",n="0"}}': 0.5}
+        app.lines |= {f'won_squared{{v="{version}"}}': 8}
+    own = f'v="$version",slot=~"{"|".join({app.slot for app in apps.values()})}"'
+    queries = {
+        "requests": f"sum(req{{{own}}})",
+        "users": f"users{{{own}}}",
+        "reward": f"won{{{own}}}",
+        "reward-squares": f"won_squared{{{own}}}",
+        "series": {"gpu": f"avg(gpu{{{own}}})", "each": f"gpu{{{own}}}"},
+    }
+    described = {"source": "prometheus", "url": slots.server.url, "queries": queries}
+    opened = open_source(json.dumps(described), "iris")
+    for app in apps.values():
+        app.seen()
+    cursor = begin(opened)
+    apps["v2"].show(ok=120)
+    apps["v2"].lines |= {'users{v="v2"}': 15, 'won{v="v2"}': 6.5, 'won_squared{v="v2"}': 14, 'gpu{v="v2",n="0"}': 0.75}
+    apps["v2"].seen()
+    reading = look(opened, cursor, apps.values())
+    (v2,) = [stratum for stratum in reading.strata if stratum.version == "v2"]
+    assert (v2.requests, v2.users, v2.reward, v2.squares) == (20, 5, 2.5, 6.0)
+    assert v2.series == {"gpu": (0.75,), "each": (0.75,)}
+    shown = opened.inspect(VERSIONS, time.time())
+    assert (shown[0].rewards, shown[0].series) == (True, ("gpu", "each"))
+    apps["v2"].lines |= {'gpu{v="v2",n="1"}': 0.9}
+    apps["v2"].show(ok=140)
+    apps["v2"].seen()
+    problem = look(opened, reading.cursor, apps.values()).problem
+    assert "the query for the each of v2 gives 2 series where one is expected; write avg(" in problem
 
 
 def test_a_query_that_the_server_refuses_is_told_in_its_words(slots):

@@ -106,6 +106,18 @@ def test_a_version_is_the_object_that_its_uri_names(uri, name):
         ("{requests: x}", "requests: and latency:"),
         ("{users: x}", "users: and mirrored:"),
         ("{users: x, mirrored: {source: prometheus}}", "url is missing"),
+        (
+            "{source: rest, url: 'http://h/$version', paths: {requests: .n, users: .u}}",
+            "rewards take users, reward and",
+        ),
+        (
+            "{source: rest, url: 'http://h/$version', paths: {requests: .n, series: {A b: .x}}}",
+            "series.A b: it is no name",
+        ),
+        (
+            "{source: prometheus, url: 'http://h', queries: {requests: 'r{v=\"$version\"}', series: {g: g}}}",
+            "the g selects",
+        ),
         ("{source: rest, url: 'http://h/$version'}", "needs paths: with requests:"),
         ("{source: rest, url: 'http://h/', paths: {requests: .n}}", "the same for every version"),
         ("{source: rest, url: 'http://h/$version', paths: {requests: n}}", "is no path"),

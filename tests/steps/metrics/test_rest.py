@@ -13,6 +13,7 @@ from fairway_steps.errors import TransientError, UsageError
 from fairway_steps.metrics.edges import Level
 from fairway_steps.metrics.preflight import Inspectable, findings
 from fairway_steps.metrics.registry import Around, open_source
+from fairway_steps.model import Metric, Slo
 from fairway_steps.secrets import Secret
 
 VERSIONS, BOTH = ["v1", "v2"], {"v1": 90, "v2": 10}
@@ -222,3 +223,40 @@ def test_the_same_counts_of_both_versions_are_refused(database):
 def test_a_source_that_refuses_strangers_is_fine(database):
     database.otherwise = {"n": "there is no such version"}
     assert told(database.source()) == ""
+
+
+REWARDS = {
+    "requests": ".rows[0].n",
+    "users": ".rows[0].users",
+    "reward": ".rows[0].clicks",
+    "reward-squares": ".rows[0].squares",
+    "series": {"gpu": ".rows[0].gpu"},
+}
+
+
+def test_rewards_are_what_came_since_the_last_look_and_series_are_as_they_are_now(database):
+    database.rows = {v: {"n": 10, "users": 4, "clicks": 7.5, "squares": 20, "gpu": 0.4} for v in VERSIONS}
+    opened = database.source(paths=REWARDS)
+    first = opened.read(VERSIONS, BOTH, "", 10.0)
+    database.rows["v2"] = {"n": 30, "users": 9, "clicks": 6.5, "squares": 28, "gpu": 0.6}
+    database.rows["v1"]["gpu"] = None
+    v1, v2 = opened.read(VERSIONS, BOTH, first.cursor, 15.0).strata
+    assert (v2.users, v2.reward, v2.squares, v2.series) == (5, -1.0, 8.0, {"gpu": (0.6,)})
+    assert (v1.users, v1.series) == (0, {})
+    database.rows["v2"]["users"] = 3
+    assert "the counts of v2 went down" in opened.read(VERSIONS, BOTH, first.cursor, 20.0).problem
+    database.rows["v2"] |= {"users": 9, "clicks": "many"}
+    assert 'reward is "many", which is no number' in opened.read(VERSIONS, BOTH, first.cursor, 20.0).problem
+
+
+def test_a_source_that_has_no_rewards_or_another_series_is_refused_before_a_release(database):
+    slos = [Slo(Metric.REWARD, 0.02, relative=True), Slo(Metric.SERIES, 0.0, relative=True, of="gpu")]
+    found = findings(database.source().inspect(VERSIONS, 10.0), slos, expected=VERSIONS, weights=BOTH)
+    refused = [finding.sentence for finding in found if finding.level is Level.REFUSED]
+    assert [text.partition("/query ")[2] for text in refused] == [
+        "sums no rewards, so reward cannot be judged",
+        "has no series gpu, so gpu cannot be judged",
+    ]
+    database.rows = {v: {"n": 10 + k, "users": 4, "clicks": 7, "squares": 9, "gpu": 0} for k, v in enumerate(VERSIONS)}
+    shown = database.source(paths=REWARDS).inspect(VERSIONS, 10.0)
+    assert not [f for f in findings(shown, slos, expected=VERSIONS, weights=BOTH) if f.level is Level.REFUSED]
