@@ -54,6 +54,14 @@ def test_a_stage_too_small_for_the_minimum_sample_is_told_beforehand():
     assert undecidable([ERRORS], STAGES, 5.0, patience=[60.0, 10.0]) == ()
 
 
+def test_differences_are_counted_in_the_mirrored_stage_alone_and_no_one_knows_how_many():
+    differences, stages = Slo(Metric.DIFFERENCE_RATE, 0.05), (Stage(0, 60.0, mirror=50), Stage(1, 10.0))
+    (need,) = plan([differences], stages, Traffic(20.0)).needs
+    assert (need.find, need.prove, need.problem) == (None, None, "")
+    (said,) = undecidable([differences], stages, 1.0, patience=[10.0, 10.0])
+    assert "stage 1 brings 35 requests of the candidate" in said
+
+
 def test_a_proof_that_no_outcome_can_bring_is_told_beforehand():
     strict = Slo(Metric.ERROR_RATE, 0.001)
     (said,) = undecidable([strict], STAGES, 20.0, rules=PROVE, patience=[0.0, 0.0])
