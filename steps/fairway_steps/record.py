@@ -254,15 +254,22 @@ class FileStore:
             raise UsageError(wrong, mend="name a file in a folder") from error
         except OSError as error:
             raise UsageError(f"record {self.path} cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise self._not_ours("it is not text") from error
         try:
             data = json.loads(text)
             if data.get("format") != FORMAT:
                 raise ValueError(f"its format is {data.get('format')!r}, this Fairway writes {FORMAT}")
             return decode(Record, data)
+        except RecursionError as error:
+            raise self._not_ours("it is nested too deeply") from error
         except (ValueError, AttributeError) as error:
-            raise UsageError(
-                f"record {self.path} is not a Fairway record: {error}", mend="name another file, or move this one away"
-            ) from error
+            raise self._not_ours(str(error)) from error
+
+    def _not_ours(self, why: str) -> UsageError:
+        return UsageError(
+            f"record {self.path} is not a Fairway record: {why}", mend="name another file, or move this one away"
+        )
 
     def update(self, change: Callable[[Record | None], Record]) -> Record:
         with self._locked():

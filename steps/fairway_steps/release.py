@@ -68,6 +68,8 @@ def promote(
             change = _give(router, clock, record, record.primary, confirm)
             reason = f"{reason}; {record.primary.name} runs what it ran"
         record = _close(store, lease, router, clock, change, Outcome.PROMOTED, reason)
+    else:
+        _refuse_changed(record, router)
     return retire(store, record, router, ending.workloads, clock, drain=ending.drain)
 
 
@@ -133,7 +135,19 @@ def rollback(
         _undo_copy(record, ending, heartbeat(store, lease, clock))
         change = _restore(record, router, clock, confirm)
         record = _close(store, lease, router, clock, change, outcome, _why(record, outcome, reason))
+    else:
+        _refuse_changed(record, router)
     return retire(store, record, router, ending.workloads, clock, drain=ending.drain)
+
+
+def _refuse_changed(record: Record, router: Router) -> None:
+    """A release that has ended says nothing of what became of its route since; its version may be in use by another."""
+    now = router.read()
+    if now != Routes({record.stable.name: 100}):
+        raise DomainError(
+            f"release {record.release_id} has ended {record.outcome}, but its route has been changed since: it holds {shares(now.weights)}",
+            mend=f"another release may be under way; if not, `fairway ensure-safe` gives all traffic to {record.stable.name}",
+        )
 
 
 def _undo_copy(record: Record, ending: Ending, beat: Callable[[], None]) -> None:

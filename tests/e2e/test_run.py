@@ -243,6 +243,18 @@ def test_the_whole_ramp_runs_in_one_pod(place):
     assert place.weights() == {"v2": 100}
 
 
+def test_a_report_that_cannot_be_written_in_the_end_hides_no_outcome(place):
+    (place.folder / "out").mkdir()
+    run = place.start("run", str(place.release(report="out/report.html")), "--output=json")
+    under_way(place)
+    (place.folder / "out").rmdir()
+    (place.folder / "out").write_text("")
+    out, err = run.communicate(timeout=120)
+    told = json.loads(out)
+    assert (run.returncode, told["outcome"], told["report"]) == (0, "promoted", None), err
+    assert "v2 was promoted" in err
+
+
 def test_requests_that_reach_nobody_are_lost(place, unused_port):
     traffic = {"url": f"http://127.0.0.1:{unused_port}", "rate": 20}
     release = place.release(traffic=traffic, patience="1s", **{"hold-timeout": "1s"})

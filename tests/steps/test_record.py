@@ -33,10 +33,22 @@ def test_a_change_that_fails_leaves_the_record_as_it_was(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '"x"', '{"format": 99}', '{"format": 1, "surprise": 2}', '{"format": 1}']
+    "text",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'"x"',
+        b'{"format": 99}',
+        b'{"format": 1, "surprise": 2}',
+        b'{"format": 1}',
+        b"\xff\xfe",
+        b"[" * 100_000,
+    ],
+    ids=lambda text: text[:30],
 )
 def test_a_file_that_is_no_record_is_refused_by_name(tmp_path, text):
-    (tmp_path / "r.json").write_text(text)
+    (tmp_path / "r.json").write_bytes(text)
     with pytest.raises(UsageError, match=r"r\.json is not a Fairway record"):
         FileStore(tmp_path / "r.json").load()
 

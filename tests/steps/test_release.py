@@ -97,6 +97,22 @@ def test_an_end_is_an_end(store, router):
     assert (again.outcome, again.reason, weights(router)) == (Outcome.HELD, "first", {"v1": 100})
 
 
+def again(store, router, ended):
+    if ended is Outcome.PROMOTED:
+        return promote(store, Lease(), router, FakeClock(), alive=lambda: "", confirm=QUICK)
+    return rollback(store, Lease(), router, FakeClock(), outcome=ended, reason="", confirm=QUICK)
+
+
+@pytest.mark.parametrize("ended", [Outcome.PROMOTED, Outcome.ROLLED_BACK])
+def test_an_end_says_nothing_of_a_route_that_was_changed_since(store, router, ended):
+    store.update(lambda r: replace(r, outcome=ended))
+    with pytest.raises(
+        DomainError, match=rf"has ended {ended}, but its route has been changed since: it holds v1 50 %"
+    ):
+        again(store, router, ended)
+    assert weights(router) == {"v1": 50, "v2": 50}
+
+
 def test_a_fenced_holder_ends_nothing(store, router):
     store.update(lambda r: replace(r, token=5))
     for end in (

@@ -13,6 +13,9 @@ from fairway_steps.config import ReleaseSpec
 from fairway_steps.errors import UsageError
 from fairway_steps.record import FileStore, RecordStore
 
+ROOM = 64 * 1024
+"""Bytes that must fit: a record is seldom larger."""
+
 
 def refuse_what_cannot_be(
     spec: ReleaseSpec, given: Mapping[str, str], store: RecordStore, holder: str, folder: Path, clock: Clock
@@ -83,7 +86,8 @@ def _tried(folder: Path) -> str:
     made = [each for each in (folder, *folder.parents) if not each.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder):
+        with TemporaryFile(dir=folder, buffering=0) as file:
+            file.write(bytes(ROOM))  # a full disk takes a file, but nothing in it
             return ""
     except OSError as error:
         return f"{folder} takes no files: {error.strerror}"

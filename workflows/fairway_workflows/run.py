@@ -13,6 +13,7 @@ from fairway_steps.cli.wiring import router, this_process
 from fairway_steps.clock import Clock
 from fairway_steps.config import Objectives, ReleaseSpec, absolute, written
 from fairway_steps.config.spec import patience_for
+from fairway_steps.errors import FairwayError
 from fairway_steps.model import Outcome, Routes
 from fairway_steps.record import Record, RecordStore
 from fairway_steps.release import UNFINISHED
@@ -101,22 +102,31 @@ def run_release(
             with suppress(OSError):
                 parent.rmdir()
         return _never_began(result, console, clock.now() - began)
-    record = _stopped(store, record, result.stopped)
+    record = _explained(store, record, result.stopped, console.last_error)
     count = traffic.count if traffic else None
     if traffic and traffic.problem:
         console.say(f"! {traffic.problem}")
-    _report(spec, store, count, folder, console)
+    written = _report(spec, store, record, count, folder, console)
     _notify(spec, store, record)
     code = EXIT_CODES.get(record.outcome or Outcome.BROKEN, SIGNALLED.get(result.stopped, 1))
-    return Ending(code, _told(record, count, spec, clock.now() - began))
+    told = _told(record, count, spec, clock.now() - began)
+    return Ending(code, told if written else {**told, "report": None})
 
 
-def _stopped(store: RecordStore, record: Record, how: str) -> Record:
-    """Say in the record that a person or a machine ended the run, which its steps are not told."""
-    if not (how and record.interrupted and record.outcome is Outcome.ROLLED_BACK):
+def _explained(store: RecordStore, record: Record, stopped: str, failed: str) -> Record:
+    """Say in the record why the run ended before the release did, which the step that closes it is not told."""
+    reason = record.reason
+    if record.interrupted and record.outcome is Outcome.ROLLED_BACK:
+        if stopped:
+            reason = f"the run was {stopped}" + ("" if reason == UNFINISHED else f"; before that: {reason}")
+        elif failed and reason == UNFINISHED:
+            reason = failed
+    if reason == record.reason:
         return record
-    before = "" if record.reason == UNFINISHED else f"; before that: {record.reason}"
-    return store.update(lambda now: replace(now or record, reason=f"the run was {how}{before}"))
+    try:
+        return store.update(lambda now: replace(now or record, reason=reason))
+    except FairwayError:  # the very disk that is full
+        return replace(record, reason=reason)
 
 
 def _is_of(record: Record, spec: ReleaseSpec) -> bool:
@@ -222,15 +232,23 @@ def _told(record: Record, count: ClientCount | None, spec: ReleaseSpec, wall: fl
     return told | {"wall_s": round(wall, 3), "report": str(Path(spec.report).absolute())}
 
 
-def _report(spec: ReleaseSpec, store: RecordStore, count: ClientCount | None, folder: Path, console: Console) -> None:
-    """Write the report again, with what only this machine knows: what the client saw."""
+def _report(
+    spec: ReleaseSpec, store: RecordStore, record: Record, count: ClientCount | None, folder: Path, console: Console
+) -> bool:
+    """Write the report again, with what only this machine knows: what the client saw. Whether it could be written."""
+    console.say("▸ report")
     command = ["report", "--record", store.uri, "--out", spec.report, "--format", "html"]
     if count is not None:
         seen = folder / "client.json"
-        seen.write_text(json.dumps(asdict(count)), encoding="utf-8")
-        command += ["--client", str(seen)]
-    for line in _step(command).splitlines():
+        with suppress(OSError):  # a full disk: the report is worth more than the count in it
+            seen.write_text(json.dumps(asdict(count)), encoding="utf-8")
+            command += ["--client", str(seen)]
+    done = _step(command)
+    if done.returncode:
+        console.say(f"{record.candidate.name} was {record.outcome}: {record.reason}")
+    for line in _said(done).splitlines():
         console.say(line)
+    return done.returncode == 0
 
 
 def _notify(spec: ReleaseSpec, store: RecordStore, record: Record) -> None:
@@ -241,16 +259,19 @@ def _notify(spec: ReleaseSpec, store: RecordStore, record: Record) -> None:
             _step(["notify", "--to", notice.to, *given, "--record", store.uri])
 
 
-def _step(arguments: Sequence[str]) -> str:
+def _step(arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
     """Run a step as the command it is; what goes wrong is told, and never changes how the release ended.
 
     In a session of its own: a Ctrl-C on the terminal goes to all of the foreground, and this step is no part of that.
     """
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-m", "fairway_steps", *arguments],
         capture_output=True,
         text=True,
         check=False,
         start_new_session=True,
     )
-    return done.stdout.rstrip() if done.returncode == 0 else done.stderr.rstrip()
+
+
+def _said(done: "subprocess.CompletedProcess[str]") -> str:
+    return (done.stderr if done.returncode else done.stdout).rstrip()

@@ -33,7 +33,7 @@ from sklearn.preprocessing import StandardScaler
 MODEL = "digits"
 FILE = "model.joblib"
 BEHAVIOURS = ("good", "slow", "failing", "crashing", "never-ready")
-SLOW_BY = 0.6
+SLOW_BY = 2.0
 """Seconds that ``slow`` adds to each answer."""
 FAILING_SHARE = 0.2
 """The share of its requests that ``failing`` answers with status 500."""

@@ -35,7 +35,7 @@ stages:
   - {{weight: 50, duration: 10s}}
 slos:
   - {{metric: error-rate, limit: 1%}}
-  - {{metric: latency, quantile: p95, limit: 250ms}}
+  - {{metric: latency, quantile: p95, limit: 1s}}
 inference:
   model: {service}
   payload: '{payload}'

@@ -50,16 +50,24 @@ def _locked(path: Path, holder: str, what: str) -> Iterator[None]:
     """Hold a file, which says by whom; it and its folder, if nothing else is in there, go with the holder."""
     file = _take(path, what)
     try:
-        file.seek(0)
-        file.truncate()
-        file.write(f"workflow {holder} (process {os.getpid()})")
-        file.flush()
+        _sign(file, path, f"workflow {holder} (process {os.getpid()})")
         yield
     finally:
         path.unlink(missing_ok=True)
         with suppress(OSError):
             path.parent.rmdir()
-        file.close()
+        with suppress(OSError):  # a full disk once more: what could not be written is still in its buffer
+            file.close()
+
+
+def _sign(file: IO[str], path: Path, text: str) -> None:
+    try:
+        file.seek(0)
+        file.truncate()
+        file.write(text)
+        file.flush()
+    except OSError as error:
+        raise DomainError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _take(path: Path, what: str) -> IO[str]:
