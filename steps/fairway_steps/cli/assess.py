@@ -221,7 +221,8 @@ class Task:
 
     def source(self) -> "MetricSource":
         limits = [slo.limit for slo in self.slos if slo.metric is Metric.LATENCY and not slo.relative]
-        return source(self.metrics, self.service, self.primary, self.candidate, limits=limits)
+        known = limits if limits or all(slo.metric.is_share for slo in self.slos) else None
+        return source(self.metrics, self.service, self.primary, self.candidate, limits=known)
 
     def judge(
         self,

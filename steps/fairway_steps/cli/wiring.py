@@ -182,10 +182,10 @@ def evidence(metrics: str | None, route: str, record: Record | None = None) -> s
     return found or route
 
 
-def source(text: str, service: str, *versions: Version | None, limits: Sequence[float] = ()) -> "MetricSource":
+def source(text: str, service: str, *versions: Version | None, limits: Sequence[float] | None = None) -> "MetricSource":
     """The source of evidence that ``text`` names or describes, for these versions as far as they are known.
 
-    ``limits`` are the latencies (seconds) of the SLOs.
+    ``limits`` are the latencies (seconds) of the SLOs, None if others may be judged.
     """
     from fairway_steps.cli.secret import secret
     from fairway_steps.metrics.registry import Around, open_source

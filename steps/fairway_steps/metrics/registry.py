@@ -31,13 +31,13 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 class Around:
     """What a source may have to know beside its description: the versions' objects, their addresses, and secrets.
 
-    ``limits`` are the latencies (seconds) of the SLOs, for sources that can count at exactly those.
+    ``limits`` are the latencies (seconds) of the SLOs, for sources that can count at exactly those; None: others may be judged.
     """
 
     versions: Mapping[str, Version] = field(default_factory=dict)
     addresses: Addresses = no_addresses
     resolve: Resolve = no_secret
-    limits: Sequence[float] = ()
+    limits: Sequence[float] | None = None
 
 
 def open_source(text: str, service: str, around: Around | None = None) -> MetricSource:
@@ -65,11 +65,11 @@ def open_source(text: str, service: str, around: Around | None = None) -> Metric
         from fairway_steps.metrics.summary import SummarySource  # noqa: PLC0415 - only when asked for
 
         told, version = _tested(rest)
-        return SummarySource(told, around.limits, version)
+        return SummarySource(told, around.limits or (), version)
     if scheme in TOOLS and rest:
         from fairway_steps.metrics.foreign import ForeignSource  # noqa: PLC0415 - only when asked for
 
-        return ForeignSource(text, around.limits)
+        return ForeignSource(text, around.limits or ())
     if scheme in ("scrape", "prometheus") and urlsplit(rest).scheme:
         return _open(_from_address(scheme, rest), service, around)
     if _is_mapping(text):

@@ -42,7 +42,7 @@ class _Cell:
 
 
 class SamplesSource:
-    """The samples in the file ``path``. Each of ``limits`` (seconds) becomes an edge of the histograms.
+    """The samples in the file ``path``. Each of ``limits`` (seconds) becomes an edge of the histograms; None: it is not known by which latencies will be judged.
 
     ``version`` is the one that was tested, to which requests without a label belong; without it they belong to the only
     version that is asked for, as long as no answer names another.
@@ -52,9 +52,10 @@ class SamplesSource:
     those that had taken longer than every limit by then, which are known to be slow.
     """
 
-    def __init__(self, path: Path, limits: Sequence[float] = (), version: str = "") -> None:
-        self._path, self._version, self._limits = path, version, tuple(limits)
-        self._edges = tuple(sorted({*EDGES, *limits}))
+    def __init__(self, path: Path, limits: Sequence[float] | None = None, version: str = "") -> None:
+        self._path, self._version, self._limits = path, version, tuple(limits or ())
+        self._known = limits is not None
+        self._edges = tuple(sorted({*EDGES, *self._limits}))
 
     def read(self, versions: Sequence[str], weights: Mapping[str, int], cursor: str, now: float) -> Reading:
         """All strata of the file at once; none if ``cursor`` says that this very run has been read.
@@ -121,7 +122,7 @@ class SamplesSource:
         """
         reason, late = meta["client_limited"], meta["late"]
         if late and reason in ("", late):
-            reason = late if not self._limits or self._moved(columns) else ""
+            reason = late if not self._known or self._moved(columns) else ""
         return f"the load test was limited by its own client, so it is evidence of nothing: {reason}" if reason else ""
 
     def _moved(self, columns: Mapping[str, "array[int]"]) -> bool:

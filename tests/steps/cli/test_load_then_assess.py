@@ -16,7 +16,7 @@ from raw_server import answer, serving
 SLOS = (
     "[{metric: error-rate, limit: 5%, min-requests: 20}, {metric: latency, quantile: p95, limit: 5s, min-requests: 20}]"
 )
-LOAD = ("--requests=300", "--rate=300", f"--slos={SLOS}", "--version=v2")
+LOAD = ("--requests=300", "--rate=100", f"--slos={SLOS}", "--version=v2")
 
 
 def fairway(*args: str) -> "subprocess.CompletedProcess[str]":

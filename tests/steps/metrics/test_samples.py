@@ -168,7 +168,13 @@ def test_latencies_that_leave_out_the_waiting_are_said_to(path: Path, marks, sai
 
 @pytest.mark.parametrize(
     ("limits", "said", "evidence"),
-    [((), "late", False), ((0.25,), "late", True), ((0.05, 0.25), "", False), ((0.25,), "it used 99%", False)],
+    [
+        (None, "late", False),
+        ((), "late", True),
+        ((0.25,), "late", True),
+        ((0.05, 0.25), "", False),
+        ((0.25,), "it used 99%", False),
+    ],
 )
 def test_lateness_matters_where_it_moved_a_request_over_our_limits(path: Path, limits, said: str, evidence: bool):
     """60 ms from the scheduled moment, 45 from being sent, whatever the load test itself said of that."""
