@@ -207,7 +207,7 @@ class Slo:
     has its ``weight``. With the ``unit`` STRATUM each window of time counts once, by its own share.
 
     The mean ``reward`` of a user has a margin, a fraction of the primary's, and a ``direction`` in which it is better. A ``series`` is the one
-    called ``of``, compared by ``knobs``; without a ``direction`` neither way is.
+    called ``of``, compared by ``knobs``; without a ``direction`` neither way is. A ``latency`` may be ``of`` another one than the request's.
     """
 
     metric: Metric
@@ -337,7 +337,7 @@ class Stratum:
     counted while new weights were ``settling`` is shown, but is no evidence. Of mirrored requests ``comparisons`` of its
     answers with the primary's were made, and ``differences`` maps the kind of each that differed to its count.
     The windows of ``users`` users were closed: ``reward`` and ``squares`` are the sums of what each was worth, and of its square.
-    ``series`` are further figures by name, as they were at its end.
+    ``series`` are further figures by name, as they were at its end, and ``latencies`` further latencies of the same requests.
     """
 
     version: str
@@ -355,6 +355,7 @@ class Stratum:
     reward: float = 0.0
     squares: float = 0.0
     series: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    latencies: Mapping[str, Histogram] = field(default_factory=dict)
 
     @property
     def errors(self) -> int:

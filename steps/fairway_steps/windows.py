@@ -104,6 +104,7 @@ def merge(first: Stratum, *rest: Stratum) -> Stratum:
             seconds=merged.seconds + other.seconds,
             comparisons=merged.comparisons + other.comparisons,
             differences=_sum(merged.differences, other.differences),
+            latencies=_add_named(merged.latencies, other.latencies),
             users=merged.users + other.users,
             reward=merged.reward + other.reward,
             squares=merged.squares + other.squares,
@@ -116,6 +117,16 @@ def merge(first: Stratum, *rest: Stratum) -> Stratum:
 
 def _sum(left: Mapping[str, int], right: Mapping[str, int]) -> Mapping[str, int]:
     return {name: left.get(name, 0) + right.get(name, 0) for name in {**left, **right}}
+
+
+def _add_named(left: Mapping[str, Histogram], right: Mapping[str, Histogram]) -> Mapping[str, Histogram]:
+    """Those that only one has are kept; of those with other edges the earlier are dropped: they cannot be added."""
+    found = {**left, **right}
+    for name in left.keys() & right.keys():
+        if left[name].edges == right[name].edges:
+            counts = zip(left[name].counts, right[name].counts, strict=True)
+            found[name] = Histogram(left[name].edges, tuple(a + b for a, b in counts))
+    return found
 
 
 def _compatible(left: Stratum, right: Stratum) -> bool:

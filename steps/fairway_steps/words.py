@@ -45,7 +45,9 @@ def name_of(slo: Slo) -> str:
     """``error-rate``, ``p95``, ``latency-mean``, or the name of a series."""
     if slo.metric is Metric.SERIES:
         return slo.of
-    return f"p{100 * slo.quantile:.6g}" if slo.metric is Metric.LATENCY and slo.quantile else slo.metric.value
+    if slo.metric is Metric.LATENCY and slo.quantile:
+        return f"p{100 * slo.quantile:.6g}{f' {slo.of}' if slo.of else ''}"
+    return slo.metric.value
 
 
 def limit_of(slo: Slo) -> str:

@@ -275,6 +275,7 @@ any_slo = st.one_of(
     st.builds(Slo, st.just(Metric.LATENCY), positive, positive, st.integers(1, 9999), relative=st.booleans()),
     st.builds(Slo, st.just(Metric.LATENCY), st.sampled_from([1.0, 2.5, 9.0]), st.just(0.95), relative=st.booleans()),
     st.builds(Slo, st.just(Metric.LATENCY_MEAN), st.floats(1e-4, 1e4)),
+    st.builds(Slo, st.just(Metric.LATENCY), positive, st.just(0.95), of=st.just("time-to-first-token")),
     st.builds(
         Slo,
         st.just(Metric.REWARD),
@@ -323,7 +324,10 @@ def test_what_is_written_for_a_workflow_reads_the_same(slo, rules):
         ),
         ("- {metric: reward, margin: 150%}", "slos:1: [0].margin: no reward can be worse by all of it"),
         ("- {metric: reward, margin: 2%, unit: request}", "slos:1: [0].unit: the unit of a reward is the user"),
-        ("- {metric: reward, margin: 2%, of: x}", "slos:1: [0].of: reward has none; it belongs to metric: series"),
+        (
+            "- {metric: reward, margin: 2%, of: x}",
+            "slos:1: [0].of: reward has none; it belongs to metric: latency or series",
+        ),
         ("- {metric: error-rate, limit: 1%, method: mann-whitney}", "slos:1: [0].method: error-rate has none"),
         ("- {metric: series, method: mann-whitney}", "slos:1: [0]: of is missing; write the name that the series has"),
         ("- {metric: series, of: gpu, limit: 80%}", "slos:1: [0].limit: a series is compared by ranks; write knobs:"),
@@ -613,6 +617,7 @@ LIKENESSES = [
     limited(margin="1%"),
     *({"slos": [{"metric": "error-rate", "margin": each}]} for each in ("10%", 0.1, 1, "200%", -0.1, "x")),
     *({"alpha": each} for each in ("5%", 0.05, 0.5, 0.6, 0, "x")),
+    latency(of="time-to-first-token"),
     *(
         {"slos": [{"metric": "reward"} | each]}
         for each in ({}, {"limit": "1%"}, {"margin": "2%"}, {"margin": "2%", "of": "x"})

@@ -46,7 +46,7 @@ def refuse_what_cannot_be(
         with spec.at(field):
             path.preflight([], {version.name: version})
     with spec.at("metrics" if spec.metrics else "route"):
-        source(given["metrics"], spec.service, spec.primary, spec.candidate)
+        source(given["metrics"], spec.service, spec.primary, spec.candidate, slos=spec.slos)
     begin(
         store,
         path,

@@ -46,18 +46,21 @@ def inconsistency(strata: Sequence[Stratum]) -> str:
     """What is wrong with the counts, if anything."""
     risen: tuple[float, ...] | None = None
     for stratum in strata:
-        failures, latency = stratum.failures.values(), stratum.latency
+        failures, histograms = (
+            stratum.failures.values(),
+            [*filter(None, [stratum.latency]), *stratum.latencies.values()],
+        )
         counts = [stratum.requests, *failures, stratum.comparisons, *stratum.differences.values()]
-        if latency:
-            counts += latency.counts
+        for histogram in histograms:
+            counts += histogram.counts
         if min(counts) < 0 or not math.isfinite(sum(counts)):  # a NaN makes the sum one
             return "one is negative or not a number"
         if not 0 <= stratum.seconds < math.inf:
             return "the sum of latencies is negative or not a number"
-        if latency:
-            if len(latency.counts) != len(latency.edges) or not (latency.edges == risen or _rise(latency.edges)):
+        for each in histograms:
+            if len(each.counts) != len(each.edges) or not (each.edges == risen or _rise(each.edges)):
                 return "the edges of a histogram do not rise to infinity"
-            risen = latency.edges
+            risen = each.edges
         if (errors := sum(failures)) > stratum.requests:
             return f"{errors} requests of {stratum.requests} failed"
         if stratum.differing > stratum.comparisons:

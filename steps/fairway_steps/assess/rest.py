@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -50,6 +50,17 @@ class Scene:
     def of(cls, strata: Sequence[Stratum], candidate: str, primary: str, weight: int | None) -> "Scene":
         seen = [window for window in windows(strata) if candidate in window.strata and not window.settling]
         return cls(candidate, primary, tuple(seen), weight)
+
+    def reading(self, name: str) -> "Scene":
+        """The scene with the latency ``name`` in place of the request's own."""
+        seen = [
+            replace(
+                window,
+                strata={v: replace(s, latency=s.latencies.get(name), seconds=0.0) for v, s in window.strata.items()},
+            )
+            for window in self.windows
+        ]
+        return Scene(self.candidate, self.primary, tuple(seen), self.weight)
 
     @cached_property
     def problem(self) -> str:

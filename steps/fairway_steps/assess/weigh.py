@@ -145,6 +145,8 @@ def _looks(slos: Sequence[Slo], scene: Scene, rules: Rules) -> _Looks:
 
 
 def _trial(slo: Slo, scene: Scene) -> Trial:
+    if slo.metric is Metric.LATENCY and slo.of:
+        scene = scene.reading(slo.of)
     if slo.metric is Metric.REWARD:
         return Reward(slo, scene)
     if slo.metric is Metric.SERIES:

@@ -31,7 +31,7 @@ from fairway_steps.cli.wiring import (
 )
 from fairway_steps.config import Objectives
 from fairway_steps.errors import UsageError
-from fairway_steps.model import Evidence, Metric, Rules, Slo, Stage, Verdict, Version
+from fairway_steps.model import Evidence, Rules, Slo, Stage, Verdict, Version
 from fairway_steps.outputs import RESULT_BYTES, Output
 from fairway_steps.record import StageResult, required
 from fairway_steps.routing.base import Router
@@ -220,9 +220,7 @@ class Task:
     scheduled: bool
 
     def source(self) -> "MetricSource":
-        limits = [slo.limit for slo in self.slos if slo.metric is Metric.LATENCY and not slo.relative]
-        known = limits if limits or all(slo.metric.is_share for slo in self.slos) else None
-        return source(self.metrics, self.service, self.primary, self.candidate, limits=known)
+        return source(self.metrics, self.service, self.primary, self.candidate, slos=self.slos)
 
     def judge(
         self,

@@ -197,7 +197,7 @@ def _evidence(
     be there. Raises Refused for one that could not judge this release.
     """
     primary, candidate = (version.name for version in versions)
-    opened = source(metrics, service, *versions)
+    opened = source(metrics, service, *versions, slos=asked.slos)
     try:
         shown = inspected(opened, (primary, candidate))
         found = findings(shown, asked.slos, expected=[primary], weights=route.read().weights, steady=steady)

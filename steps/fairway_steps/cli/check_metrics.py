@@ -44,8 +44,9 @@ def check_metrics(
     from fairway_steps.metrics.preflight import findings
 
     names = [version.name for version in versions]
-    shown = inspected(source(metrics, service, *versions), names)
-    found = findings(shown, slos.slos if slos else (), expected=names, weights={})
+    asked = slos.slos if slos else ()
+    shown = inspected(source(metrics, service, *versions, slos=asked), names)
+    found = findings(shown, asked, expected=names, weights={})
     if output == "json":
         told = [{"level": one.level.value, "sentence": one.sentence, "mend": one.mend} for one in found]
         click.echo(json.dumps({"findings": told}, ensure_ascii=False))

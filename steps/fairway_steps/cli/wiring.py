@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from fairway_steps.cli.params import F, option
 from fairway_steps.clock import Clock, SystemClock
 from fairway_steps.errors import FairwayError, Fenced, UsageError
-from fairway_steps.model import Version
+from fairway_steps.model import Metric, Slo, Version
 from fairway_steps.record import Lease, Record, RecordStore, amend, required
 from fairway_steps.routing.base import Router
 from fairway_steps.schedule import collectors
@@ -182,16 +182,20 @@ def evidence(metrics: str | None, route: str, record: Record | None = None) -> s
     return found or route
 
 
-def source(text: str, service: str, *versions: Version | None, limits: Sequence[float] | None = None) -> "MetricSource":
+def source(text: str, service: str, *versions: Version | None, slos: Sequence[Slo] | None = None) -> "MetricSource":
     """The source of evidence that ``text`` names or describes, for these versions as far as they are known.
 
-    ``limits`` are the latencies (seconds) of the SLOs, None if others may be judged.
+    It counts what the ``slos`` are about, at exactly their limits if it can; None: others may be judged.
     """
     from fairway_steps.cli.secret import secret
     from fairway_steps.metrics.registry import Around, open_source
 
     known = {version.name: version for version in versions if version is not None}
-    return open_source(text, service, Around(known, _addresses(known), secret, limits))
+    timed = [slo for slo in slos or () if slo.metric.is_time]
+    limits = [slo.limit for slo in timed if slo.metric is Metric.LATENCY and not slo.relative]
+    exact = limits if limits or (slos is not None and not timed) else None
+    further = list(dict.fromkeys(slo.of for slo in timed if slo.of))
+    return open_source(text, service, Around(known, _addresses(known), secret, exact, further))
 
 
 def _addresses(known: Mapping[str, Version]) -> "Addresses":

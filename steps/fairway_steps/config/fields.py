@@ -77,7 +77,11 @@ class SloItem(Item):
     metric: Literal["error-rate", "success-rate", "latency", "latency-mean", "difference-rate", "reward", "series"] = (
         Field(description="What is limited, or compared.")
     )
-    of: str = Field("", description="For a series: its name, as the source has it.", examples=["gpu-utilisation"])
+    of: str = Field(
+        "",
+        description="For a series: its name, as the source has it. For latency: another one than the request's, as the preset has it.",
+        examples=["gpu-utilisation", "time-to-first-token"],
+    )
     method: Literal["mann-whitney"] | None = Field(
         None, description="How a series is compared: by ranks, once, at the end of each stage."
     )

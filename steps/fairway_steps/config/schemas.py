@@ -48,8 +48,9 @@ SLO_SCHEMA: dict[str, Any] = {
         {
             "if": _of("series"),
             "then": {"required": ["of"], **_without("limit", "margin", "quantile", "critical", "weight", "unit")},
-            "else": {**_BOUND, **_without("of", "method", "knobs")},
+            "else": {**_BOUND, **_without("method", "knobs")},
         },
+        {"if": _of("series", "latency"), "else": _without("of")},
         {"if": _of("reward"), "then": {"required": ["margin"], "properties": {"unit": {"const": "user"}}}},
         {"if": _of("latency"), "then": {"required": ["quantile"]}, "else": _without("quantile")},
         {

@@ -21,7 +21,7 @@ def slos_from(items: Sequence[SloItem], prefix: Where) -> tuple[Slo, ...]:
         if any(
             (slo.metric, slo.of, slo.quantile, slo.relative) == (o.metric, o.of, o.quantile, o.relative) for o in slos
         ):
-            kind = "comparison" if slo.of else "margin" if slo.relative else "limit"
+            kind = "comparison" if slo.metric is Metric.SERIES else "margin" if slo.relative else "limit"
             raise Misfit((*prefix, index), f"{slo.of or slo.metric} has a {kind} already")
         slos.append(slo)
     return tuple(slos)
@@ -31,8 +31,10 @@ def _slo(item: SloItem, path: Where) -> Slo:
     metric = Metric(item.metric)
     if metric is Metric.SERIES:
         return _series(item, path)
-    if named := [name for name in ("of", "method", "knobs") if name in item.model_fields_set]:
+    if named := [name for name in ("method", "knobs") if name in item.model_fields_set]:
         raise Misfit((*path, named[0]), f"{metric} has none; it belongs to metric: series")
+    if "of" in item.model_fields_set and metric is not Metric.LATENCY:
+        raise Misfit((*path, "of"), f"{metric} has none; it belongs to metric: latency or series")
     if metric is Metric.REWARD:
         return _reward(item, path)
     return _counted(item, metric, path)
@@ -62,7 +64,17 @@ def _counted(item: SloItem, metric: Metric, path: Where) -> Slo:
         raise Misfit(
             (*path, "unit"), "a latency margin is compared request by request; write a limit, or leave unit out"
         )
-    return Slo(metric, limit, item.quantile, item.min_requests, relative, item.critical, item.weight, Unit(item.unit))
+    return Slo(
+        metric,
+        limit,
+        item.quantile,
+        item.min_requests,
+        relative,
+        item.critical,
+        item.weight,
+        Unit(item.unit),
+        of=item.of,
+    )
 
 
 def _check_comparison(item: SloItem, metric: Metric, path: Where) -> None:

@@ -21,13 +21,15 @@ def _slo(slo: Slo) -> dict[str, Any]:
     if slo.quantile is not None:
         told["quantile"] = slo.quantile
     if slo.metric is Metric.SERIES:
-        told |= {"of": slo.of, "method": "mann-whitney"}
+        told["method"] = "mann-whitney"
         if given := {
             name.replace("_", "-"): value for name, value in asdict(slo.knobs or Knobs()).items() if value is not None
         }:
             told["knobs"] = given
     else:
         told["margin" if slo.relative else "limit"] = _limit(slo)
+    if slo.of:
+        told["of"] = slo.of
     if slo.direction:
         told["direction"] = slo.direction.value
     told["min-requests"] = slo.min_requests

@@ -20,6 +20,7 @@ class Counters:
     Prometheus histogram gives them; empty if the source has none. ``seconds`` is the sum of the observed latencies, ``comparisons``
     how often its answers were compared with the primary's, ``differences`` how often they differed, by kind. ``users`` are those whose window is
     closed, ``reward`` and ``squares`` the sums of what they were worth and of its square. ``series`` alone are figures of now.
+    ``latencies`` are further ones by name, as ``latency`` is.
     """
 
     requests: int
@@ -32,6 +33,7 @@ class Counters:
     reward: float = 0.0
     squares: float = 0.0
     series: Mapping[str, float] = field(default_factory=dict)
+    latencies: Mapping[str, Mapping[float, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,7 @@ def difference(version: str, weight: int, before: Counters, after: Counters, sta
     )
     if reset:
         before = Counters(0)
-    latency_reset = any(after.latency[edge] < n for edge, n in before.latency.items() if edge in after.latency)
-    zero = reset or latency_reset
+    zero = reset or _shrank(before.latency, after.latency)
     return Stratum(
         version=version,
         start=start,
@@ -90,6 +91,7 @@ def difference(version: str, weight: int, before: Counters, after: Counters, sta
         reward=after.reward - before.reward,
         squares=max(0.0, after.squares - before.squares),
         series={name: (value,) for name, value in after.series.items()},
+        latencies=_latencies(before.latencies, after.latencies),
     )
 
 
@@ -103,6 +105,10 @@ def encode_counters(counters: Counters) -> dict[str, Any]:
         "comparisons": counters.comparisons,
         "differences": dict(counters.differences),
         "rewards": [counters.users, counters.reward, counters.squares],
+        "latencies": {
+            name: [[str(edge), count] for edge, count in sorted(some.items())]
+            for name, some in counters.latencies.items()
+        },
     }
 
 
@@ -111,6 +117,7 @@ def decode_counters(value: Any) -> Counters:
     latency = {float(edge): count for edge, count in value["latency"]}
     compared = value.get("comparisons", 0), dict(value.get("differences", {}))  # an older cursor has none
     users, reward, squares = value.get("rewards", (0, 0.0, 0.0))
+    named = value.get("latencies", {}).items()
     return Counters(
         value["requests"],
         dict(value["failures"]),
@@ -120,7 +127,23 @@ def decode_counters(value: Any) -> Counters:
         users,
         float(reward),
         float(squares),
+        latencies={name: {float(edge): count for edge, count in some} for name, some in named},
     )
+
+
+def _shrank(before: Mapping[float, int], after: Mapping[float, int]) -> bool:
+    return any(after[edge] < n for edge, n in before.items() if edge in after)
+
+
+def _latencies(
+    before: Mapping[str, Mapping[float, int]], after: Mapping[str, Mapping[float, int]]
+) -> dict[str, Histogram]:
+    found = {}
+    for name, some in after.items():
+        earlier = before.get(name, {})
+        if histogram := _histogram({} if _shrank(earlier, some) else earlier, some):
+            found[name] = histogram
+    return found
 
 
 def capped(stratum: Stratum) -> Stratum:

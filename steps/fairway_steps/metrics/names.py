@@ -47,7 +47,7 @@ class MetricNames:
     ``namespace`` the one that holds the versions' namespace, ``per_request``
     those that differ between requests and not between processes. ``comparisons`` counts comparisons of a version's answers with
     the primary's, ``differences`` those in which they differed, by its label ``kind``. ``users`` counts those whose window is closed,
-    ``reward`` and ``squares`` sum what each was worth and its square. ``uptime`` is a gauge of the seconds since the process
+    ``reward`` and ``squares`` sum what each was worth and its square. ``latencies`` are further histograms by name, each with its unit. ``uptime`` is a gauge of the seconds since the process
     started, ``started`` one of the Unix time at which it did. Failures that ``overlap`` may count one request twice. A
     server that ``lags`` brings its histograms up to date when it is asked, but too late for that answer: it is asked twice.
     """
@@ -73,6 +73,7 @@ class MetricNames:
     users: str = ""
     reward: str = ""
     squares: str = ""
+    latencies: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def per_second(self) -> float:
@@ -83,6 +84,7 @@ class MetricNames:
         """The names of all series that are read."""
         more = [name for names in self.failures.values() for name in names]
         latency = [f"{self.histogram}_bucket", f"{self.histogram}_sum"] if self.histogram else []
+        latency += [f"{histogram}_bucket" for histogram, _ in self.latencies.values()]
         named = [
             *self.requests,
             *self.codes,

@@ -6,7 +6,7 @@ show as a release that is held for want of evidence, or worse, as evidence of so
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Protocol, runtime_checkable
 
@@ -26,7 +26,7 @@ class Seen:
     """What a source shows of one version. ``requests`` were counted in the last ``window`` seconds (0: since ever).
 
     ``edges`` are those of its latencies, in seconds, and ``under`` how many requests took at most so long. ``keys`` name its series, so that those of two versions can be
-    compared; ``example`` is one of them.
+    compared; ``example`` is one of them. ``latencies`` are further ones by name: edges and how many took at most so long.
     """
 
     version: str
@@ -37,6 +37,7 @@ class Seen:
     keys: frozenset[str] = frozenset()
     example: str = ""
     under: tuple[int, ...] = ()
+    latencies: Mapping[str, Mapping[float, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +210,14 @@ def _unit(one: Inspection) -> Iterable[Finding]:
         )
 
 
+def _about(seen: Seen, name: str) -> Seen:
+    """With the edges of the latency ``name``; empty: the request's own."""
+    if not name:
+        return seen
+    told = seen.latencies.get(name, {})
+    return replace(seen, edges=tuple(sorted(told)), under=tuple(told[edge] for edge in sorted(told)))
+
+
 def _slo(one: Inspection, slo: Slo) -> Iterable[Finding]:
     if slo.metric in (Metric.ERROR_RATE, Metric.SUCCESS_RATE):
         if REQUESTS in one.parts and not one.failures:
@@ -220,13 +229,13 @@ def _slo(one: Inspection, slo: Slo) -> Iterable[Finding]:
         return
     if LATENCY not in one.parts or not slo.metric.is_time:
         return
-    shown = [seen for seen in one.seen if seen.series]
+    shown = [_about(seen, slo.of) for seen in one.seen if seen.series]
     if not shown:
         return
     edges = sorted({edge for seen in shown for edge in seen.edges})
     if not edges:
         idle = not any(seen.requests for seen in shown)
-        told = f"{one.where} has no latencies of {shown[0].version}"
+        told = f"{one.where} has no {slo.of or 'latencies'} of {shown[0].version}"
         yield (
             Finding(Level.OK, f"{told} yet")
             if idle
@@ -236,7 +245,7 @@ def _slo(one: Inspection, slo: Slo) -> Iterable[Finding]:
                 "name its histogram, or take latency: from elsewhere",
             )
         )
-    elif slo.metric is Metric.LATENCY and one.mean:
+    elif slo.metric is Metric.LATENCY and one.mean and not slo.of:
         yield Finding(
             Level.REFUSED,
             f"{one.where} tells the mean latency and no quantile, so {name_of(slo)} cannot be judged",

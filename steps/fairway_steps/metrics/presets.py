@@ -3,7 +3,7 @@
 Data only; docs/presets.md is generated from it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fairway_steps.config.units import nearest
@@ -213,19 +213,21 @@ PRESETS: Mapping[str, Preset] = {
 }
 
 
-def chosen(preset: str, latency: str = "") -> MetricNames:
-    """The names of a preset, with another of its latencies if one is named. Raises UsageError."""
+def chosen(preset: str, latency: str = "", latencies: Sequence[str] = ()) -> MetricNames:
+    """The names of a preset, with another of its latencies if one is named, and further ones beside it. Raises UsageError."""
     if preset not in PRESETS:
         raise UsageError(
             f"there is no preset {preset!r}{nearest(preset, PRESETS)}", mend=f"one of {', '.join(PRESETS)}"
         )
     found = PRESETS[preset]
+    for name in (*latencies, latency) if latency else latencies:
+        if name not in found.others:
+            known = ", ".join(found.others) or "no other than the request's"
+            raise UsageError(
+                f"the preset {preset} has no latency {name!r}{nearest(name, found.others)}", mend=f"it has {known}"
+            )
+    names = replace(found.names, latencies={name: found.others[name] for name in latencies})
     if not latency:
-        return found.names
-    if latency not in found.others:
-        known = ", ".join(found.others) or "no other than the request's"
-        raise UsageError(
-            f"the preset {preset} has no latency {latency!r}{nearest(latency, found.others)}", mend=f"it has {known}"
-        )
+        return names
     histogram, unit = found.others[latency]
-    return replace(found.names, histogram=histogram, unit=unit, durations="")
+    return replace(names, histogram=histogram, unit=unit, durations="")

@@ -158,6 +158,7 @@ class PrometheusSource:
             keys=frozenset(key({k: v for k, v in one.labels.items() if k != OWNER}) for one in owned),
             example=_shown(present[0].labels) if present else "",
             under=tuple(counters.latency[edge] for edge in sorted(counters.latency)),
+            latencies=counters.latencies,
         )
 
     def _first(self, versions: Sequence[str], weights: Mapping[str, int], at: float) -> Reading:

@@ -31,13 +31,15 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 class Around:
     """What a source may have to know beside its description: the versions' objects, their addresses, and secrets.
 
-    ``limits`` are the latencies (seconds) of the SLOs, for sources that can count at exactly those; None: others may be judged.
+    ``limits`` are the latencies (seconds) of the SLOs, for sources that can count at exactly those (None: others may
+    be judged), and ``latencies`` the names of further ones that they are about.
     """
 
     versions: Mapping[str, Version] = field(default_factory=dict)
     addresses: Addresses = no_addresses
     resolve: Resolve = no_secret
     limits: Sequence[float] | None = None
+    latencies: Sequence[str] = ()
 
 
 def open_source(text: str, service: str, around: Around | None = None) -> MetricSource:
@@ -166,7 +168,7 @@ def _open(spec: SourceSpec, service: str, around: Around) -> MetricSource:
     if spec.source == "scrape":
         from fairway_steps.metrics.scrape import ScrapeSource  # noqa: PLC0415 - only when asked for
 
-        return ScrapeSource(spec.url, service, names_of(spec), _access(spec, around), around.versions)
+        return ScrapeSource(spec.url, service, names_of(spec, around.latencies), _access(spec, around), around.versions)
     return _prometheus(spec, service, around)
 
 
@@ -184,12 +186,12 @@ def _prometheus(spec: SourceSpec, service: str, around: Around) -> "PrometheusSo
         check_queries({**spec.queries, **spec.series})
         plan = PromqlPlan(spec.queries, service, spec.unit or "s", spec.aggregate, around.versions, series=spec.series)
     else:
-        names = within(names_of(spec), around.versions.values())
+        names = within(names_of(spec, around.latencies), around.versions.values())
         plan = NamesPlan(names, service, around.versions, around.addresses)
     return PrometheusSource(api, plan, interval=spec.interval, delay=spec.delay)
 
 
-def names_of(spec: SourceSpec) -> "MetricNames":
+def names_of(spec: SourceSpec, latencies: Sequence[str] = ()) -> "MetricNames":
     """The metrics that a description names, by a preset or one by one. Raises UsageError."""
     from fairway_steps.metrics.names import Failing, MetricNames, named  # noqa: PLC0415 - only when asked for
     from fairway_steps.metrics.presets import chosen  # noqa: PLC0415 - likewise
@@ -199,7 +201,7 @@ def names_of(spec: SourceSpec) -> "MetricNames":
             raise UsageError(
                 f"the preset {spec.preset} has its own {given[0]}", mend=f"leave {given[0]} out, or the preset"
             )
-        names = chosen(spec.preset, spec.latency)
+        names = chosen(spec.preset, spec.latency, latencies)
     else:
         for name in ("requests", "label"):
             if not getattr(spec, name):

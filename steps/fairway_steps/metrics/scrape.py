@@ -137,7 +137,7 @@ class ScrapeSource:
 def _seen(version: str, counters: Counters) -> Seen:
     edges = sorted(counters.latency)
     under = tuple(counters.latency[edge] for edge in edges)
-    return Seen(version, 1, counters.requests, edges=tuple(edges), under=under)
+    return Seen(version, 1, counters.requests, edges=tuple(edges), under=under, latencies=counters.latencies)
 
 
 class _Away(Exception):

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from fairway_steps.metrics.base import Counters
 from fairway_steps.metrics.exposition import Sample
 from fairway_steps.metrics.names import MetricNames
 
+BUCKETS = MetricNames(requests=(), label="")
 MOST = 2**53
 """Above it a float no longer holds every whole number."""
 
@@ -19,7 +21,6 @@ def tally(names: MetricNames, samples: Sequence[Sample]) -> Counters:
     """
     requests, seconds = 0, 0.0
     failures: dict[str, int] = {}
-    latency: dict[float, int] = {}
     comparisons, differences = 0, dict[str, int]()
     rewards = _rewards(names, samples)
     for sample in samples:
@@ -27,21 +28,38 @@ def tally(names: MetricNames, samples: Sequence[Sample]) -> Counters:
             requests += whole(sample)
         if kind := names.failure(sample.name, sample.labels):
             failures[kind] = failures.get(kind, 0) + whole(sample)
-        if names.histogram and sample.name == f"{names.histogram}_bucket":
-            edge = float(sample.labels.get("le", "nan")) / names.per_second
-            latency[edge] = latency.get(edge, 0) + whole(sample)
         if sample.name == names.comparisons:
             comparisons += whole(sample)
         if sample.name == names.differences and (kind := sample.labels.get("kind", "other")):
             differences[kind] = differences.get(kind, 0) + whole(sample)
         if sample.name == names.durations or (names.histogram and sample.name == f"{names.histogram}_sum"):
             seconds += finite(sample) / names.per_second
-    if names.durations and not names.histogram:
-        latency = {math.inf: requests}
+    latency = {math.inf: requests} if names.durations and not names.histogram else _buckets(names, samples)
+    return Counters(
+        requests, failures, latency, seconds, comparisons, differences, *rewards, latencies=_latencies(names, samples)
+    )
+
+
+def _latencies(names: MetricNames, samples: Sequence[Sample]) -> dict[str, dict[float, int]]:
+    """Further histograms, by name."""
+    found = {}
+    for name, (histogram, unit) in names.latencies.items():
+        alone = replace(BUCKETS, histogram=histogram, unit=unit)
+        if latency := _buckets(alone, samples):
+            found[name] = latency
+    return found
+
+
+def _buckets(names: MetricNames, samples: Sequence[Sample]) -> dict[float, int]:
+    latency: dict[float, int] = {}
+    for sample in samples if names.histogram else ():
+        if sample.name == f"{names.histogram}_bucket":
+            edge = float(sample.labels.get("le", "nan")) / names.per_second
+            latency[edge] = latency.get(edge, 0) + whole(sample)
     counts = [latency[edge] for edge in sorted(latency)]
     if latency and (math.inf not in latency or counts != sorted(counts) or any(map(math.isnan, latency))):
         raise ValueError(f"{names.histogram} is not a cumulative histogram with an edge +Inf")
-    return Counters(requests, failures, latency, seconds, comparisons, differences, *rewards)
+    return latency
 
 
 def _rewards(names: MetricNames, samples: Sequence[Sample]) -> tuple[int, float, float]:

@@ -61,7 +61,7 @@ def weights(record: Record) -> Plot:
 
 def latencies(record: Record) -> list[Plot]:
     """One plot for each quantile that an SLO limits (without any: p95), and one for the mean if it is limited."""
-    limits = [slo for slo in record.slos if slo.metric is Metric.LATENCY and slo.quantile is not None]
+    limits = [slo for slo in record.slos if slo.metric is Metric.LATENCY and slo.quantile is not None and not slo.of]
     means = [slo for slo in record.slos if slo.metric is Metric.LATENCY_MEAN]
     drawn = []
     for q in sorted({slo.quantile or 0.95 for slo in limits} or ({0.95} if not means else set())):

@@ -132,7 +132,8 @@ def metric(slo: Slo) -> str:
         return "mean latency"
     if not slo.metric.is_time:
         return slo.of or f"mean {slo.metric}"
-    return f"{quantile(slo.quantile)} latency" if slo.quantile is not None else "latency"
+    what = slo.of.replace("-", " ") or "latency"
+    return f"{quantile(slo.quantile)} {what}" if slo.quantile is not None else what
 
 
 def measure(slo: Slo, value: float | None) -> str:

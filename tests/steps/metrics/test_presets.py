@@ -5,15 +5,21 @@ servers still expose them so is what this leaves out. Counting itself is in test
 """
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from fairway_steps.collector.compare import Kind
 from fairway_steps.collector.counts import Counts
+from fairway_steps.errors import UsageError
+from fairway_steps.metrics.edges import Level
+from fairway_steps.metrics.exposition import parse
 from fairway_steps.metrics.names import within
+from fairway_steps.metrics.preflight import Inspection, Seen, findings
 from fairway_steps.metrics.presets import chosen
 from fairway_steps.metrics.scrape import ScrapeSource
-from fairway_steps.model import Version
+from fairway_steps.metrics.tally import tally
+from fairway_steps.model import Metric, Slo, Version
 
 VERSIONS = {name: Version(name, f"deployment/shop/iris-{name}") for name in ("v1", "v2")}
 POD = 'namespace="shop",pod="iris-{v}-7c9f8d5b6c-x2x4z"'
@@ -156,3 +162,36 @@ def test_a_collector_that_was_restarted_is_read_from_zero(httpserver):
         reading = source.read(["v2"], {"v2": 1}, cursor, now)
         cursor, strata = reading.cursor, reading.strata
     assert [(s.comparisons, s.differences) for s in strata] == [(30, {"drift": 30})]
+
+
+def test_several_latencies_of_one_preset_are_read_together():
+    further = ("time-to-first-token", "time-per-output-token")
+    names = chosen("vllm", latencies=further)
+    text = """\
+vllm:request_success_total{pod="p",finished_reason="stop"} 9
+vllm:e2e_request_latency_seconds_bucket{pod="p",le="1"} 8
+vllm:e2e_request_latency_seconds_bucket{pod="p",le="+Inf"} 9
+vllm:time_to_first_token_seconds_bucket{pod="p",le="0.25"} 7
+vllm:time_to_first_token_seconds_bucket{pod="p",le="+Inf"} 9
+vllm:request_time_per_output_token_seconds_bucket{pod="p",le="0.05"} 6
+vllm:request_time_per_output_token_seconds_bucket{pod="p",le="+Inf"} 9
+vllm:request_queue_time_seconds_bucket{pod="p",le="+Inf"} 9
+"""
+    counted = tally(names, list(parse(text)))
+    assert counted.latency == {1.0: 8, math.inf: 9}
+    assert counted.latencies == {further[0]: {0.25: 7, math.inf: 9}, further[1]: {0.05: 6, math.inf: 9}}
+    assert {f"vllm:{name}_seconds_bucket" for name in ("time_to_first_token", "e2e_request_latency")} < set(
+        names.counters
+    )
+    with pytest.raises(UsageError, match=r"the preset vllm has no latency 'time-to-first-tokn'; did you mean"):
+        chosen("vllm", latencies=["time-to-first-tokn"])
+    slo = Slo(Metric.LATENCY, 0.25, 0.95, of=further[0])
+    seen = Seen("v1", 1, 9, edges=(1.0, math.inf), under=(8, 9), latencies=counted.latencies)
+    told = {f.sentence: f.level for f in findings([Inspection("x", (seen,))], [slo], expected=["v1"], weights={})}
+    assert any(
+        "250 ms" in text and "p95 time-to-first-token" in text for text, level in told.items() if level is Level.OK
+    )
+    bare = findings([Inspection("x", (replace(seen, latencies={}),))], [slo], expected=["v1"], weights={})
+    assert "x has no time-to-first-token of v1, so p95 time-to-first-token cannot be judged" in [
+        f.sentence for f in bare
+    ]
