@@ -1,44 +1,27 @@
 """``fairway assess``."""
 
-import json
-import math
-import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
 
 import click
 
-from fairway_steps import log
-from fairway_steps.cli.mirroring import judged_by, placed_stages
 from fairway_steps.cli.params import DURATION_TYPE, FLAG, SLOS, STAGES, VERDICTS, VERSION, F, option
-from fairway_steps.cli.step import Answer, logger, step
+from fairway_steps.cli.step import Answer, step
+from fairway_steps.cli.task import task_of
+from fairway_steps.cli.told import Progress, data, summary, text
 from fairway_steps.cli.wiring import (
     CLOCK,
-    Release,
-    alive,
-    evidence,
     lease,
     needed,
     noting,
     open_release,
-    placed,
     record_options,
-    router,
-    source,
     the_release,
 )
 from fairway_steps.config import Objectives
 from fairway_steps.errors import UsageError
-from fairway_steps.model import Evidence, Rules, Slo, Stage, Verdict, Version
+from fairway_steps.model import Stage, Verdict, Version
 from fairway_steps.outputs import RESULT_BYTES, Output
-from fairway_steps.record import StageResult, required
-from fairway_steps.routing.base import Router
-from fairway_steps.schedule import collectors
-
-if TYPE_CHECKING:
-    from fairway_steps.metrics.base import MetricSource
+from fairway_steps.record import required
 
 EXAMPLE = """
 fairway assess --service iris --route envoy:./route --candidate v2=http://127.0.0.1:8002 --duration 30s \\
@@ -146,8 +129,8 @@ def assess(
         )
     return Answer(
         {"verdict": result.assessment.verdict.value, "summary": summary(result)},
-        _data(result),
-        _text(result),
+        data(result),
+        text(result),
         exit_code=int(result.assessment.verdict in (fail_on or ())),
     )
 
@@ -160,7 +143,7 @@ def _watched(uri: str, release_id: str | None, token: int | None, interval: floa
         task = task_of(release, metrics=metrics)
         if task.router is None:
             raise UsageError("--record has no route to take the candidate off")
-        told = _Progress("")
+        told = Progress("")
         quiet = max(QUIET, 3 * interval)
         found = watch(
             release.store,
@@ -203,186 +186,3 @@ def _replayed(uri: str, release_id: str | None) -> Answer:
     return Answer(
         outputs, {"verdict": verdict, "same": same, "stages": told}, "\n".join(lines), exit_code=int(not same)
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What is to be judged, by what, and from where; the record's word where no option says otherwise."""
-
-    service: str
-    metrics: str
-    router: Router | None
-    primary: Version | None
-    candidate: Version
-    slos: Sequence[Slo]
-    rules: Rules
-    stages: Sequence[Stage]
-    scheduled: bool
-
-    def source(self) -> "MetricSource":
-        return source(self.metrics, self.service, self.primary, self.candidate, slos=self.slos)
-
-    def judge(
-        self,
-        release: Release | None,
-        stage: int,
-        *,
-        interval: float,
-        patience: float | None,
-        on_inconclusive: Verdict,
-        is_last: bool | None = None,
-        ready_path: str = "/v2/health/ready",
-    ) -> StageResult:
-        """Judge one stage, with its progress in the log and in Argo's progress file."""
-        from fairway_steps.judge import judge
-        from fairway_steps.release import withdraw
-        from fairway_steps.weights import Confirmation
-
-        result = judge(
-            release.store if release else None,
-            release.lease if release else lease("", 0),
-            self.source(),
-            self.router,
-            self._looked_after(release, alive(self.candidate, ready_path, release)),
-            CLOCK,
-            slos=self.slos,
-            rules=self.rules,
-            primary=self.primary.name if self.primary else "",
-            candidate=self.candidate.name,
-            stages=self.stages,
-            index=stage,
-            interval=interval,
-            patience=patience,
-            on_inconclusive=on_inconclusive,
-            is_last=is_last,
-            progress=_Progress(os.environ.get("ARGO_PROGRESS_FILE", "")),
-        )
-        if release and self.router and result.assessment.verdict is Verdict.ROLLBACK:
-            withdraw(release.store, release.lease, self.router, CLOCK, confirm=Confirmation())
-        return result
-
-    def drift(self, release: Release | None) -> Callable[[], None]:
-        """What looks after the route of a release, and puts right what somebody else changes."""
-        from fairway_steps.drift import Drift
-
-        if release is None or self.router is None:
-            return lambda: None
-        return Drift(release.store, release.lease, self.router, CLOCK)
-
-    def _looked_after(self, release: Release | None, alive: Callable[[], str]) -> Callable[[], str]:
-        """Whether the candidate is alive, with a look at the route each time."""
-        drift = self.drift(release)
-
-        def look() -> str:
-            drift()
-            return alive()
-
-        return look
-
-
-def task_of(
-    release: Release | None,
-    slos: Objectives | None = None,
-    metrics: str | None = None,
-    service: str | None = None,
-    route: str | None = None,
-    primary: Version | None = None,
-    candidate: Version | None = None,
-    stages: Sequence[Stage] | None = None,
-    duration: float = 0.0,
-) -> Task:
-    """The task that options and record describe. Raises UsageError for what neither has."""
-    held = release.record if release else None
-    candidate = candidate or (held.candidate if held else None)
-    primary = primary or (held.primary if held else None)
-    route = route or (held.route if held else "")
-    service = service or (held.service if held else needed(service, "service") if route else "")
-    if candidate is None:
-        raise UsageError("--candidate is missing", mend="give it, or a --record that has it")
-    if not (metrics or route):
-        raise UsageError("there is nothing to read evidence from", mend="give --metrics, --route or a --record")
-    asked = slos or (Objectives(held.slos, held.rules) if held else needed(slos, "slos"))
-    users = evidence(metrics, route, held)
-    if not held:
-        *before, candidate = placed(route, *(version for version in (primary, candidate) if version))
-        primary = before[0] if before else None
-    versions = [version for version in (primary, candidate) if version]
-    schedule = (held.stages if held else ()) if not stages else placed_stages(route, stages)
-    opened = router(route, service, versions, users, collectors(schedule)) if route else None
-    return Task(
-        service=service,
-        metrics=judged_by(users, schedule),
-        router=opened,
-        primary=primary,
-        candidate=candidate,
-        slos=asked.slos,
-        rules=asked.rules,
-        stages=schedule or (Stage(opened.read().weights.get(candidate.name, 0) if opened else 0, duration),),
-        scheduled=bool(schedule),
-    )
-
-
-def summary(result: StageResult) -> str:
-    """The verdict with what each SLO shows, as JSON within a result's size: the reason gives way, then the last SLOs."""
-    reason, slos = result.assessment.reason, [_brief(item) for item in result.assessment.evidence]
-    while True:
-        told = {"verdict": result.assessment.verdict.value, "reason": reason, "slos": slos}
-        text = json.dumps(told, ensure_ascii=False)
-        if len(text.encode()) <= RESULT_BYTES:
-            return text
-        if len(reason) > 200:
-            reason = reason[: max(199, len(reason) - 100)] + "…"
-        else:
-            slos = slos[:-1]
-
-
-def _brief(item: Evidence) -> dict[str, Any]:
-    from fairway_steps.words import name_of
-
-    observed = None if item.observed is None or not math.isfinite(item.observed) else float(f"{item.observed:.4g}")
-    return {
-        "slo": name_of(item.slo),
-        "result": item.result.value,
-        "observed": observed,
-        "margin" if item.slo.relative else "limit": item.slo.limit,
-        "n": item.requests,
-    }
-
-
-def _data(result: StageResult) -> dict[str, Any]:
-    from fairway_steps.codec import encode
-
-    told: dict[str, Any] = encode(result)
-    assessment = told.pop("assessment")
-    return (
-        {"verdict": assessment["verdict"], "reason": assessment["reason"]} | told | {"evidence": assessment["evidence"]}
-    )
-
-
-def _text(result: StageResult) -> str:
-    lines = [f"{result.assessment.verdict.value}: {result.assessment.reason}"]
-    lines += [f"  {item.result.value}: {item.sentence}" for item in result.assessment.evidence]
-    return "\n".join(lines)
-
-
-@dataclass(slots=True)
-class _Progress:
-    """Each look as a line of the log, and as ``N/M`` in Argo's progress file where there is one.
-
-    https://argo-workflows.readthedocs.io/en/latest/progress/
-    """
-
-    file: str
-    failed: bool = field(default=False, init=False)
-
-    def __call__(self, text: str, /, **fields: object) -> None:
-        log.progress(logger(), text, **fields)
-        if not self.file or self.failed:
-            return
-        total = max(1, math.ceil(float(str(fields["duration"]))))
-        done = min(total, int(float(str(fields["elapsed"]))))
-        try:
-            Path(self.file).write_text(f"{done}/{total}\n", encoding="utf-8")
-        except OSError as error:
-            self.failed = True
-            logger().warning("progress cannot be written to %s: %s", self.file, error.strerror)

@@ -2,9 +2,11 @@
 
 import json
 
-from fairway_steps.cli.assess import judging_options, summary, task_of
+from fairway_steps.cli.assess import judging_options
 from fairway_steps.cli.params import FLAG, option
 from fairway_steps.cli.step import Answer, step
+from fairway_steps.cli.task import task_of
+from fairway_steps.cli.told import summary
 from fairway_steps.cli.wiring import (
     CLOCK,
     Release,

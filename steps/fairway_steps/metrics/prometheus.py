@@ -1,25 +1,23 @@
 """Evidence from a Prometheus server: raw samples of counters, and what they counted between two looks.
 
-The cursor is JSON text: of each series the last sample that was taken, and how far the evidence goes. A stratum is closed
-when every process that counts for a version with traffic has been scraped since the one before, so that both arms of a
+A stratum is closed when every process that counts for a version with traffic has been scraped since the one before, so that both arms of a
 comparison cover the same time.
 """
 
-import json
 import math
 import statistics
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
 
 from fairway_steps.errors import FairwayError, TransientError, UsageError
 from fairway_steps.metrics import promql
 from fairway_steps.metrics.base import Counters, Reading, capped, difference
-from fairway_steps.metrics.counting import Counted, Labels, Points, Series, count, group, key
+from fairway_steps.metrics.counting import Counted, Labels, Series, count, group, key
 from fairway_steps.metrics.exposition import Sample
 from fairway_steps.metrics.preflight import Inspection, Seen
 from fairway_steps.metrics.promapi import Answer, Away, PromApi, Refused
+from fairway_steps.metrics.prometheus_cursor import State, Target, decode, encode, target_of, targets_of
 from fairway_steps.metrics.queries import OWNER, WAS, Plan
 from fairway_steps.metrics.tally import tally
 from fairway_steps.model import Stratum
@@ -29,32 +27,6 @@ UNKNOWN_INTERVAL = 60.0
 """Prometheus' own default: what is taken for the time between two scrapes as long as there is but one."""
 LEAST_AGE = 5.0
 """No sample younger than this is stale, however short the scrape interval."""
-FORMAT = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Who gave a group of series: the version, and what Prometheus calls the process."""
-
-    version: str
-    at: float
-    job: str = ""
-    instance: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """How far the evidence goes: ``since`` when it began, ``start`` when the last stratum was closed, both Unix seconds.
-
-    ``seen`` are the addresses of each version, where the plan needs them.
-    """
-
-    since: float
-    start: float
-    interval: float
-    points: Points
-    targets: Mapping[str, Target]
-    seen: Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +52,7 @@ class PrometheusSource:
         self.api, self.plan, self._interval, self._delay = api, plan, interval, delay
 
     def read(self, versions: Sequence[str], weights: Mapping[str, int], cursor: str, now: float) -> Reading:
-        state = _decode(cursor) if cursor else None
+        state = decode(cursor) if cursor else None
         for version, addresses in (state.seen if state else {}).items():
             self.plan.seen.setdefault(version, []).extend(addresses)
         at = now - self._delay
@@ -167,7 +139,7 @@ class PrometheusSource:
             return Reading((), "", problem=problem)
         start = max((target.at for target in look.targets.values()), default=at)
         return Reading(
-            (), _encode(State(at, start, look.interval, look.counted.points, look.targets, dict(self.plan.seen)))
+            (), encode(State(at, start, look.interval, look.counted.points, look.targets, dict(self.plan.seen)))
         )
 
     def _since(
@@ -181,14 +153,14 @@ class PrometheusSource:
             if problem := self._problem(look, weights if end == at else {}, state):
                 return Reading((), cursor, problem=problem)
             if end == at and not self._closes(look, versions, weights, state):
-                return Reading(tuple(strata), _encode(state) if strata else cursor)
+                return Reading(tuple(strata), encode(state) if strata else cursor)
             newest = max((target.at for target in look.targets.values()), default=end)
             start = max(state.start, newest) if end == at else end
             fresh = tuple(self._strata(look, weights, state.start, start))
             strata += fresh if end < at else [self._with_figures(stratum, at) for stratum in fresh]
             state = State(state.since, start, look.interval, look.counted.points, look.targets, dict(self.plan.seen))
             if end == at:
-                return Reading(tuple(strata), _encode(state))
+                return Reading(tuple(strata), encode(state))
 
     def _look(self, versions: Sequence[str], state: State | None, at: float) -> Look:
         interval = self._interval or (state.interval if state else UNKNOWN_INTERVAL)
@@ -210,7 +182,7 @@ class PrometheusSource:
             if self._started(labels, at) < before:
                 told = f"{labels.get('__name__', 'a counter')} of {labels[OWNER]}"
                 problems.append(f"{told} went down by less than a restart explains: it is no counter of one process")
-        targets = {**(state.targets if state else {}), **_targets(owned, per_request)}
+        targets = {**(state.targets if state else {}), **targets_of(owned, per_request)}
         denominators = set(self.plan.names.requests)
         present = {one.labels[OWNER] for one in owned if one.labels["__name__"] in denominators}
         return Look(at, counted, targets, interval, present, tuple(dict.fromkeys(problems)))
@@ -289,7 +261,7 @@ class PrometheusSource:
         """
         found = set()
         for name, (labels, first) in newcomers.items():
-            where = _target_of(labels)
+            where = target_of(labels)
             if "instance" not in where or self._started(labels, at, unknown=math.inf) >= since:
                 continue
             scrapes = self.api.query(f"{promql.selector(['up'], where, [])}[{math.ceil(FIRST_WINDOW)}s]", at).series
@@ -299,7 +271,7 @@ class PrometheusSource:
 
     def _started(self, labels: Labels, at: float, *, unknown: float = -math.inf) -> float:
         """When the process behind a series started (Unix seconds), as it says itself; ``unknown`` if it does not."""
-        where, names = _target_of(labels), self.plan.names
+        where, names = target_of(labels), self.plan.names
         if "instance" not in where:
             return unknown
         for metric, elapsed in ((names.started, False), (names.uptime, True)):
@@ -314,48 +286,7 @@ def _shown(labels: Labels) -> str:
     return f"{labels.get(WAS) or labels['__name__']}{{{told}}}"
 
 
-def _target_of(labels: Labels) -> dict[str, str]:
-    return {name: labels[name] for name in ("job", "instance") if labels.get(name)}
-
-
-def _targets(owned: Iterable[Series], per_request: Collection[str]) -> dict[str, Target]:
-    found: dict[str, Target] = {}
-    for one in owned:
-        name, at = group(one.labels, per_request), one.samples[-1][0]
-        if name not in found or at > found[name].at:
-            labels = one.labels
-            found[name] = Target(labels[OWNER], at, labels.get("job", ""), labels.get("instance", ""))
-    return found
-
-
 def _interval_of(owned: Iterable[Series]) -> float:
     """The longest of the usual distances between samples, by series; 0 if none has two."""
     gaps = [[after - before for (before, _), (after, _) in pairwise(s.samples)] for s in owned]
     return max((statistics.median(some) for some in gaps if some), default=0.0)
-
-
-def _encode(state: State) -> str:
-    targets = {name: [t.version, t.at, t.job, t.instance] for name, t in state.targets.items()}
-    kept = {"format": FORMAT, "since": state.since, "start": state.start, "interval": state.interval}
-    remembered = {"seen": state.seen} if state.seen else {}
-    return json.dumps({**kept, **remembered, "points": state.points, "targets": targets}, separators=(",", ":"))
-
-
-def _decode(cursor: str) -> State:
-    try:
-        value: Any = json.loads(cursor)
-        if value["format"] != FORMAT:
-            raise ValueError(value["format"])
-        return State(
-            float(value["since"]),
-            float(value["start"]),
-            float(value["interval"]),
-            {
-                name: {one: (float(at), float(number)) for one, (at, number) in points.items()}
-                for name, points in value["points"].items()
-            },
-            {name: Target(str(v), float(at), str(job), str(i)) for name, (v, at, job, i) in value["targets"].items()},
-            {str(version): [str(address) for address in some] for version, some in value.get("seen", {}).items()},
-        )
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise UsageError("the cursor in the record is not one of a Prometheus source") from error

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-import fairway_steps.cli.assess as cli
 from fairway_steps.cli import _run
+from fairway_steps.cli.told import summary
 from fairway_steps.clock import FakeClock
 from fairway_steps.model import Assessment, Evidence, Metric, Result, Routes, Slo, Stage, Verdict
 from fairway_steps.record import FileStore, StageResult, WeightChange
@@ -36,9 +36,10 @@ def world(monkeypatch, tmp_path):
 
     router = FakeRouter(made.source, clock.now)
     router.read = lambda: Routes({"v1": 90, "v2": 10})
-    monkeypatch.setattr(cli, "source", source)
-    monkeypatch.setattr(cli, "CLOCK", clock)
-    monkeypatch.setattr(cli, "router", lambda *_: router)
+    monkeypatch.setattr("fairway_steps.cli.task.source", source)
+    monkeypatch.setattr("fairway_steps.cli.task.CLOCK", clock)
+    monkeypatch.setattr("fairway_steps.cli.assess.CLOCK", clock)
+    monkeypatch.setattr("fairway_steps.cli.task.router", lambda *_: router)
     monkeypatch.setattr(
         "fairway_steps.ready.HttpReach", lambda session, path: lambda version: made.probes.append(path) or ""
     )
@@ -128,7 +129,7 @@ def test_the_summary_keeps_to_its_size_and_stays_json():
     slo = Slo(Metric.LATENCY, 0.25, 0.95)
     evidence = [Evidence(slo, Result.FAIL, "long " * 100, 10**9, 10**8, float("inf")) for _ in range(40)]
     result = StageResult(START, 0, 10, Assessment(Verdict.ROLLBACK, "ü very long reason; " * 100, tuple(evidence)))
-    text = cli.summary(result)
+    text = summary(result)
     assert len(text.encode()) <= 1024
     told = json.loads(text)
     assert told["verdict"] == "rollback"

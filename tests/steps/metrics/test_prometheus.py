@@ -17,6 +17,7 @@ from fairway_steps.errors import DomainError, TransientError, UsageError
 from fairway_steps.metrics import prometheus as module
 from fairway_steps.metrics.counting import Series
 from fairway_steps.metrics.preflight import Level, findings
+from fairway_steps.metrics.prometheus_cursor import decode
 from fairway_steps.metrics.registry import Around, open_source
 from fairway_steps.model import Metric, Slo
 from fairway_steps.routing.process import find_envoy
@@ -163,7 +164,7 @@ def _from(series: Series, moment: float, slot: str) -> Series:
 def test_a_stratum_is_closed_when_all_processes_were_seen_anew(slots, apps, monkeypatch):
     opened = source(slots, apps)
     cursor = begin(opened)
-    state = module._decode(cursor)
+    state = decode(cursor)
     apps["v1"].show(ok=150)
     apps["v2"].show(ok=160)
     newest = max(target.at for target in state.targets.values())
