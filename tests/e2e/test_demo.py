@@ -91,7 +91,7 @@ def test_the_terminal_shows_what_happens(ending):
             "advance: ",
             "promote: ",
             "(limit 1 %)",
-            "(limit 100 ms)",
+            "(limit 1 s)",
         ):
             assert said in run.stderr
 
