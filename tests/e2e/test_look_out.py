@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from fairway_steps.model import Version
 from fairway_workflows.demo.servers import free_ports
 from local_runs import until
 
@@ -62,8 +63,8 @@ def moody() -> Iterator[Moody]:
 
 @pytest.mark.parametrize("answer", ["YES", "NO"])
 def test_a_candidate_that_turns_bad_while_a_person_is_asked_loses_its_traffic(place, moody, answer):
+    place.versions = {**place.versions, "v2": Version("v2", f"http://127.0.0.1:{moody.server_port}")}
     release = place.release(
-        candidate=f"v2=http://127.0.0.1:{moody.server_port}",
         approval="before-promotion",
         stages=[{"weight": 50, "duration": "2s"}],
     )
