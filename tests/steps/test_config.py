@@ -4,6 +4,7 @@ Left out: the command-line types built on the same parsers (tests/steps/cli), an
 """
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -587,6 +588,18 @@ def test_the_schema_explains_itself_and_refuses_what_the_loader_refuses():
     for broken in ({**valid, "stages": 3}, {**valid, "extra": 1}, {**valid, "slos": [{"metric": "x", "limit": "1%"}]}):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(broken, schema)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ("traffic: {url: 'http://h:1', rate: 1e400}", "traffic.rate: inf is not a finite number"),
+        ("interval: 99999999999999999999s", "interval: 99999999999999999999s is longer than ten years"),
+    ],
+)
+def test_numbers_beyond_all_measure_are_refused(changed, said):
+    with pytest.raises(UsageError, match=re.escape(said)):
+        parse_release(f"{MINIMAL}\n{changed}\n")
 
 
 def staged(**fields):

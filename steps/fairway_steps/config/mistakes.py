@@ -65,6 +65,8 @@ def _sentence(error: ErrorDetails) -> str:
         sentence = f"{given} is not above {context['gt']:g}"
     elif kind == "greater_than_equal":
         sentence = f"{given} is less than {context['ge']:g}"
+    elif kind == "finite_number":
+        sentence = f"{given} is not a finite number"
     elif kind in ("string_too_short", "too_short"):
         sentence = "there is nothing in it"
     return sentence

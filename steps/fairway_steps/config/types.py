@@ -127,7 +127,7 @@ def _kebab(name: str) -> str:
 
 
 class Item(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, alias_generator=_kebab, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, alias_generator=_kebab, frozen=True, allow_inf_nan=False)
 
     @model_validator(mode="before")
     @classmethod

@@ -13,6 +13,8 @@ from fairway_steps.model import NAME, Metric, Stage, Version
 
 DURATION = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>ms|s|m|h)?")
 SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600), None: Decimal(1)}
+LONGEST = 10 * 366 * 86_400
+"""Seconds; beyond it a number is a slip of the hand, and Python writes it in a form that is no duration."""
 SHARE = re.compile(r"(?P<number>\d*\.?\d+)\s*(?P<unit>%)?")
 NAMED = re.compile(r"(?P<name>[^=/?]*)=(?P<uri>.*)")
 HEADER = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+=[!-+\--~]+")
@@ -25,7 +27,10 @@ def parse_duration(text: str) -> float:
     match = DURATION.fullmatch(text.strip())
     if not match:
         raise ValueError(f"{text!r} is not a duration such as 500ms, 20s, 5m or 1h")
-    return float(Decimal(match["number"]) * SECONDS[match["unit"]])
+    seconds = float(Decimal(match["number"]) * SECONDS[match["unit"]])
+    if seconds > LONGEST:
+        raise ValueError(f"{text} is longer than ten years")
+    return seconds
 
 
 def parse_quantile(text: str) -> float:
