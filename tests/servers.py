@@ -13,11 +13,16 @@ from typing import Any
 import yaml
 
 from fairway_steps.clock import SystemClock
+from fairway_steps.config import load_release
 from fairway_steps.model import Version
+from fairway_steps.record import FileStore, Record
 from fairway_steps.routing.bootstrap import write_folder
 from fairway_steps.routing.process import start, stop
+from fairway_workflows.canary import CanaryOptions, build
 from fairway_workflows.demo.play import PAYLOAD
 from fairway_workflows.demo.servers import await_primary, free_ports, model_servers
+from fairway_workflows.local import Silent, WorkflowResult, run_workflow
+from fairway_workflows.run import arguments
 
 MODEL = "digits"
 
@@ -88,6 +93,26 @@ class Place:
         """`fairway …` in the folder, to its end."""
         command = [sys.executable, "-m", "fairway_steps", *arguments]
         return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=timeout, check=False)
+
+    def carry_out(self, options: CanaryOptions, **given: str) -> tuple[WorkflowResult, Record]:
+        """Run a rendered canary on what `release` wrote, with more of its parameters ``given``; how it and the release ended."""
+        spec, store = load_release(self.folder / "release.yaml"), FileStore(self.folder / "r.json")
+        route = f"envoy:{self.folder}/route"
+        own = {"route": route, "metrics": route, "report": str(self.folder / "report.html")}
+        ended = run_workflow(
+            build(options).to_dict(),
+            arguments(spec, store, resume=False) | own | given,
+            workdir=self.folder,
+            observer=Silent(),
+            control=self.folder / "control",
+            locks=self.folder / "locks",
+            clock=SystemClock(),
+            name="canary",
+            uid="canary",
+        )
+        record = store.load()
+        assert record is not None
+        return ended, record
 
     @property
     def record(self) -> dict[str, Any] | None:

@@ -8,14 +8,10 @@ import json
 
 import pytest
 
-from fairway_steps.clock import SystemClock
-from fairway_steps.config import load_release
 from fairway_steps.model import Outcome
-from fairway_steps.record import FileStore
-from fairway_workflows.canary import CanaryOptions, build
+from fairway_workflows.canary import CanaryOptions
 from fairway_workflows.demo.play import PAYLOAD
-from fairway_workflows.local import Phase, Silent, run_workflow
-from fairway_workflows.run import arguments
+from fairway_workflows.local import Phase
 from servers import MODEL
 
 pytestmark = pytest.mark.local
@@ -31,26 +27,9 @@ def released(place):
     """Runs a release judged by its own load; gives how it ended, its record, and what the load test told."""
 
     def run(slos, **load):
-        release = place.release(traffic=None, slos=slos, stages=[{"weight": 30, "duration": "10m"}])
-        spec, store = load_release(release), FileStore(place.folder / "r.json")
-        route = f"envoy:{place.folder}/route"
+        place.release(traffic=None, slos=slos, stages=[{"weight": 30, "duration": "10m"}])
         given = {"load-url": f"{place.address}/v2/models/{MODEL}/infer", "load-rate": "50", "hold-timeout": "1s"}
-        ended = run_workflow(
-            build(CanaryOptions(load_test="judged")).to_dict(),
-            arguments(spec, store, resume=False)
-            | {"route": route, "metrics": route, "payload": PAYLOAD, "report": str(place.folder / "report.html")}
-            | given
-            | load,
-            workdir=place.folder,
-            observer=Silent(),
-            control=place.folder / "control",
-            locks=place.folder / "locks",
-            clock=SystemClock(),
-            name="measured",
-            uid="measured",
-        )
-        record = store.load()
-        assert record is not None
+        ended, record = place.carry_out(CanaryOptions(load_test="judged"), **{"payload": PAYLOAD} | given | load)
         (told,) = [
             json.loads(node.outputs["summary"])
             for node in ended.entry.walk()

@@ -21,11 +21,9 @@ import pytest
 from fairway_steps.clock import SystemClock
 from fairway_steps.config import load_release
 from fairway_steps.model import Outcome
-from fairway_steps.record import FileStore
 from fairway_steps.routing.process import start
-from fairway_workflows.canary import CanaryOptions, build
-from fairway_workflows.local import NodeType, Phase, Silent, run_workflow
-from fairway_workflows.run import arguments
+from fairway_workflows.canary import CanaryOptions
+from fairway_workflows.local import NodeType, Phase
 from fairway_workflows.traffic import client
 from servers import processes_naming
 
@@ -218,26 +216,11 @@ def test_without_evidence_a_release_is_held_and_says_so(place, unused_port):
 
 
 def test_the_whole_ramp_runs_in_one_pod(place):
-    spec, store = load_release(place.release()), FileStore(place.folder / "r.json")
-    given = arguments(spec, store, resume=False)
-    given |= {"route": f"envoy:{place.folder}/route", "metrics": f"envoy:{place.folder}/route"}
-    template = build(CanaryOptions(granularity="release")).to_dict()
+    spec = load_release(place.release())
     with client(spec.traffic, lasting=120, folder=place.folder):
-        ended = run_workflow(
-            template,
-            given | {"report": str(place.folder / "report.html")},
-            workdir=place.folder,
-            observer=Silent(),
-            control=place.folder / "control",
-            locks=place.folder / "locks",
-            clock=SystemClock(),
-            name="quick",
-            uid="quick",
-        )
+        ended, record = place.carry_out(CanaryOptions(granularity="release"))
     assert ended.phase is Phase.SUCCEEDED
     assert [node.template for node in ended.entry.walk() if node.type is NodeType.POD] == ["begin", "report"]
-    record = store.load()
-    assert record is not None
     assert record.outcome is Outcome.PROMOTED
     assert [change.stage for change in record.timeline] == [0, 1, -1], "each stage is visible in the record"
     assert place.weights() == {"v2": 100}

@@ -246,7 +246,7 @@ def _report(
     done = _step(command)
     if done.returncode:
         console.say(f"{record.candidate.name} was {record.outcome}: {record.reason}")
-    for line in _said(done).splitlines():
+    for line in (done.stderr if done.returncode else done.stdout).rstrip().splitlines():
         console.say(line)
     return done.returncode == 0
 
@@ -271,7 +271,3 @@ def _step(arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
         check=False,
         start_new_session=True,
     )
-
-
-def _said(done: "subprocess.CompletedProcess[str]") -> str:
-    return (done.stderr if done.returncode else done.stdout).rstrip()

@@ -17,7 +17,7 @@ from fairway_steps.cli.wiring import (
     ending,
     evidence,
     holder_is_gone,
-    placed,
+    placed_pair,
     record_store,
     router,
     somebody,
@@ -123,9 +123,8 @@ def begin(
     from fairway_steps.begin import begin as run
 
     store, route = record_store(record), absolute(route)
-    *before, candidate = placed(route, *(version for version in (primary, candidate) if version))
-    primary = before[0] if before else None
-    versions = (*before, candidate)
+    primary, candidate = placed_pair(route, primary, candidate)
+    versions = tuple(version for version in (primary, candidate) if version)
     stages = placed_stages(route, stages)
     users = evidence(metrics, route) if primary else ""
     counted = judged_by(users, stages) if users else ""

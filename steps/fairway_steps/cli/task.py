@@ -14,7 +14,7 @@ from fairway_steps.cli.wiring import (
     evidence,
     lease,
     needed,
-    placed,
+    placed_pair,
     router,
     source,
 )
@@ -128,8 +128,7 @@ def task_of(
     asked = slos or (Objectives(held.slos, held.rules) if held else needed(slos, "slos"))
     users = evidence(metrics, route, held)
     if not held:
-        *before, candidate = placed(route, *(version for version in (primary, candidate) if version))
-        primary = before[0] if before else None
+        primary, candidate = placed_pair(route, primary, candidate)
     versions = [version for version in (primary, candidate) if version]
     schedule = (held.stages if held else ()) if not stages else placed_stages(route, stages)
     opened = router(route, service, versions, users, collectors(schedule)) if route else None

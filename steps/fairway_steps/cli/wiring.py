@@ -170,6 +170,12 @@ def whole(versions: Iterable[Version]) -> list[Version]:
     return found
 
 
+def placed_pair(route: str, primary: Version | None, candidate: Version) -> tuple[Version | None, Version]:
+    """The same of a primary, if there is one, and a candidate."""
+    *before, candidate = placed(route, *(version for version in (primary, candidate) if version))
+    return (before[0] if before else None), candidate
+
+
 def evidence(metrics: str | None, route: str, record: Record | None = None) -> str:
     """Where evidence comes from: as asked, else as the release began, else the route's own proxy. A Gateway has none."""
     from fairway_steps.routing.registry import in_cluster

@@ -81,7 +81,11 @@ def address(version: Version) -> tuple[SplitResult, str, int]:
 def place_of(version: Version) -> str:
     """Its address in one way of writing: ``http(s)://HOST:PORT``."""
     url, host, port = address(version)
-    return f"{url.scheme}://[{host}]:{port}" if ":" in host else f"{url.scheme}://{host}:{port}"
+    return _written(url.scheme, host, port)
+
+
+def _written(scheme: str, host: str, port: int) -> str:
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def places(cluster: Json | None, stored: Json) -> set[str]:
@@ -98,8 +102,7 @@ def places(cluster: Json | None, stored: Json) -> set[str]:
             for locality in assignment["endpoints"]:
                 for server in locality["lb_endpoints"]:
                     at = server["endpoint"]["address"]["socket_address"]
-                    host = f"[{at['address']}]" if ":" in at["address"] else at["address"]
-                    found.add(f"{scheme}://{host}:{at['port_value']}")
+                    found.add(_written(scheme, at["address"], at["port_value"]))
     return found
 
 

@@ -45,6 +45,18 @@ class Held:
 
 
 @asynccontextmanager
+async def holding():
+    """Such a version, and its URL; it lets go of all in the end."""
+    held = Held()
+    server = await asyncio.start_server(held, "127.0.0.1", 0)
+    try:
+        yield held, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        held.go.set()
+        server.close()
+
+
+@asynccontextmanager
 async def collecting(primary, candidate, *, most=10, largest=100, grace=5.0):
     """A collector that runs: its server, port, and what a signal is put into."""
     upstreams = [Upstream(Version(*named), 10.0, 10_000) for named in (("v1", primary), ("v2", candidate))]
@@ -160,10 +172,7 @@ def test_metrics_and_readiness_are_its_own():
 
 def test_what_there_is_no_room_for_is_dropped_and_counted():
     async def main():
-        held = Held()
-        slow = await asyncio.start_server(held, "127.0.0.1", 0)
-        url = f"http://127.0.0.1:{slow.sockets[0].getsockname()[1]}"
-        async with collecting(url, url, most=2) as (counts, port, *_):
+        async with holding() as (held, url), collecting(url, url, most=2) as (counts, port, *_):
             told = await sent(port, INFER, INFER, INFER)
             assert told.count(b"HTTP/1.1 204") == 3, "the proxy is never kept waiting"
             assert (counts.in_flight, counts.dropped) == (2, {"busy": 1})
@@ -171,7 +180,6 @@ def test_what_there_is_no_room_for_is_dropped_and_counted():
             await until(lambda: counts.comparisons == 2)
             await sent(port, INFER)
             await until(lambda: counts.comparisons == 3)
-        slow.close()
 
     asyncio.run(main())
 
@@ -191,10 +199,7 @@ def test_more_connections_than_there_is_room_for_are_closed():
 
 def test_at_the_end_what_is_under_way_may_end():
     async def main():
-        held = Held()
-        slow = await asyncio.start_server(held, "127.0.0.1", 0)
-        url = f"http://127.0.0.1:{slow.sockets[0].getsockname()[1]}"
-        async with collecting(url, url) as (counts, port, came, running):
+        async with holding() as (held, url), collecting(url, url) as (counts, port, came, running):
             await sent(port, INFER)
             came.put_nowait(signal.SIGINT)
             await until_refused(port)
@@ -202,23 +207,17 @@ def test_at_the_end_what_is_under_way_may_end():
             held.go.set()
             assert await running == signal.SIGINT
             assert (counts.comparisons, counts.dropped.total()) == (1, 0)
-        slow.close()
 
     asyncio.run(main())
 
 
 def test_a_second_signal_ends_it_at_once_and_what_was_lost_is_counted():
     async def main():
-        held = Held()
-        slow = await asyncio.start_server(held, "127.0.0.1", 0)
-        url = f"http://127.0.0.1:{slow.sockets[0].getsockname()[1]}"
-        async with collecting(url, url, grace=3600.0) as (counts, port, came, running):
+        async with holding() as (_, url), collecting(url, url, grace=3600.0) as (counts, port, came, running):
             await sent(port, INFER)
             came.put_nowait(signal.SIGTERM)
             came.put_nowait(signal.SIGTERM)
             assert await running == signal.SIGTERM
             assert counts.dropped == {"stopped": 1}
-        held.go.set()
-        slow.close()
 
     asyncio.run(main())
