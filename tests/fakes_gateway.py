@@ -189,7 +189,8 @@ def install_crds(
         path = f"{CRDS}/{name}"
         found[name]["spec"].pop("conversion", None)
         asked(cluster, "PATCH", f"{path}?fieldManager=tests&force=true", found[name])
-        eventually(lambda path=path: _established(asked(cluster, "GET", path)), 30.0)
+    for name in wanted:  # whoever made it: established is not yet served
+        eventually(lambda crd=asked(cluster, "GET", f"{CRDS}/{name}"): _listed(cluster, crd), 30.0)
 
 
 def _defined(cluster: Any, name: str) -> bool:
@@ -199,14 +200,19 @@ def _defined(cluster: Any, name: str) -> bool:
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
-def _established(crd: Any) -> bool:
-    conditions = crd.get("status", {}).get("conditions") or []
-    return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)
+def _listed(cluster: Any, crd: Any) -> bool:
+    """Whether the API server tells of the kind, in every version that it is to serve, to who asks what there is."""
+    spec = crd["spec"]
+    versions = [one["name"] for one in spec["versions"] if one["served"]]
+    served = [asked(cluster, "GET", f"/apis/{spec['group']}/{version}") for version in versions]
+    return all(any(r["kind"] == spec["names"]["kind"] for r in one.get("resources") or ()) for one in served)
 
 
 def asked(cluster: Any, method: str, path: str, body: Manifest | None = None) -> Any:
     answer = cluster._open(method, path, {}, body, "application/apply-patch+yaml", (3.0, 20.0))
     try:
         return json.loads(answer.read())
+    except ValueError:  # a group that is not served is answered by a page for people
+        return {}
     finally:
         answer.release_conn()
