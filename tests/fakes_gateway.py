@@ -52,12 +52,12 @@ def rules(kind: str, primary: str) -> list[dict[str, Any]]:
 
 
 class GatewayLab:
-    """One route between two versions, each a Service with one ready endpoint."""
+    """One route between versions, each a Service with one ready endpoint."""
 
-    def __init__(self, cluster: Cluster, kind: str = "httproute", names: tuple[str, str] = ("v1", "v2.1")) -> None:
+    def __init__(self, cluster: Cluster, kind: str = "httproute", names: tuple[str, ...] = ("v1", "v2.1")) -> None:
         self.cluster, self.kind = cluster, kind
         mark = f"fw-{os.getpid()}-{next(COUNT)}"
-        self.services = dict(zip(names, (f"{mark}-a", f"{mark}-b"), strict=True))
+        self.services = {name: f"{mark}-{letter}" for name, letter in zip(names, "abcdefgh", strict=False)}
         self.versions = {
             name: Version(name, f"deployment/{cluster.namespace}/{service}?service={service}&port=8080")
             for name, service in self.services.items()
@@ -71,7 +71,7 @@ class GatewayLab:
         self._create(self.ref, self.route(gateway, names))
         self.accept()
 
-    def route(self, gateway: str, names: tuple[str, str]) -> Manifest:
+    def route(self, gateway: str, names: tuple[str, ...]) -> Manifest:
         """The route as its owner made it: all traffic to the first version."""
         return {
             "metadata": {"annotations": {"theirs": "1"}, "labels": {"app": "iris"}},

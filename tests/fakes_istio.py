@@ -31,12 +31,12 @@ def http(primary: str) -> list[dict[str, Any]]:
 
 
 class IstioLab(GatewayLab):
-    """One VirtualService between two versions, each a Service with one ready endpoint."""
+    """One VirtualService between versions, each a Service with one ready endpoint."""
 
-    def __init__(self, cluster: Cluster, names: tuple[str, str] = ("v1", "v2.1")) -> None:
+    def __init__(self, cluster: Cluster, names: tuple[str, ...] = ("v1", "v2.1")) -> None:
         super().__init__(cluster, "virtualservice", names)
 
-    def route(self, gateway: str, names: tuple[str, str]) -> Manifest:
+    def route(self, gateway: str, names: tuple[str, ...]) -> Manifest:
         del gateway
         return {
             "metadata": {"annotations": {"theirs": "1"}, "labels": {"app": "iris"}},

@@ -21,12 +21,12 @@ Json = dict[str, Any]
 
 
 class RevisionLab:
-    """One object with two revisions, both ready; the first has all traffic."""
+    """One object with revisions, all ready; the first has all traffic."""
 
     kind = ""
     back_end: type[StoredRouter]
 
-    def __init__(self, cluster: Cluster, names: tuple[str, str] = ("v1", "v2.1")) -> None:
+    def __init__(self, cluster: Cluster, names: tuple[str, ...] = ("v1", "v2.1")) -> None:
         self.cluster = cluster
         mark = f"fw-{os.getpid()}-{next(COUNT)}"
         self.ref = Reference.of(self.kind, cluster.namespace, mark)
@@ -34,7 +34,7 @@ class RevisionLab:
         self.versions = {n: Version(n, f"revision/{cluster.namespace}/{r}") for n, r in self.revisions.items()}
         for name in names:
             self.ready(name)
-        self.first, self.last = self.revisions.values()
+        self.first, *_, self.last = self.revisions.values()
         cluster.create(self.ref, self.manifest())
         self.reconcile()
 

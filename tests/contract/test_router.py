@@ -39,13 +39,14 @@ from fakes_routing import (
     model_process,
 )
 
-V1, V2 = Version("v1", "http://127.0.0.1:1"), Version("v2.1", "http://127.0.0.1:2")
+NAMES = ("v1", "v2.1", "v3")
+V1, *_ = THREE = [Version(name, f"http://127.0.0.1:{port}") for port, name in enumerate(NAMES, 1)]
 
 
 @dataclass
 class FakeWorld:
     stored: Stored
-    known = {"v1": V1, "v2.1": V2}  # noqa: RUF012 - never changed
+    known = {version.name: version for version in THREE}  # noqa: RUF012 - never changed
 
     def router(self) -> Router:
         return FakeRouter(self.stored)
@@ -60,7 +61,7 @@ class FakeWorld:
 @dataclass
 class EnvoyWorld:
     lab: Lab
-    known = {"v1": V1, "v2.1": V2}  # noqa: RUF012 - never changed
+    known = {version.name: version for version in THREE}  # noqa: RUF012 - never changed
 
     def router(self) -> Router:
         return self.lab.router()
@@ -213,20 +214,22 @@ def world(request, tmp_path):
         yield FakeWorld(Stored(Routes({"v1": 100})))
         return
     if request.param.endswith("virtualservice"):
-        lab = IstioLab(request.getfixturevalue("istio") if request.param.startswith("real") else FakeCluster())
+        cluster = request.getfixturevalue("istio") if request.param.startswith("real") else FakeCluster()
+        lab = IstioLab(cluster, NAMES)
         yield IstioWorld(lab)
         lab.close()
         return
     if request.param.endswith(("ksvc", "inferenceservice")):
         kind = request.param.removeprefix("real-")
-        lab = REVISIONS[kind](request.getfixturevalue(kind) if kind != request.param else FakeCluster())
+        cluster = request.getfixturevalue(kind) if kind != request.param else FakeCluster()
+        lab = REVISIONS[kind](cluster, NAMES if kind == "ksvc" else NAMES[:2])
         yield RevisionWorld(lab)
         lab.close()
         return
     if request.param.endswith("route"):
         real = request.param.startswith("real")
         cluster = request.getfixturevalue("gateway_api") if real else FakeCluster()
-        lab = GatewayLab(cluster, request.param.removeprefix("real-"))
+        lab = GatewayLab(cluster, request.param.removeprefix("real-"), NAMES)
         yield GatewayWorld(lab)
         lab.close()
         return
@@ -241,11 +244,15 @@ def world(request, tmp_path):
 ROUTES = [
     Routes({"v1": 99, "v2.1": 1}),
     Routes({"v1": 50, "v2.1": 50}),
+    Routes({"v1": 50, "v2.1": 30, "v3": 20}),
+    Routes({"v1": 80, "v3": 20}),
     Routes({"v2.1": 100}),
     Routes({"v1": 100}, matches=(HeaderMatch("x-test", "yes", "v2.1"), HeaderMatch("x-user", "a b", "v1"))),
     Routes({"v1": 100}, mirror=Mirror("v2.1", 30)),
     Routes({"v1": 60, "v2.1": 40}, sticky=Stickiness(cookie="session")),
     Routes({"v1": 60, "v2.1": 40}, sticky=Stickiness(header="x-user")),
+    Routes({"v1": 40, "v2.1": 30, "v3": 30}, sticky=Stickiness(header="x-user")),
+    Routes({"v1": 70, "v3": 30}, sticky=Stickiness(header="x-user")),
 ]
 
 
@@ -260,6 +267,10 @@ def test_every_kind_of_routes_is_stored_settles_and_can_be_taken_back(world):
                 with pytest.raises(Refused, match="cannot carry"):
                     router.apply(routes, world.known)
                 assert world.foreign() == stored
+                with pytest.raises(Refused, match="cannot carry"):
+                    router.preflight([routes], world.known)
+            continue
+        if not routes.versions() <= set(world.known):
             continue
         assert router.apply(routes, world.known) == routes
         assert world.router().read() == routes
@@ -423,26 +434,46 @@ def test_mirrored_requests_reach_the_version_and_its_answers_nobody(lab, client,
     assert router.served().by_version["v1"] == router.served().requests == 300
 
 
+def assigned(client: Client, sticky: Stickiness) -> dict[int, str]:
+    """Which version each of 60 users has, who all keep it."""
+    seen = {}
+    for user in range(60):
+        headers = {"cookie": f"user=u{user}"} if sticky.cookie else {"x_user": f"u{user}"}
+        ((seen[user], count),) = client.count(3, **headers).items()
+        assert count == 3
+    return seen
+
+
+@pytest.mark.local
+@pytest.mark.parametrize("gone", ["v2.1", "v3"])
+def test_users_of_a_version_that_leaves_an_abn_split_get_the_primary_and_all_others_keep_theirs(
+    lab, client, versions, gone
+):
+    third, sticky, router = ModelServer("v3"), Stickiness(header="x-user"), lab.router()
+    known = versions | {"v3": third.version}
+    router.apply(Routes({"v1": 40, "v2.1": 30, "v3": 30}, sticky=sticky), known)
+    eventually(router.settled)
+    first = assigned(client, sticky)
+    assert set(first.values()) == {"v1", "v2.1", "v3"}
+    kept = {"v1": 70, "v2.1": 30, "v3": 30}
+    del kept[gone]
+    assert router.apply(Routes(kept, sticky=sticky), known) == Routes(kept, sticky=sticky)
+    eventually(router.settled)
+    assert assigned(client, sticky) == {user: "v1" if name == gone else name for user, name in first.items()}
+    third.close()
+
+
 @pytest.mark.local
 @pytest.mark.parametrize("sticky", [Stickiness(header="x-user"), Stickiness(cookie="user")])
 def test_a_user_keeps_the_version_also_when_the_candidate_gets_more(lab, client, versions, sticky):
     router = lab.router()
-
-    def assigned() -> dict[int, str]:
-        seen = {}
-        for user in range(60):
-            headers = {"cookie": f"user=u{user}"} if sticky.cookie else {"x_user": f"u{user}"}
-            ((seen[user], count),) = client.count(3, **headers).items()
-            assert count == 3
-        return seen
-
     router.apply(Routes({"v1": 60, "v2.1": 40}, sticky=sticky), versions)
     eventually(router.settled)
-    first = assigned()
+    first = assigned(client, sticky)
     assert set(first.values()) == {"v1", "v2.1"}
     router.apply(Routes({"v1": 30, "v2.1": 70}, sticky=sticky), versions)
     eventually(router.settled)
-    second = assigned()
+    second = assigned(client, sticky)
     assert [user for user in first if first[user] == "v2.1" and second[user] != "v2.1"] == []
     assert list(second.values()).count("v2.1") > list(first.values()).count("v2.1")
 

@@ -11,7 +11,7 @@ from typing import Protocol
 from fairway_steps.model import Routes, Version
 from fairway_steps.routing.claims import Claims
 
-HEADER_MATCH, MIRROR, STICKY = "header matches", "a mirror", "stickiness"
+HEADER_MATCH, MIRROR, STICKY, SEVERAL = "header matches", "a mirror", "stickiness", "more than two versions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,7 @@ class Capabilities:
     header_match: bool = False
     mirror: bool = False
     sticky: bool = False
+    several: bool = True
 
     def lacks(self, routes: Routes) -> tuple[str, ...]:
         """What of ``routes`` cannot be carried: names of capabilities in words."""
@@ -30,6 +31,7 @@ class Capabilities:
             HEADER_MATCH: bool(routes.matches) and not self.header_match,
             MIRROR: routes.mirror is not None and not self.mirror,
             STICKY: routes.sticky is not None and not self.sticky,
+            SEVERAL: len(routes.weights) > 2 and not self.several,
         }
         return tuple(name for name, missing in asked.items() if missing)
 

@@ -28,7 +28,9 @@ class GatewayRouter(StoredRouter):
 
     capabilities = Capabilities(weights=True, header_match=True, mirror=True)
     part = ("rules",)
-    lacking: ClassVar[Mapping[str, str]] = {STICKY: "Gateway API has no stable field that keeps a user on one version"}
+    lacking: ClassVar[Mapping[str, str]] = {
+        STICKY: "Gateway API has no stable field that keeps a user on one version of a split"
+    }
     _programmed = False
 
     def _says(self, found: Manifest) -> Routes:

@@ -14,7 +14,7 @@ from fairway_steps.cluster import Manifest
 from fairway_steps.errors import Refused, UsageError
 from fairway_steps.model import Routes, Version
 from fairway_steps.routing import revisions
-from fairway_steps.routing.base import HEADER_MATCH, MIRROR, Capabilities, Unknown
+from fairway_steps.routing.base import HEADER_MATCH, MIRROR, SEVERAL, Capabilities, Unknown
 from fairway_steps.routing.stored import StoredRouter
 from fairway_steps.workload.place import Place
 
@@ -27,11 +27,12 @@ LEGACY = {"Serverless": "Knative", "RawDeployment": "Standard"}
 class KServeRouter(StoredRouter):
     """The traffic of an InferenceService in mode Knative."""
 
-    capabilities = Capabilities(weights=True)
+    capabilities = Capabilities(weights=True, several=False)
     part = ("predictor", FIELD)
     lacking: ClassVar[Mapping[str, str]] = {
         HEADER_MATCH: "KServe splits an InferenceService by percents alone; use two of them behind a route of your own",
         MIRROR: "KServe copies no requests; use two InferenceServices behind a route of your own",
+        SEVERAL: "KServe splits between two revisions; use several InferenceServices behind a route of your own",
     }
 
     def _placed(self, versions: Mapping[str, Version]) -> dict[str, Place]:

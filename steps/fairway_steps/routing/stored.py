@@ -111,6 +111,7 @@ class StoredRouter(ABC):
         del versions  # a backend that none of them has is one that `read` does not know
         found = self._found()
         for routes in asked:
+            self._refuse_lacking(routes)
             self._preflight(found, routes)
 
     def apply(self, routes: Routes, versions: Mapping[str, Version], *, fence: int = 0, claim: bool = False) -> Routes:
@@ -202,9 +203,7 @@ class StoredRouter(ABC):
         weights = routes.weights.values()
         if sum(weights) != 100 or min(weights, default=0) < 1:
             raise UsageError(f"weights {dict(routes.weights)} are not whole percents from 1 that add up to 100")
-        for missing in self.capabilities.lacks(routes):
-            why = self.lacking.get(missing, "its kind has no field for it")
-            raise Refused(f"{self.ref} cannot carry {missing}: {why}")
+        self._refuse_lacking(routes)
         for name in sorted(routes.versions()):
             if name not in self._places:
                 raise UsageError(f"the routes name version {name}, but nothing says where it is")
@@ -212,6 +211,11 @@ class StoredRouter(ABC):
             raise NotReady(
                 f"{name} gets no traffic: {self._silent(name)}", mend="wait for it with `fairway wait-for-ready`"
             )
+
+    def _refuse_lacking(self, routes: Routes) -> None:
+        for missing in self.capabilities.lacks(routes):
+            why = self.lacking.get(missing, "its kind has no field for it")
+            raise Refused(f"{self.ref} cannot carry {missing}: {why}")
 
     def _silent(self, name: str) -> str:
         return f"the Service {self._places[name].service} has no ready endpoints"

@@ -8,14 +8,16 @@ https://www.envoyproxy.io/docs/envoy/latest/api-v3/config/route/v3/route_compone
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from fairway_steps.model import HeaderMatch, Mirror, Routes, Stickiness
 from fairway_steps.routing.backends import METADATA, TYPE, arm_name, mirror_name, owns, version_of
 
 Json = dict[str, Any]
+Share = tuple[str, int]
 VERSION_HEADER = "x-fairway-version"
 RETRY: Json = {
     "retry_on": "connect-failure,refused-stream,reset",
@@ -82,14 +84,14 @@ def fallback_of(routes: Routes, current: Routes, noted: str) -> str:
 
 def entries(service: str, routes: Routes, template: Json, fallback: str, fence: int) -> list[Json]:
     """The service's own route entries, made from its present one, whose other fields they keep."""
+    shares = sorted(routes.weights.items(), key=lambda item: item[0] != fallback)
+    if routes.sticky:
+        shares = ring(_split_of(service, template.get("route", {})), dict(shares))
     plain = _plain(service, template, fallback, fence)
     matched = [_matched(service, plain, match, fallback, i) for i, match in enumerate(routes.matches)]
     action: Json = plain["route"]
     action["weighted_clusters"] = {
-        "clusters": [
-            {"name": arm_name(service, name, fallback), "weight": weight}
-            for name, weight in sorted(routes.weights.items(), key=lambda item: item[0] != fallback)
-        ]
+        "clusters": [{"name": arm_name(service, name, fallback), "weight": weight} for name, weight in shares]
     }
     if routes.sticky:
         action["weighted_clusters"]["use_hash_policy"] = True
@@ -101,15 +103,30 @@ def entries(service: str, routes: Routes, template: Json, fallback: str, fence: 
     return [*matched, plain]
 
 
+def ring(before: Sequence[Share], wanted: Mapping[str, int]) -> list[Share]:
+    """The shares that ``wanted`` asks for, each version where it was ``before`` as far as it may stay there.
+
+    A user's hash falls on one of a hundred places in this order, so as few users as can be change their version: of one that gains they are
+    new, of one that leaves they are shared out, and nobody moves between two others. A version may stand in several places.
+    """
+    left, places = dict(wanted), list[Share]()
+    for name, weight in before:
+        kept = min(weight, left.get(name, 0))
+        left[name] = left.get(name, 0) - kept
+        places += [(name, kept), ("", weight - kept)]
+    gaining = iter([name for name, weight in left.items() for _ in range(weight)])
+    spread = [place or next(gaining, "") for place, weight in places for _ in range(weight)]
+    return [(name, len(list(same))) for name, same in groupby([*spread, *gaining]) if name]
+
+
 def decode(service: str, own: Sequence[Json]) -> Routes:
     """The Routes that the service's own entries carry. Raises ValueError naming what Fairway does not know."""
     action = own[-1].get("route", {})
     matches = tuple(_decode_match(service, entry) for entry in own[:-1])
-    if "weighted_clusters" in action:
-        split = action["weighted_clusters"]
-        weights = {_version(service, c["name"]): int(c.get("weight", 0)) for c in split.get("clusters", [])}
-    else:
-        split, weights = {}, {_version(service, action.get("cluster")): 100}
+    split = action.get("weighted_clusters", {})
+    weights: dict[str, int] = {}
+    for name, weight in _split_of(service, action) if split else [(_version(service, action.get("cluster")), 100)]:
+        weights[name] = weights.get(name, 0) + weight
     if sum(weights.values()) != 100:
         raise ValueError(f"weights that add up to {sum(weights.values())}, not 100")
     mirrors = [p for p in action.get("request_mirror_policies", []) if owns(service, p.get("cluster"))]
@@ -195,6 +212,12 @@ def _decode_sticky(policy: Json) -> Stickiness:
     return Stickiness(
         cookie=policy.get("cookie", {}).get("name", ""), header=policy.get("header", {}).get("header_name", "")
     )
+
+
+def _split_of(service: str, action: Json) -> list[Share]:
+    """The weights that an entry has, in its order; nothing where it has one backend."""
+    clusters = action.get("weighted_clusters", {}).get("clusters", [])
+    return [(_version(service, cluster["name"]), int(cluster.get("weight", 0))) for cluster in clusters]
 
 
 def _version(service: str, cluster: object) -> str:

@@ -84,6 +84,24 @@ def test_stickiness_that_ends_leaves_no_hashing_behind():
     assert "hash_policy" not in xds.entries("iris", Routes({"v1": 100}), sticky, "v1", 0)[-1]["route"]
 
 
+@given(routes(), routes())
+def test_no_more_users_change_their_version_than_must(before, after):
+    first = xds.ring([], before.weights)
+    rings = first, xds.ring(first, after.weights)
+    places = [[name for name, weight in ring for _ in range(weight)] for ring in rings]
+    assert {name: places[1].count(name) for name in places[1]} == dict(after.weights)
+    moved = [(was, now) for was, now in zip(*places, strict=True) if was != now]
+    assert len(moved) == sum(max(0, weight - after.weights.get(name, 0)) for name, weight in before.weights.items())
+    assert xds.ring(first, before.weights) == first
+
+
+def test_users_of_one_that_leaves_go_to_one_that_gains_and_nobody_else_moves():
+    assert xds.ring([("v1", 40), ("v2", 30), ("v3", 30)], {"v1": 70, "v3": 30}) == [("v1", 70), ("v3", 30)]
+    apart = [("v1", 40), ("v2", 30), ("v1", 30)]
+    assert xds.ring([("v1", 40), ("v2", 30), ("v3", 30)], {"v1": 70, "v2": 30}) == apart
+    assert xds.ring(apart, {"v1": 100}) == [("v1", 100)]
+
+
 def table(*names: str, name: str = "t", host: str = "h"):
     return {
         "name": name,
