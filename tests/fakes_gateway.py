@@ -190,7 +190,8 @@ def install_crds(
         found[name]["spec"].pop("conversion", None)
         asked(cluster, "PATCH", f"{path}?fieldManager=tests&force=true", found[name])
     for name in wanted:  # whoever made it: established is not yet served
-        eventually(lambda crd=asked(cluster, "GET", f"{CRDS}/{name}"): _listed(cluster, crd), 30.0)
+        crd = asked(cluster, "GET", f"{CRDS}/{name}")
+        eventually(lambda crd=crd: _listed(cluster, crd), 30.0)
 
 
 def _defined(cluster: Any, name: str) -> bool:
