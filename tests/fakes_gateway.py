@@ -138,6 +138,16 @@ class GatewayLab:
             kept.append(rule)
         return rest, annotations, found["spec"] | {"rules": kept}
 
+    def share(self, service: str) -> None:
+        """The rule that is not ours becomes another service's: all its traffic to ``service``."""
+        stored = self.stored()["spec"]["rules"]
+        stored[1]["backendRefs"] = [{"group": "", "kind": "Service", "name": service, "port": 8080, "weight": 1}]
+        self.edit({"spec": {"rules": stored}})
+
+    def rules(self) -> list[dict[str, Any]]:
+        """The rules as they are stored."""
+        return list(self.stored()["spec"]["rules"])
+
     def backends(self) -> list[list[tuple[str, int]]]:
         """The backends of each rule, with their weights."""
         return [[(r["name"], r["weight"]) for r in rule["backendRefs"]] for rule in self.stored()["spec"]["rules"]]

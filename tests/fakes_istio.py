@@ -65,6 +65,14 @@ class IstioLab(GatewayLab):
             kept.append(rule)
         return rest, annotations, found["spec"] | {"http": kept}
 
+    def share(self, service: str) -> None:
+        stored = self.rules()
+        stored[1]["route"] = [{"destination": {"host": service, "port": {"number": 8080}}}]
+        self.edit({"spec": {"http": stored}})
+
+    def rules(self) -> list[dict[str, Any]]:
+        return list(self.stored()["spec"]["http"])
+
     def targets(self) -> list[list[tuple[str, int | None]]]:
         """The hosts of each http route, with their weights."""
         return [

@@ -1,7 +1,7 @@
 """Gateway API: ``httproute/NAMESPACE/NAME`` and ``grpcroute/NAMESPACE/NAME``.
 
 The rules of a route are one atomic list: server-side apply would own all of it, so our part is changed in the list just
-read (``stored``). A backend without a share leaves the route.
+read (``stored``). A backend without a share leaves the route. Several services may share a route, each with its own release.
 """
 
 import logging
@@ -13,6 +13,8 @@ from fairway_steps.errors import DomainError, Refused
 from fairway_steps.model import Routes
 from fairway_steps.routing import conditions, rules, wayback
 from fairway_steps.routing.base import STICKY, Capabilities
+from fairway_steps.routing.gateway_wayback import RULES
+from fairway_steps.routing.rules import Around
 from fairway_steps.routing.stored import StoredRouter
 
 LOG = logging.getLogger(__name__)
@@ -28,23 +30,29 @@ class GatewayRouter(StoredRouter):
 
     capabilities = Capabilities(weights=True, header_match=True, mirror=True)
     part = ("rules",)
+    shared = True
     lacking: ClassVar[Mapping[str, str]] = {
         STICKY: "Gateway API has no stable field that keeps a user on one version of a split"
     }
     _programmed = False
 
+    @property
+    def _around(self) -> Around:
+        return Around(self.service, self._places, self.ref.namespace)
+
     def _says(self, found: Manifest) -> Routes:
-        return rules.decode(_rules(found), self._places, self.ref.namespace)
+        return rules.decode(_rules(found), self._around)
 
     def _saying(self, found: Manifest, routes: Routes) -> dict[str, Any]:
-        return {"rules": rules.encode(_rules(found), routes, self._places, self.ref.namespace)}
+        return {"rules": rules.encode(_rules(found), routes, self._around)}
 
     def _take(self, found: Manifest) -> str:
-        return wayback.take(self.ref, found)
+        return wayback.take(self.ref, self.service, found, RULES)
 
     def _back(self, snapshot: str, found: Manifest) -> dict[str, Any]:
-        services = {(at.ref.namespace, at.service) for at in self._places.values()}
-        return {"rules": wayback.put_back(self.ref, snapshot, found, services)}
+        touches = self._around.version
+        back = wayback.put_back(self.ref, self.service, snapshot, found, lambda ref: bool(touches(ref)), RULES)
+        return {"rules": back}
 
     def _preflight(self, found: Manifest, routes: Routes) -> None:
         """A Gateway may take up a mirror that it does not implement: one answers 500 to all requests of its rule."""
@@ -83,7 +91,7 @@ class GatewayRouter(StoredRouter):
         return seen
 
     def _kept(self, tried: Manifest, routes: Routes) -> None:
-        if not rules.says(_rules(tried), routes, self._places, self.ref.namespace):
+        if not rules.says(_rules(tried), routes, self._around):
             raise Refused(
                 f"{self.ref} does not keep header matches or mirrors: the cluster's Gateway API is too old",
                 mend="install Gateway API 1.4 or newer",

@@ -11,11 +11,12 @@ from typing import Any, ClassVar
 from fairway_steps.cluster import Manifest, Reference
 from fairway_steps.errors import Refused
 from fairway_steps.model import Routes, Version
-from fairway_steps.routing import virtual_service, virtual_wayback
+from fairway_steps.routing import virtual_service, wayback
 from fairway_steps.routing.base import STICKY, Capabilities
 from fairway_steps.routing.destinations import same_host
-from fairway_steps.routing.stored import StoredRouter, mark_of
+from fairway_steps.routing.stored import StoredRouter
 from fairway_steps.routing.virtual_service import Around
+from fairway_steps.routing.virtual_wayback import HTTP_ROUTES
 from fairway_steps.workload.place import Place, backends
 
 RULES = ("networking.istio.io", "v1", "DestinationRule")
@@ -27,15 +28,12 @@ class IstioRouter(StoredRouter):
 
     capabilities = Capabilities(weights=True, header_match=True, mirror=True)
     part = ("http",)
+    shared = True
     lacking: ClassVar[Mapping[str, str]] = {
         STICKY: "Istio keeps users on a pod (a DestinationRule's consistentHash), not on a version of a weighted split"
     }
     mend_unknown = "an http route's destinations must be this release's versions"
     grace = 2.0
-
-    @property
-    def _mark(self) -> str:
-        return mark_of(self.service)
 
     @property
     def _around(self) -> Around:
@@ -56,11 +54,12 @@ class IstioRouter(StoredRouter):
         return {"http": virtual_service.encode(found["spec"], routes, self._around)}
 
     def _take(self, found: Manifest) -> str:
-        return virtual_wayback.take(self.ref, self.service, found)
+        return wayback.take(self.ref, self.service, found, HTTP_ROUTES)
 
     def _back(self, snapshot: str, found: Manifest) -> dict[str, Any]:
         touches = self._around.version
-        return {"http": virtual_wayback.put_back(self.ref, self.service, snapshot, found, lambda t: bool(touches(t)))}
+        back = wayback.put_back(self.ref, self.service, snapshot, found, lambda one: bool(touches(one)), HTTP_ROUTES)
+        return {"http": back}
 
     def _preflight(self, found: Manifest, routes: Routes) -> None:
         """A subset that no DestinationRule defines is answered by 503 for everybody who is sent there."""

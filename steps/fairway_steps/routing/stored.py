@@ -39,6 +39,8 @@ class StoredRouter(ABC):
     """Why a capability is not there, by its name."""
     part: tuple[str, ...] = ()
     """Where in the object's ``spec`` our part is."""
+    shared = False
+    """Whether several services may share one object, each with a token of its own."""
     grace = 0.0
     """Seconds that proxies are given to take up a change, where that is not told."""
     mend_unknown = "a rule's backends must be the Services of this release's versions"
@@ -84,7 +86,7 @@ class StoredRouter(ABC):
     @property
     def _mark(self) -> str:
         """The annotation that keeps the fencing token."""
-        return FENCE
+        return _mark_of(self.service) if self.shared else FENCE
 
     def _placed(self, versions: Mapping[str, Version]) -> dict[str, Place]:
         return backends(versions)
@@ -258,7 +260,7 @@ class StoredRouter(ABC):
             raise NotReady(f"{dead[0]} cannot take the traffic back: it has no ready endpoints, and {alive[0]} has")
 
 
-def mark_of(service: str) -> str:
+def _mark_of(service: str) -> str:
     """The annotation of a service's own token, where several services share one object."""
     if len(service) > LONGEST:
         import hashlib  # noqa: PLC0415 - hardly ever

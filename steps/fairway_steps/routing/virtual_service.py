@@ -8,34 +8,24 @@ matches is taken; weights are proportions; a mirror without a percentage is of a
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from fairway_steps.model import HeaderMatch, Mirror, Routes
+from fairway_steps.routing.around import Around as Whose
 from fairway_steps.routing.base import Unknown, whole_percents
 from fairway_steps.routing.destinations import pointed, told, version_of
-from fairway_steps.workload.place import Place
 
 Json = dict[str, Any]
-NAMED = "fairway-match-"
 MIRRORING = ("mirror", "mirrorPercentage", "mirrorPercent", "mirror_percent")
 
 
-@dataclass(frozen=True, slots=True)
-class Around:
-    """What http routes are read with: the service, its versions' places, and the VirtualService's namespace."""
+class Around(Whose):
+    """What http routes are read with."""
 
-    service: str
-    places: Mapping[str, Place]
-    namespace: str
+    __slots__ = ()
 
     def version(self, target: Json) -> str:
         return version_of(target, self.places, self.namespace)
-
-    def owns(self, rule: Json) -> bool:
-        """Whether Fairway made the whole http route, for this service."""
-        name = str(rule.get("name", ""))
-        return name.startswith(NAMED) and name.removeprefix(NAMED).split("-", 2)[-1] == self.service
 
     def manages(self, rule: Json) -> bool:
         """Whether an http route of the user's goes to a version."""
@@ -134,9 +124,8 @@ def _matches(http: Sequence[Json], around: Around) -> tuple[HeaderMatch, ...]:
     found: dict[int, HeaderMatch] = {}
     for rule in http:
         if around.owns(rule):
-            number = int(rule["name"].removeprefix(NAMED).partition("-")[0])
             ((name, value),) = list(rule["match"][0]["headers"].items())[-1:]
-            found[number] = HeaderMatch(name, value["exact"], around.version(rule["route"][0]))
+            found[around.number(rule)] = HeaderMatch(name, value["exact"], around.version(rule["route"][0]))
     return tuple(found[number] for number in sorted(found))
 
 
@@ -163,8 +152,12 @@ def _matching(base: Json, rule: Json, number: int, index: int, match: HeaderMatc
         one["headers"] = {**headers, match.name: {"exact": match.value}}
     kept = next((target for target in base["route"] if around.version(target) == match.version), None)
     target = copy.deepcopy(kept or pointed(base["route"][0], around.places[match.version], around.namespace))
-    name = f"{NAMED}{number}-{index}-{around.service}"
-    return {**copy.deepcopy(base), "name": name, "match": asked, "route": [{**target, "weight": 100}]}
+    return {
+        **copy.deepcopy(base),
+        "name": around.name(number, index),
+        "match": asked,
+        "route": [{**target, "weight": 100}],
+    }
 
 
 def _unmirrored(rule: Json, around: Around) -> Json:

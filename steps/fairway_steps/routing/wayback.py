@@ -1,84 +1,90 @@
-"""The way back of a Gateway API route: its rules saved whole, and their backends put back.
+"""The way back of a route that is a list of rules: those of one service saved whole, and their backends put back.
 
-Nothing here is computed from routes, and nothing is shared with the way there. A rule is known by what it matches; what
-somebody else has meanwhile changed in it stays. If a rule is not to be found again, all rules go back as they were.
+Nothing here is computed from ``Routes``, and nothing is shared with the way there but whose a backend is. A rule is known by its name
+and what it matches; what somebody else has meanwhile changed in it stays, and so does every rule of others. If one is not to be
+found again, all of this service's go back as they were.
 """
 
 import copy
 import json
-from collections.abc import Collection
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from fairway_steps.cluster import Manifest, Reference
 from fairway_steps.errors import UsageError
 
 FORMAT = 1
-OURS = "fairway-match-"
+OURS = re.compile(r"fairway-match-\d+-\d+-(?P<service>.+)")
 
 Json = dict[str, Any]
-Services = Collection[tuple[str, str]]
+Touches = Callable[[Json], bool]
+"""Whether a backend, as a rule of this kind names it, is one of this service's versions."""
 
 
-def take(ref: Reference, found: Manifest) -> str:
-    """The rules of a route, as JSON text."""
-    return json.dumps({"format": FORMAT, "kind": ref.kind, "name": ref.name, "rules": found["spec"]["rules"]})
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How a kind of route calls its parts, and how the backends of a saved rule come back into the one that is there."""
+
+    rules: str
+    matches: str
+    backends: str
+    mended: Callable[[Json, Json, Touches], Json]
+    """Of the rule as it is and as it was saved."""
+    is_on: Callable[[Json, Json], bool]
+    """Whether a backend of a rule has a share: in some gateways 0 is not off, and those do not come back."""
 
 
-def put_back(ref: Reference, snapshot: str, found: Manifest, services: Services) -> list[Json]:
-    """The rules of ``found`` with the snapshot's backends; ``services`` (namespace, name) are the versions'.
+def take(ref: Reference, service: str, found: Manifest, kind: Kind) -> str:
+    """The rules, as JSON text."""
+    saved = {"format": FORMAT, "kind": ref.kind, "name": ref.name, "service": service}
+    return json.dumps(saved | {kind.rules: found["spec"].get(kind.rules) or []})
 
-    Backends of weight 0 do not come back: in some gateways 0 is not off. Raises UsageError for another snapshot.
-    """
-    saved = [_without_zeros(rule) for rule in _parse(ref, snapshot)]
-    theirs = [rule for rule in (found.get("spec") or {}).get("rules") or [] if not _is_ours(rule)]
-    places = {_identity(rule): index for index, rule in enumerate(theirs)}
-    if len(places) < len(theirs) or any(_identity(rule) not in places for rule in saved):
-        return saved
-    result = copy.deepcopy(theirs)
-    for rule in saved:
-        back = result[places[_identity(rule)]]
-        if _touched(back, services, ref.namespace) or _touched(rule, services, ref.namespace):
-            back["backendRefs"] = rule.get("backendRefs", [])
-            _take_out(back, rule, services, ref.namespace)
+
+def put_back(ref: Reference, service: str, snapshot: str, found: Manifest, touches: Touches, kind: Kind) -> list[Json]:
+    """The rules of ``found`` with the snapshot's backends of this service. Raises UsageError for another one."""
+
+    def goes(rule: Json) -> bool:
+        return any(touches(one) for one in rule.get(kind.backends) or ())
+
+    def identity(rule: Json) -> str:
+        return json.dumps([rule.get("name", ""), rule.get(kind.matches) or []], sort_keys=True)
+
+    saved = [rule for rule in _parse(ref, service, snapshot, kind) if not _is_ours(rule, service)]
+    stored = (found.get("spec") or {}).get(kind.rules) or []
+    theirs = [copy.deepcopy(rule) for rule in stored if not _is_ours(rule, service)]
+    places = {identity(rule): index for index, rule in enumerate(theirs)}
+    led_here = {identity(rule) for rule in theirs if goes(rule)}
+    mine = {i: _on(rule, kind) for i, rule in enumerate(saved) if goes(rule) or identity(rule) in led_here}
+    if len(places) == len(theirs) and all(identity(rule) in places for rule in mine.values()):
+        for rule in mine.values():
+            index = places[identity(rule)]
+            theirs[index] = kind.mended(theirs[index], rule, touches)
+        return theirs
+    result = [rule for rule in theirs if not goes(rule) and identity(rule) not in map(identity, mine.values())]
+    order = [identity(rule) for rule in saved]
+    for index, rule in sorted(mine.items(), reverse=True):  # each before the first that came after it
+        at = next((i for i, other in enumerate(result) if identity(other) in order[index + 1 :]), len(result))
+        result.insert(at, rule)
     return result
 
 
-def _take_out(rule: Json, saved: Json, services: Services, namespace: str) -> None:
-    """Drop mirrors to a version, but for those that were there before."""
-    before = saved.get("filters") or []
-    kept = [f for f in rule.get("filters") or [] if f in before or not _mirrors(f, services, namespace)]
-    rule.pop("filters", None)
-    if kept:
-        rule["filters"] = kept
+def _on(rule: Json, kind: Kind) -> Json:
+    backends = [one for one in rule.get(kind.backends) or () if kind.is_on(rule, one)]
+    return {**rule, kind.backends: backends} if kind.backends in rule else rule
 
 
-def _touched(rule: Json, services: Services, namespace: str) -> bool:
-    return any((ref.get("namespace", namespace), ref.get("name")) in services for ref in rule.get("backendRefs") or ())
+def _is_ours(rule: Json, service: str) -> bool:
+    named = OURS.fullmatch(str(rule.get("name", "")))
+    return named is not None and named["service"] == service
 
 
-def _mirrors(one: Json, services: Services, namespace: str) -> bool:
-    target = (one.get("requestMirror") or {}).get("backendRef") or {}
-    return (target.get("namespace", namespace), target.get("name")) in services
-
-
-def _identity(rule: Json) -> str:
-    return json.dumps([rule.get("name", ""), rule.get("matches") or []], sort_keys=True)
-
-
-def _is_ours(rule: Json) -> bool:
-    return str(rule.get("name", "")).startswith(OURS)
-
-
-def _without_zeros(rule: Json) -> Json:
-    refs = [ref for ref in rule.get("backendRefs") or () if ref.get("weight", 1)]
-    return {**rule, "backendRefs": refs} if "backendRefs" in rule else rule
-
-
-def _parse(ref: Reference, snapshot: str) -> list[Json]:
+def _parse(ref: Reference, service: str, snapshot: str, kind: Kind) -> list[Json]:
     try:
         saved = json.loads(snapshot)
-        if (saved["format"], saved["kind"], saved["name"]) == (FORMAT, ref.kind, ref.name):
-            return list(saved["rules"])
+        if (saved["format"], saved["kind"], saved["name"], saved["service"]) == (FORMAT, ref.kind, ref.name, service):
+            return list(saved[kind.rules])
     except (ValueError, LookupError, TypeError) as error:
-        raise UsageError(f"this is no snapshot of {ref}") from error
-    raise UsageError(f"this is no snapshot of {ref}")
+        raise UsageError(f"this is no snapshot of {ref} for {service}") from error
+    raise UsageError(f"this is no snapshot of {ref} for {service}")

@@ -91,7 +91,7 @@ def test_a_rollback_is_written_even_then(lab, router):
 def test_an_old_holder_does_not_win_by_conflicts(lab, router):
     def meanwhile(ref):
         lab.cluster.on_write = lambda ref: None
-        lab.edit({"metadata": {"annotations": {"fairway/fence": "9"}}})
+        lab.edit({"metadata": {"annotations": {"fairway/fence-iris": "9"}}})
 
     lab.cluster.on_write = meanwhile
     with pytest.raises(DomainError, match=r"a newer holder \(token 9, this one has 3\)"):
@@ -275,9 +275,12 @@ def test_an_edit_between_the_read_and_the_write_of_a_restore_is_kept(lab, router
 
 def test_restore_mends_a_route_that_was_written_wrong(lab, router):
     saved, before = router.snapshot(), lab.stored()["spec"]["rules"]
-    lab.edit({"spec": {"rules": [{"matches": [{"path": {"type": "Exact", "value": "/gone"}}]}]}})
+    gone = {"matches": [{"path": {"type": "Exact", "value": "/gone"}}]}
+    lab.edit({"spec": {"rules": [gone]}})
     assert router.restore(saved) == Routes({"v1": 100})
-    assert lab.stored()["spec"]["rules"] == before
+    assert lab.stored()["spec"]["rules"] == [gone, before[0], before[2]], (
+        "and what is nobody's of ours is as they left it"
+    )
 
 
 def test_a_backend_of_weight_zero_does_not_come_back(lab, router):

@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 
 from fairway_steps.cluster import Reference
 from fairway_steps.model import HeaderMatch, Mirror, Routes
-from fairway_steps.routing.rules import Unknown, decode, encode, is_ours
+from fairway_steps.routing.base import Unknown
+from fairway_steps.routing.rules import Around, decode, encode
 from fairway_steps.workload.place import Place
 
 PLACES = {
     name: Place(Reference.of("deployment", namespace, name), f"svc-{name}", 80)
     for name, namespace in (("v1", "ns"), ("v2", "ns"), ("v3", "elsewhere"))
 }
+IRIS = Around("iris", PLACES, "ns")
 
 
 def backend(name, **more):
@@ -47,6 +49,11 @@ foreign = st.lists(
             rule({"name": "other", "port": 1}, matches=[{"path": {"value": "/other"}}]),
             {"matches": [{"path": {"value": "/redirect"}}], "filters": [{"type": "RequestRedirect"}]},
             rule({"name": "svc-v1", "kind": "Bucket", "group": "storage"}),
+            rule(
+                {"name": "svc-w1"},
+                name="fairway-match-0-0-wine-iris",
+                matches=[{"headers": [{"name": "x", "value": "y"}]}],
+            ),
         ]
     ),
     max_size=2,
@@ -64,11 +71,11 @@ def test_whatever_is_written_is_read_and_nothing_else_is_touched(before, one, be
     stored = [*before, one, *between, two]
     now = stored
     for wanted in steps:
-        now = encode(now, wanted, PLACES, "ns")
-        assert decode(now, PLACES, "ns") == wanted
-        assert encode(now, wanted, PLACES, "ns") == now
-    assert encode(now, Routes({"v1": 100}), PLACES, "ns") == [_of_v1(rule) for rule in stored]
-    assert not any(is_ours(rule) for rule in encode(now, Routes({"v1": 100}), PLACES, "ns"))
+        now = encode(now, wanted, IRIS)
+        assert decode(now, IRIS) == wanted
+        assert encode(now, wanted, IRIS) == now
+    assert encode(now, Routes({"v1": 100}), IRIS) == [_of_v1(rule) for rule in stored]
+    assert not any(IRIS.owns(rule) for rule in encode(now, Routes({"v1": 100}), IRIS))
 
 
 def _of_v1(stored):
@@ -81,14 +88,14 @@ def _of_v1(stored):
 def test_rules_are_not_changed_in_place():
     stored = [rule(backend("v1"))]
     before = copy.deepcopy(stored)
-    encode(stored, Routes({"v1": 50, "v2": 50}), PLACES, "ns")
+    encode(stored, Routes({"v1": 50, "v2": 50}), IRIS)
     assert stored == before
 
 
 def test_a_backend_elsewhere_names_its_namespace():
-    (written,) = encode([rule(backend("v1"))], Routes({"v1": 50, "v3": 50}), PLACES, "ns")
+    (written,) = encode([rule(backend("v1"))], Routes({"v1": 50, "v3": 50}), IRIS)
     assert written["backendRefs"][1] == {"name": "svc-v3", "port": 80, "namespace": "elsewhere", "weight": 50}
-    assert "namespace" not in encode([written], Routes({"v2": 100}), PLACES, "ns")[0]["backendRefs"][0]
+    assert "namespace" not in encode([written], Routes({"v2": 100}), IRIS)[0]["backendRefs"][0]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +109,7 @@ def test_a_backend_elsewhere_names_its_namespace():
 )
 def test_weights_are_shares(weights, read):
     stored = [rule(*(backend(n, weight=w) for n, w in zip(("v1", "v2"), weights, strict=True)))]
-    assert decode(stored, PLACES, "ns") == Routes(read)
+    assert decode(stored, IRIS) == Routes(read)
 
 
 def test_a_mirror_may_be_a_fraction():
@@ -110,9 +117,9 @@ def test_a_mirror_may_be_a_fraction():
         target = {"backendRef": backend("v2")} | how
         return [rule(backend("v1"), filters=[{"type": "RequestMirror", "requestMirror": target}])]
 
-    assert decode(mirrored(), PLACES, "ns").mirror == Mirror("v2", 100)
-    assert decode(mirrored(fraction={"numerator": 1, "denominator": 4}), PLACES, "ns").mirror == Mirror("v2", 25)
-    assert decode(mirrored(fraction={"numerator": 7}), PLACES, "ns").mirror == Mirror("v2", 7)
+    assert decode(mirrored(), IRIS).mirror == Mirror("v2", 100)
+    assert decode(mirrored(fraction={"numerator": 1, "denominator": 4}), IRIS).mirror == Mirror("v2", 25)
+    assert decode(mirrored(fraction={"numerator": 7}), IRIS).mirror == Mirror("v2", 7)
 
 
 @pytest.mark.parametrize(
@@ -128,8 +135,8 @@ def test_a_mirror_may_be_a_fraction():
 )
 def test_rules_that_are_not_as_fairway_needs_them_are_told(stored, sentence):
     with pytest.raises(Unknown, match=sentence):
-        decode(stored, PLACES, "ns")
+        decode(stored, IRIS)
 
 
 def test_an_unknown_backend_of_weight_zero_is_no_hindrance():
-    assert decode([rule(backend("v1"), {"name": "old", "weight": 0})], PLACES, "ns") == Routes({"v1": 100})
+    assert decode([rule(backend("v1"), {"name": "old", "weight": 0})], IRIS) == Routes({"v1": 100})
