@@ -24,7 +24,7 @@ from typing import Any
 import grpc
 import numpy as np
 from grpc import aio
-from realtime import real_time
+from realtime import awake, real_time
 from realtime import told as scheduling
 
 from fairway_steps.clock import SystemClock
@@ -201,6 +201,7 @@ if __name__ == "__main__":
         told(given.load, given.rate, fast=given.fast)
     else:
         print(f"load average {os.getloadavg()[0]:.1f}; {scheduling(on=real_time(on=True))}")
-        accuracy(100, 4)
-        accuracy(1000, 4)
-        cost((100, 1000, 2000))
+        with awake():
+            accuracy(100, 4)
+            accuracy(1000, 4)
+            cost((100, 1000, 2000))

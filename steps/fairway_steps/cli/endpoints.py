@@ -153,11 +153,7 @@ def _endpoint(values: Mapping[str, Any]) -> "Endpoint":
         timeout=values["timeout"],
         connections=values["connections"],
         rate=values["rate"],
-        duration=None
-        if values["requests"] is not None
-        else DEFAULT_DURATION
-        if endless and not own_length
-        else values["duration"],
+        duration=DEFAULT_DURATION if endless and not own_length else values["duration"],
         requests=values["requests"],
         warm_up=WarmUp(values["warm_up"], values["warm_up_requests"]),
         poisson=values["arrivals"] == "poisson",
@@ -216,7 +212,7 @@ def _own(key: str, value: Any, options: Mapping[str, click.Parameter]) -> tuple[
         import json
 
         value = json.dumps(value)  # a payload, written as YAML
-    text = str(value).lower() if isinstance(value, bool) else str(value)
+    text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
     return option.name, option.type.convert(text, option, None) if text else option.get_default(
         click.Context(click.Command(""))
     )

@@ -178,9 +178,10 @@ def _unusable(task: "Task", met: set[str], shares: "Sequence[Records]") -> str:
     told = next((f"{text} ({error})" for error, text in details.items() if error != CANCELLED), "")
     if not any(records.opened for records in shares):
         return f"no request could connect: {told}"
-    # A server of another protocol may close before its words are read, and some say none.
-    if "protocol" in met and met <= {"protocol", *UNREACHED, "reset"}:
-        return f"no request was understood: {details['protocol']} (protocol)"
+    # A server of another protocol may close before its words are read, and some say none; so with one that refuses a certificate.
+    for error, what in (("protocol", "was understood"), ("tls", "could connect")):
+        if error in met and met <= {error, *UNREACHED, "reset"}:
+            return f"no request {what}: {details[error]} ({error})"
     if met == {"reset"} and (spoken := task.target.spoken()):
         return f"no request was understood: {spoken} (reset)"
     return ""

@@ -1,6 +1,6 @@
 """``fairway load-test``."""
 
-import os
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -56,9 +56,11 @@ fairway load-test --url http://127.0.0.1:8000/v1/chat/completions --rate 2 --dat
 @option(
     "duration",
     DURATION_TYPE,
-    help="How long to send, after the warm-up.  [default: 10s, or as long as --rate or --trace says]",
+    help="How long to send, after the warm-up.  [default: 10s, or as long as --rate, --trace or --requests say]",
 )
-@option("requests", int, help="How many requests to send, instead of --duration.")
+@option(
+    "requests", int, help="How many requests to send; with --duration, too, the first of the two to be reached ends it."
+)
 @option("arrivals", click.Choice(["constant", "poisson"]), default="constant", help="Equal or random distances.")
 @option("seed", int, default="1", help="Of all that is random: the same seed, the same moments and payloads.")
 @option("trace", help="Send at the moments in this file (seconds, one a line), instead of --rate.")
@@ -210,7 +212,8 @@ def _check_writable(option: str, path: Path) -> None:
     """Fail before the load, not after it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        writable = os.access(path.parent, os.W_OK) and not path.is_dir()
+        with tempfile.TemporaryFile(dir=path.parent):  # what root may do is not all that some folders let anybody do
+            writable = not path.is_dir()
     except OSError:
         writable = False
     if not writable:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.bodies import Source, moments, payloads
@@ -57,10 +56,17 @@ def plan(endpoint: Endpoint) -> AnyPlan:
     if endpoint.trace:
         if endpoint.closed_loop:
             raise UsageError("a trace has moments, a closed loop has none", mend="give one of the two")
-        return replay(moments(endpoint.trace), speed=endpoint.trace_speed, warm_up=endpoint.warm_up)
-    lasting = {"seconds": endpoint.duration, "requests": endpoint.requests}
+        return replay(
+            moments(endpoint.trace),
+            speed=endpoint.trace_speed,
+            seconds=endpoint.duration,
+            requests=endpoint.requests,
+            warm_up=endpoint.warm_up,
+        )
     if endpoint.closed_loop:
-        return closed(endpoint.connections, **lasting, warm_up=endpoint.warm_up)  # type: ignore[arg-type]
+        return closed(
+            endpoint.connections, seconds=endpoint.duration, requests=endpoint.requests, warm_up=endpoint.warm_up
+        )
     seed = endpoint.seed if endpoint.poisson else None
     return arrivals(
         parse_profile(endpoint.rate),
@@ -83,8 +89,7 @@ def task(endpoint: Endpoint, plan: AnyPlan) -> Task:
 
 def target(endpoint: Endpoint, *, with_body: bool) -> Target:
     """The target of the protocol that the URL names."""
-    scheme = urlsplit(endpoint.url).scheme if "://" in endpoint.url else ""
-    if scheme in GRPC:
+    if endpoint.url.partition("://")[0] in GRPC:
         return _grpc(endpoint)
     if given := [name for name in ("call", "descriptors", "message_interval") if getattr(endpoint, name)]:
         option = f"--{given[0].replace('_', '-')}"

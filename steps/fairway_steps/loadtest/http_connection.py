@@ -9,7 +9,7 @@ from fairway_steps.loadtest.client import Answer, Done
 from fairway_steps.loadtest.generation import Generation
 from fairway_steps.loadtest.http1 import Head, Parser, Sink
 from fairway_steps.loadtest.sse import EventStream
-from fairway_steps.loadtest.tls import reason
+from fairway_steps.loadtest.tls import reason, refused
 
 UPSTREAM_HEADER = b"x-envoy-upstream-service-time"
 """Envoy adds it to answers from an upstream, and not to those it makes up itself."""
@@ -131,7 +131,7 @@ class HttpConnection(asyncio.Protocol):
             return
         self._at = time.monotonic_ns()
         if error is not None:
-            self._end("reset", reason(error))
+            self._end("tls" if refused(error) else "reset", reason(error))
         elif self._parser.eof():
             self._end("")
         elif self._parser.begun:

@@ -100,7 +100,7 @@ def arrivals(
     warm_up: WarmUp = WarmUp(),
     poisson: int | None = None,
 ) -> Plan:
-    """Requests at the rate of ``profile``: for ``seconds``, or as many as ``requests``, or as long as the profile lasts.
+    """Requests at the rate of ``profile``: for ``seconds``, or as many as ``requests``, or as long as the profile lasts, whichever ends first.
 
     At even distances, the first at once; or, with the seed ``poisson``, those of a Poisson process of that rate, made from one
     of rate 1 by stretching its time (Çinlar, "Introduction to Stochastic Processes", 1975, section 4.7). Raises UsageError
@@ -139,8 +139,16 @@ def poisson(
     return arrivals(steady(rate), seconds=seconds, requests=requests, warm_up=WarmUp(warm_up), poisson=seed)
 
 
-def replay(moments: Iterable[float], *, speed: float = 1.0, warm_up: WarmUp = WarmUp()) -> Plan:
-    """Requests at the ``moments`` (seconds) at which others came, from the first one on, ``speed`` times as fast."""
+def replay(
+    moments: Iterable[float],
+    *,
+    speed: float = 1.0,
+    seconds: float | None = None,
+    requests: int | None = None,
+    warm_up: WarmUp = WarmUp(),
+) -> Plan:
+    """Requests at the ``moments`` (seconds) at which others came, from the first one on, ``speed`` times as fast; all, or as in ``arrivals``."""
+    _check_length(seconds, requests, warm_up)
     if not (math.isfinite(speed) and speed > 0):
         raise UsageError(f"a trace cannot be replayed at {speed:g} times its speed", mend="give a number above 0")
     times = list(moments)
@@ -152,8 +160,12 @@ def replay(moments: Iterable[float], *, speed: float = 1.0, warm_up: WarmUp = Wa
         if not math.isfinite(at) or at < before:
             raise UsageError(f"the trace goes back in time at {at:g} s", mend="sort its moments")
     offsets = array("q", (round((at - times[0]) / speed * SECOND) for at in times))
-    span = offsets[-1] / SECOND
-    return _warmed(offsets, (len(times) - 1) / span if span else float(len(times)), warm_up)
+    if requests is not None:
+        del offsets[_warm(offsets, warm_up) + requests :]
+    if seconds is not None:
+        del offsets[bisect_left(offsets, round((warm_up.seconds + seconds) * SECOND)) :]
+    span = offsets[-1] / SECOND if offsets else 0.0
+    return _warmed(offsets, (len(offsets) - 1) / span if span else float(len(offsets)), warm_up)
 
 
 def paired(plan: Plan, seed: int) -> tuple[Plan, Plan]:
@@ -182,10 +194,14 @@ def _exponential(seed: int) -> Iterator[float]:
 def _warmed(offsets: "array[int]", rate: float, warm_up: WarmUp) -> Plan:
     if not offsets:
         raise UsageError("the plan has no request", mend="make it longer, or its rate higher")
-    warm = max(warm_up.requests, bisect_left(offsets, round(warm_up.seconds * SECOND)))
+    warm = _warm(offsets, warm_up)
     if warm >= len(offsets):
         raise UsageError("the warm-up leaves no request to measure", mend="shorten it, or plan more requests")
     return Plan(offsets, rate, warm)
+
+
+def _warm(offsets: "array[int]", warm_up: WarmUp) -> int:
+    return max(warm_up.requests, bisect_left(offsets, round(warm_up.seconds * SECOND)))
 
 
 def _check(profile: Profile, seconds: float | None, requests: int | None, warm_up: WarmUp) -> None:
@@ -195,7 +211,7 @@ def _check(profile: Profile, seconds: float | None, requests: int | None, warm_u
     lasting = min(profile.seconds, seconds if seconds is not None else math.inf)
     if requests is None and not math.isfinite(lasting):
         raise UsageError("a plan lasts for a duration or for a number of requests", mend="give one of the two")
-    measured = float(requests) if requests is not None else profile.expected(lasting)
+    measured = min(requests or math.inf, profile.expected(lasting) if math.isfinite(lasting) else math.inf)
     total = profile.first * warm_up.seconds + warm_up.requests + measured
     if total > MAX_REQUESTS:
         raise UsageError(
@@ -205,8 +221,6 @@ def _check(profile: Profile, seconds: float | None, requests: int | None, warm_u
 
 
 def _check_length(seconds: float | None, requests: int | None, warm_up: WarmUp) -> None:
-    if seconds is not None and requests is not None:
-        raise UsageError("a plan lasts for a duration or for a number of requests", mend="give one of the two")
     if requests is not None and requests < 1:
         raise UsageError(f"{requests} requests are no load", mend="give at least 1")
     if seconds is not None and not (math.isfinite(seconds) and seconds > 0):
@@ -226,7 +240,7 @@ def closed(
 ) -> Closed:
     """A closed loop. Raises UsageError for one that cannot be run."""
     _check_length(seconds, requests, warm_up)
-    if (seconds is None) == (requests is None):
+    if seconds is None and requests is None:
         raise UsageError("a closed loop lasts for a duration or for a number of requests", mend="give one of the two")
     if requests is not None and requests + warm_up.requests > MAX_REQUESTS:
         raise UsageError(f"the loop has {requests:,} requests, more than the {MAX_REQUESTS:,} that are recorded")

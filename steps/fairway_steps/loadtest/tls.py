@@ -1,6 +1,7 @@
 """TLS for load: whom to trust, who we are, and what went wrong with it in a few words."""
 
 import os
+import re
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,12 @@ class Tls:
 
 PLAIN = Tls()
 """Nothing out of the ordinary."""
+_ALERT = re.compile(r"(?:SSL|TLS)V\d+_ALERT_(?P<what>\w+)")
+_WORDS = {
+    "WRONG_VERSION_NUMBER": "the server does not speak TLS there",
+    "TLSV1_ALERT_NO_APPLICATION_PROTOCOL": "the server offers none of the protocols asked for (ALPN), such as HTTP/1.1",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the server asks for a client certificate",
+}
 
 
 def context(tls: Tls, protocols: Sequence[str]) -> ssl.SSLContext:
@@ -51,15 +58,24 @@ def reason(error: BaseException | None) -> str:
     """What happened, without the errno and the traceback."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return error.verify_message
-    if isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER":
-        return "the server does not speak TLS there"
-    if isinstance(error, ssl.SSLError) and error.reason == "TLSV1_ALERT_NO_APPLICATION_PROTOCOL":
-        return "the server offers none of the protocols asked for (ALPN), such as HTTP/1.1"
+    if isinstance(error, ssl.SSLError) and (said := _said(error.reason or "")):
+        return said
     if isinstance(error, ConnectionError):
         return os.strerror(error.errno).lower() if error.errno else str(error) or "the connection was closed"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     return str(error) or type(error).__name__
+
+
+def refused(error: BaseException | None) -> bool:
+    """Whether a server broke TLS off with an alert; with TLS 1.3 that may come after the handshake (RFC 8446, section 4.4)."""
+    return isinstance(error, ssl.SSLError) and _ALERT.fullmatch(error.reason or "") is not None
+
+
+def _said(code: str) -> str:
+    """OpenSSL's code in our words, where there are better ones than its own."""
+    alert = _ALERT.fullmatch(code)
+    return _WORDS.get(code) or (f"the server broke TLS off: {alert['what'].replace('_', ' ').lower()}" if alert else "")
 
 
 def _no_password() -> str:

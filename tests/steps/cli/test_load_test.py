@@ -129,9 +129,11 @@ def test_empty_options_are_unset_and_a_payload_may_be_a_file(tmp_path: Path):
         (["--arrivals=random"], "'random' is not one of"),
         (["--samples=/dev/null/x.npz"], "--samples /dev/null/x.npz cannot be written"),
         (["--samples=/tmp"], "--samples /tmp cannot be written"),
+        (["--samples=/proc/x.npz"], "--samples /proc/x.npz cannot be written"),
         (["--ca-file=/no/such"], "are of no use"),
         (["--url=https://127.0.0.1:1/", "--ca-file=/no/such"], "CA file /no/such cannot be used"),
         (["--url=nowhere"], "URL 'nowhere' is no endpoint"),
+        (["--url=http://[::1/"], "URL 'http://[::1/' cannot be read: Invalid IPv6 URL"),
     ],
     ids=" ".join,
 )
@@ -491,6 +493,7 @@ def test_who_never_lets_anybody_connect_is_unusable(silent_server, scheme: str):
         (["--bearer-token=env:NO_SUCH"], "--bearer-token: the environment has no NO_SUCH"),
         (["--url=grpc://127.0.0.1"], "names no port"),
         (["--url="], "--url is missing"),
+        (["--endpoints={a: {rate: , connections: 0}}"], "endpoint a: --timeout and --connections must be above 0"),
     ],
     ids=" ".join,
 )

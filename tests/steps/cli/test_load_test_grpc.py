@@ -141,3 +141,23 @@ def test_on_sigterm_it_ends_with_what_it_has(server):
     told = json.loads(out)
     assert told["stopped"] is True
     assert 20 <= told["requests"] <= len(echo.calls)
+
+
+def test_too_few_open_files_are_the_clients_limit(server):
+    """Each call has a connection of its own, and a machine lets 40 files be open."""
+    url, _ = server
+    limited = "import os, resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)); os.execv(sys.argv[1], sys.argv[1:])"
+    load = ["--requests=60", "--rate=60", "--calls-per-connection=1", "--workers=1", "--output=json"]
+    command = [
+        *(sys.executable, "-c", limited),
+        *FAIRWAY,
+        f"--url={url}/{ECHO}/Unary",
+        '--payload={"delay": 1500}',
+        *load,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["client_limited"]
+    assert "lets no more connections be opened (too many open files)" in told["reason"]
+    assert 0 < told["errors"]["connect"] < 60

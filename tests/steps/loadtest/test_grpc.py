@@ -4,6 +4,7 @@ Left out: schemas and messages (test_grpc_messages.py); KServe's own server (tes
 """
 
 import asyncio
+import errno
 import itertools
 import json
 import threading
@@ -224,6 +225,16 @@ def test_our_own_deadline_is_timeout_too(server):
 
 
 V2 = {"inputs": [{"name": "x", "shape": [1], "datatype": "FP32", "data": [1]}], "model_name": "m"}
+
+
+def test_no_port_left_is_the_clients_limit(unused_port: int, monkeypatch):
+    async def no_port(*_):
+        raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+
+    monkeypatch.setattr(asyncio, "open_connection", no_port)
+    records = load(f"grpc://127.0.0.1:{unused_port}/v2/models/m/infer", {"inputs": []})
+    assert errors(records) == ["connect"] * 3
+    assert records.exhausted == "cannot assign requested address"
 
 
 def test_a_refused_connection_is_connect(unused_port):

@@ -96,7 +96,6 @@ def test_the_warm_up_comes_before_a_duration():
         ({"rate": 1, "requests": 0}, "0 requests"),
         ({"rate": 1, "requests": MAX_REQUESTS + 1}, "more than the 10,000,000"),
         ({"rate": 5000, "seconds": 3600}, "about 18,000,000 requests"),
-        ({"rate": 1, "seconds": 1, "requests": 1}, "give one of the two"),
         ({"rate": 1}, "give one of the two"),
         ({"rate": 1, "seconds": 1, "warm_up": -1}, "a warm-up cannot be below 0"),
     ],
@@ -154,6 +153,24 @@ def test_a_trace_is_replayed_from_its_first_moment():
     assert plan.rate == 2.0
 
 
+def test_a_trace_may_be_cut_by_its_length_or_its_number():
+    moments = [3.0, 3.5, 4.0, 4.5, 5.0]
+    assert list(replay(moments, seconds=1.0).offsets) == [0, SECOND // 2]
+    assert list(replay(moments, seconds=1.0, speed=2).offsets) == [0, SECOND // 4, SECOND // 2, 3 * SECOND // 4]
+    assert replay(moments, requests=4).rate == 2
+    warmed = replay(moments, requests=2, seconds=9.0, warm_up=WarmUp(1.0))
+    assert (len(warmed), warmed.warm_up) == (4, 2)
+    assert len(replay(moments, requests=2, seconds=0.2, warm_up=WarmUp(1.0))) == 3
+    assert len(replay(moments, requests=2, warm_up=WarmUp(requests=1))) == 3
+
+
+def test_of_a_duration_and_a_number_the_first_to_be_reached_ends_a_plan():
+    for seconds, requests, length in ((1.0, 5, 5), (1.0, 500, 10)):
+        assert len(constant(10, seconds=seconds, requests=requests)) == length
+    assert len(constant(4000, seconds=1.0, requests=MAX_REQUESTS + 1)) == 4000
+    assert len(constant(4000, seconds=36_000, requests=7)) == 7
+
+
 @given(st.integers(2, 60), st.integers(0, 9))
 def test_pairs_are_neighbours_and_no_order_is_favoured(requests: int, seed: int):
     whole = constant(100, requests=requests)
@@ -208,6 +225,8 @@ def test_a_profile_that_cannot_be_is_refused_in_one_sentence(text: str, sentence
         (lambda: replay([]), "the trace is empty"),
         (lambda: replay([1.0, 0.5]), "goes back in time at 0.5 s"),
         (lambda: replay([1.0], speed=0), "0 times its speed"),
+        (lambda: replay([1.0], requests=0), "0 requests are no load"),
+        (lambda: replay([1.0], seconds=1e-12), "the plan has no request"),
         (lambda: paired(constant(1, requests=1), 1), "cannot be sent to two endpoints"),
         (lambda: closed(1), "a closed loop lasts for"),
         (lambda: closed(1, requests=MAX_REQUESTS + 1), "more than the 10,000,000"),

@@ -5,7 +5,12 @@ Left out: gRPC's TLS (test_grpc.py); the plain cases (test_http.py).
 
 import asyncio
 import datetime as dt
+import os
+import socket
 import ssl
+import threading
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +23,7 @@ from fairway_steps.clock import FakeClock
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.engine import run
 from fairway_steps.loadtest.http import Request
+from fairway_steps.loadtest.loops import fastest
 from fairway_steps.loadtest.payloads import Payloads
 from fairway_steps.loadtest.plan import constant
 from fairway_steps.loadtest.records import Records
@@ -76,11 +82,12 @@ def authority(tmp_path_factory) -> Authority:
     return Authority(tmp_path_factory.mktemp("ca"))
 
 
-def load(request: Request) -> Records:
+def load(request: Request, loop: Callable[[], asyncio.AbstractEventLoop] | None = None) -> Records:
     async def carry_out() -> Records:
         return await run(constant(100, requests=3), request.open(Payloads()), Settings(5.0), clock=FakeClock())
 
-    return asyncio.run(carry_out())
+    with asyncio.Runner(loop_factory=loop) as runner:
+        return runner.run(carry_out())
 
 
 def errors(records: Records) -> set[str]:
@@ -107,6 +114,32 @@ def test_a_client_certificate_is_shown_to_who_asks(authority: Authority):
         assert errors(load(Request(server.url, tls=tls))) == {""}
         without = errors(load(Request(server.url, tls=Tls(authority.ca, server_name="127-0-0-1.example"))))
     assert without <= {"tls", "reset"}  # with TLS 1.3 the refusal may come after the handshake
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("loop", [None, fastest()])
+def test_a_server_that_misses_a_client_certificate_is_quoted(authority: Authority, version: ssl.TLSVersion, loop):
+    context = authority.context("strict.example", mutual=True)
+    context.minimum_version = context.maximum_version = version
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def refuse() -> None:  # asyncio's own server closes without the alert
+        with listener, suppress(OSError):
+            while True:
+                peer, _ = listener.accept()
+                with context.wrap_socket(peer, server_side=True, do_handshake_on_connect=False) as sock:
+                    with suppress(ssl.SSLError):
+                        sock.do_handshake()
+                    while os.read(sock.fileno(), 4096):  # to close on unread bytes would reset, and take the alert back
+                        pass
+
+    threading.Thread(target=refuse, daemon=True).start()
+    url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+    records = load(Request(url, tls=Tls(authority.ca, server_name="strict.example")), loop)
+    listener.shutdown(socket.SHUT_RDWR)
+    assert errors(records) == {"tls"}
+    said = "asks for a client certificate" if version is ssl.TLSVersion.TLSv1_3 else "broke TLS off: handshake failure"
+    assert said in records.details["tls"]
 
 
 def test_insecure_verifies_nothing(authority: Authority):

@@ -73,7 +73,9 @@ def _successes(
         for part in failed.get("Data") or []:
             low, high = float(part["Start"]), float(part["End"])
             middle = (low + high) / 2
-            at = next(i for i, b in enumerate(buckets) if b.low <= middle <= b.high)
+            at = next((i for i, b in enumerate(buckets) if b.low <= middle <= b.high), None)
+            if at is None:
+                raise ValueError("it counts errors where it has no requests")
             left = buckets[at].count - int(part["Count"])
             if left < 0:
                 raise ValueError("it counts more errors than requests between two latencies")

@@ -1,6 +1,7 @@
 """A foreign run in the summary of our own load tests, with what it lacks said."""
 
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -109,10 +110,11 @@ def _reported(run: Foreign) -> dict[str, float | None]:
         found[name] = _rounded(number)
     if found["mean"] is None and run.spent and run.successes:
         found["mean"] = _rounded(run.spent / run.successes * 1000)
-    if found["max"] is None and run.buckets and run.buckets[-1].high < float("inf"):
-        found["max"] = _rounded(max(b.high for b in run.buckets if b.count) * 1000)
+    if found["max"] is None and run.buckets and run.buckets[-1].high < math.inf:
+        found["max"] = _rounded(max((b.high for b in run.buckets if b.count), default=math.nan) * 1000)
     return found
 
 
 def _rounded(number: float | None) -> float | None:
-    return None if number is None else round(float(f"{number:.5g}"), 3)
+    """None, too, for what is no number: JSON has none of these."""
+    return None if number is None or not math.isfinite(number) else round(float(f"{number:.5g}"), 3)

@@ -5,10 +5,12 @@ port, the TLS handshake, the first bytes of HTTP/2 (RFC 9113, section 3.4: the s
 """
 
 import asyncio
+import errno
 import os
 import socket
 import ssl
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,12 @@ import grpc
 from grpc import aio
 
 from fairway_steps.errors import UsageError
-from fairway_steps.loadtest.client import ConnectionFailed
+from fairway_steps.loadtest.client import ConnectionFailed, Exhausted
 from fairway_steps.loadtest.spoken import PREFACE
 from fairway_steps.loadtest.tls import reason
 
 _LOOK = 5.0  # seconds for each step of finding out
+_FILES = 4  # that a connection of the library takes, about: what one that failed let go of is no proof that there were enough
 _OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.use_local_subchannel_pool", 1),  # channels must not share a connection
     ("grpc.enable_retries", 0),  # never send more than the plan
@@ -107,6 +110,8 @@ async def connected(channel: aio.Channel, peer: Peer) -> None:
 
 async def why(peer: Peer) -> ConnectionFailed:
     """What a plain try finds wrong with ``peer``."""
+    if missing := _no_files():
+        return Exhausted("connect", missing)
     loop = asyncio.get_running_loop()
     try:
         await loop.getaddrinfo(peer.host, peer.port, type=socket.SOCK_STREAM)
@@ -118,11 +123,23 @@ async def why(peer: Peer) -> ConnectionFailed:
         return ConnectionFailed("connect", f"{peer.address} does not answer")
 
 
+def _no_files() -> str:
+    """Why this process can open no connection, if it cannot."""
+    with ExitStack() as opened:
+        try:
+            for _ in range(_FILES):
+                opened.enter_context(socket.socket())
+        except OSError as error:
+            return reason(error)
+    return ""
+
+
 async def _try(peer: Peer) -> ConnectionFailed:
     try:
         reader, writer = await asyncio.open_connection(peer.host, peer.port)
     except OSError as error:
-        return ConnectionFailed("connect", reason(error))
+        kind = Exhausted if error.errno == errno.EADDRNOTAVAIL else ConnectionFailed  # every local port is taken
+        return kind("connect", reason(error))
     try:
         if peer.secure:
             try:

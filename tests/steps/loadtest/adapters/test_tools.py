@@ -12,6 +12,7 @@ import pytest
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.adapters.foreign import Foreign
 from fairway_steps.loadtest.adapters.registry import TOOLS, open_foreign
+from fairway_steps.loadtest.adapters.summary import summary, to_json
 
 FIXTURES = Path(__file__).with_name("fixtures")
 
@@ -336,9 +337,41 @@ def test_ohas_csv_is_refused_for_it_leaves_failures_out(name):
         opened(f"oha:{name}.csv")
 
 
+SUMMED = ["fortio:" + name for name in FORTIO] + [
+    *("oha:oha-1.16.0-refused.json", "vegeta:vegeta-12.13.0-refused.json", "k6:k6-0.57.0-refused.json"),
+    "guidellm:guidellm-0.8.1-errors.json",
+]
+
+
+@pytest.mark.parametrize("uri", SUMMED)
+def test_every_run_has_a_summary_even_if_all_of_it_failed(uri):
+    run = opened(uri)
+    made = json.loads(to_json(summary(run, [0.1] if run.exact else [])))
+    assert made["requests"] == run.requests
+    assert (made["service_ms"]["max"] is None) is (run.failed == run.requests)
+
+
+def test_numbers_beyond_all_measure_are_not_repeated(tmp_path):
+    data = told("oha-1.16.0-breakdown.json")
+    data["summary"]["requestsPerSec"] = data["latencyPercentilesSuccessful"]["p99"] = 1e308 * 10
+    (tmp_path / "x").write_text(json.dumps(data))
+    made = summary(open_foreign(f"oha:{tmp_path}/x"))
+    assert (made["achieved_rate"], made["service_ms"]["p99"]) == (None, None)
+    json.dumps(made, allow_nan=False)
+
+
+def test_a_failure_of_fortio_that_is_no_request_is_refused(tmp_path):
+    data = told("fortio-1.57.3.json")
+    data["ErrorsDurationHistogram"]["Data"][0] |= {"Start": 900, "End": 901}
+    (tmp_path / "x").write_text(json.dumps(data))
+    with pytest.raises(UsageError, match="counts errors where it has no requests"):
+        open_foreign(f"fortio:{tmp_path}/x")
+
+
 @pytest.mark.parametrize("tool", TOOLS)
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", "{}", '{"a": 1}', "\x00\x01", "1,2\n", '{"benchmarks": 3}', '{"metrics": []}']
+    "content",
+    ["[" * 100_000, "", "{", "[]", "{}", '{"a": 1}', "\x00\x01", "1,2\n", '{"benchmarks": 3}', '{"metrics": []}'],
 )
 def test_a_file_of_something_else_is_one_sentence(tool, content, tmp_path):
     path = tmp_path / "x"
