@@ -1,16 +1,20 @@
 """What a release's windows say of one SLO's limit: how many requests broke it, at least and at most."""
 
+import functools
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from operator import add
 
 from fairway_steps.model import Histogram, Slo, Stratum
-from fairway_steps.stats.columns import broken
+from fairway_steps.stats.columns import Columns, broken
 from fairway_steps.stats.counts import Array
 
 ROUNDING = 1e-9
+WHOLE = 2.0**53
+"""Up to here a float holds a whole count as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,29 +46,41 @@ def exceedances(sums: Array, slo: Slo) -> Exceedances:
     return Exceedances(least, of_most, most, of_least, slo.allowed)
 
 
-def inconsistency(strata: Sequence[Stratum]) -> str:
+def inconsistency(columns: Columns) -> str:
     """What is wrong with the counts, if anything."""
-    risen: tuple[float, ...] | None = None
-    for stratum in strata:
-        failures, histograms = (
-            stratum.failures.values(),
-            [*filter(None, [stratum.latency]), *stratum.latencies.values()],
-        )
-        counts = [stratum.requests, *failures, stratum.comparisons, *stratum.differences.values()]
-        for histogram in histograms:
-            counts += histogram.counts
-        if min(counts) < 0 or not math.isfinite(sum(counts)):  # a NaN makes the sum one
-            return "one is negative or not a number"
-        if not 0 <= stratum.seconds < math.inf:
-            return "the sum of latencies is negative or not a number"
-        for each in histograms:
-            if len(each.counts) != len(each.edges) or not (each.edges == risen or _rise(each.edges)):
-                return "the edges of a histogram do not rise to infinity"
-            risen = each.edges
-        if (errors := sum(failures)) > stratum.requests:
-            return f"{errors} requests of {stratum.requests} failed"
-        if stratum.differing > stratum.comparisons:
-            return f"{stratum.differing} comparisons of {stratum.comparisons} differed"
+    return "" if _plainly_sound(columns) else next(filter(None, map(_flaw, columns.strata)), "")
+
+
+def _plainly_sound(columns: Columns) -> bool:
+    """Whether nothing is wrong, asked of all strata at once; those that hold more than is asked here are not plain."""
+    for stratum in columns.strata:
+        if stratum.latencies or stratum.comparisons or stratum.differences:
+            return False
+        if stratum.failures and min(stratum.failures.values()) < 0:
+            return False
+        if stratum.latency and len(stratum.latency.counts) != len(stratum.latency.edges):
+            return False
+    below: list[tuple[Array, Array | float]] = [(some.counts, WHOLE) for some in columns.buckets]
+    below += [(columns.errors, columns.requests), (columns.requests, WHOLE), (columns.seconds, sys.float_info.max)]
+    rise = all(_rise(some.edges) for some in columns.buckets)
+    return rise and all(bool(((counts >= 0) & (counts <= most)).all()) for counts, most in below)
+
+
+def _flaw(stratum: Stratum) -> str:
+    histograms = [*filter(None, [stratum.latency]), *stratum.latencies.values()]
+    counts = [stratum.requests, *stratum.failures.values(), stratum.comparisons, *stratum.differences.values()]
+    for histogram in histograms:
+        counts += histogram.counts
+    if min(counts) < 0 or not math.isfinite(sum(counts)):  # a NaN makes the sum one
+        return "one is negative or not a number"
+    if not 0 <= stratum.seconds < math.inf:
+        return "the sum of latencies is negative or not a number"
+    if any(len(each.counts) != len(each.edges) or not _rise(each.edges) for each in histograms):
+        return "the edges of a histogram do not rise to infinity"
+    if stratum.errors > stratum.requests:
+        return f"{stratum.errors} requests of {stratum.requests} failed"
+    if stratum.differing > stratum.comparisons:
+        return f"{stratum.differing} comparisons of {stratum.comparisons} differed"
     return ""
 
 
@@ -77,5 +93,6 @@ def together(strata: Sequence[Stratum]) -> list[Histogram]:
     return [Histogram(edges, tuple(counts)) for edges, counts in found.items()]
 
 
+@functools.lru_cache(maxsize=64)
 def _rise(edges: tuple[float, ...]) -> bool:
     return bool(edges) and all(left < right for left, right in pairwise(edges)) and edges[-1] == math.inf

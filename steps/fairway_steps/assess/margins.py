@@ -54,12 +54,16 @@ class Margin:
         return mixed(paths)
 
     def kept(self) -> float:
+        return self._kept
+
+    @cached_property
+    def _kept(self) -> float:
         """Ln e of health, by the stage's own evidence: what was well at a lower weight proves nothing of a higher one."""
         harm, health = self._pairs
         weights = self.scene.shared.weights
         here = [i for i, row in enumerate(health.rows.tolist()) if self.scene.weight in (None, weights[row])]
         strata = self._harm.some(here) if health is harm else self._read(health.some(here))
-        return self._fresh.after(strata).now.met
+        return self._fresh.met(strata)
 
     def evidence(self, log_e: float, *, harmful: bool, open_: Open) -> Evidence:
         slo, scene = self.slo, self.scene
@@ -152,8 +156,7 @@ class Margin:
             found = of_failures(shared.own, shared.other)
             return found, found
         assert self.slo.quantile is not None
-        before = [bisect_left(shared.looks, look) for look in shared.looks]
-        return of_quantile(shared.own, shared.other, before, self.slo.quantile, self.slo.limit)
+        return of_quantile(shared.own, shared.other, shared.looks, self.slo.quantile, self.slo.limit)
 
     @cached_property
     def _harm(self) -> Strata:

@@ -65,8 +65,7 @@ class Scene:
     @cached_property
     def problem(self) -> str:
         """Why the primary's counts compare with nothing; empty if they do."""
-        beside = [window.strata[self.primary] for window in self.windows if self.primary in window.strata]
-        found = inconsistency(beside)
+        found = inconsistency(self._beside)
         return f"the counts of {self.primary} cannot be: {found}" if found else ""
 
     def until(self, index: int) -> "Scene":
@@ -85,7 +84,13 @@ class Scene:
     @cached_property
     def shared(self) -> Shared:
         """What may be compared with the primary; nothing where its counts cannot be."""
-        return Shared.of(() if self.problem else self.windows, self.candidate, self.primary)
+        rows = [] if self.problem else [i for i, window in enumerate(self.windows) if self.primary in window.strata]
+        return Shared.of(self.windows, rows, self.columns, self._beside)
+
+    @cached_property
+    def _beside(self) -> Columns:
+        """The primary's strata, in the windows that it served in."""
+        return Columns([window.strata[self.primary] for window in self.windows if self.primary in window.strata])
 
     @cached_property
     def is_here(self) -> list[bool]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from fairway_steps.stats.columns import Columns
 from fairway_steps.windows import Window
@@ -19,23 +20,13 @@ class Shared:
     looks: Sequence[int]
 
     @classmethod
-    def of(cls, windows: Sequence[Window], candidate: str, primary: str) -> "Shared":
-        """Of windows that all hold the candidate; one still open is known once it is followed."""
-        found: list[tuple[int, Window]] = []
-        waiting: Window | None = None
-        for look, window in enumerate(windows):
-            if waiting:
-                found.append((look, waiting))
-                waiting = None
-            if primary in window.strata:
-                if window.is_open:
-                    waiting = window
-                else:
-                    found.append((look, window))
-        own, other = ([window.strata[name] for _, window in found] for name in (candidate, primary))
-        return cls(Columns(own), Columns(other), [look for look, _ in found])
+    def of(cls, windows: Sequence[Window], rows: Sequence[int], own: Columns, other: Columns) -> "Shared":
+        """Of windows that all hold the candidate, ``own``, and in ``rows`` the primary, ``other``; one still open is known once it is followed."""
+        looks = [row + windows[row].is_open for row in rows]
+        known = len(looks) - (looks[-1:] == [len(windows)])
+        return cls(own.some(rows[:known]), other.some(range(known)), looks[:known])
 
-    @property
+    @cached_property
     def weights(self) -> list[int]:
         """The candidate's."""
         return [stratum.weight for stratum in self.own.strata]

@@ -43,10 +43,11 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class _Looks:
-    """All looks up to the first that proves harm; ``counted`` are the SLOs that share evidence, of which ``state`` is."""
+    """All looks ``seen``, up to the first that proves harm: ln e of each SLO at each. ``counted`` share evidence, of which ``state`` is."""
 
     trials: tuple[Trial, ...] = ()
-    log_es: Sequence[tuple[float, ...]] = ()
+    harms: Sequence[Sequence[float]] = ()
+    seen: int = 0
     counted: tuple[int, ...] = ()
     state: Rollback | None = None
 
@@ -57,6 +58,9 @@ class _Looks:
     @property
     def culprits(self) -> set[int]:
         return {self.counted[index] for index in self.state.culprits()} if self.state and self.fired else set()
+
+    def at(self, look: int) -> tuple[float, ...]:
+        return tuple(harm[look] for harm in self.harms)
 
     def together(self, log_es: Sequence[float]) -> float:
         """Ln of the mean e-value at a look alone."""
@@ -75,24 +79,24 @@ def weigh(
 ) -> Weighed:
     """The evidence for each SLO, in their order; as it was when harm was proved, if it was."""
     scene = Scene.of(strata, candidate, primary, weight)
-    if problem := inconsistency(scene.own):
+    if problem := inconsistency(scene.columns):
         return Weighed(tuple(no_data(slo, f"the counts of {candidate} cannot be: {problem}") for slo in slos))
     looks = _looks(slos, scene, rules)
     if looks.fired:
-        scene = scene.until(len(looks.log_es) - 1)
+        scene = scene.until(looks.seen - 1)
     state = looks.state
     bar = rollback(1, alpha=rules.alpha).bar
     open_ = Open(is_last and rules.mode is Mode.PROVE, enough(rules.beta), bar / 2)
+    last = looks.at(looks.seen - 1) if looks.seen else (0.0,) * len(slos)
     evidence, kept = [], []
     for index, slo in enumerate(slos):
         trial = _trial(slo, scene) if looks.fired else looks.trials[index]
-        log_e = looks.log_es[-1][index] if looks.log_es else 0.0
-        evidence.append(trial.evidence(log_e, harmful=index in looks.culprits, open_=open_))
+        evidence.append(trial.evidence(last[index], harmful=index in looks.culprits, open_=open_))
         kept.append(trial.kept() if scene.windows else 0.0)
     return Weighed(
         tuple(evidence),
         harm=looks.fired,
-        log_e=looks.together(looks.log_es[-1]) if state else 0.0,
+        log_e=looks.together(last),
         bar=state.bar if state else bar,
         proved=bool(kept) and all(log_e >= open_.enough for log_e in kept),
     )
@@ -108,11 +112,12 @@ def trail(
 ) -> tuple[Point, ...]:
     """How the evidence grew, window by window, until harm was proved or all were seen."""
     scene = Scene.of(strata, candidate, primary, None)
-    if inconsistency(scene.own):
+    if inconsistency(scene.columns):
         return ()
     looks = _looks(slos, scene, rules)
     points = []
-    for window, log_es in zip(scene.windows, looks.log_es, strict=False):
+    for look, window in enumerate(scene.windows[: looks.seen]):
+        log_es = looks.at(look)
         points.append(Point(window.end, log_es, looks.together(log_es)))
     return tuple(points)
 
@@ -121,17 +126,17 @@ def _looks(slos: Sequence[Slo], scene: Scene, rules: Rules) -> _Looks:
     trials = tuple(_trial(slo, scene) for slo in slos)
     if not trials or not scene.windows:
         return _Looks(trials)
-    harms = [trial.harm() for trial in trials]
-    log_es = list(zip(*harms, strict=True))
+    every = [trial.harm() for trial in trials]
+    end = len(scene.windows)
     counted = tuple(index for index, slo in enumerate(slos) if not slo.one_look)
     if not counted:
-        return _Looks(trials, log_es)
+        return _Looks(trials, every, end)
     shared = [slos[index] for index in counted]
     state = rollback(
         len(shared), tuple(slo.weight for slo in shared), tuple(slo.critical for slo in shared), rules.alpha
     )
     least = min(state.bar, state.critical_bar)
-    harms = [harms[index] for index in counted]
+    harms = [every[index] for index in counted]
     peaks, seen = (0.0,) * len(harms), 0
     for index, now in enumerate(zip(*harms, strict=True)):
         if max(now) < least:  # the mean is no larger than the largest
@@ -139,9 +144,9 @@ def _looks(slos: Sequence[Slo], scene: Scene, rules: Rules) -> _Looks:
         peaks = tuple(max(peak, *harm[seen : index + 1]) for peak, harm in zip(peaks, harms, strict=True))
         seen, state = index + 1, replace(state, peaks=peaks).look(now)
         if state.fired:
-            return _Looks(trials, log_es[:seen], counted, state)
+            return _Looks(trials, every, seen, counted, state)
     peaks = tuple(max(peak, *harm[seen:], 0.0) for peak, harm in zip(peaks, harms, strict=True))
-    return _Looks(trials, log_es, counted, replace(state, peaks=peaks))
+    return _Looks(trials, every, end, counted, replace(state, peaks=peaks))
 
 
 def _trial(slo: Slo, scene: Scene) -> Trial:

@@ -49,7 +49,8 @@ class Columns:
     strata: Sequence[Stratum]
 
     def some(self, rows: Sequence[int]) -> "Columns":
-        return Columns([self.strata[row] for row in rows])
+        """Of rows that rise."""
+        return self if len(rows) == len(self.strata) else Columns([self.strata[row] for row in rows])
 
     @cached_property
     def requests(self) -> Array:

@@ -132,6 +132,13 @@ class RateVsPrimary:
         """Ln of the e-value after each of them: of ``VIOLATED`` or ``MET``."""
         return np.concatenate([np.empty(0), *(_mixture(path) for path in self._paths(strata.likelihoods, part))])
 
+    def met(self, strata: "Strata") -> float:
+        """Ln of the e-value of health after all of them."""
+        met = self.now.met
+        for path in self._paths(strata.likelihoods, MET):
+            met = float(_mixture(path[-1:])[0])
+        return met
+
     def _paths(self, rows: Array, part: slice = slice(None)) -> Iterator[Array]:
         """By some strata at a time: the log likelihood after each, at this part of the grid."""
         now = np.array(self.likelihood or np.zeros(rows.shape[1]))[part]

@@ -67,13 +67,13 @@ def of_failures(own: Columns, other: Columns) -> Pairs:
 
 
 def of_quantile(
-    own: Columns, other: Columns, before: Sequence[int], quantile: float, margin: float
+    own: Columns, other: Columns, looks: Sequence[int], quantile: float, margin: float
 ) -> tuple[Pairs, Pairs]:
     """Those slower than the primary's ``quantile``, the candidate's lengthened by ``margin``: for harm and for health.
 
-    ``before`` says of each window how many were known before it was.
+    ``looks`` says of each window when it became known: only those known before it tell where it is read.
     """
-    harm, health = quantile_edges(other, np.array(before, dtype=np.intp), round(1 - quantile, 12))
+    harm, health = quantile_edges(other, np.searchsorted(looks, looks), round(1 - quantile, 12))
     return _slower(own, other, harm, margin, harm=True), _slower(own, other, health, margin, harm=False)
 
 
