@@ -10,7 +10,7 @@ from fairway_steps.model import DEFAULT_RULES, LATE, Metric, Mode, Rules, Slo, S
 from fairway_steps.windows import GROWTH
 from fairway_steps.words import count, limit_of, name_of
 
-LEAST_WINDOWS = 100
+LEAST_WINDOWS = LEAST_USERS = 100
 UNCOUNTED = (Metric.REWARD, Metric.SERIES)
 """How many users and values come is not known beforehand."""
 
@@ -41,23 +41,20 @@ def problem_of(
 ) -> str:
     """Why no outcome decides the SLO, or nothing. ``flows`` are the candidate's requests per second in each stage, ``patience`` its wait."""
     told = f"{name_of(slo)} (limit {limit_of(slo)})"
-    compared = slo.metric is Metric.DIFFERENCE_RATE
-    for index, (stage, flow, wait) in enumerate(zip(stages, flows, patience, strict=True)):
-        if stage.header or (compared and not stage.mirror):
-            continue  # its testers decide how much; answers are compared where there is a mirror
-        most = math.floor(flow * (stage.duration + wait))
-        if most < slo.min_requests:
-            return (
-                f"{told} can never be decided: stage {index + 1} brings {count(most)} of the candidate, its patience "
-                f"included, and min-requests is {slo.min_requests}"
-            )
+    if few := _too_few(slo, told, stages, flows, patience):
+        return few
     brought = sum(map(_windows, stages))
     if slo.unit is Unit.STRATUM and brought < LEAST_WINDOWS:
         return (
             f"{told} can never be decided by strata: that takes {LEAST_WINDOWS} windows of time, and the release has about "
             f"{brought}, at one look a second"
         )
-    if slo.relative or compared or slo.metric is Metric.LATENCY_MEAN or slo.unit is Unit.STRATUM:
+    if (
+        slo.relative
+        or slo.metric is Metric.DIFFERENCE_RATE
+        or slo.metric is Metric.LATENCY_MEAN
+        or slo.unit is Unit.STRATUM
+    ):
         return ""
     everything = math.floor(sum(flow * stage.duration for flow, stage in zip(flows, stages, strict=True)))
     if log_e_if_all_break(everything, slo.allowed) < -math.log(level(slo, slos, rules)):
@@ -67,6 +64,27 @@ def problem_of(
         return (
             f"{told} can never be proved kept: that takes {count(least_to_prove(slo.allowed, rules.beta))} of the candidate at the last "
             f"weight without a single breach, and the last stage brings {count(last)}, its patience included"
+        )
+    return ""
+
+
+def _too_few(slo: Slo, told: str, stages: Sequence[Stage], flows: Sequence[float], patience: Sequence[float]) -> str:
+    """Which stage is too short for the minimum sample, or the whole release for a reward."""
+    compared = slo.metric is Metric.DIFFERENCE_RATE
+    for index, (stage, flow, wait) in enumerate(zip(stages, flows, patience, strict=True)):
+        if stage.header or (compared and not stage.mirror):
+            continue  # its testers decide how much; answers are compared where there is a mirror
+        most = math.floor(flow * (stage.duration + wait))
+        if most < slo.min_requests:
+            return (
+                f"{told} can never be decided: stage {index + 1} brings {count(most, slo.metric.witness)} of the candidate, its patience "
+                f"included, and min-requests is {slo.min_requests}"
+            )
+    users = math.floor(sum(flow * stage.duration for flow, stage in zip(flows, stages, strict=True)))
+    if slo.metric is Metric.REWARD and users < LEAST_USERS:
+        return (
+            f"{told} can never be decided: that takes {LEAST_USERS} users of each version, and the release brings {users:,} of "
+            f"the candidate"
         )
     return ""
 

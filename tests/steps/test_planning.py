@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairway_steps.assess import weigh
-from fairway_steps.model import DEFAULT_RULES, Metric, Mode, Rules, Slo, Stage, Stratum
-from fairway_steps.planning import Traffic, plan
+from fairway_steps.model import DEFAULT_RULES, Direction, Knobs, Metric, Mode, Rules, Slo, Stage, Stratum, Unit
+from fairway_steps.needs import Traffic
+from fairway_steps.planning import plan
 from fairway_steps.stats.rate import requests_to_prove
 from fairway_steps.undecidable import undecidable
 
@@ -59,7 +60,7 @@ def test_differences_are_counted_in_the_mirrored_stage_alone_and_no_one_knows_ho
     (need,) = plan([differences], stages, Traffic(20.0)).needs
     assert (need.find, need.prove, need.problem) == (None, None, "")
     (said,) = undecidable([differences], stages, 1.0, patience=[10.0, 10.0])
-    assert "stage 1 brings 35 requests of the candidate" in said
+    assert "stage 1 brings 35 comparisons of the candidate" in said
 
 
 def test_a_proof_that_no_outcome_can_bring_is_told_beforehand():
@@ -134,3 +135,73 @@ def test_a_release_as_planned_finds_the_harm_as_often_as_promised():
                 at += 5
         found += weigh([ERRORS], strata, candidate="v2").harm
     assert found >= 48
+
+
+REWARD = Slo(Metric.REWARD, 0.1, min_requests=100, relative=True, unit=Unit.USER)
+GPU = Slo(Metric.SERIES, 0.0, relative=True, of="gpu", direction=Direction.LOWER, knobs=Knobs(allowed_increase=1.1))
+KNOWN = Traffic(50.0, users=20.0, reward_variation=0.5, series_variation=0.2)
+
+
+def test_rewards_are_planned_by_users_and_by_how_much_they_scatter():
+    (need,) = plan([REWARD], STAGES, KNOWN).needs
+    assert need.find == need.find // 1 > 120
+    assert need.brought == 120 + 600
+    assert need.found_at == pytest.approx(60 + (need.find - 120) / 10)
+    (wild,) = plan([REWARD], STAGES, replace(KNOWN, reward_variation=1.0)).needs
+    assert wild.find == pytest.approx(4 * need.find, rel=0.1)
+    assert wild.found_at is None
+    (costs,) = plan([replace(REWARD, direction=Direction.LOWER)], STAGES, KNOWN).needs
+    assert costs.find > need.find
+    (any_loss,) = plan([replace(REWARD, limit=0.0)], STAGES, KNOWN).needs
+    assert (any_loss.find is not None, any_loss.prove) == (True, None)
+
+
+def test_what_nobody_told_of_rewards_and_series_is_not_made_up():
+    reward, gpu = plan([REWARD, GPU], STAGES, Traffic(50.0)).needs
+    assert (reward.find, reward.prove, reward.problem) == (None, None, "")
+    assert (gpu.find, gpu.prove, gpu.problem) == (None, None, "")
+    (untimed,) = plan([REWARD], STAGES, Traffic(50.0, reward_variation=0.5)).needs
+    assert (untimed.find is not None, untimed.found_at, untimed.problem) == (True, None, "")
+
+
+def test_too_few_users_are_told_beforehand():
+    made = plan([REWARD], STAGES, replace(KNOWN, users=1.0), patience=[60.0, 60.0])
+    (said,) = made.problems
+    assert said.startswith(
+        "reward (limit 10 % under the primary) can never be decided: stage 1 brings 12 users of the candidate"
+    )
+    (said,) = plan([replace(REWARD, min_requests=1)], STAGES, replace(KNOWN, users=1.0)).problems
+    assert "takes 100 users of each version, and the release brings 36 of the candidate" in said
+
+
+def test_a_series_is_planned_by_its_values_in_one_stage():
+    stages = (Stage(10, 30.0), Stage(50, 300.0))
+    (need,) = plan([GPU], stages, KNOWN).needs
+    assert (need.find, need.prove, need.brought) == (50, None, 299)
+    assert need.found_at == 330
+    (wild,) = plan([GPU], stages, replace(KNOWN, series_variation=2.0)).needs
+    assert wild.find > wild.brought
+    assert wild.found_at is None
+    (rare,) = plan([GPU], stages, replace(KNOWN, look=10.0)).needs
+    assert rare.problem == (
+        "gpu (limit like the primary) can never be decided: stage 1 brings 3 values of the candidate, its patience included, and "
+        "min-requests is 50"
+    )
+
+
+def test_a_change_of_ranks_that_is_allowed_is_counted_in_the_series_own_spread():
+    by_ranks = replace(GPU, knobs=Knobs(effect="cles", allowed_increase=0.7))
+    (calm, wild) = (plan([by_ranks], STAGES, replace(KNOWN, series_variation=v)).needs[0].find for v in (0.1, 1.0))
+    assert calm == wild
+
+
+@pytest.mark.parametrize("rules", [DEFAULT_RULES, PROVE])
+def test_the_stages_proposed_are_long_enough_for_users_and_values(rules):
+    traffic = replace(KNOWN, series_variation=0.5)
+    slos = [REWARD, GPU] if rules is DEFAULT_RULES else [REWARD]
+    made = plan(slos, STAGES, traffic, rules=rules)
+    again = plan(slos, made.proposed, traffic, rules=rules)
+    assert all(need.found_at is not None for need in again.needs)
+    assert rules is DEFAULT_RULES or again.needs[0].proved_at is not None
+    assert again.problems == ()
+    assert again.proposed == made.proposed

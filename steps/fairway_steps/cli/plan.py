@@ -1,6 +1,7 @@
 """``fairway plan``."""
 
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,7 +14,11 @@ from fairway_steps.errors import UsageError
 from fairway_steps.model import Mode, Stage
 
 if TYPE_CHECKING:
-    from fairway_steps.planning import Need, Plan, Traffic
+    from fairway_steps.needs import Traffic
+    from fairway_steps.planning import Need, Plan
+
+
+VARIATION = "Coefficient of variation (the standard deviation divided by the mean)"
 
 
 @click.command("plan", epilog="Example: fairway plan release.yaml --rate 40")
@@ -24,6 +29,11 @@ if TYPE_CHECKING:
 @option("healthy", float, default="0.2", help="How much of what a limit allows a healthy version breaks: 0 to 1.")
 @option("harmful", float, default="2", help="How many times what a limit allows the version breaks that must be found.")
 @option("error-rate", default="1%", help="The primary's own error rate, for margins.")
+@option(
+    "users", float, help="Users per second of the whole service whose window ends, for rewards.  [default: not known]"
+)
+@option("reward-variation", float, help=f"{VARIATION} of what users are worth, for rewards.  [default: not known]")
+@option("series-variation", float, help=f"{VARIATION} of a version's values, for series.  [default: not known]")
 @option("output", click.Choice(["text", "json"]), default="text", help="What to print on stdout.")
 def plan(
     file: str,
@@ -33,6 +43,9 @@ def plan(
     healthy: float,
     harmful: float,
     error_rate: str,
+    users: float | None,
+    reward_variation: float | None,
+    series_variation: float | None,
     output: str,
 ) -> int:
     """Say before a release what its verdicts will take: requests and time for each SLO, in each stage and in all.
@@ -41,7 +54,7 @@ def plan(
 
     Exit codes: 0 every SLO can be decided, 1 one never can with this traffic, 2 usage or configuration.
     """
-    from fairway_steps.planning import Traffic
+    from fairway_steps.needs import Traffic
     from fairway_steps.planning import plan as planned
 
     spec = load_release(file)
@@ -55,8 +68,14 @@ def plan(
             f"--healthy {healthy:g} and --harmful {harmful:g} do not lie on the two sides of the limit, which is 1",
             mend="write for example --healthy 0.2 --harmful 2",
         )
+    known = {"users": users, "reward-variation": reward_variation, "series-variation": series_variation}
+    for name, value in known.items():
+        if value is not None and not 0 < value < math.inf:
+            raise UsageError(f"--{name} {value:g} is not above zero", mend="leave it out where it is not known")
     asked, schedule = slos or Objectives(spec.slos, spec.rules), stages or spec.stages
-    traffic = Traffic(rate, healthy, harmful, _share(error_rate))
+    traffic = Traffic(
+        rate, healthy, harmful, _share(error_rate), users, reward_variation, series_variation, look=spec.interval
+    )
     waits = [patience_for(stage, spec.patience) for stage in schedule]
     made = planned(asked.slos, schedule, traffic, rules=asked.rules, patience=waits)
     prove = asked.rules.mode is Mode.PROVE
@@ -93,8 +112,10 @@ def _lines(made: "Plan", traffic: "Traffic", candidate: str, prove: bool) -> lis
         if need.find is None and need.prove is None:
             lines.append(f"  {_unforeseen(need)}")
             continue
-        lines.append(f"  harm, {_harmful(need, traffic)}: {_when(made, need.find, need.found_at)}")
-        lines.append(f"  health, {_healthy(need, traffic)}: {_when(made, need.prove, need.proved_at)}")
+        lines.append(f"  harm, {_harmful(need, traffic)}: {_when(made, traffic, need, need.find, need.found_at)}")
+        if not need.slo.one_look:
+            health = _when(made, traffic, need, need.prove, need.proved_at)
+            lines.append(f"  health, {_healthy(need, traffic)}: {health}")
     lines += ["", *(f"! {problem}" for problem in made.problems)]
     aim = "to find that harm and to prove that health" if prove else "to find that harm"
     short = ",".join(f"{stage.how}@{_short(stage.duration)}" for stage in made.proposed)
@@ -109,16 +130,20 @@ def _unforeseen(need: "Need") -> str:
     if need.slo.metric is Metric.DIFFERENCE_RATE:
         return "takes as many comparisons as an error rate of that limit takes requests: see --compare and --max-rate of the collector"
     if need.slo.metric is Metric.SERIES:
-        return "is compared once, at the end of each stage: it takes at least as many values of both there as min-requests says"
+        return "is compared once, at the end of each stage: --series-variation tells how many values that takes"
     if need.slo.metric is Metric.REWARD:
-        return "takes as many users as rewards scatter, and at least 100 of each version"
+        return "takes at least 100 users of each version: --reward-variation tells how many, and --users how long"
     return "takes as many as its values scatter: at least 100 requests, or windows of time for unit: stratum"
 
 
 def _harmful(need: "Need", traffic: "Traffic") -> str:
     from fairway_steps.model import Metric
-    from fairway_steps.words import number
+    from fairway_steps.needs import harm_of
+    from fairway_steps.words import number, share
 
+    if need.slo.metric in (Metric.REWARD, Metric.SERIES):
+        differs = "different from" if need.slo.metric is Metric.SERIES else "worse than"
+        return f"{share(harm_of(need.slo, traffic))} {differs} the primary's"
     if need.slo.relative and need.slo.metric is Metric.LATENCY:
         return "a fifth slower than the margin allows"
     return f"{number(traffic.harmful)} times what is allowed"
@@ -130,18 +155,22 @@ def _healthy(need: "Need", traffic: "Traffic") -> str:
     return "as good as the primary" if need.slo.relative else f"{number(traffic.healthy)} of what is allowed"
 
 
-def _when(made: "Plan", needed: int | None, at: float | None) -> str:
+def _when(made: "Plan", traffic: "Traffic", need: "Need", needed: int | None, at: float | None) -> str:
     from fairway_steps.words import count
 
     if needed is None:
         return "cannot be proved"
+    takes = f"takes {count(needed, need.slo.metric.witness)}"
+    if not any(traffic.flow(need.slo, stage) for stage in made.stages):
+        return f"{takes}; --users tells how long"
     if at is None:
-        return f"takes {count(needed)}, more than the {sum(made.requests):,} of this release"
+        where = "its longest stage" if need.slo.one_look else "this release"
+        return f"{takes}, more than the {need.brought:,} of {where}"
     elapsed, stage = 0.0, 0
     while stage < len(made.stages) - 1 and elapsed + made.stages[stage].duration < at:
         elapsed += made.stages[stage].duration
         stage += 1
-    return f"takes {count(needed)}, so {_time(at)}, in stage {stage + 1}"
+    return f"{takes}, so {_time(at)}, in stage {stage + 1}"
 
 
 def _short(seconds: float) -> str:
@@ -151,7 +180,9 @@ def _short(seconds: float) -> str:
 def _time(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.3g} s"
-    return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:.3g} h"
+    if seconds < 7200:
+        return f"{seconds / 60:.3g} min"
+    return f"{seconds / 3600:.3g} h" if seconds < 3.6e6 else f"{seconds / 86400:,.0f} days"
 
 
 def _told(made: "Plan") -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """How many requests a decision will take, told before a release starts.
 
 Against a limit: exactly, by dynamic programming over the number of errors. Against the primary: by 400 simulated releases with a fixed seed,
-so to about 5 %. For rewards: by the width of the interval. All at ``power``, the share of releases decided by then; the median is power 0.5.
+so to about 5 %. For rewards and series: by the width of the interval. All at ``power``, the share of releases decided by then; the median is power 0.5.
 """
 
 import math
@@ -93,16 +93,24 @@ def requests_to_prove_no_worse(
 
 
 def units_to_find(
-    difference: float, deviation: float, power: float = POWER, alpha: float = ALPHA, planned: float = PLANNED
+    difference: float,
+    deviation: float,
+    power: float = POWER,
+    alpha: float = ALPHA,
+    planned: float = PLANNED,
+    beside: float = 1.0,
 ) -> int:
-    """After how many users an arm a ``difference`` of means is found one-sidedly, at a standard ``deviation`` between users."""
+    """After how many users of an arm a ``difference`` of means is found one-sidedly, at a standard ``deviation`` between users.
+
+    ``beside`` is the variance of the other arm's mean as a multiple of this one's: 1 for as many users there.
+    """
     if not (difference > 0 and deviation > 0):
         raise ValueError(f"a difference of {difference:g} or a deviation of {deviation:g} is not above 0")
     z = float(special.ndtri(power))
-    rho = best_rho(planned, 2 * alpha)
+    rho = best_rho(planned, 2 * ALPHA)  # as the release's test has it, whatever its level
+    spread = math.sqrt(1 + beside) * deviation
 
     def enough(n: int) -> bool:
-        spread = math.sqrt(2) * deviation
         within = math.sqrt((n + rho) * (math.log1p(n / rho) + 2 * bar(2 * alpha))) / n
         return difference - z * spread / math.sqrt(n) >= spread * within
 
@@ -114,6 +122,28 @@ def units_to_find(
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle + 1, high)
     return max(MIN_UNITS, high)
+
+
+def values_to_compare(
+    shift: float,
+    deviation: float,
+    confidence: float,
+    tolerance: float,
+    allowed: float = 0.0,
+    power: float = POWER,
+) -> int | None:
+    """How many values of both series show a ``shift`` beyond ``allowed``, at a standard ``deviation`` of either; None if none do.
+
+    As ``stats.mann_whitney`` compares them: the interval of the shift lies beyond ``tolerance`` times its estimate. For normal values, of
+    which the estimate has pi/3 times the variance of a difference of means (Hodges and Lehmann, Ann. Math. Statist. 34(2), 1963).
+    """
+    if not (shift > 0 and deviation > 0):
+        raise ValueError(f"a shift of {shift:g} or a deviation of {deviation:g} is not above 0")
+    if tolerance >= 1 or shift <= allowed:
+        return None
+    z, sure = float(special.ndtri(1 - (1 - confidence) / 2)), float(special.ndtri(power))
+    interval = math.sqrt(math.pi / 3) * (z / (1 - tolerance) + sure) / shift
+    return math.ceil(2 * (deviation * max(interval, sure / (shift - allowed))) ** 2)
 
 
 def _check(limit: float, rate: float, power: float) -> None:

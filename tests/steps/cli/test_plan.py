@@ -66,6 +66,23 @@ def test_other_stages_and_slos_can_be_tried(release, capsys):
     assert "to prove that health" in out
 
 
+def test_rewards_and_series_say_what_they_take_once_it_is_known_how_they_scatter(release, capsys):
+    slos = "{slos: [{metric: reward, margin: 10%}, {metric: series, of: gpu, method: mann-whitney}]}"
+    assert _run(["plan", release(), "--rate=20", f"--slos={slos}"]) == 0
+    out = capsys.readouterr().out
+    assert "--reward-variation tells how many, and --users how long" in out
+    assert "--series-variation tells how many values that takes" in out
+    known = ["--reward-variation=0.5", "--series-variation=0.2"]
+    assert _run(["plan", release(), "--rate=20", f"--slos={slos}", *known]) == 0
+    assert "users; --users tells how long" in capsys.readouterr().out
+    assert _run(["plan", release(), "--rate=20", f"--slos={slos}", *known, "--users=20"]) == 0
+    out = capsys.readouterr().out
+    assert "harm, 20 % worse than the primary's: takes " in out
+    assert "health, as good as the primary: takes " in out
+    assert "harm, 10 % different from the primary's: takes " in out
+    assert "of its longest stage" in out
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
@@ -75,6 +92,8 @@ def test_other_stages_and_slos_can_be_tried(release, capsys):
         (["--rate=5", "--healthy=1"], "do not lie on the two sides of the limit"),
         (["--rate=5", "--error-rate=5"], "--error-rate: 5 without a unit"),
         (["--rate=5", "--error-rate=0%"], "leaves nothing to compare"),
+        (["--rate=5", "--users=0"], "--users 0 is not above zero; leave it out where it is not known"),
+        (["--rate=5", "--reward-variation=inf"], "--reward-variation inf is not above zero"),
         (["--rate=nan"], "--rate nan is not above zero"),
     ],
 )

@@ -9,6 +9,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from fairway_steps.stats.evidence import ALPHA, bar
+from fairway_steps.stats.gain import Gains
+from fairway_steps.stats.mann_whitney import Knobs, Label, compare_series
 from fairway_steps.stats.plan import (
     boundaries,
     decided_by,
@@ -17,6 +20,7 @@ from fairway_steps.stats.plan import (
     requests_to_prove_at,
     requests_to_prove_no_worse,
     units_to_find,
+    values_to_compare,
 )
 from fairway_steps.stats.rate import log_e_met, log_e_violated, requests_to_prove
 
@@ -121,6 +125,36 @@ def test_users_needed_for_a_difference():
     assert units_to_find(0.1, 0.75, 0.5) < units_to_find(0.1, 0.75)
 
 
+def test_nine_of_ten_releases_of_that_many_users_find_a_worse_reward():
+    """Four users of the primary for each of the candidate, whose mean is 10 % lower, in windows of 20."""
+    rng, ratio, factor = np.random.default_rng(11), 0.25, 0.98
+    needed = units_to_find(0.08, 0.8, beside=factor * factor * ratio)
+    n, windows, runs = 20, math.ceil(needed / 20), 200
+    found = 0
+    for _ in range(runs):
+        own, other = rng.normal(0.9, 0.8, (windows, n)), rng.normal(1.0, 0.8, (windows, 4 * n))
+        gains = Gains(*(np.array([np.full(windows, x.shape[1]), x.sum(1), (x * x).sum(1)]) for x in (own, other)))
+        found += gains.log_es(factor, higher_is_better=True)[0].max() >= bar(ALPHA)
+    assert 0.86 <= found / runs <= 0.99
+
+
+@pytest.mark.parametrize(("allowed", "tolerance"), [(0.0, 0.25), (0.15, 0.25), (0.0, 0.6)])
+def test_nine_of_ten_comparisons_of_that_many_values_show_a_shift(allowed, tolerance):
+    rng, runs = np.random.default_rng(12), 200
+    needed = values_to_compare(0.2, 0.25, 0.98, tolerance, allowed)
+    knobs = Knobs(tolerance=tolerance, allowed_increase=1 + allowed)
+    found = sum(
+        compare_series(rng.normal(1.2, 0.25, needed), rng.normal(1.0, 0.25, needed), knobs).label is Label.HIGH
+        for _ in range(runs)
+    )
+    assert 0.84 <= found / runs <= 0.96
+
+
+def test_a_shift_that_the_knobs_never_tell_takes_no_number_of_values():
+    assert values_to_compare(0.2, 0.1, 0.98, 0.25, 0.2) is None
+    assert values_to_compare(0.2, 0.1, 0.98, 1.0) is None
+
+
 @pytest.mark.parametrize(
     ("call", "said"),
     [
@@ -130,6 +164,7 @@ def test_users_needed_for_a_difference():
         (lambda: requests_to_compare(0.0, 2, 0.5), "a rate of 0 is not between 0 and 1"),
         (lambda: requests_to_compare(0.1, 2, 1.0), "a share of 1 is not between 0 and 1"),
         (lambda: units_to_find(0, 1), "is not above 0"),
+        (lambda: values_to_compare(0.1, 0, 0.98, 0.25), "is not above 0"),
     ],
 )
 def test_what_cannot_be_is_refused(call, said):
