@@ -64,6 +64,10 @@ golden: .venv/.dev ## Rewrite what is rendered from the code: manifests and refe
 	$(BIN)/python docs/reference.py
 	$(BIN)/python docs/presets.py
 
+matrix: .venv/.dev ## Rewrite the matrix of strategies and routes from its contract tests
+	$(BIN)/pytest -q tests/contract/test_strategies.py --matrix docs/matrix.json
+	$(BIN)/python docs/matrix.py
+
 bench: .venv/.dev ## Measure: verdicts beside those of other systems, start-up of each step, the overhead of a release, the load test
 	$(BIN)/python bench/assessment.py
 	$(BIN)/python bench/startup.py
@@ -100,4 +104,4 @@ clean: ## Remove what was made
 .venv/.prometheus: .venv/.uv requirements/debian.py
 	@$(BIN)/python requirements/debian.py prometheus >/dev/null && touch $@ || command -v prometheus >/dev/null || test -z "$(CI)"
 
-.PHONY: help setup demo fmt lint types check test unit lab lab-status lab-shell lab-down e2e golden bench bench-cluster lock clean
+.PHONY: help setup demo fmt lint types check test unit lab lab-status lab-shell lab-down e2e golden matrix bench bench-cluster lock clean

@@ -6,6 +6,13 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from matrix import (  # noqa: F401 - hooks
+    pytest_addoption,
+    pytest_configure,
+    pytest_runtest_logreport,
+    pytest_runtest_setup,
+    pytest_sessionfinish,
+)
 from prometheus_server import Slots
 
 settings.register_profile("untimed", deadline=None)  # a loaded machine is no reason to fail

@@ -84,14 +84,7 @@ class GatewayLab:
 
     def endpoints(self, service: str, *, ready: bool) -> None:
         """Make a Service's endpoint ready, or not."""
-        ref = Reference(*SLICE, self.cluster.namespace, f"{service}-1")
-        found = {
-            "metadata": {"labels": {"kubernetes.io/service-name": service}},
-            "addressType": "IPv4",
-            "ports": [{"name": "", "port": 8080, "protocol": "TCP"}],
-            "endpoints": [{"addresses": ["198.18.0.7"], "conditions": {"ready": ready}}],
-        }
-        self.cluster.apply(ref, found, force=True)
+        write_endpoints(self.cluster, service, ready=ready)
 
     def accept(self, **conditions: str) -> None:
         """What a controller writes once it has taken up the route: ``Accepted="False:NoMatchingParent:why"`` refuses."""
@@ -144,6 +137,15 @@ class GatewayLab:
         stored[1]["backendRefs"] = [{"group": "", "kind": "Service", "name": service, "port": 8080, "weight": 1}]
         self.edit({"spec": {"rules": stored}})
 
+    def spec(self) -> object:
+        """The whole spec as it is stored."""
+        return self.stored()["spec"]
+
+    def collector(self) -> Version:
+        """A collector's Service, with a ready endpoint."""
+        self.endpoints("fw-collector", ready=True)
+        return Version("collector", f"service/{self.cluster.namespace}/fw-collector?service=fw-collector&port=8090")
+
     def rules(self) -> list[dict[str, Any]]:
         """The rules as they are stored."""
         return list(self.stored()["spec"]["rules"])
@@ -162,13 +164,31 @@ class GatewayLab:
         self.cluster.create(ref, manifest)
 
     def _status(self, patch: Manifest) -> None:
-        if hasattr(self.cluster, "edit"):
-            self.cluster.edit(self.ref, patch)
-            return
-        path = self.cluster._path(self.ref, many=False) + "/status"
-        answer = self.cluster._open("PATCH", path, {}, patch, "application/merge-patch+json", (3.0, 20.0))
-        assert answer.status == 200, answer.read()
-        answer.release_conn()
+        write_status(self.cluster, self.ref, patch)
+
+
+def write_status(cluster: Any, ref: Reference, patch: Manifest) -> None:
+    """Write an object's status, as its controller."""
+    if hasattr(cluster, "edit"):
+        cluster.edit(ref, patch)
+        return
+    path = cluster._path(ref, many=False) + "/status"
+    answer = cluster._open("PATCH", path, {}, patch, "application/merge-patch+json", (3.0, 20.0))
+    assert answer.status == 200, answer.read()
+    answer.release_conn()
+
+
+def write_endpoints(cluster: Any, service: str, *, ready: bool = True) -> Reference:
+    """A Service's one endpoint, ready or not."""
+    ref = Reference(*SLICE, cluster.namespace, f"{service}-1")
+    found = {
+        "metadata": {"labels": {"kubernetes.io/service-name": service}},
+        "addressType": "IPv4",
+        "ports": [{"name": "", "port": 8080, "protocol": "TCP"}],
+        "endpoints": [{"addresses": ["198.18.0.7"], "conditions": {"ready": ready}}],
+    }
+    cluster.apply(ref, found, force=True)
+    return ref
 
 
 DEFINITIONS = {
@@ -201,7 +221,7 @@ def install_crds(
         asked(cluster, "PATCH", f"{path}?fieldManager=tests&force=true", found[name])
     for name in wanted:  # whoever made it: established is not yet served
         crd = asked(cluster, "GET", f"{CRDS}/{name}")
-        eventually(lambda crd=crd: _listed(cluster, crd), 30.0)
+        eventually(lambda crd=crd: listed(cluster, crd), 30.0)
 
 
 def _defined(cluster: Any, name: str) -> bool:
@@ -211,7 +231,7 @@ def _defined(cluster: Any, name: str) -> bool:
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
-def _listed(cluster: Any, crd: Any) -> bool:
+def listed(cluster: Any, crd: Any) -> bool:
     """Whether the API server tells of the kind, in every version that it is to serve, to who asks what there is."""
     spec = crd["spec"]
     versions = [one["name"] for one in spec["versions"] if one["served"]]

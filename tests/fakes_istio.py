@@ -7,6 +7,7 @@ import copy
 from typing import Any
 
 from fairway_steps.cluster import Cluster, Manifest, Reference
+from fairway_steps.model import Version
 from fakes_gateway import GatewayLab
 
 DEFINED = "networking.istio.io"
@@ -85,6 +86,47 @@ class IstioLab(GatewayLab):
         own, other = rules[0]["route"][0], {"destination": {"host": "other"}, "weight": 1}
         rules[0]["route"] = [own | {"weight": 99}, other]
         self.edit({"spec": {"http": rules}})
+
+
+class ModelMeshLab(IstioLab):
+    """A VirtualService between models of one ModelMesh: InferenceServices that share a Service, told apart by a header."""
+
+    MESH = "modelmesh-serving"
+
+    def __init__(self, cluster: Cluster, names: tuple[str, ...] = ("v1", "v2.1")) -> None:
+        super().__init__(cluster, names)
+        self.models = self.services
+        space = cluster.namespace
+        self.versions = {
+            name: Version(name, f"inferenceservice/{space}/{model}?service={self.MESH}&port=8033&vmodel={model}")
+            for name, model in self.models.items()
+        }
+        self.endpoints(self.MESH, ready=True)
+        for model in self.models.values():
+            mode = {"annotations": {"serving.kserve.io/deploymentMode": "ModelMesh"}}
+            spec = {"predictor": {"model": {"modelFormat": {"name": "sklearn"}, "storageUri": "pvc://models/iris"}}}
+            cluster.create(Reference.of("inferenceservice", space, model), {"metadata": mode, "spec": spec})
+
+    def route(self, gateway: str, names: tuple[str, ...]) -> Manifest:
+        made = dict(super().route(gateway, names))
+        for rule in made["spec"]["http"]:
+            for target in rule.get("route", ()):
+                if target["destination"]["host"] == self.services[names[0]]:
+                    target["destination"] = {"host": self.MESH, "port": {"number": 8033}}
+                    headers = target.setdefault("headers", {})
+                    headers["request"] = {"set": {"mm-vmodel-id": self.services[names[0]]}}
+        return made
+
+    def foreign(self) -> object:
+        self.services = dict.fromkeys(self.models, self.MESH)
+        kept = super().foreign()
+        self.services = self.models
+        return kept
+
+    def close(self) -> None:
+        super().close()
+        for model in self.models.values():
+            self.cluster.delete(Reference.of("inferenceservice", self.cluster.namespace, model))
 
 
 def subsets(cluster: Cluster, name: str, host: str, *named: str) -> Reference:

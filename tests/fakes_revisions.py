@@ -14,6 +14,7 @@ from fairway_steps.routing.knative import KnativeRouter
 from fairway_steps.routing.kserve import KServeRouter
 from fairway_steps.routing.stored import StoredRouter
 from fairway_steps.routing.traffic import block
+from fakes_gateway import write_status
 
 COUNT = itertools.count()
 READY = {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
@@ -68,13 +69,10 @@ class RevisionLab:
         getattr(self.cluster, "edit", self.cluster.patch)(self.ref, patch)
 
     def status(self, ref: Reference, status: Mapping[str, Any]) -> None:
-        if hasattr(self.cluster, "edit"):
-            self.cluster.edit(ref, {"status": status})
-            return
-        path = self.cluster._path(ref, many=False) + "/status"
-        answer = self.cluster._open("PATCH", path, {}, {"status": status}, "application/merge-patch+json", (3.0, 20.0))
-        assert answer.status == 200, answer.read()
-        answer.release_conn()
+        write_status(self.cluster, ref, {"status": status})
+
+    def spec(self) -> object:
+        return self.stored()["spec"]
 
     def close(self) -> None:
         self.cluster.delete(self.ref)
@@ -183,6 +181,12 @@ class KServeLab(RevisionLab):
         found = self.stored()["status"]
         found["components"]["predictor"]["latestRolledoutRevision"] = "other"
         self.status(self.ref, found)
+
+
+class StandardLab(KServeLab):
+    """An InferenceService in mode Standard, where the field is ignored."""
+
+    mode = "Standard"
 
 
 REVISIONS: Mapping[str, type[RevisionLab]] = {lab.kind: lab for lab in (KnativeLab, KServeLab)}

@@ -52,3 +52,17 @@ def inferenceservice(ksvc):
         pytest.skip("this cluster's KServe is not in mode Knative: an API server without KUBECONFIG has none")
     install_crds(ksvc, "serving.kserve.io", ("inferenceservices",))
     return ksvc
+
+
+@pytest.fixture(scope="session")
+def modelmesh(inferenceservice, istio):
+    """A real cluster that knows the kinds of a ModelMesh behind Istio."""
+    del istio  # the same cluster
+    return inferenceservice
+
+
+@pytest.fixture(scope="session")
+def llminferenceservice(real):
+    """A real cluster that knows KServe's LLMInferenceServices."""
+    install_crds(real, "serving.kserve.io", ("llminferenceservices",))
+    return real

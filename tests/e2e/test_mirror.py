@@ -91,6 +91,7 @@ def test_a_candidate_that_reads_digits_otherwise_is_rolled_back_before_any_user_
     assert asked["outputs"][0]["data"] == first, "a sample can be asked again"
 
 
+@pytest.mark.carries("mirror, answers compared", "Envoy (files)")
 def test_the_tutorial_runs_as_it_is_written(tmp_path):
     section = (
         (Path(__file__).parents[2] / "docs" / "mirror.md").read_text().partition("## Try it")[2].partition("\n## ")[0]

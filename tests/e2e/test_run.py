@@ -43,6 +43,7 @@ def under_way(place, stage=0):
     eventually(lambda: (place.record or {}).get("stage", -1) >= stage)
 
 
+@pytest.mark.carries("canary", "Envoy (files)")
 def test_a_good_candidate_is_promoted_and_the_run_tells_so(place):
     run = place.fairway("run", str(place.release()), "--output=json")
     assert run.returncode == 0, run.stderr

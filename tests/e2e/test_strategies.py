@@ -21,6 +21,7 @@ def released(place, **changed):
     return run, json.loads(run.stdout)
 
 
+@pytest.mark.carries("canary, testers first", "Envoy (files)")
 def test_testers_meet_the_candidate_before_any_user_does(place):
     testers = place.start(
         *("load-test", f"--url={place.address}/v2/models/{MODEL}/infer", "--rate=30", "--duration=60s"),
@@ -37,6 +38,7 @@ def test_testers_meet_the_candidate_before_any_user_does(place):
     assert (told["outcome"], told["lost"], told["failed"]) == ("promoted", 0, {"v1": {}, "v2": {}})
 
 
+@pytest.mark.carries("mirror", "Envoy (files)")
 def test_copies_are_judged_and_users_are_answered_by_the_primary_alone(place):
     run, told = released(place, stages="mirror:100@3s,50@2s")
     assert run.returncode == 0, run.stderr
@@ -48,6 +50,7 @@ def test_copies_are_judged_and_users_are_answered_by_the_primary_alone(place):
     assert (told["outcome"], told["lost"], told["failed"]) == ("promoted", 0, {"v1": {}, "v2": {}})
 
 
+@pytest.mark.carries("blue-green", "Envoy (files)")
 def test_all_at_once_is_judged_too_and_then_promoted(place):
     run, told = released(place, stages="100@3s")
     assert run.returncode == 0, run.stderr

@@ -40,12 +40,12 @@ BACK_ENDS: Mapping[str, Sequence[Rule]] = {
         rule("networking.istio.io", "virtualservices", "get patch"),
         rule("networking.istio.io", "destinationrules", "list"),
     ],
-    "kserve": [rule("serving.kserve.io", "inferenceservices", "get list watch patch"), REVISIONS],
+    "kserve": [rule("serving.kserve.io", "inferenceservices llminferenceservices", "get list watch patch"), REVISIONS],
     "knative": [rule("serving.knative.dev", "services", "get patch"), REVISIONS],
     "deletion": [
         rule("apps", "deployments", "delete"),
         rule("", "services", "delete"),
-        rule("serving.kserve.io", "inferenceservices", "delete"),
+        rule("serving.kserve.io", "inferenceservices llminferenceservices", "delete"),
     ],
 }
 """What a release writes in each back end; ``deletion`` is for releases that delete versions instead of scaling them down."""

@@ -16,6 +16,7 @@ FIELD_MANAGER = "fairway"
 KINDS: Mapping[str, tuple[str, str, str]] = {
     "deployment": ("apps", "v1", "Deployment"),
     "inferenceservice": ("serving.kserve.io", "v1beta1", "InferenceService"),
+    "llminferenceservice": ("serving.kserve.io", "v1alpha2", "LLMInferenceService"),
     "revision": ("serving.knative.dev", "v1", "Revision"),
     "ksvc": ("serving.knative.dev", "v1", "Service"),
     "service": ("", "v1", "Service"),

@@ -38,6 +38,7 @@ PLURALS: Mapping[tuple[str, str], str] = {
     ("gateway.networking.k8s.io", "GRPCRoute"): "grpcroutes",
     ("gateway.networking.k8s.io", "Gateway"): "gateways",
     ("serving.kserve.io", "InferenceService"): "inferenceservices",
+    ("serving.kserve.io", "LLMInferenceService"): "llminferenceservices",
     ("serving.knative.dev", "Service"): "services",
     ("networking.istio.io", "VirtualService"): "virtualservices",
 }

@@ -62,8 +62,8 @@ class IstioRouter(StoredRouter):
         return {"http": back}
 
     def _preflight(self, found: Manifest, routes: Routes) -> None:
-        """A subset that no DestinationRule defines is answered by 503 for everybody who is sent there."""
-        del found
+        """There must be room, and every subset: one that no DestinationRule defines is answered by 503 for all who are sent there."""
+        self._encoded(found, routes)
         for name in sorted(routes.versions()):
             at = self._places[name]
             if at.subset and at.subset not in self._subsets(at):

@@ -20,6 +20,7 @@ KINDS = {
     "virtualservice": ("istio", "IstioRouter"),
     "ksvc": ("knative", "KnativeRouter"),
     "inferenceservice": ("kserve", "KServeRouter"),
+    "llminferenceservice": ("kserve_llm", "LlmRouter"),
 }
 """What a route in a cluster may be, and the module and class of the back end that carries it."""
 

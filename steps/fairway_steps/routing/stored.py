@@ -129,7 +129,7 @@ class StoredRouter(ABC):
             if self._holds(found, after) and token == self._token(found):
                 break
             try:
-                self._write(self._patch(after, token), found["metadata"]["resourceVersion"], routes)
+                self._write(found, after, token, routes)
             except Conflict as error:
                 LOG.info("%s: trying again (%d)", error.message, attempt + 1)
                 self.clock.sleep(PAUSE * 2**attempt)
@@ -173,9 +173,8 @@ class StoredRouter(ABC):
             back = self._back(snapshot, found)
             self._must_be_ready({**found, "spec": {**(found.get("spec") or {}), **back}})
             last = attempt == ATTEMPTS  # then it is written whatever somebody else writes: users are waiting
-            version = "" if last else found["metadata"]["resourceVersion"]
             try:
-                self.cluster.patch(self.ref, self._patch(back, token), resource_version=version)
+                self._put(found, back, token, whatever=last)
             except Conflict:
                 self.clock.sleep(PAUSE * 2**attempt)
                 continue
@@ -229,11 +228,18 @@ class StoredRouter(ABC):
     def _patch(self, parts: Json, token: int) -> Json:
         return {"spec": parts, "metadata": {"annotations": {self._mark: str(token)}}}
 
-    def _write(self, patch: Manifest, resource_version: str, routes: Routes) -> None:
+    def _write(self, found: Manifest, parts: Json, token: int, routes: Routes) -> None:
         if routes.matches or routes.mirror:
-            self._kept(self.cluster.patch(self.ref, patch, resource_version=resource_version, dry_run=True), routes)
-        self.cluster.patch(self.ref, patch, resource_version=resource_version)
+            version = found["metadata"]["resourceVersion"]
+            patch = self._patch(parts, token)
+            self._kept(self.cluster.patch(self.ref, patch, resource_version=version, dry_run=True), routes)
+        self._put(found, parts, token)
         self._written = self.clock.now()
+
+    def _put(self, found: Manifest, parts: Json, token: int, *, whatever: bool = False) -> None:
+        """Write the parts and the token. Raises Conflict if somebody else has written since, unless ``whatever`` they wrote."""
+        version = "" if whatever else found["metadata"]["resourceVersion"]
+        self.cluster.patch(self.ref, self._patch(parts, token), resource_version=version)
 
     def _fenced(self, found: Manifest, fence: int, *, claim: bool = False) -> int:
         """The highest token seen, this one included."""

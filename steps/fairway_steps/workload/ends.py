@@ -1,6 +1,6 @@
 """Versions in a cluster, as the ends of a release treat them: scaled, deleted, copied, kept from deletion.
 
-A Deployment is scaled by its replicas, an InferenceService by KServe's own ``serving.kserve.io/stop``
+A Deployment is scaled by its replicas, what is KServe's by its own ``serving.kserve.io/stop``
 (https://kserve.github.io/website/docs/model-serving/predictive-inference/stop-and-resume); what was there before is noted
 beside it, so that the next release can take it up again.
 """
@@ -22,6 +22,7 @@ FINALIZER = "fairway/traffic"
 REPLICAS = "fairway/replicas"
 STOP = "serving.kserve.io/stop"
 STOPPED = "fairway/stopped"
+STOPPABLE = ("InferenceService", "LLMInferenceService")
 ATTEMPTS = 8
 COPYABLE = ("Deployment",)
 """An InferenceService does not tell which generation is ready (KServe 0.20): a copy could get the traffic before it is one."""
@@ -43,7 +44,7 @@ class ClusterWorkloads:
             self._cluster.patch(at.ref, {"spec": {"replicas": int(noted[REPLICAS])}, **_noted({REPLICAS: None})})
             LOG.info("%s is scaled to %s again", at.ref, noted[REPLICAS])
             return True
-        if _is_inference_service(at) and STOPPED in noted:
+        if _is_kserves(at) and STOPPED in noted:
             self._cluster.patch(at.ref, _noted({STOP: None, STOPPED: None}))
             LOG.info("%s is started again", at.ref)
             return True
@@ -101,7 +102,7 @@ class ClusterWorkloads:
             return f"{at.ref} is deleted" if gone else ""
         if _is_deployment(at):
             return self._scale_down(at)
-        if _is_inference_service(at):
+        if _is_kserves(at):
             stopped = self._change(
                 at.ref, lambda found: None if STOP in _notes(found) else _noted({STOP: "true", STOPPED: "true"})
             )
@@ -161,15 +162,15 @@ def _objects(version: Version) -> list[Reference]:
         return []
     at = place(version)
     own = [at.ref] if at.ref.kind != "Service" or at.ref.group else []
-    return [*own, at.backend] if not _is_inference_service(at) else own
+    return [*own, at.backend] if not _is_kserves(at) else own
 
 
 def _is_deployment(at: Place) -> bool:
     return (at.ref.group, at.ref.kind) == ("apps", "Deployment")
 
 
-def _is_inference_service(at: Place) -> bool:
-    return (at.ref.group, at.ref.kind) == ("serving.kserve.io", "InferenceService")
+def _is_kserves(at: Place) -> bool:
+    return at.ref.group == "serving.kserve.io" and at.ref.kind in STOPPABLE
 
 
 def _must_be_known(at: Place) -> None:

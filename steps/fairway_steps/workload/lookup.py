@@ -1,7 +1,8 @@
 """From what people call a version to all that a release needs to know of its place; asked of the cluster once.
 
 A Deployment's Service is the one of its own name, else the only one that selects its pods. KServe calls a predictor's
-Service ``NAME-predictor`` (Standard mode). https://kserve.github.io/website/docs/concepts/architecture
+Service ``NAME-predictor`` (Standard mode), and that of an LLMInferenceService's workload ``NAME-kserve-workload-svc``.
+https://kserve.github.io/website/docs/concepts/architecture
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,7 +16,8 @@ from fairway_steps.workload.place import Place, place, written
 TRIED = ("deployment", "inferenceservice", "revision")
 """The kinds a bare name may be of, in this order."""
 HTTP = ("http", "h2c", "grpc", "web", "rest")
-PREDICTOR_PORT = 80
+OF_KSERVE = {"InferenceService": ("-predictor", 80), "LLMInferenceService": ("-kserve-workload-svc", 8000)}
+"""By kind, how KServe calls a Service after the object, and its port."""
 
 
 def lookup(cluster: Cluster, version: Version, *, like: Version | None = None) -> Version:
@@ -54,8 +56,8 @@ def _there(cluster: Cluster, ref: Reference) -> bool:
 
 
 def _service(cluster: Cluster, at: Place) -> str:
-    if at.ref.kind == "InferenceService":
-        return f"{at.ref.name}-predictor"
+    if at.ref.kind in OF_KSERVE:
+        return f"{at.ref.name}{OF_KSERVE[at.ref.kind][0]}"
     services = cluster.list(Reference.of("service", at.ref.namespace))
     names = {service["metadata"]["name"] for service in services}
     if at.ref.name in names:
@@ -80,8 +82,8 @@ def _selects(service: Manifest, labels: Mapping[str, str]) -> bool:
 def _port(cluster: Cluster, at: Place) -> int:
     service = cluster.get(at.backend)
     if service is None:
-        if at.ref.kind == "InferenceService":
-            return PREDICTOR_PORT
+        if at.ref.kind in OF_KSERVE:
+            return OF_KSERVE[at.ref.kind][1]
         raise UsageError(f"there is no {at.backend}", mend=f"make it, or name another: {at.ref.name}?service=NAME")
     ports = service.get("spec", {}).get("ports") or []
     likely = ports if len(ports) == 1 else [port for port in ports if _is_http(port)]

@@ -16,6 +16,8 @@ def labels_of(found: Manifest | None, at: Place) -> Mapping[str, str]:
     """What the pods of a version are labelled with; empty if that is not to be told."""
     if at.ref.kind == "InferenceService":
         return {KSERVE: at.ref.name}
+    if at.ref.kind == "LLMInferenceService":
+        return {"app.kubernetes.io/name": at.ref.name, "app.kubernetes.io/part-of": "llminferenceservice"}
     spec = (found or {}).get("spec") or {}
     if at.ref.kind == "Service" and not at.ref.group:
         return dict(spec.get("selector") or {})

@@ -19,6 +19,7 @@ def service(space, address, request):
     return Service(space, request.node.callspec.id if hasattr(request.node, "callspec") else "iris", address)
 
 
+@pytest.mark.carries("canary", "HTTPRoute")
 def test_a_good_candidate_is_promoted_where_it_stands(space, service):
     service.deploy()
     before = service.pods("v2")

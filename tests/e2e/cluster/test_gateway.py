@@ -48,6 +48,7 @@ def grpc_route(service):
     return route | {"kind": "GRPCRoute"}
 
 
+@pytest.mark.carries("canary", "GRPCRoute")
 def test_grpc_is_split_and_promoted_and_no_call_is_lost(shared, request):
     service = Service(shared.namespace, named(request), shared.address, of="shared")
     route = grpc_route(service)

@@ -1,0 +1,167 @@
+"""KServe's LLMInferenceServices: ``llminferenceservice/NAMESPACE/GROUP``, whose versions are the members of that routing group.
+
+Each member states its own share in ``spec.router.route.weight``; KServe makes one weighted route of the group
+(https://kserve.github.io/website/docs/next/model-serving/generative-inference/llmisvc/canary-rollout). So a split is several objects:
+the token is written to each of them with its weight, and who grows is written first, so that no member ever has more than was
+asked for. A member without a share stays in the group at 0: outside of it KServe gives it a route of its own for the same model, and
+the oldest such route gets all traffic.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from fairway_steps.cluster import Manifest, Reference
+from fairway_steps.errors import Refused, UsageError
+from fairway_steps.model import Routes, Version
+from fairway_steps.routing.base import HEADER_MATCH, MIRROR, Capabilities, Unknown, whole_percents
+from fairway_steps.routing.claims import NOBODY, Claims, claims
+from fairway_steps.routing.stored import FENCE, StoredRouter
+from fairway_steps.workload.place import Place, backends
+
+FORMAT = 1
+KIND = "llminferenceservice"
+STOP = "serving.kserve.io/stop"
+TOLD = ("GroupReady", "RouterReady")
+MEMBERS = "members"
+Json = dict[str, Any]
+
+
+class LlmRouter(StoredRouter):
+    """The weights of a routing group; the object that is read is all of its members together."""
+
+    capabilities = Capabilities(weights=True)
+    part = ("router", "route", "weight")
+    lacking: ClassVar[Mapping[str, str]] = {
+        HEADER_MATCH: "KServe splits a routing group by weights alone; a member's own path reaches it whatever its weight",
+        MIRROR: "KServe copies no requests",
+    }
+    mend_unknown = "the members of the routing group with a weight must be this release's versions"
+
+    def _placed(self, versions: Mapping[str, Version]) -> dict[str, Place]:
+        found = backends(versions)
+        for name, at in found.items():
+            if at.ref.kind != "LLMInferenceService" or at.ref.namespace != self.ref.namespace:
+                raise UsageError(
+                    f"version {name} ({at.ref}) cannot be in the routing group {self.ref.name}",
+                    mend=f"write {KIND}/{self.ref.namespace}/NAME",
+                )
+        return found
+
+    def _found(self) -> Manifest:
+        """The group as if it were one object: its weights, and the highest token that a member has seen."""
+        every = self.cluster.list(Reference.of(KIND, self.ref.namespace))
+        members = {one["metadata"]["name"]: one for one in every if _route(one).get("group") == self.ref.name}
+        if not members:
+            raise Refused(
+                f"no LLMInferenceService in {self.ref.namespace} has spec.router.route.group {self.ref.name}",
+                mend="make the primary a member of the group, with a weight",
+            )
+        token = max(_noted(one) for one in members.values())
+        weights = {name: int(_route(one).get("weight", 0)) for name, one in members.items()}
+        return {"metadata": {"annotations": {FENCE: str(token)}}, "spec": {"weights": weights}, MEMBERS: members}
+
+    def _says(self, found: Manifest) -> Routes:
+        names = {at.ref.name: name for name, at in self._places.items()}
+        shares = {member: weight for member, weight in found["spec"]["weights"].items() if weight}
+        shares = {member: weight for member, weight in shares.items() if not _is_stopped(found[MEMBERS][member])}
+        if strange := sorted(set(shares) - set(names)):
+            raise Unknown(f"traffic for its member {', '.join(strange)}, which is none of {', '.join(sorted(names))}")
+        if not shares:
+            raise Unknown("no member that is not stopped and has a weight")
+        return Routes(whole_percents({names[member]: weight for member, weight in shares.items()}))
+
+    def _saying(self, found: Manifest, routes: Routes) -> Json:
+        wanted = {at.ref.name: routes.weights.get(name, 0) for name, at in self._places.items()}
+        return {"weights": {name: wanted.get(name, weight) for name, weight in found["spec"]["weights"].items()}}
+
+    def _preflight(self, found: Manifest, routes: Routes) -> None:
+        """What KServe would store, and split nothing."""
+        wanted = [self._places[name].ref.name for name in sorted(routes.versions())]
+        if outside := [name for name in wanted if name not in found[MEMBERS]]:
+            raise Refused(
+                f"{outside[0]} is not in the routing group {self.ref.name}: nobody would be sent to it",
+                mend=f"give it spec.router.route: {{group: {self.ref.name}, weight: 0}}",
+            )
+        members = {name: found[MEMBERS][name] for name in wanted}
+        if stopped := [name for name, one in members.items() if _is_stopped(one)]:
+            raise Refused(f"{stopped[0]} is stopped", mend=f"take its annotation {STOP} away")
+        if len(models := {_model(one) for one in members.values()}) > 1:
+            raise Refused(
+                f"members of the routing group {self.ref.name} serve models of several names ({', '.join(sorted(models))}): "
+                "KServe does not split between them",
+                mend="give them one spec.model.name",
+            )
+
+    def _holds(self, found: Manifest, parts: Json) -> bool:
+        same = len({_noted(found[MEMBERS][at.ref.name]) for at in self._members(found)}) < 2
+        return same and super()._holds(found, parts)
+
+    def _put(self, found: Manifest, parts: Json, token: int, *, whatever: bool = False) -> None:
+        before, after = found["spec"]["weights"], parts["weights"]
+        ours = sorted((at.ref.name for at in self._members(found)), key=lambda name: before[name] - after[name])
+        for name in ours:
+            version = "" if whatever else found[MEMBERS][name]["metadata"]["resourceVersion"]
+            spec = {"router": {"route": {"weight": after[name]}}}
+            patch = {"spec": spec, "metadata": {"annotations": {self._mark: str(token)}}}
+            self.cluster.patch(Reference.of(KIND, self.ref.namespace, name), patch, resource_version=version)
+
+    def _members(self, found: Manifest) -> list[Place]:
+        return [at for at in self._places.values() if at.ref.name in found[MEMBERS]]
+
+    def _take(self, found: Manifest) -> str:
+        weights = {at.ref.name: found["spec"]["weights"][at.ref.name] for at in self._members(found)}
+        return json.dumps({"format": FORMAT, "kind": self.ref.kind, "name": self.ref.name, "weights": weights})
+
+    def _back(self, snapshot: str, found: Manifest) -> Json:
+        saved = self._parse(snapshot)
+        return {"weights": {name: saved.get(name, weight) for name, weight in found["spec"]["weights"].items()}}
+
+    def _not_taken_up(self, found: Manifest) -> str | None:
+        wanted = found["spec"]["weights"]
+        for at in self._members(found):
+            one = found[MEMBERS][at.ref.name]
+            if _is_stopped(one):
+                continue
+            status = one.get("status") or {}
+            if int(status.get("observedGeneration", 0)) < int(one["metadata"].get("generation", 0)):
+                return f"{at.ref}: its controller has not yet seen the newest spec"
+            told = {c["type"]: c for c in status.get("conditions") or ()}
+            for kind in (kind for kind in TOLD if told.get(kind, {"status": "True"})["status"] != "True"):
+                return f"{at.ref}: its condition {kind} is {told[kind]['status']} ({told[kind].get('message', '')})"
+            group = (status.get("router") or {}).get("group") or {}
+            served = {member["name"]: member["weight"] for member in group.get("members") or ()}
+            if served != wanted:
+                return f"{at.ref} is routed by {json.dumps(served)}, not {json.dumps(wanted)}"
+        return ""
+
+    def claims(self) -> Claims:
+        found = self._found()
+        told = [claims(at.ref, found[MEMBERS][at.ref.name], "spec", *self.part) for at in self._members(found)]
+        return next((one for one in told if one.owner), next((one for one in told if one.writer), NOBODY))
+
+    def _parse(self, snapshot: str) -> dict[str, int]:
+        try:
+            saved = json.loads(snapshot)
+            if (saved["format"], saved["kind"], saved["name"]) == (FORMAT, self.ref.kind, self.ref.name):
+                return {str(name): int(weight) for name, weight in saved["weights"].items()}
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise UsageError(f"this is no snapshot of {self.ref}") from error
+        raise UsageError(f"this is no snapshot of {self.ref}")
+
+
+def _route(one: Manifest) -> Json:
+    return dict(((one.get("spec") or {}).get("router") or {}).get("route") or {})
+
+
+def _model(one: Manifest) -> str:
+    return str(((one.get("spec") or {}).get("model") or {}).get("name") or one["metadata"]["name"])
+
+
+def _is_stopped(one: Manifest) -> bool:
+    return (one["metadata"].get("annotations") or {}).get(STOP) == "true"
+
+
+def _noted(one: Manifest) -> int:
+    noted = str((one["metadata"].get("annotations") or {}).get(FENCE, "0"))
+    return int(noted) if noted.isdecimal() else 0

@@ -1,0 +1,67 @@
+"""A person's hands on a route in the middle of a stage, over the cluster in memory and over a real API server: their weights are put
+right, their timeout and their filter stay, also after the end; the order of their rules is theirs.
+
+Left out: who wrote (test_claims.py), the third time (tests/steps/test_drift.py), real traffic (tests/e2e/cluster).
+"""
+
+import json
+
+import pytest
+
+from fairway_steps.clock import SystemClock
+from fairway_steps.drift import Drift
+from fairway_steps.model import Outcome, Routes, Stage
+from fairway_steps.record import FileStore, Lease
+from fairway_steps.release import promote, rollback
+from fairway_steps.weights import Confirmation, enter_stage
+from records import record
+from route_worlds import NAMES, world_of
+
+KINDS = ("httproute", "grpcroute", "virtualservice")
+FIRST, SECOND, _ = NAMES
+CONFIRM = Confirmation(settle=10.0, requests=0, wait=0.0)
+
+
+@pytest.fixture(params=[*KINDS, *(pytest.param(f"real-{kind}", marks=pytest.mark.cluster) for kind in KINDS)])
+def world(request, tmp_path):
+    with world_of(request.param, tmp_path, request.getfixturevalue) as made:
+        yield made
+
+
+def edit(world):
+    """Weights half and half, a timeout, a filter or header, and a rule of theirs in front; what of it is nobody's but theirs."""
+    rules, field = world.lab.rules(), world.router().part[0]
+    istio = field == "http"
+    for rule in rules:
+        backends = rule.get("route" if istio else "backendRefs") or []
+        for backend in backends if len(backends) > 1 else ():
+            backend["weight"] = 50
+    if istio:
+        rules[-1] |= {"timeout": "9s", "retries": {"attempts": 3}, "headers": {"request": {"add": {"x-late": "1"}}}}
+    else:
+        late = {"type": "RequestHeaderModifier", "requestHeaderModifier": {"add": [{"name": "x-late", "value": "1"}]}}
+        rules[-1]["filters"] = [*rules[-1].get("filters", []), late]
+    first = json.loads(json.dumps(rules[1]).replace("other", "new"))
+    world.lab.edit({"spec": {field: [first, *rules]}})
+    return world.foreign()
+
+
+@pytest.mark.parametrize("end", ["promoted", "rolled back"])
+def test_weights_are_put_right_and_the_rest_of_an_edit_stays(world, tmp_path, end):
+    v1, v2 = (world.known[name] for name in (FIRST, SECOND))
+    store, lease, clock = FileStore(tmp_path / "record.json"), Lease("iris-1", 1), SystemClock()
+    begun = {"primary": v1, "candidate": v2, "stages": (Stage(20, 5.0),), "original": world.router().snapshot()}
+    store.update(lambda _: record(**begun))
+    enter_stage(store, lease, world.router(), clock, index=0, confirm=CONFIRM)
+    theirs = edit(world)
+    assert world.router().read() == Routes({FIRST: 50, SECOND: 50})
+    Drift(store, lease, world.router(), clock)()
+    assert world.router().read() == Routes({FIRST: 80, SECOND: 20})
+    assert world.foreign() == theirs
+    if end == "promoted":
+        promote(store, lease, world.router(), clock, alive=lambda: "", confirm=CONFIRM)
+    else:
+        back = Outcome.ROLLED_BACK
+        rollback(store, lease, world.router(), clock, outcome=back, reason="", confirm=CONFIRM)
+    assert world.router().read() == Routes({SECOND if end == "promoted" else FIRST: 100})
+    assert world.foreign() == theirs

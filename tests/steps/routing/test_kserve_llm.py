@@ -1,0 +1,130 @@
+"""Covers: a routing group of LLMInferenceServices: whose weights are written and in which order, what KServe would store and not
+split, a write of others between two of ours, the way back, what the members' status says.
+
+Leaves out: what every back end does (tests/contract/test_router.py), KServe's own controller.
+"""
+
+import pytest
+
+from fairway_steps.clock import FakeClock
+from fairway_steps.cluster import Reference
+from fairway_steps.errors import Fenced, NotReady, Refused, UsageError
+from fairway_steps.model import Mirror, Routes, Version
+from fairway_steps.routing.kserve_llm import LlmRouter
+from fairway_steps.routing.registry import open_router
+from fairway_steps.workload.lookup import lookup
+from fakes_cluster import FakeCluster
+from fakes_gateway import write_endpoints
+from fakes_llm import LlmLab
+
+SPLIT = Routes({"v1": 80, "v2": 20})
+
+
+@pytest.fixture
+def lab():
+    return LlmLab(FakeCluster(), names=("v1", "v2"))
+
+
+@pytest.fixture
+def router(lab):
+    uri = f"llminferenceservice/{lab.ref.namespace}/{lab.ref.name}"
+    return open_router(uri, "iris", FakeClock(), versions=lab.versions, cluster=lambda: lab.cluster)
+
+
+def test_who_grows_is_written_first_and_the_owners_own_weight_comes_back(lab, router):
+    saved, (one, two) = router.snapshot(), lab.members.values()
+    written = []
+    lab.cluster.after_write = lambda ref: written.append(tuple(lab.weights().values()))
+    router.apply(Routes({"v1": 100}), lab.versions)
+    router.apply(SPLIT, lab.versions)
+    router.apply(Routes({"v2": 100}), lab.versions)
+    assert written[2:] == [(100, 20), (80, 20), (80, 100), (0, 100)]
+    router.restore(saved)
+    assert lab.weights() == {one: 9, two: 0}
+
+
+def test_a_member_that_stops_does_not_count_and_is_not_waited_for(lab, router):
+    one, _ = lab.members.values()
+    router.apply(Routes({"v2": 100}), lab.versions)
+    lab.edit(one, {"metadata": {"annotations": {"serving.kserve.io/stop": "true"}}})
+    lab.reconcile()
+    lab.cluster.edit(lab.at(one), {"status": None})
+    assert (router.read(), router.settled()) == (Routes({"v2": 100}), True)
+    with pytest.raises(Refused, match=f"{one} is stopped"):
+        router.preflight([SPLIT], lab.versions)
+
+
+def outside(lab, two):
+    lab.edit(two, {"spec": {"router": {"route": {"group": "other"}}}})
+
+
+def of_another_model(lab, two):
+    lab.edit(two, {"spec": {"model": {"name": "wine"}}})
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [(outside, "is not in the routing group"), (of_another_model, r"several names \(iris, wine\)")],
+)
+def test_what_kserve_would_store_and_not_split_is_refused_before_anything_is_written(lab, router, spoil, sentence):
+    spoil(lab, lab.members["v2"])
+    before = lab.weights()
+    for asked in (lambda: router.preflight([SPLIT], lab.versions), lambda: router.apply(SPLIT, lab.versions)):
+        with pytest.raises(Refused, match=sentence):
+            asked()
+    assert lab.weights() == before
+
+
+def test_a_write_of_another_holder_between_two_of_ours_ends_them(lab, router):
+    router.apply(SPLIT, lab.versions, fence=1)
+    one, two = lab.members.values()
+
+    def taken(ref):
+        lab.cluster.on_write = lambda ref: None
+        for member in (one, two):
+            lab.edit(member, {"metadata": {"annotations": {"fairway/fence": "2"}}})
+
+    lab.cluster.on_write = taken
+    with pytest.raises(Fenced):
+        router.apply(Routes({"v2": 100}), lab.versions, fence=1)
+    assert lab.weights() == {one: 80, two: 20}
+
+
+def test_who_cannot_answer_gets_nothing(lab, router):
+    write_endpoints(lab.cluster, f"{lab.members['v2']}-kserve-workload-svc", ready=False)
+    with pytest.raises(NotReady, match="v2 gets no traffic"):
+        router.apply(SPLIT, lab.versions)
+
+
+def test_what_the_members_say_is_waited_for(lab, router):
+    router.apply(SPLIT, lab.versions)
+    assert router.settled() is False
+    assert "newest spec" in router.trouble
+    lab.reconcile(GroupReady="False")
+    assert router.settled() is False
+    assert "GroupReady is False (why)" in router.trouble
+    lab.reconcile()
+    assert router.settled() is True
+    group = {"name": "x", "members": [{"name": lab.members["v1"], "weight": 9}]}
+    lab.cluster.edit(lab.at(lab.members["v1"]), {"status": {"router": {"group": group}}})
+    assert router.settled() is False
+    assert "is routed by" in router.trouble
+
+
+def test_what_it_cannot_carry_and_who_cannot_be_a_member_is_refused(lab, router):
+    with pytest.raises(Refused, match="KServe copies no requests"):
+        router.apply(Routes({"v1": 100}, mirror=Mirror("v2", 5)), lab.versions)
+    with pytest.raises(UsageError, match="cannot be in the routing group"):
+        LlmRouter(lab.ref, "iris", {"v1": Version("v1", "service/default/x?port=1")}, lab.cluster, FakeClock())
+    nobody = LlmRouter(
+        Reference.of("llminferenceservice", "default", "nobody"), "iris", lab.versions, lab.cluster, FakeClock()
+    )
+    with pytest.raises(Refused, match=r"no LLMInferenceService in default has spec\.router\.route\.group nobody"):
+        nobody.read()
+    with pytest.raises(UsageError, match="no snapshot"):
+        router.restore("{}")
+
+
+def test_where_its_servers_are_is_what_kserve_calls_them(lab):
+    found = lookup(lab.cluster, Version("v1", f"llminferenceservice/default/{lab.members['v1']}"))
+    assert found.uri.endswith(f"?service={lab.members['v1']}-kserve-workload-svc&port=8000")
