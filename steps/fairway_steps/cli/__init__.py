@@ -4,8 +4,10 @@ Commands are found through the distribution's own entry points (group ``fairway.
 not import the workflows, and loaded only when called.
 """
 
+import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from importlib import metadata
 from types import FrameType
@@ -16,6 +18,8 @@ import click
 from fairway_steps.errors import FairwayError
 
 GROUP = "fairway.commands"
+SOON = 0.05
+"""Seconds after which a signal that was dropped comes again."""
 EXTRAS = {
     "hera": "workflows",
     "scipy": "assess",
@@ -90,8 +94,20 @@ def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
     raise Terminated
 
 
+def _again(ignored: "sys.UnraisableHookArgs") -> None:
+    """What a signal raised within a finaliser or a callback of an import is dropped there: send it once more."""
+    number = {KeyboardInterrupt: signal.SIGINT, Terminated: signal.SIGTERM}.get(ignored.exc_type)
+    if number is None:
+        sys.__unraisablehook__(ignored)
+    else:
+        timer = threading.Timer(SOON, os.kill, (os.getpid(), number))
+        timer.daemon = True
+        timer.start()
+
+
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line; every error is one sentence on stderr and the exit code of its kind."""
+    sys.unraisablehook = _again
     code = _run(args)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # all is told: what comes now must not change the exit code

@@ -36,6 +36,8 @@ class ClosedLoop(OpenLoop):
         """A user is free."""
         try:
             if self._ended or self._exhausted():
+                full = self._plan.requests is None and self._next >= self._plan.limit  # before its time
+                self.records.stopped = self.records.stopped or full
                 self._ended = True
                 self._account()
                 self._settle()

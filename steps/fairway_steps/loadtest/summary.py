@@ -8,9 +8,12 @@ from fairway_steps.loadtest.result import Result, quantiles
 from fairway_steps.loadtest.streaming import Limit, Tokens, goodput, over, tokens
 
 SUMMARY_BYTES = 1000
-SPARED = ("tpot_ms", "itl_ms", "ttft_ms")
-"""What is cut to its ends, in this order, where room is short."""
+SPARED = ("tpot_ms", "itl_ms", "ttft_ms", "reason", "decided", "slip_ms", "service_ms")
+"""What is cut, in this order, where room is short: quantiles to the three that are ``KEPT``, sentences to their ``BEGINNING``."""
 KEPT = ("p50", "p99", "max")
+BEGINNING = 60
+GIVEN_UP = ("itl_ms", "tpot_ms", "service_ms", "ttft_ms")
+"""What goes, in this order, where all that is left cannot be cut: no count among it, for these are the evidence."""
 
 
 def summary(result: Result, limits: Sequence[Limit] = ()) -> dict[str, Any]:
@@ -19,7 +22,7 @@ def summary(result: Result, limits: Sequence[Limit] = ()) -> dict[str, Any]:
     ``errors`` maps classes to counts and ``over_ms`` each limit in ms to the requests over it, failed ones included; with several
     versions ``by_version`` has of each its requests, failures and the counts over the limits, in the same order: what an
     assessment needs. ``versions`` and ``lost`` are there if answers say where they are from; what concerns tokens, if
-    answers were streamed. Rare classes and versions are added up as ``other``, quantiles cut to p50, p99 and max, and the highest
+    answers were streamed. Rare classes and versions are added up as ``other``, quantiles and sentences cut, and the highest
     limits left out, where room is short.
     """
     meta = result.meta
@@ -41,12 +44,12 @@ def summary(result: Result, limits: Sequence[Limit] = ()) -> dict[str, Any]:
     if not meta.co_corrected:
         values["co_corrected"] = False
     if meta.client_limited:
-        values["reason"] = meta.client_limited[:160]
+        values["reason"] = _shortened(meta.client_limited, 160)
     values |= _versions(result, limits)
     if meta.stopped:
         values["stopped"] = True
     if meta.decided:
-        values["decided"] = meta.decided[:120]
+        values["decided"] = _shortened(meta.decided, 120)
     if found := tokens(result):
         values |= _tokens(found)
     if limits and (good := goodput(result, limits)):
@@ -102,8 +105,10 @@ def _fitted(values: dict[str, Any]) -> dict[str, Any]:
     for name in SPARED:
         if len(to_json(values)) <= SUMMARY_BYTES:
             return values
-        if name in values:
-            values[name] = {key: number for key, number in values[name].items() if key in KEPT}
+        if isinstance(value := values.get(name), str):
+            values[name] = _shortened(value, BEGINNING)
+        elif value:
+            values[name] = {key: number for key, number in value.items() if key in KEPT}
     while len(to_json(values)) > SUMMARY_BYTES:
         parts = [name for name in ("errors", "versions", "by_version", "over_ms") if len(values.get(name, {})) > 1]
         if not parts:
@@ -113,7 +118,17 @@ def _fitted(values: dict[str, Any]) -> dict[str, Any]:
             values[longest] = dict([*values[longest].items()][:-1])
         else:
             values[longest] = _merged(values[longest])
+    for name in GIVEN_UP:
+        if len(to_json(values)) > SUMMARY_BYTES:
+            values.pop(name, None)
     return values
+
+
+def _shortened(text: str, size: int) -> str:
+    """The beginning of a sentence that takes ``size`` bytes as JSON, where other letters than ASCII's take six or twelve."""
+    while len(json.dumps(text)) > size:
+        text = text[: -max(1, (len(json.dumps(text)) - size) // 12)]
+    return text
 
 
 def _merged(counts: Mapping[str, int]) -> dict[str, int]:

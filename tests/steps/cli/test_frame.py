@@ -152,6 +152,18 @@ def test_sigterm_unwinds_and_ends_with_143():
         assert process.wait(20) == 143
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_that_python_drops_within_a_finaliser_comes_again(number, code):
+    program = (
+        "import signal, time\nfrom fairway_steps import cli\n"
+        f"class Dropped:\n    def __del__(self):\n        signal.raise_signal({int(number)})\n        time.sleep(0)\n"
+        "class Waits:\n    def main(self, **_):\n        Dropped()\n        time.sleep(60)\n"
+        "cli.fairway = Waits()\ncli.main([])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (code, "")
+
+
 def test_no_heavy_module_is_imported_for_help():
     heavy = ("scipy", "numpy", "kubernetes", "hera", "pydantic", "requests", "jinja2", "kserve", "sklearn")
     code = (

@@ -101,6 +101,14 @@ def test_a_closed_loop_sends_when_it_was_answered(workers: int):
     assert all(result.response >= 10_000_000)
 
 
+def test_a_closed_loop_that_may_record_no_more_says_that_it_stopped(monkeypatch):
+    monkeypatch.setattr("fairway_steps.loadtest.plan.MAX_REQUESTS", 5)
+    with serving(always(OK)) as server:
+        shares, _ = carry_out(1, task(server.url, closed(2, seconds=60.0)))
+    result = measured(shares[0])
+    assert (len(result), result.meta.stopped) == (5, True)
+
+
 def test_a_closed_loop_that_cannot_connect_ends(unused_port: int):
     shares, _ = carry_out(1, task(f"http://127.0.0.1:{unused_port}", closed(3, requests=10)))
     assert measured(shares[0]).failures == {"connect": 10}

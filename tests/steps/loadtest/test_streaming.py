@@ -11,7 +11,7 @@ import pytest
 from fairway_steps.loadtest.client import Stream
 from fairway_steps.loadtest.measured import measured
 from fairway_steps.loadtest.records import Records
-from fairway_steps.loadtest.result import Result
+from fairway_steps.loadtest.result import Meta, Result, result_of
 from fairway_steps.loadtest.samples import read, write
 from fairway_steps.loadtest.streaming import Limit, Tokens, exceeded, goodput, over, tokens
 from fairway_steps.loadtest.summary import SUMMARY_BYTES, summary, to_json
@@ -101,6 +101,32 @@ def test_the_summary_has_it_all_and_fits():
     assert (values["goodput"], values["attainment"]) == (3.448, 0.33333)
     assert len(to_json(values)) <= SUMMARY_BYTES
     assert len(values["response_ms"]) == len(values["slip_ms"]) == 7
+
+
+@pytest.mark.parametrize("letter", ["x", "漢", "😀"])
+def test_the_summary_fits_with_all_there_is_to_say_at_once(letter: str):
+    """Streams, versions of long names, failures of many kinds, a client at its limit and a decision: the counts stay."""
+    n, errors = 600, ("", "grpc-resource-exhausted", "grpc-deadline-exceeded", "truncated", "timeout", "http-503")
+    due = np.arange(n) * 12_345_678_901
+    columns = {"scheduled_ns": due, "sent_ns": due + 98_765_432, "end_ns": due + 98_765_432_101, "status": np.zeros(n)}
+    columns |= {
+        "upstream": np.zeros(n),
+        "endpoint": np.zeros(n),
+        "error": np.arange(n) % 6,
+        "version": np.arange(n) % 9,
+    }
+    columns |= dict.fromkeys(("events", "output_tokens", "prompt_tokens", "reasoning"), np.full(n, 2))
+    columns["event_ns"] = np.sort(np.concatenate([due + 1_234_567_890, due + 2_345_678_901]))
+    names = ("", *(str(number).rjust(63, "v") for number in range(8)))
+    said = {"client_limited": letter * 300, "decided": letter * 300, "stopped": True, "warm_up": 1234567}
+    result = result_of(columns, Meta(1795939820.55, 1234.5678, errors, names, **said))
+    limits = [Limit(seconds) for seconds in (0.1, 0.2, 0.25, 0.5, 1.0)] + [Limit(0.2, "ttft"), Limit(0.05, "tpot")]
+    values = summary(result, limits)
+    assert len(to_json(values)) <= SUMMARY_BYTES
+    assert values["over_ms"]["100"] == n
+    assert values["by_version"]
+    assert sum(values["errors"].values()) == n * 5 // 6
+    assert values["client_limited"] is True
 
 
 def test_event_times_survive_the_file_the_warm_up_and_being_put_together(tmp_path):
