@@ -1,5 +1,5 @@
 """Covers: setting weights and knowing that they are served (read-back, the proxy's word, counting), a stage entered once however
-often it is called, and where its evidence begins.
+often it is called, where its evidence begins, and a mirror that silences its route.
 
 Leaves out: real proxies (tests/contract, tests/e2e).
 """
@@ -9,7 +9,7 @@ import pytest
 from fairway_steps.clock import FakeClock
 from fairway_steps.errors import Fenced, NotSettled, TransientError
 from fairway_steps.metrics.base import Reading
-from fairway_steps.model import Routes, Stratum, Version
+from fairway_steps.model import Mirror, Routes, Stage, Stratum, Version
 from fairway_steps.record import FileStore, Lease
 from fairway_steps.weights import Confirmation, enter_stage, set_weights
 from fakes_routing import FakeRouter, Stored
@@ -161,3 +161,45 @@ def test_a_holder_that_lost_its_lease_changes_nothing(store, router):
     with pytest.raises(Fenced):
         enter(store, router, 0, lease=Lease("iris-1", 1))
     assert router.stored.routes.weights == {"v1": 100}
+
+
+class Silenced(Serving):
+    """A proxy that answers everybody itself as soon as the route has a mirror, unless it ``implements`` them."""
+
+    def __init__(self, router, implements=False, **requests):
+        super().__init__(router, **requests)
+        self.implements = implements
+
+    def sleep(self, seconds):
+        if self.router.stored.routes.mirror is None or self.implements:
+            super().sleep(seconds)
+        else:
+            FakeClock.sleep(self, seconds)
+            self.router.counts.update(v2=1)  # copies, perhaps
+
+
+MIRRORED = Routes({"v1": 100}, mirror=Mirror("v2", 50))
+
+
+def test_a_proxy_that_silences_a_route_with_a_mirror_is_found_by_its_requests(router):
+    with pytest.raises(
+        NotSettled, match="since requests are mirrored none reaches v1 any more, and 20 did just before"
+    ):
+        change(router, Silenced(router, v1=2), routes=MIRRORED)
+
+
+@pytest.mark.parametrize("clock", ["implements", "idle"])
+def test_a_mirror_is_believed_where_requests_go_on_or_there_were_none(router, clock):
+    time = Silenced(router, implements=True, v1=2, v2=1) if clock == "implements" else FakeClock()
+    set_ = change(router, time, routes=MIRRORED)
+    assert set_.measured == ({"v1": 1} if clock == "implements" else None), "copies are no requests of users"
+
+
+def test_the_route_goes_back_at_once_when_a_mirror_silences_it(tmp_path, router):
+    store = FileStore(tmp_path / "record.json")
+    stages = (Stage(0, 5.0, mirror=50), Stage(50, 5.0))
+    store.update(lambda _: record(original=router.snapshot(), stages=stages))
+    with pytest.raises(NotSettled, match="since requests are mirrored"):
+        enter_stage(store, Lease("iris-1", 1), router, Silenced(router, v1=2), index=0, confirm=Confirmation())
+    assert router.read() == Routes({"v1": 100})
+    assert store.load().timeline == ()
