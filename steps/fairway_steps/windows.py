@@ -59,9 +59,12 @@ class Window:
 
 
 def windows(strata: Iterable[Stratum]) -> list[Window]:
-    """The strata by windows, in order of time: those of different versions that overlap belong together."""
+    """The strata by windows, in order of time: those of different versions that overlap belong together.
+
+    Latencies that a source of its own tells (``metrics.combined``) have windows of their own, also where the times are the same.
+    """
     found: list[Window] = []
-    for stratum in sorted(strata, key=lambda s: (s.start, s.end, s.version)):
+    for stratum in sorted(strata, key=lambda s: (s.start, s.end, _is_timed(s), s.version)):
         last = found[-1] if found else None
         if last and stratum.version not in last.strata and stratum.start < last.end:
             last.strata[stratum.version] = stratum
@@ -129,8 +132,17 @@ def _add_named(left: Mapping[str, Histogram], right: Mapping[str, Histogram]) ->
     return found
 
 
+def _is_timed(stratum: Stratum) -> bool:
+    """Whether it tells latencies alone."""
+    if stratum.requests:
+        return False
+    return any(any(some.counts) for some in (stratum.latency, *stratum.latencies.values()) if some)
+
+
 def _compatible(left: Stratum, right: Stratum) -> bool:
     """Whether merging two strata loses nothing."""
+    if _is_timed(left) != _is_timed(right):
+        return False
     if not (left.requests and right.requests) or left.latency is right.latency is None:
         return True
     return left.latency is not None and right.latency is not None and left.latency.edges == right.latency.edges

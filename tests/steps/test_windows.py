@@ -146,3 +146,17 @@ def test_what_was_compared_is_not_lost_in_a_larger_window():
     assert len(strata) < 200
     assert sum(s.comparisons for s in strata) == 400
     assert [sum(s.differences.get(kind, 0) for s in strata) for kind in ("label", "drift")] == [100, 100]
+
+
+def test_latencies_of_a_source_of_their_own_stand_beside_one_another_also_at_the_same_times():
+    """Requests and latencies of both versions, read at the same moments: two windows each second, with both versions in each."""
+    strata = ()
+    for at in range(100):
+        own = [second(at, version) for version in ("v1", "v2")]
+        timed = [replace(s, requests=0, failures={}, latency=Histogram((0.1, math.inf), (2, 1))) for s in own]
+        strata = added(strata, [own[0], timed[0], own[1], timed[1]])
+    found = windows(strata)
+    assert {frozenset(window.strata) for window in found} == {frozenset({"v1", "v2"})}
+    assert all(len({bool(s.latency) for s in window.strata.values()}) == 1 for window in found)
+    assert sum(s.requests for s in strata) == 600
+    assert sum(s.latency.total for s in strata if s.latency) == 600

@@ -16,6 +16,8 @@ from fairway_steps.config.types import Item, Seconds, TextOrNumber
 SERIES = re.compile(r"[a-z][a-z0-9-]*")
 METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+FURTHER = "Further latencies by name, each like latency; an SLO names one by `of:`."
+NAMED = ("latencies", "series")
 PAIRS = (("requests", "latency"), ("users", "mirrored"))
 """What is taken from each of two sources."""
 SECRET_HEADERS = ("authorization", "proxy-authorization", "cookie", "x-api-key")
@@ -31,6 +33,9 @@ class QueriesItem(Item):
     users: str = Field("", description="For rewards: users whose window is closed.")
     reward: str = Field("", description="The sum of what those users were worth.")
     reward_squares: str = Field("", description="The sum of the square of what each was worth.")
+    latencies: dict[str, str] = Field(
+        default_factory=dict, description=FURTHER, examples=[{"time-to-first-token": "…"}]
+    )
     series: dict[str, str] = Field(default_factory=dict, description="Further figures by name, as they are now.")
 
 
@@ -44,6 +49,9 @@ class PathsItem(Item):
     users: str = Field("", description="For rewards: users whose window is closed.")
     reward: str = Field("", description="The sum of what those users were worth.")
     reward_squares: str = Field("", description="The sum of the square of what each was worth.")
+    latencies: dict[str, str] = Field(
+        default_factory=dict, description=FURTHER, examples=[{"time-to-first-token": "…"}]
+    )
     series: dict[str, str] = Field(default_factory=dict, description="Further figures by name, as they are now.")
 
 
@@ -112,6 +120,7 @@ def source_from(data: Any) -> SourceSpec | Mapping[str, str]:
     _check_rewards(item)
     if item.timeout <= 0:
         raise Misfit(("timeout",), "it is not above zero")
+    told = item.queries or item.paths
     return SourceSpec(
         source=item.source,
         url=item.url,
@@ -126,7 +135,8 @@ def source_from(data: Any) -> SourceSpec | Mapping[str, str]:
         value=item.value,
         where=item.where,
         queries=_figures(item.queries),
-        series=next((some.series for some in (item.queries, item.paths) if some), {}),
+        latencies=told.latencies if told else {},
+        series=told.series if told else {},
         aggregate=item.aggregate == "sum",
         interval=item.scrape_interval,
         delay=item.delay,
@@ -149,7 +159,7 @@ def source_from(data: Any) -> SourceSpec | Mapping[str, str]:
 
 
 def _figures(item: QueriesItem | PathsItem | None) -> Mapping[str, str]:
-    return {} if item is None else {k: v for k, v in item.model_dump(exclude={"series"}).items() if v}
+    return {} if item is None else {k: v for k, v in item.model_dump(exclude={*NAMED}).items() if v}
 
 
 def _check_rewards(item: SourceItem) -> None:
@@ -157,11 +167,12 @@ def _check_rewards(item: SourceItem) -> None:
         given = [bool(text) for text in (some.users, some.reward, some.reward_squares)] if some else []
         if any(given) and not all(given):
             raise Misfit((name,), "rewards take users, reward and reward-squares together")
-        for series, text in some.series.items() if some else ():
-            if not SERIES.fullmatch(series) or not text:
-                raise Misfit(
-                    (name, "series", series), "it is no name (small letters, digits and '-'), or asks for nothing"
-                )
+        for kind in NAMED if some else ():
+            for given_name, text in getattr(some, kind).items():
+                if not SERIES.fullmatch(given_name) or not text:
+                    raise Misfit(
+                        (name, kind, given_name), "it is no name (small letters, digits and '-'), or asks for nothing"
+                    )
 
 
 def _check_secrets(item: SourceItem) -> None:

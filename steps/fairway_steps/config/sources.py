@@ -26,6 +26,7 @@ class SourceSpec:
     value: str = ""
     where: Mapping[str, str] = field(default_factory=dict)
     queries: Mapping[str, str] = field(default_factory=dict)
+    latencies: Mapping[str, str] = field(default_factory=dict)
     series: Mapping[str, str] = field(default_factory=dict)
     aggregate: bool = False
     interval: float = 0.0

@@ -43,13 +43,21 @@ class CombinedSource:
 
 
 def _counted(stratum: Stratum) -> Stratum:
-    return replace(stratum, latency=None, seconds=0.0)
+    return replace(stratum, latency=None, seconds=0.0, latencies={})
 
 
 def _timed(stratum: Stratum) -> Stratum:
     """Latencies alone, as a stratum without a request: which of the counted requests they are is not known."""
-    times, seconds = stratum.latency, stratum.seconds
-    return Stratum(stratum.version, stratum.start, stratum.end, stratum.weight, 0, latency=times, seconds=seconds)
+    return Stratum(
+        stratum.version,
+        stratum.start,
+        stratum.end,
+        stratum.weight,
+        0,
+        latency=stratum.latency,
+        seconds=stratum.seconds,
+        latencies=stratum.latencies,
+    )
 
 
 def cursors(cursor: str) -> tuple[str, str]:

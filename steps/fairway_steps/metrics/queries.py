@@ -139,6 +139,8 @@ class NamesPlan:
         }
 
 
+FURTHER = "of:"
+"""What the roles of further latencies begin with: none has the name of another role."""
 REWARDS = ("reward_squares", "reward", "users")
 ROLES = ("failures", "latency", "seconds", *REWARDS, "requests")
 """What users' own queries may give; requests are asked for last, so that no failure is ahead of its request."""
@@ -146,7 +148,7 @@ ROLES = ("failures", "latency", "seconds", *REWARDS, "requests")
 
 @dataclass(frozen=True, slots=True)
 class PromqlPlan:
-    """The user's ``templates`` by role; ``aggregate`` says that the series of each are to be added up."""
+    """The user's ``templates`` by role, and those of further ``latencies`` by name; ``aggregate`` says that the series of each are to be added up."""
 
     templates: Mapping[str, str]
     service: str
@@ -158,6 +160,7 @@ class PromqlPlan:
     histogram: str = ""
     separate: Sequence[str] = ()
     series: Mapping[str, str] = field(default_factory=dict)
+    latencies: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> MetricNames:
@@ -172,13 +175,16 @@ class PromqlPlan:
             users="users" if "users" in self.templates else "",
             reward="reward" if "users" in self.templates else "",
             squares="reward_squares" if "users" in self.templates else "",
+            latencies={name: (f"{FURTHER}{name}", self.unit) for name in self.latencies},
         )
 
     def queries(self, versions: Sequence[str]) -> Sequence[Query]:
         found = []
-        for role in (role for role in ROLES if role in self.templates):
+        further = {f"{FURTHER}{name}": template for name, template in self.latencies.items()}
+        asked = further | {role: self.templates[role] for role in ROLES if role in self.templates}
+        for role, template in asked.items():
             for version in versions:
-                text = self._text(self.templates[role], version)
+                text = self._text(template, version)
                 found.append(Query(text, promql.is_selector(text), role, version, single=not self.aggregate))
         return found
 
@@ -195,13 +201,13 @@ class PromqlPlan:
     def own(self, query: Query, series: Iterable[Series], versions: Sequence[str]) -> Sequence[Series]:
         del versions
         named = {"latency": "latency_bucket", "seconds": "latency_sum" if self.names.histogram else "seconds"}
-        name = named.get(query.role, query.role)
+        name = named.get(query.role, f"{query.role}_bucket" if query.role.startswith(FURTHER) else query.role)
         about = {"__name__": name, OWNER: query.version}
         found = [Series({**one.labels, **about, WAS: one.labels.get("__name__", "")}, one.samples) for one in series]
         kinds = {tuple(sorted((k, v) for k, v in one.labels.items() if k != "le")) for one in found}
         if query.single and len(kinds) > 1:
             raise ValueError(
-                f"the query for the {query.role} of {query.version} gives {len(kinds)} series where one is expected; "
+                f"the query for the {query.role.removeprefix(FURTHER)} of {query.version} gives {len(kinds)} series where one is expected; "
                 "write `aggregate: sum` if they are to be added up"
             )
         return found

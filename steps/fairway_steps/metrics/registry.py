@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from fairway_steps.config.files import from_file
 from fairway_steps.config.sources import SourceSpec
+from fairway_steps.config.units import nearest
 from fairway_steps.envoy_admin import parse_uri, stat_name
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.adapters.registry import TOOLS
@@ -153,7 +154,9 @@ def _combined(parts: Mapping[str, str], service: str, around: Around) -> MetricS
     from fairway_steps.metrics.combined import CombinedSource  # noqa: PLC0415 - only when asked for
     from fairway_steps.metrics.mirrored import MirroredSource  # noqa: PLC0415 - likewise
 
-    opened = {part: open_source(text, service, around) for part, text in parts.items()}
+    others = replace(around, latencies=())
+    telling = {"latency", "users"}
+    opened = {part: open_source(text, service, around if part in telling else others) for part, text in parts.items()}
     if "users" in opened:
         return MirroredSource(opened["users"], opened["mirrored"])
     return CombinedSource(opened["requests"], opened["latency"])
@@ -164,7 +167,8 @@ def _open(spec: SourceSpec, service: str, around: Around) -> MetricSource:
     if spec.source == "rest":
         from fairway_steps.metrics.rest import RestSource  # noqa: PLC0415 - only when asked for
 
-        return RestSource(spec, service, _access(spec, around), around.versions)
+        asked = replace(spec, latencies=_asked(spec.latencies, around.latencies))
+        return RestSource(asked, service, _access(spec, around), around.versions)
     if spec.source == "scrape":
         from fairway_steps.metrics.scrape import ScrapeSource  # noqa: PLC0415 - only when asked for
 
@@ -183,12 +187,31 @@ def _prometheus(spec: SourceSpec, service: str, around: Around) -> "PrometheusSo
     if spec.queries:
         if spec.preset or spec.requests:
             raise UsageError("a source has queries, or names of metrics, and not both", mend="leave one of them out")
-        check_queries({**spec.queries, **spec.series})
-        plan = PromqlPlan(spec.queries, service, spec.unit or "s", spec.aggregate, around.versions, series=spec.series)
+        check_queries({**spec.queries, **spec.latencies, **spec.series})
+        plan = PromqlPlan(
+            spec.queries,
+            service,
+            spec.unit or "s",
+            spec.aggregate,
+            around.versions,
+            series=spec.series,
+            latencies=_asked(spec.latencies, around.latencies),
+        )
     else:
         names = within(names_of(spec, around.latencies), around.versions.values())
         plan = NamesPlan(names, service, around.versions, around.addresses)
     return PrometheusSource(api, plan, interval=spec.interval, delay=spec.delay)
+
+
+def _asked(given: Mapping[str, str], names: Sequence[str]) -> Mapping[str, str]:
+    """Those of the latencies ``given`` that SLOs are about. Raises UsageError for one that is not there."""
+    for name in names:
+        if name not in given:
+            raise UsageError(
+                f"the source has no latency {name!r}{nearest(name, given)}",
+                mend=f"name it in its queries or paths: latencies: {{{name}: …}}",
+            )
+    return {name: given[name] for name in names}
 
 
 def names_of(spec: SourceSpec, latencies: Sequence[str] = ()) -> "MetricNames":

@@ -38,6 +38,7 @@ class RestSource:
                 "a rest source needs paths: with requests:", mend="write paths: {requests: .rows[0].count}"
             )
         self._paths = {name: _path(name, text) for name, text in spec.paths.items()}
+        self._latencies = {name: _path(f"latencies.{name}", text) for name, text in spec.latencies.items()}
         self._series = {name: _path(f"series.{name}", text) for name, text in spec.series.items()}
         used = {name for pair in VARIABLE.findall(spec.url + spec.body) for name in pair if name}
         timed = bool(used & {"start"})
@@ -136,7 +137,8 @@ class RestSource:
         requests = _whole("requests", found["requests"])
         if sum(failures.values()) > requests:
             raise Unfit(f"{count} failures of {requests} requests cannot be")
-        latency = _latency(found.get("latency", {}), per_second)
+        latency = _latency("latency", found.get("latency", {}), per_second)
+        further = {name: path.one(document) for name, path in self._latencies.items()}
         seconds = found.get("seconds", 0.0)
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
             raise Unfit(f"seconds is {seconds!r}, which is no sum of latencies")
@@ -153,6 +155,7 @@ class RestSource:
             reward=reward,
             squares=squares,
             series={name: _finite(name, value) for name, value in series.items() if value is not None},
+            latencies={name: _latency(name, value, per_second) for name, value in further.items() if value is not None},
         )
 
 
@@ -181,6 +184,7 @@ def _seen(version: str, counters: Counters, window: float) -> Seen:
         keys=frozenset(same),
         example=f"{counters.requests} requests",
         under=tuple(counters.latency[edge] for edge in edges),
+        latencies=counters.latencies,
     )
 
 
@@ -240,14 +244,14 @@ def _finite(name: str, value: Any) -> float:
     return float(value)
 
 
-def _latency(value: Any, per_second: float) -> dict[float, int]:
+def _latency(name: str, value: Any, per_second: float) -> dict[float, int]:
     """``{"0.1": 5, "+Inf": 7}``, or a list of ``{"le": 0.1, "count": 5}``: cumulative counts by upper edge."""
     if isinstance(value, list) and all(isinstance(item, dict) and {"le", "count"} <= set(item) for item in value):
         if len(value) > len({str(item["le"]) for item in value}):
-            raise Unfit("latency has a bucket twice")
+            raise Unfit(f"{name} has a bucket twice")
         value = {str(item["le"]): item["count"] for item in value}
     if not isinstance(value, dict):
-        raise Unfit("latency is neither an object of edges and counts nor a list of {le, count}")
+        raise Unfit(f"{name} is neither an object of edges and counts nor a list of {{le, count}}")
     edges: dict[float, int] = {}
     for edge, count in value.items():
         try:
@@ -256,18 +260,20 @@ def _latency(value: Any, per_second: float) -> dict[float, int]:
                 raise ValueError("it is there twice")
             edges[at] = _whole("a bucket", count)
         except ValueError as error:
-            raise Unfit(f"latency has the bucket {edge!r}: {error}") from error
+            raise Unfit(f"{name} has the bucket {edge!r}: {error}") from error
     counts = [edges[edge] for edge in sorted(edges)]
     if edges and (math.inf not in edges or any(map(math.isnan, edges)) or counts != sorted(counts)):
-        raise Unfit("latency is not a cumulative histogram with an edge +Inf")
+        raise Unfit(f"{name} is not a cumulative histogram with an edge +Inf")
     return edges
 
 
 def _fell(before: Counters, after: Counters) -> bool:
+    histograms = [(before.latency, after.latency)]
+    histograms += [(some, after.latencies.get(name, {})) for name, some in before.latencies.items()]
     return (
         after.requests < before.requests
         or any(after.failures.get(name, 0) < count for name, count in before.failures.items())
-        or any(after.latency.get(edge, 0) < count for edge, count in before.latency.items())
+        or any(now.get(edge, 0) < count for then, now in histograms for edge, count in then.items())
         or after.seconds < before.seconds * (1 - 1e-9)
         or after.users < before.users
     )

@@ -5,6 +5,7 @@ the arithmetic of counts (test_counting.py), answers that no Prometheus gives (t
 """
 
 import json
+import math
 import subprocess
 import time
 import urllib.request
@@ -310,6 +311,38 @@ def test_queries_for_rewards_and_series(slots, apps):
     apps["v2"].seen()
     problem = look(opened, reading.cursor, apps.values()).problem
     assert "the query for the each of v2 gives 2 series where one is expected; write avg(" in problem
+
+
+def test_queries_for_further_latencies_are_asked_for_those_that_slos_are_about(slots, apps):
+    """TTFT and TPOT beside the request's own latency, each of its own histogram, all in milliseconds."""
+
+    def show(**counts: int) -> None:
+        for name, fast in counts.items():
+            for version, app in apps.items():
+                app.lines |= {f'{name}_bucket{{v="{version}",le="{le}"}}': fast + (le != "40") for le in ("40", "+Inf")}
+
+    show(whole=10, ttft=20, tpot=30)
+    own = f'v="$version",slot=~"{"|".join({app.slot for app in apps.values()})}"'
+    queries = {
+        "requests": f"sum(req{{{own}}})",
+        "latency": f"whole_bucket{{{own}}}",
+        "latencies": {"latency": f"ttft_bucket{{{own}}}", "tpot": f"tpot_bucket{{{own}}}", "unasked": f"no{{{own}}}"},
+    }
+    described = json.dumps({"source": "prometheus", "url": slots.server.url, "unit": "ms", "queries": queries})
+    opened = open_source(described, "iris", Around(latencies=("latency", "tpot")))
+    for app in apps.values():
+        app.seen()
+    cursor = begin(opened)
+    apps["v2"].show(ok=120)
+    show(whole=11, ttft=22, tpot=33)
+    reading = look(opened, cursor, apps.values())
+    (v2,) = [stratum for stratum in reading.strata if stratum.version == "v2"]
+    assert v2.latency is not None
+    assert (v2.latency.edges, v2.latency.counts) == ((0.04, math.inf), (1, 0))
+    assert {name: found.counts for name, found in v2.latencies.items()} == {"latency": (2, 0), "tpot": (3, 0)}
+    (shown,) = opened.inspect(VERSIONS, time.time())
+    told = findings([shown], [Slo(Metric.LATENCY, 0.04, 0.9, of="tpot")], expected=VERSIONS, weights=BOTH)
+    assert any("40 ms" in one.sentence and one.level is Level.OK for one in told)
 
 
 def test_a_query_that_the_server_refuses_is_told_in_its_words(slots):

@@ -115,6 +115,14 @@ def test_a_version_is_the_object_that_its_uri_names(uri, name):
             "series.A b: it is no name",
         ),
         (
+            "{source: rest, url: 'http://h/$version', paths: {requests: .n, latencies: {TTFT: .x}}}",
+            "latencies.TTFT: it is no name",
+        ),
+        (
+            "{source: prometheus, url: 'http://h', queries: {requests: 'r{v=\"$version\"}', latencies: {ttft: t}}}",
+            "the query for the ttft selects the same series for every version",
+        ),
+        (
             "{source: prometheus, url: 'http://h', queries: {requests: 'r{v=\"$version\"}', series: {g: g}}}",
             "the g selects",
         ),
@@ -139,6 +147,27 @@ def test_requests_and_latencies_may_come_from_two_sources(tmp_path):
     assert isinstance(source.latency, ScrapeSource)
     (tmp_path / "metrics.yaml").write_text(text)
     assert isinstance(open_source(f"file:{tmp_path}/metrics.yaml", "iris"), CombinedSource)
+
+
+def test_of_two_sources_the_second_alone_tells_further_latencies():
+    text = "{requests: 'prometheus:http://h:1#preset=istio', latency: 'scrape:http://h:2#preset=vllm'}"
+    source = open_source(text, "iris", Around(latencies=["time-to-first-token"]))
+    assert isinstance(source, CombinedSource)
+    assert isinstance(source.latency, ScrapeSource)
+    assert list(source.latency.names.latencies) == ["time-to-first-token"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{source: prometheus, url: 'http://h', queries: {requests: 'r{v=\"$version\"}', latencies: {ttft: 't{v=\"$version\"}'}}}",
+        "{source: rest, url: 'http://h/$version', paths: {requests: .n, latencies: {ttft: .t}}}",
+    ],
+)
+def test_a_latency_that_an_slo_is_about_and_no_query_tells_is_refused(text):
+    assert open_source(text, "iris", Around(latencies=["ttft"]))
+    with pytest.raises(UsageError, match="the source has no latency 'tfft'; did you mean 'ttft'"):
+        open_source(text, "iris", Around(latencies=["tfft"]))
 
 
 @pytest.mark.parametrize(

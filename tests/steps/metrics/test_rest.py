@@ -78,6 +78,23 @@ def test_cumulative_counts_are_compared_with_those_before(database):
     assert counts(again) == {"v1": (0, 0), "v2": (0, 0)}
 
 
+def test_further_latencies_are_read_by_name_and_must_not_go_down(database):
+    paths = ROWS["paths"] | {"latencies": {"time-to-first-token": ".rows[0].latency"}}
+    around = Around(latencies=["time-to-first-token"])
+    source = database.source(around, paths=paths)
+    cursor = source.read(VERSIONS, BOTH, "", 10.0).cursor
+    database.put("v2", 30, 0, {"100": 15, "+Inf": 30})
+    reading = source.read(VERSIONS, BOTH, cursor, 15.0)
+    assert reading.problem == ""
+    ttft = reading.strata[1].latencies["time-to-first-token"]
+    assert (ttft.edges, ttft.counts) == ((0.1, math.inf), (5, 15))
+    (shown,) = source.inspect(VERSIONS, 16.0)
+    assert set(shown.seen[1].latencies) == {"time-to-first-token"}
+    paths["latencies"] = {"time-to-first-token": ".rows[0].failed"}
+    problem = database.source(around, paths=paths).read(VERSIONS, BOTH, reading.cursor, 20.0).problem
+    assert "time-to-first-token is neither an object of edges and counts nor a list" in problem
+
+
 def test_windows_join_without_gap_and_end_before_what_is_not_known_yet(database):
     url = database.server.url_for("/query") + "?version=$version&from=$start&to=$end"
     source = database.source(url=url, body=None, delay="5s")
