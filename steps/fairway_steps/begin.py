@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 
 from fairway_steps.clock import Clock
 from fairway_steps.errors import Fenced, Refused, UsageError
+from fairway_steps.feasible import feasible, fits
 from fairway_steps.model import DEFAULT_RULES, Outcome, Policy, Promotion, Routes, Rules, Slo, Stage, Version
 from fairway_steps.record import Event, Record, RecordStore
 from fairway_steps.release import UNTOUCHED, Ending, close_unfinished
-from fairway_steps.routing.base import Capabilities, Router
+from fairway_steps.routing.base import Router
 from fairway_steps.routing.claims import Claims
 from fairway_steps.schedule import collectors, routes_of
+from fairway_steps.strategy import Strategy
 from fairway_steps.weights import shares
 
 LOG = logging.getLogger(__name__)
@@ -30,6 +32,7 @@ def begin(
     stages: Sequence[Stage],
     slos: Sequence[Slo],
     rules: Rules = DEFAULT_RULES,
+    strategy: Strategy = Strategy.CANARY,
     holder: str,
     lease_for: float,
     resume: bool,
@@ -67,6 +70,7 @@ def begin(
     else:
         _distinct(primary, candidate)
         _apart(stages, primary, candidate)
+        fits(strategy, stages)
     asked = {
         "route": route,
         "primary": primary,
@@ -74,6 +78,7 @@ def begin(
         "stages": tuple(stages),
         "slos": tuple(slos),
         "rules": rules,
+        "strategy": strategy,
         "metrics": metrics,
         "promotion": promotion,
     }
@@ -95,7 +100,7 @@ def begin(
             LOG.warning("release %s was left unfinished by %s: restoring its route first", held.release_id, held.holder)
             why = f"left unfinished by {held.holder}"
             held = close_unfinished(store, router, clock, holder=holder, reason=why, ending=ending)
-    _feasible(router.capabilities, stages, slos)
+    feasible(router.capabilities, stages, slos)
     routes = router.read()
     if not (dry_run and held is not None and held.outcome is None):  # whose route would be restored first
         _preflight(routes, primary, candidate, f"--service {service} --route {route}")
@@ -116,6 +121,7 @@ def begin(
         stages=tuple(stages),
         slos=tuple(slos),
         rules=rules,
+        strategy=strategy,
         holder=holder,
         token=token,
         lease_until=clock.now() + lease_for,
@@ -177,21 +183,6 @@ def _resumes(held: Record, holder: str, other: str, uri: str) -> bool:
             mend="leave --resume out to begin anew",
         )
     return False
-
-
-def _feasible(can: Capabilities, stages: Sequence[Stage], slos: Sequence[Slo]) -> None:
-    """Refuse what the route's back end cannot carry, and a comparison with a primary that has no traffic left."""
-    for stage in stages:
-        if (stage.header and not can.header_match) or (stage.mirror and not can.mirror):
-            raise Refused(
-                f"the route cannot carry a stage {stage.how}: its back end has no {'header matches' if stage.header else 'mirrors'}",
-                mend="leave that stage out",
-            )
-    if stages and stages[-1].weight == 100 and (relative := [slo for slo in slos if slo.relative]):
-        raise UsageError(
-            f"the {relative[0].metric} SLO compares with the primary, which has no traffic in the last stage, 100 %",
-            mend="give it a limit instead of a margin, or end the stages below 100",
-        )
 
 
 def _other(held: Record, asked: Mapping[str, object]) -> str:

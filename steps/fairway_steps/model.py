@@ -227,6 +227,12 @@ class Slo:
         return self.direction or self.metric.direction
 
     @property
+    def alone(self) -> bool:
+        """Whether a load test of one version tells it: a limit on its requests' errors or latencies."""
+        told = (Metric.ERROR_RATE, Metric.SUCCESS_RATE, Metric.LATENCY, Metric.LATENCY_MEAN)
+        return self.metric in told and not (self.relative or self.of)
+
+    @property
     def one_look(self) -> bool:
         """Whether it is judged at the end of a stage alone: no risk holds for repeated looks at it."""
         return self.metric is Metric.SERIES

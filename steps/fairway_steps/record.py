@@ -18,6 +18,7 @@ from typing import Protocol
 
 from fairway_steps.codec import decode, encode
 from fairway_steps.errors import DomainError, Fenced, UsageError
+from fairway_steps.intervention import Intervention
 from fairway_steps.model import (
     DEFAULT_RULES,
     Assessment,
@@ -32,6 +33,7 @@ from fairway_steps.model import (
     Version,
 )
 from fairway_steps.schedule import collectors
+from fairway_steps.strategy import Strategy
 from fairway_steps.windows import added
 
 FORMAT = 1
@@ -58,7 +60,7 @@ class Basis:
     """What an assessment rests on beside the strata: with both, it can be made again.
 
     ``over`` says whether the stage's time was. ``problem`` says why the source could not be read at the end, ``gone``
-    why the candidate could not be reached.
+    why the candidate could not be reached, ``intervention`` what a person said instead.
     """
 
     rules: Rules = DEFAULT_RULES
@@ -67,6 +69,7 @@ class Basis:
     on_inconclusive: Verdict = Verdict.HOLD
     problem: str = ""
     gone: str = ""
+    intervention: Intervention | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,8 @@ class Record:
     ``original`` is the router's snapshot from before the release, ``cursor`` where the metric source ``metrics`` (empty: the route's proxy) is to be read
     on, ``baseline`` and ``counted`` the proxy's counters at the start and so far (``Served`` as JSON). ``interrupted`` says that the
     run died and its route was put back, not that a verdict was taken: such a release can be resumed. ``copied`` is what the
-    primary ran before a promotion by copy began to replace it, ``retired`` says that the policies are done with.
+    primary ran before a promotion by copy began to replace it, ``retired`` says that the policies are done with. ``rehearsal`` is the judgement on a load
+    test of the candidate while it had no users, ``intervention`` a person's verdict that is still to be carried out.
     """
 
     release_id: str
@@ -122,6 +126,9 @@ class Record:
     original: str
     format: int = FORMAT
     rules: Rules = DEFAULT_RULES
+    strategy: Strategy = Strategy.CANARY
+    rehearsal: StageResult | None = None
+    intervention: Intervention | None = None
     stage: int = -1
     timeline: tuple[WeightChange, ...] = ()
     results: tuple[StageResult, ...] = ()

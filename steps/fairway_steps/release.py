@@ -16,6 +16,7 @@ from fairway_steps.model import Outcome, Promotion, Routes, Verdict, Version
 from fairway_steps.record import Lease, Record, RecordStore, WeightChange, amend, required
 from fairway_steps.retire import retire
 from fairway_steps.routing.base import Router
+from fairway_steps.strategy import Strategy
 from fairway_steps.weights import Confirmation, await_settled, set_weights, shares
 from fairway_steps.workload.base import Workloads
 
@@ -47,9 +48,12 @@ def promote(
     *,
     alive: Callable[[], str],
     confirm: Confirmation,
+    by: str = "",
     ending: Ending = UNTOUCHED,
 ) -> Record:
     """Give the candidate all of the traffic and close the record. Raises NotReady if it cannot answer now.
+
+    ``by`` is the person on whose word it is done, if there is one.
 
     In a promotion by copy the primary then takes over what the candidate runs, and gets the traffic back when it is ready;
     if it does not get ready the record stays open, the traffic on the candidate, and ``rollback`` undoes both.
@@ -59,18 +63,30 @@ def promote(
         if reason := alive():
             raise NotReady(f"{record.candidate.name} cannot be promoted: {reason}")
         change = _give(router, clock, record, record.candidate, confirm)
-        reason = f"{record.candidate.name} met every SLO in all stages"
-        if record.first:
-            reason = f"{record.candidate.name} is the first version of {record.service}: there was nothing to compare it with"
+        reason = _earned(record, by)
         if record.promotion is Promotion.COPY and ending.workloads is not None and not record.first:
             record = amend(store, lease, lambda r: _changed(r, change).renewed(clock.now()))
             _copy(store, lease, record, ending.workloads, ending.ready, heartbeat(store, lease, clock))
             change = _give(router, clock, record, record.primary, confirm)
             reason = f"{reason}; {record.primary.name} runs what it ran"
-        record = _close(store, lease, router, clock, change, Outcome.PROMOTED, reason)
+        record = _close(store, lease, router, clock, change, Outcome.PROMOTED, reason, by)
     else:
         _refuse_changed(record, router)
     return retire(store, record, router, ending.workloads, clock, drain=ending.drain)
+
+
+def _earned(record: Record, by: str) -> str:
+    """Why the candidate is promoted, and nothing that was not seen."""
+    name, last = record.candidate.name, record.results[-1].assessment.verdict if record.results else None
+    if record.first:
+        return f"{name} is the first version of {record.service}: there was nothing to compare it with"
+    if record.results and (said := record.results[-1].basis.intervention):
+        return said.sentence
+    if last is Verdict.PROMOTE:
+        return f"{name} met every SLO in all stages"
+    if record.strategy is Strategy.NONE:
+        return f"{name} is ready; strategy none asks for no more"
+    return f"{name} was promoted on the word of {by or 'a person'}, not of an assessment"
 
 
 def _give(router: Router, clock: Clock, record: Record, version: Version, confirm: Confirmation) -> WeightChange:
@@ -124,6 +140,7 @@ def rollback(
     outcome: Outcome,
     reason: str,
     confirm: Confirmation,
+    by: str = "",
     ending: Ending = UNTOUCHED,
 ) -> Record:
     """Put the primary's traffic back and close the record with ``outcome``; the reason defaults to what the record tells.
@@ -134,7 +151,7 @@ def rollback(
     if record.outcome is None:
         _undo_copy(record, ending, heartbeat(store, lease, clock))
         change = _restore(record, router, clock, confirm)
-        record = _close(store, lease, router, clock, change, outcome, _why(record, outcome, reason))
+        record = _close(store, lease, router, clock, change, outcome, _why(record, outcome, reason), by)
     else:
         _refuse_changed(record, router)
     return retire(store, record, router, ending.workloads, clock, drain=ending.drain)
@@ -255,13 +272,22 @@ def _restore(record: Record, router: Router, clock: Clock, confirm: Confirmation
 
 
 def _close(
-    store: RecordStore, lease: Lease, router: Router, clock: Clock, change: WeightChange, outcome: Outcome, reason: str
+    store: RecordStore,
+    lease: Lease,
+    router: Router,
+    clock: Clock,
+    change: WeightChange,
+    outcome: Outcome,
+    reason: str,
+    by: str,
 ) -> Record:
     served = router.served()
 
     def closed(record: Record) -> Record:
         counted = served.counts() if served and served.lasting else record.counted
         changed = replace(_changed(record, change), counted=counted)
+        if by:
+            changed = changed.noted(clock.now(), str(outcome), f"on the word of {by}")
         return changed.ended(clock.now(), outcome, reason)
 
     return amend(store, lease, closed)

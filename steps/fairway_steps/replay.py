@@ -42,4 +42,5 @@ def _again(record: Record, result: StageResult) -> Assessment | None:
         on_inconclusive=basis.on_inconclusive,
         problem=basis.problem,
         gone=basis.gone,
+        intervention=basis.intervention,
     )

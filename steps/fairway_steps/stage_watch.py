@@ -12,6 +12,7 @@ from fairway_steps.assess import Weighed, decide, weigh
 from fairway_steps.clock import Clock
 from fairway_steps.config.spec import patience_for
 from fairway_steps.errors import TransientError, Unassessable
+from fairway_steps.intervention import Intervention
 from fairway_steps.metrics.base import MetricSource
 from fairway_steps.model import Assessment, Rules, Slo, Stage, Stratum, Verdict
 from fairway_steps.record import Basis, Lease, Record, RecordStore, StageResult, amend
@@ -59,6 +60,7 @@ class StageWatch:
     complete: bool = False
     was_read: bool = False
     gone: list[str] = field(default_factory=list)
+    intervention: Intervention | None = None
 
     @property
     def stage(self) -> Stage:
@@ -100,14 +102,14 @@ class StageWatch:
             self._tell(now, weighed)
             over = self._over(now, weighed)
             gone = self.gone[-1] if len(self.gone) >= GONE_AFTER else ""
-            if over and not gone and not self.was_read:
+            if over and not (gone or self.was_read or self.intervention):
                 if self.store and self.changed is None:
                     raise Unassessable(
                         f"stage {self.index} was never set, and there is no evidence on it",
                         mend=f"set its weights first: `fairway set-weights --stage {self.index}`",
                     )
                 raise Unassessable(f"no evidence could be read: {self.problem}")
-            basis = replace(basis, over=over, problem=self.problem, gone=gone)
+            basis = replace(basis, over=over, problem=self.problem, gone=gone, intervention=self.intervention)
             verdict = self._decide(weighed, basis)
             if verdict:
                 return verdict, basis
@@ -131,7 +133,7 @@ class StageWatch:
             amend(
                 self.store,
                 self.lease,
-                lambda r: r if final(r, self.index) else replace(r, results=(*r.results, result)).renewed(now),
+                lambda r: r if final(r, self.index) else _concluded(r, result).renewed(now),
             )
         return result
 
@@ -159,6 +161,8 @@ class StageWatch:
             reading = self.source.read(self.named, shares, self.cursor, now)
         except TransientError as error:
             self.problem = error.message
+            held = self.store.load() if self.store else None
+            self.intervention = held.intervention if held else None
             return
         if catching_up and reading.complete:
             return
@@ -187,7 +191,7 @@ class StageWatch:
             return replace(record.with_strata(strata), cursor=cursor, cursor_stage=self.index).renewed(now)
 
         held = amend(self.store, self.lease, add)
-        self.strata, self.cursor = held.strata, held.cursor
+        self.strata, self.cursor, self.intervention = held.strata, held.cursor, held.intervention
 
     def _weigh(self, *, is_last: bool) -> Weighed:
         return weigh(
@@ -210,6 +214,7 @@ class StageWatch:
             on_inconclusive=basis.on_inconclusive,
             problem=basis.problem,
             gone=basis.gone,
+            intervention=basis.intervention,
         )
 
     def _listen(self) -> None:
@@ -234,6 +239,13 @@ class StageWatch:
             missing=max((item.missing for item in weighed.evidence), default=0),
             problem=self.problem,
         )
+
+
+def _concluded(record: Record, result: StageResult) -> Record:
+    """The record with one more result; a person's word that it carries out is not carried out again."""
+    done = result.basis.intervention
+    waiting = None if record.intervention == done else record.intervention
+    return replace(record, results=(*record.results, result), intervention=waiting)
 
 
 def _changes(record: Record, index: int) -> list[float]:

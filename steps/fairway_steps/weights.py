@@ -85,10 +85,11 @@ def enter_stage(
     index: int,
     confirm: Confirmation,
     source: MetricSource | None = None,
+    by: str = "",
 ) -> WeightChange:
     """Set the weights of stage ``index`` of the recorded release and write the change down.
 
-    ``source`` is read as soon as the weights are served, so that evidence from before is not taken for the stage's own. Called again
+    ``by`` is the person on whose word the stage is entered, if there is one. ``source`` is read as soon as the weights are served, so that evidence from before is not taken for the stage's own. Called again
     after it was killed, wherever that was, it makes sure of the route again, writes the change down once, and notes that it
     was called again.
     """
@@ -127,6 +128,8 @@ def enter_stage(
         now = noted(now)
         for mark in marks if now.cursor == record.cursor else ():
             now = replace(now.with_strata(mark.strata), cursor=mark.cursor, cursor_stage=index)
+        if by:
+            now = now.noted(clock.now(), "set-weights", f"stage {index + 1}: on the word of {by}")
         return replace(now, stage=index, timeline=(*now.timeline, change)).renewed(clock.now())
 
     amend(store, lease, entered)

@@ -6,13 +6,9 @@ Leaves out: what a difference is (tests/steps/collector), mirrors without a coll
 """
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 
 import pytest
 import requests
@@ -20,6 +16,7 @@ from sklearn.datasets import load_digits
 
 from fairway_workflows.demo.servers import free_ports
 from servers import MODEL
+from tutorial import carried_out, section
 
 pytestmark = pytest.mark.local
 INFER = f"/v2/models/{MODEL}/infer"
@@ -93,31 +90,7 @@ def test_a_candidate_that_reads_digits_otherwise_is_rolled_back_before_any_user_
 
 @pytest.mark.carries("mirror, answers compared", "Envoy (files)")
 def test_the_tutorial_runs_as_it_is_written(tmp_path):
-    section = (
-        (Path(__file__).parents[2] / "docs" / "mirror.md").read_text().partition("## Try it")[2].partition("\n## ")[0]
-    )
-    for port, free in zip((8001, 8002, 9001, 9002, 8080, 9901, 8090), free_ports(7), strict=True):
-        section = section.replace(str(port), str(free))
-    fenced = re.findall(r"^```(\w*)\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
-    (release,) = [text for language, text in fenced if language == "yaml"]
-    (tmp_path / "release.yaml").write_text(release)
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    script = subprocess.Popen(
-        ["bash", "-eu", "-c", "\n".join(text for language, text in fenced if not language)],
-        cwd=tmp_path,
-        env={**os.environ, "PATH": path},
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        said, _ = script.communicate(timeout=400)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(script.pid, signal.SIGKILL)
-        script.communicate()
-    assert script.returncode == 0, said
+    said = carried_out([section("mirror.md", "Try it")], tmp_path)
     assert len(re.findall(r"v2 differs from v1 in [\d.]+ % of comparisons .* over the limit of 2 %", said)) >= 1
     assert "exit code 1" in said
     assert '"kind": "label"' in said

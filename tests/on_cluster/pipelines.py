@@ -13,9 +13,10 @@ from on_cluster.kube import eventually, get, items, kubectl
 EXAMPLE = Path(__file__).parents[2] / "examples" / "canary-pipelinerun.yaml"
 
 
-def create(namespace: str, **parameters: str) -> str:
-    """`kubectl create` of the example with other parameters: the run's name."""
+def create(namespace: str, pipeline: str = "canary-v1", **parameters: str) -> str:
+    """`kubectl create` of the example with another Pipeline and other parameters: the run's name."""
     body = copy.deepcopy(yaml.safe_load(EXAMPLE.read_text(encoding="utf-8")))
+    body["spec"]["pipelineRef"] = {"name": pipeline}
     body["spec"]["params"] = [{"name": name.replace("_", "-"), "value": one} for name, one in parameters.items()]
     name = kubectl("create", "-n", namespace, "-o", "name", "-f", "-", text=json.dumps(body))
     return name.strip().rpartition("/")[2]

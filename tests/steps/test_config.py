@@ -47,6 +47,7 @@ from fairway_steps.model import (
     Verdict,
     Version,
 )
+from fairway_steps.strategy import Strategy
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -615,6 +616,7 @@ def latency(**fields):
 
 
 TRAFFIC = {"url": "http://h:1"}
+LOAD = {"url": "http://h:2/infer"}
 LIKENESSES = [
     *(staged(weight=each) for each in (-1, 0, 1, 100, 101, 10**30)),
     *(staged(duration=each) for each in ("", 0, "0s", -1, 5, "5", " 1.5 h ")),
@@ -645,6 +647,12 @@ LIKENESSES = [
     *({"primary": each} for each in ("", "yes", "x=y", "v1=http://h:1", "http://h:1")),
     *({"interval": each} for each in (0, "0s", "1s", -1)),
     *({"patience": each} for each in (0, "0s", "x", -1)),
+    {"strategy": "rolling"},
+    *({"strategy": "blue-green", "stages": each} for each in ("100@5s", [])),
+    {"strategy": "mirror", "stages": "mirror:50@5s"},
+    {"strategy": "none"},
+    {"strategy": "performance", "load-test": LOAD},
+    *({"load-test": each} for each in (LOAD, LOAD | {"rate": "5..50@9s", "duration": "9s"}, {}, LOAD | {"rates": 3})),
 ]
 
 
@@ -659,6 +667,61 @@ def test_schema_and_loader_take_and_refuse_the_same(changed):
         taken = True
     validator = jsonschema.Draft202012Validator(release_schema())
     assert validator.is_valid(document) is taken
+
+
+WITHOUT = ("route", "primary", "stages", "slos")
+
+
+@pytest.mark.parametrize("left_out", WITHOUT)
+@pytest.mark.parametrize("strategy", Strategy)
+def test_each_strategy_needs_what_it_uses_and_nothing_else(strategy, left_out):
+    document = yaml.safe_load(MINIMAL) | {"strategy": str(strategy)}
+    document |= {} if strategy is Strategy.NONE else {"load-test": LOAD}
+    document |= {"stages": {"blue-green": "100@5s", "mirror": "mirror:50@5s"}.get(strategy, "10@5s")}
+    unused = {Strategy.NONE: {"stages", "slos"}, Strategy.PERFORMANCE: {"stages", "route", "primary"}}.get(
+        strategy, set()
+    )
+    for name in ("stages",) if "stages" in unused else ():
+        del document[name]
+    document.pop(left_out, None)
+    validator = jsonschema.Draft202012Validator(release_schema())
+    if left_out in unused:
+        assert parse_release(yaml.safe_dump(document)).strategy is strategy
+        assert validator.is_valid(document)
+    else:
+        with pytest.raises(UsageError, match=f"release.yaml:1: {left_out} is missing"):
+            parse_release(yaml.safe_dump(document))
+        assert not validator.is_valid(document)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (
+            "strategy: blue-green",
+            "stages: strategy blue-green ends with all of the traffic on the candidate, not with 50; write 100@5m",
+        ),
+        ("strategy: mirror", "stages: strategy mirror begins with a mirror, not with 10; write mirror:50@5m"),
+        ("strategy: none", "stages: strategy none has no stages; leave them out"),
+        (
+            "strategy: bluegreen",
+            "strategy: 'bluegreen' is none of canary, blue-green, mirror, none, performance; did you mean 'blue-green'?",
+        ),
+        ("load-test: {url: 127.0.0.1:8002}", "load-test.url: '127.0.0.1:8002' is not a URL"),
+    ],
+)
+def test_a_strategy_that_does_not_go_with_the_rest_is_told_so(changed, said):
+    with pytest.raises(UsageError, match=re.escape(said)):
+        parse_release(f"{MINIMAL}\n{changed}\n")
+
+
+def test_a_load_test_needs_an_slo_that_it_can_tell():
+    compared = MINIMAL.replace("limit: 1%", "margin: 10%")
+    loaded = f"{compared}\nload-test: {{url: http://h:2/}}\n"
+    with pytest.raises(UsageError, match="load-test: no SLO can be judged by a load test of the candidate alone"):
+        parse_release(loaded)
+    with pytest.raises(UsageError, match=r"slos[^:]*: a load test of one version cannot tell it"):
+        parse_release(f"strategy: performance\n{loaded}".replace("stages: 10@20s,50@20s", ""))
 
 
 METRICS = "metrics: {source: prometheus, url: 'http://h:9090', preset: istio, where: {ns: default}}\n"

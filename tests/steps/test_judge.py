@@ -14,6 +14,7 @@ import pytest
 
 from fairway_steps.clock import FakeClock
 from fairway_steps.errors import Fenced, TransientError, Unassessable, UsageError
+from fairway_steps.intervention import Intervention
 from fairway_steps.judge import judge
 from fairway_steps.model import Metric, Mode, Result, Rules, Slo, Stage, Verdict
 from fairway_steps.record import FileStore, Lease, WeightChange
@@ -361,6 +362,51 @@ def test_two_at_once_do_not_count_twice(world):
     result = world.judge()
     assert result.assessment.verdict is Verdict.ADVANCE
     assert result.samples == {"v1": 1440, "v2": 160}
+
+
+def intervening(world, verdict, look=2):
+    """A person speaks while the stage is looked at for the second time; the candidate's life is asked for at each look."""
+    looks = []
+
+    def said() -> str:
+        looks.append(verdict)
+        if len(looks) == look:
+            word = Intervention(verdict, "alice", world.clock.now(), "the night is short")
+            world.store.update(lambda held: replace(held, intervention=word))
+        return ""
+
+    world.alive = said
+
+
+@pytest.mark.parametrize(
+    ("said", "index", "verdict"),
+    [
+        (Verdict.ADVANCE, 0, Verdict.ADVANCE),
+        (Verdict.ADVANCE, 2, Verdict.PROMOTE),
+        (Verdict.PROMOTE, 0, Verdict.PROMOTE),
+        (Verdict.ROLLBACK, 1, Verdict.ROLLBACK),
+    ],
+)
+def test_a_person_may_end_a_stage_at_the_next_look(world, said, index, verdict):
+    intervening(world, said)
+    result = world.judge(index=index)
+    assert (result.assessment.verdict, world.elapsed) == (verdict, 2.0)
+    assert result.assessment.reason.endswith("on the word of alice, not of the evidence: the night is short")
+    assert result.assessment.evidence, "what was seen until then is kept"
+    assert world.kept.intervention is None, "it is carried out once"
+    assert [again.same for again in replay(world.kept)] == [True]
+
+
+def test_a_person_is_heard_while_the_source_is_away_and_above_what_it_proves(tmp_path):
+    world = World(tmp_path, Version(20.0, failing=0.2))
+    world.begin()
+    intervening(world, Verdict.PROMOTE, look=1)
+    assert world.judge().assessment.verdict is Verdict.PROMOTE
+    world = World(tmp_path)
+    world.begin()
+    world.source.never_there = True
+    intervening(world, Verdict.ROLLBACK)
+    assert world.judge().assessment.verdict is Verdict.ROLLBACK
 
 
 def test_a_record_of_another_release_is_refused(world):

@@ -13,6 +13,7 @@ from fairway_steps.errors import DomainError, Fenced, NotReady, NotSettled, Usag
 from fairway_steps.model import Assessment, Outcome, Promotion, Routes, Verdict
 from fairway_steps.record import Event, FileStore, Lease, StageResult
 from fairway_steps.release import Ending, ensure_safe, promote, rollback, told, withdraw
+from fairway_steps.strategy import Strategy
 from fairway_steps.weights import Confirmation
 from fakes_routing import FakeRouter, Stored
 from fakes_workloads import FakeWorkloads
@@ -44,6 +45,31 @@ def test_promotion_gives_everything_to_the_candidate(store, router):
     assert weights(router) == {"v2": 100}
     assert (ended.outcome, ended.timeline[-1].why) == (Outcome.PROMOTED, "promoted")
     assert ended.counted == {"requests": 10, "lost": 0, "version:v1": 5, "version:v2": 5}
+
+
+@pytest.mark.parametrize(
+    ("changed", "by", "said"),
+    [
+        (
+            {"results": (StageResult(0.0, 2, 50, Assessment(Verdict.PROMOTE, "")),)},
+            "",
+            "v2 met every SLO in all stages",
+        ),
+        ({}, "alice", "v2 was promoted on the word of alice, not of an assessment"),
+        ({}, "", "v2 was promoted on the word of a person, not of an assessment"),
+        ({"strategy": Strategy.NONE}, "", "v2 is ready; strategy none asks for no more"),
+    ],
+)
+def test_a_promotion_claims_nothing_that_was_not_seen_and_names_who_asked_for_it(store, router, changed, by, said):
+    store.update(lambda held: replace(held, **changed))
+    ended = promote(store, Lease(), router, FakeClock(), alive=lambda: "", confirm=QUICK, by=by)
+    assert ended.reason == said
+    assert [event.message for event in ended.events] == ([f"on the word of {by}"] if by else [])
+
+
+def test_a_rollback_names_who_asked_for_it(store, router):
+    ended = rollback(store, Lease(), router, FakeClock(), outcome=Outcome.HELD, reason="no", confirm=QUICK, by="alice")
+    assert ended.events[-1] == replace(ended.events[-1], step="held", message="on the word of alice")
 
 
 def test_a_candidate_that_does_not_answer_is_not_promoted(store, router):

@@ -11,65 +11,13 @@ import pytest
 from fairway_steps.config import Approval
 from fairway_workflows.canary import CanaryOptions, build
 from fairway_workflows.check import check, document, faults
-from fairway_workflows.local import Phase, Silent, run_workflow
-from local_runs import QuickClock
-from stub_steps import calls, environment, script, stubbed
-
-GIVEN = {
-    "service": "iris",
-    "route": "envoy:/abs/route",
-    "primary": "v1=http://127.0.0.1:1",
-    "candidate": "v2=http://127.0.0.1:2",
-    "slos": '[{metric: error-rate, limit: "1%"}]',
-    "record": "file:/abs/record.json",
-    "hold-timeout": "30s",
-}
-BEGUN = {"release-id": "iris-1", "token": "7", "stage": "0"}
-STAGES = [{"next-index": "1"}, {"next-index": "2"}, {"next-index": "-1", "is-last": "true"}]
-END = ["report", "ensure-safe"]
-
-
-class Release:
-    """Runs the canary once and tells what was called."""
-
-    def __init__(self, folder, answers, options=None, asked=None, **given):
-        script(folder, **{"begin": [BEGUN], "set_weights": STAGES} | answers)
-        self.questions, self.answers = [], iter(asked or ())
-        self.result = run_workflow(
-            stubbed(build(options).to_dict()),
-            GIVEN | given,
-            workdir=folder,
-            observer=Silent(),
-            control=folder / "control",
-            locks=folder / "locks",
-            clock=QuickClock(),
-            name="canary",
-            environment=environment(folder),
-            ask=self.ask if asked else None,
-        )
-        self.calls = calls(folder)
-
-    def ask(self, node, questions, over):
-        del over
-        self.questions.append(node)
-        return {questions[0].name: next(self.answers)}
-
-    @property
-    def order(self):
-        return [name for name, _ in self.calls]
-
-    def given(self, name):
-        return [options for called, options in self.calls if called == name]
+from fairway_workflows.local import Phase
+from stub_release import ADVANCE, BEGUN, END, GIVEN, HOLD, PROMOTE, ROLLBACK, STAGE, STAGES, START, Release
 
 
 @pytest.fixture
 def release(tmp_path):
     return lambda answers, options=None, asked=None, **given: Release(tmp_path, answers, options, asked, **given)
-
-
-STAGE = ["set-weights", "assess"]
-START = ["begin", "wait-for-ready"]
-ADVANCE, PROMOTE, ROLLBACK, HOLD = ({"verdict": v, "summary": v} for v in ("advance", "promote", "rollback", "hold"))
 
 
 def test_all_stages_pass_and_the_candidate_is_promoted(release):
@@ -168,7 +116,7 @@ def test_the_first_traffic_waits_for_a_person(release, answers, then):
 
 
 def test_the_whole_release_in_one_pod(release):
-    run = release({"ramp": [PROMOTE]}, CanaryOptions(granularity="release"), interval="3s")
+    run = release({"ramp": [PROMOTE]}, CanaryOptions(granularity="release", load_test="no"), interval="3s")
     assert run.order == [*START, "ramp", *END]
     begin, ramp = run.given("begin")[0], run.given("ramp")[0]
     assert (begin["once"], ramp["end"], ramp["interval"]) == ("true", "true", "3s")
@@ -178,7 +126,7 @@ def test_the_whole_release_in_one_pod(release):
 
 @pytest.mark.parametrize(("answer", "end"), [("YES", ["ramp", "promote"]), ("NO", ["rollback"])])
 def test_a_whole_release_that_is_held_asks_a_person(release, answer, end):
-    run = release({"ramp": [HOLD, PROMOTE]}, CanaryOptions(granularity="release"), asked=[answer])
+    run = release({"ramp": [HOLD, PROMOTE]}, CanaryOptions(granularity="release", load_test="no"), asked=[answer])
     assert run.order == [*START, "ramp", *end, *END]
     assert [(call.get("stage"), call.get("end")) for call in run.given("ramp")[1:]] == [("", "false")] * (
         answer == "YES"

@@ -73,6 +73,7 @@ def test_every_step_of_the_entry_points_is_in_the_catalog():
         "check-metrics",
         "collector",
         "envoy",
+        "intervene",
         "plan",
         "stats",
     }

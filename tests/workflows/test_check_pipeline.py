@@ -30,7 +30,7 @@ def params(one):
 
 
 def misspelt_param(body):
-    params(task(body, "begin"))["slos"]["name"] = "sloz"
+    params(task(body, "begin"))["candidate"]["name"] = "candidat"
 
 
 def missing_param(body):
@@ -114,9 +114,21 @@ def nothing_called(body):
     del task(body, "begin")["taskRef"]
 
 
+def later_step(body):
+    steps = task(body, "rehearsal")["taskSpec"]["steps"]
+    steps.reverse()
+
+
+def step_of_a_step(body):
+    (told,) = [one for one in task(body, "rehearsal")["taskSpec"]["steps"][1]["params"] if one["name"] == "metrics"]
+    told["value"] = "summary:$(steps.load-test.results.sumary)"
+
+
 FAULTS = [
-    (misspelt_param, "task begin: Task 'fairway-begin' has no param 'sloz'; did you mean 'slos'?"),
-    (misspelt_param, "task begin: Task 'fairway-begin' needs the param 'slos'"),
+    (later_step, "task rehearsal: step assess: step 'load-test' has not run before it"),
+    (step_of_a_step, "task rehearsal: step assess: step 'load-test' has no result 'sumary'; did you mean 'summary'?"),
+    (misspelt_param, "task begin: Task 'fairway-begin' has no param 'candidat'; did you mean 'candidate'?"),
+    (misspelt_param, "task begin: Task 'fairway-begin' needs the param 'candidate'"),
     (missing_param, "task promote: Task 'fairway-promote' needs the param 'record'"),
     (twice, "task begin: param 'route' is given more than once"),
     (refused_value, "task hold: param 'outcome' is 'hold', which rollback refuses as --outcome: "),

@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from fairway_steps.cli.wiring import somebody
 from fairway_steps.clock import SystemClock
 from fairway_steps.errors import UsageError
 from fairway_workflows.local import Node, NodeType, Phase, Question, answer, ask_on, waiting
@@ -156,7 +157,7 @@ def test_the_terminal_may_answer(tmp_path):
     answers = iter([{"decision": "MAYBE"}, {"decision": "YES"}])
     diary = Diary()
     result = engine(document(), tmp_path, ask=lambda *_: next(answers), observer=diary, clock=SystemClock()).run()
-    assert (result.entry.outputs, result.entry.message) == ({"decision": "YES"}, "answered by the terminal")
+    assert (result.entry.outputs, result.entry.message) == ({"decision": "YES"}, f"answered by {somebody()}")
     assert "cannot be 'MAYBE'" in diary.lines[0][1]
 
 

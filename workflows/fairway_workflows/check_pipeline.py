@@ -136,14 +136,25 @@ def _references(spec: Body, library: Library) -> Iterator[str]:
             problems = [*_given(who, items(step, "params"), items(action, "params"))]
             problems += _refused(items(step, "params"), [action])
             yield from (f"step {name}: {problem}" for problem in problems)
+            told = [one.get("value") for one in items(step, "params")]
+            yield from _of_steps(f"step {name}", told, actions, [*steps][: [*steps].index(name)])
     for result in items(spec, "results"):
-        for step, of in re.findall(r"\$\(steps\.([\w-]+)\.results\.([\w-]+)\)", str(result.get("value", ""))):
-            action = actions.get(step)
-            if step not in steps:
-                yield f"result {result.get('name')!r}: there is no step {step!r}{nearest(step, list(steps))}"
-            elif action is not None and of not in names(items(action, "results")):
-                known = names(items(action, "results"))
-                yield f"result {result.get('name')!r}: step {step!r} has no result {of!r}{nearest(of, known)}"
+        yield from _of_steps(f"result {result.get('name')!r}", [result.get("value")], actions, [*steps])
+
+
+def _of_steps(
+    who: str, values: Sequence[Any], actions: Mapping[str, Body | None], ended: Sequence[str]
+) -> Iterator[str]:
+    """What is wrong in results taken from the steps that have ``ended`` by then."""
+    for step, of in re.findall(r"\$\(steps\.([\w-]+)\.results\.([\w-]+)\)", " ".join(map(str, values))):
+        action = actions.get(step)
+        if step not in actions:
+            yield f"{who}: there is no step {step!r}{nearest(step, list(actions))}"
+        elif step not in ended:
+            yield f"{who}: step {step!r} has not run before it"
+        elif action is not None and of not in names(items(action, "results")):
+            known = names(items(action, "results"))
+            yield f"{who}: step {step!r} has no result {of!r}{nearest(of, known)}"
 
 
 def _variables(value: Any, spec: Body, library: Library, *, sees: Sequence[str], status: bool = False) -> Iterator[str]:

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from hera.workflows import Parameter, Step, Steps, Suspend
-from hera.workflows.models import SuppliedValueFrom, ValueFrom
+from hera.workflows import Parameter, Step, Steps
 
 from fairway_workflows.argo import reference
 
@@ -47,31 +46,6 @@ def equal(value: str, expected: str) -> str:
 
 def none_of(value: str, expected: Iterable[str]) -> str:
     return " && ".join(f"'{value}' != '{one}'" for one in expected)
-
-
-def approve() -> Suspend:
-    """Waits for a person. The output's default is what an answer that never comes means."""
-    answer = Parameter(name="approve", default="NO", enum=["YES", "NO"], description="YES: go on. NO: end it, held.")
-    about = Parameter(name="about", description="What is to be decided.")
-    timeout = Parameter(name="timeout", description="How long to wait for the answer.")
-    return Suspend(
-        name="approve",
-        duration=of_input("timeout"),
-        inputs=[about, timeout, answer],
-        outputs=[Parameter(name="approve", value_from=ValueFrom(supplied=SuppliedValueFrom(), default="NO"))],
-    )
-
-
-def approved(asked: str) -> str:
-    """The condition that the person asked by the step ``asked`` said yes."""
-    return equal(output(asked, "approve"), "YES")
-
-
-def declined(asked: str, release: Mapping[str, str]) -> Step:
-    """What follows if not: traffic back to the primary, and the release ends held."""
-    reason = f"nobody approved it: the answer was {output(asked, 'approve')}"
-    when = none_of(output(asked, "approve"), ["YES"])
-    return step("decline", "rollback", {**release, "outcome": "held", "reason": reason}, when)
 
 
 def annotations(title: str, description: str) -> dict[str, str]:

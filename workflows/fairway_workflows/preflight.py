@@ -47,6 +47,7 @@ def refuse_what_cannot_be(
             path.preflight([], {version.name: version})
     with spec.at("metrics" if spec.metrics else "route"):
         source(given["metrics"], spec.service, spec.primary, spec.candidate, slos=spec.slos)
+    refuse_unusable_load(spec)
     begin(
         store,
         path,
@@ -58,6 +59,7 @@ def refuse_what_cannot_be(
         stages=spec.stages,
         slos=spec.slos,
         rules=spec.rules,
+        strategy=spec.strategy,
         metrics=given["metrics"],
         holder=holder,
         lease_for=0.0,
@@ -65,6 +67,18 @@ def refuse_what_cannot_be(
         gone=holder_is_gone,
         dry_run=True,
     )
+
+
+def refuse_unusable_load(spec: ReleaseSpec) -> None:
+    """Raise UsageError for a load that cannot be planned."""
+    from fairway_steps.loadtest.profile import parse_profile  # noqa: PLC0415 - only where there is one
+
+    if spec.load_test:
+        with spec.at("load-test"):
+            try:
+                parse_profile(spec.load_test.rate)
+            except ValueError as error:
+                raise UsageError(f"load-test: rate: {error}") from error
 
 
 def _refuse_unwritable(what: str, path: Path) -> None:

@@ -15,11 +15,12 @@ import yaml
 
 from fairway_steps.config import Approval
 from fairway_steps.errors import UsageError
-from fairway_workflows import canary, kustomize, rbac, tekton, tekton_canary
+from fairway_steps.strategy import Strategy
+from fairway_workflows import kustomize, rbac, strategies, tekton, tekton_release
 from fairway_workflows.argo import Images
-from fairway_workflows.canary import CanaryOptions
 from fairway_workflows.catalog import catalog
 from fairway_workflows.library import library
+from fairway_workflows.options import MAJOR, ReleaseOptions
 from fairway_workflows.safety import Safety
 
 SAFE = re.compile(r"[A-Za-z_/][A-Za-z0-9_./ =<>+()-]*[A-Za-z0-9_./)]|[A-Za-z]{2,}")
@@ -88,16 +89,17 @@ class Rendering:
     def safety(self) -> Safety:
         return Safety(self.images.tag)
 
-    def canaries(self) -> tuple[CanaryOptions, ...]:
-        """The variants of the canary that are shipped."""
-        base = CanaryOptions(images=self.images, safety=self.safety)
-        return (
-            base,
-            replace(base, name="canary-approval", approval=Approval.BEFORE_PROMOTION),
-            replace(base, name="canary-quick", granularity="release"),
-            replace(base, name="canary-load", load_test="beside"),
-            replace(base, name="canary-measured", load_test="judged"),
+    def releases(self) -> tuple[ReleaseOptions, ...]:
+        """What is shipped: each strategy, and the variants of the canary."""
+        canary = strategies.OPTIONS[Strategy.CANARY]
+        shipped = (
+            *strategies.OPTIONS.values(),
+            replace(canary, name="canary-approval", approval=Approval.BEFORE_PROMOTION),
+            replace(canary, name="canary-quick", granularity="release", load_test="no"),
+            replace(canary, name="canary-load", load_test="beside"),
+            replace(canary, name="canary-measured", load_test="judged"),
         )
+        return tuple(replace(one, images=self.images, safety=self.safety) for one in shipped)
 
     def files(self) -> Iterator[tuple[str, str]]:
         """Path below the target and text of every file: the manifests, and what makes kustomizations of their folders."""
@@ -128,17 +130,18 @@ class Rendering:
 
     def _manifests(self) -> Iterator[tuple[str, str]]:
         for cluster_scope in (False, True):
-            options = [replace(canary, cluster_scope=cluster_scope) for canary in self.canaries()]
+            options = [replace(release, cluster_scope=cluster_scope) for release in self.releases()]
             folder = "argo/cluster" if cluster_scope else "argo"
             steps = library(self.images, self.safety, cluster_scope=cluster_scope)
-            for workflow in (*(canary.build(one) for one in options), steps):
+            for workflow in (*(strategies.build(one) for one in options), steps):
                 yield f"{folder}/{workflow.name}.yaml", dump(ordered(workflow.to_dict()))
         yield "argo/rbac.yaml", dump(*rbac.accounts(self.safety))
         for back_end in rbac.BACK_ENDS:
             yield f"argo/rbac/{back_end}.yaml", dump(*rbac.back_end(back_end, self.safety))
             yield f"tekton/rbac/{back_end}.yaml", dump(*rbac.back_end(back_end, rbac.tekton(self.safety)))
         yield "tekton/rbac.yaml", dump(*rbac.tekton_accounts(self.safety))
-        yield f"tekton/pipelines/{tekton_canary.NAME}.yaml", dump(tekton_canary.pipeline(self.safety))
+        for strategy in strategies.OPTIONS:
+            yield f"tekton/pipelines/{strategy}-v{MAJOR}.yaml", dump(tekton_release.pipeline(strategy, self.safety))
         for spec in catalog():
             yield f"tekton/tasks/{spec.name}.yaml", dump(tekton.task(spec, self.images, self.safety))
             yield f"tekton/stepactions/{spec.name}.yaml", dump(tekton.step_action(spec, self.images, self.safety))

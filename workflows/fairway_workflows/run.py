@@ -32,7 +32,10 @@ EXIT_CODES = {Outcome.PROMOTED: 0}
 SIGNALLED = {"interrupted": 130, "terminated": 143, "hung up": 129}
 TITLES = {
     "begin": "begin: lease, preflight, record; then both versions ready, first inference included",
+    "load-test": "rehearsal: load test of the candidate, which has no users yet",
+    "assess": "rehearsal: assess",
     "stage": "next stage: set weights, assess",
+    "ramp": "all stages: set weights, assess",
     "promote": "promote",
     "rollback": "roll back",
     "ensure-safe": "ensure safe",
@@ -57,12 +60,12 @@ def run_release(
     folder: Path,
     signals: Signals,
 ) -> Ending:
-    """Run the canary workflow for ``spec``. ``folder`` takes what the run needs for itself.
+    """Run the workflow of the strategy of ``spec``. ``folder`` takes what the run needs for itself.
 
     Once it may touch something, ``signals`` are held: they end the workflow in order, and nothing that comes after it.
     Raises FairwayError only for what is found before anything was touched.
     """
-    from fairway_workflows.canary import CanaryOptions, build  # noqa: PLC0415 - Hera takes its time
+    from fairway_workflows.strategies import OPTIONS, build  # noqa: PLC0415 - Hera takes its time
 
     with spec.at("record"):
         store = open_store(spec.record or f"file:.fairway/{spec.service}.json")
@@ -76,20 +79,20 @@ def run_release(
     made = [parent for parent in control_folder(store).parents if not parent.exists()]
     for problem in _undecidable(spec):
         console.say(f"! {problem}")
-    template = build(CanaryOptions(approval=spec.approval)).to_dict()
+    template = build(replace(OPTIONS[spec.strategy], approval=spec.approval)).to_dict()
     began = clock.now()
     signals.hold()
     with _traffic(spec, folder) as traffic:
         result = run_workflow(
             template,
-            given,
+            declared(template, given),
             workdir=Path.cwd(),
             observer=console,
             control=control_folder(store),
             locks=_locks(spec.route),
             ask=ask,
             clock=clock,
-            name=f"canary-{spec.service}",
+            name=f"{spec.strategy}-{spec.service}",
             uid=holder,
             signals=signals,
         )
@@ -143,13 +146,19 @@ def _undecidable(spec: ReleaseSpec) -> tuple[str, ...]:
     return undecidable(spec.slos, spec.stages, spec.traffic.rate, rules=spec.rules, patience=waits)
 
 
+def declared(template: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
+    """Of the parameters that are given those that the workflow has."""
+    known = {one["name"] for one in template["spec"]["arguments"]["parameters"]}
+    return {name: value for name, value in given.items() if name in known}
+
+
 def control_folder(store: RecordStore) -> Path:
     """Where a run waits for answers: beside its record."""
     return Path(store.uri.removeprefix("file:") + ".control")
 
 
 def arguments(spec: ReleaseSpec, store: RecordStore, *, resume: bool) -> dict[str, str]:
-    """The workflow's parameters for a release."""
+    """The parameters of a release's workflow, whatever its strategy."""
     return {
         "service": spec.service,
         "route": absolute(spec.route),
@@ -170,7 +179,17 @@ def arguments(spec: ReleaseSpec, store: RecordStore, *, resume: bool) -> dict[st
         "resume": str(resume).lower(),
         "report": str(Path(spec.report).absolute()),
         "fail-on": "",
+        **load_arguments(spec),
     }
+
+
+def load_arguments(spec: ReleaseSpec) -> dict[str, str]:
+    """The parameters of the load test of the candidate; there is none without a URL."""
+    load = spec.load_test
+    if load is None:
+        return {"load-url": ""}
+    lasting = {"load-duration": f"{load.duration!r}s"} if load.duration else {}
+    return {"load-url": load.url, "load-rate": load.rate, **lasting}
 
 
 def _locks(route: str) -> Path | None:

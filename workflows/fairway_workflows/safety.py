@@ -89,8 +89,8 @@ def secured(
 ) -> WorkflowTemplate:
     """The workflow with everything above, changed in place.
 
-    ``on_exit`` is added to the templates (Hera would only write down its name). Without it and ``mutex`` the result is
-    a library of templates, for which Argo ignores both.
+    ``on_exit`` is added to the templates (Hera would only write down its name). Without an entrypoint it is a library of templates, whose
+    own deadline and exit handler Argo would ignore.
     """
     templates = built([*workflow.templates, *([on_exit] if on_exit else [])])
     workflow.templates = [_template(template, safety) for template in templates]
@@ -98,6 +98,7 @@ def secured(
     workflow.service_account_name = workflow.service_account_name or safety.releaser
     if on_exit is not None:
         workflow.on_exit = templates[-1].name
+    if workflow.entrypoint:
         workflow.active_deadline_seconds = workflow.active_deadline_seconds or safety.deadline
         workflow.ttl_strategy = workflow.ttl_strategy or TTLStrategy(
             seconds_after_success=safety.keep_succeeded,

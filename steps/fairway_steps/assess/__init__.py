@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from fairway_steps.assess.decide import decide
 from fairway_steps.assess.weigh import Point, Weighed, trail, weigh
+from fairway_steps.intervention import Intervention
 from fairway_steps.model import DEFAULT_RULES, Assessment, Rules, Slo, Stratum, Verdict
 
 __all__ = ["Point", "Weighed", "assess", "decide", "trail", "weigh"]
@@ -27,12 +28,13 @@ def assess(
     on_inconclusive: Verdict = Verdict.HOLD,
     problem: str = "",
     gone: str = "",
+    intervention: Intervention | None = None,
 ) -> Assessment | None:
     """The verdict on ``candidate``, or None while there is none yet: before the stage's time is ``over``, only proof is one.
 
     ``strata`` are those of the whole release so far, of any version, in any order; those at ``weight`` percent are the
     stage's own (None: all are). ``on_inconclusive`` is what comes of evidence that decides nothing: HOLD, ROLLBACK or
-    PROMOTE; for want of data it is never PROMOTE. ``problem`` and ``gone`` are as in ``decide``.
+    PROMOTE; for want of data it is never PROMOTE. ``problem``, ``gone`` and ``intervention`` are as in ``decide``.
     """
     weighed = weigh(slos, strata, candidate=candidate, primary=primary, weight=weight, is_last=is_last, rules=rules)
     return decide(
@@ -44,4 +46,5 @@ def assess(
         on_inconclusive=on_inconclusive,
         problem=problem,
         gone=gone,
+        intervention=intervention,
     )

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from fairway_steps.assess.weigh import Weighed
+from fairway_steps.intervention import Intervention
 from fairway_steps.model import DEFAULT_RULES, Assessment, Doubt, Evidence, Mode, Result, Rules, Verdict
 from fairway_steps.stats.verdict import rule
 from fairway_steps.words import number, value_of
@@ -19,11 +20,16 @@ def decide(
     on_inconclusive: Verdict = Verdict.HOLD,
     problem: str = "",
     gone: str = "",
+    intervention: Intervention | None = None,
 ) -> Assessment | None:
     """The verdict, or None while there is none yet.
 
-    ``problem`` says why the source could not be read in the end, ``gone`` why the candidate could not be reached.
+    ``problem`` says why the source could not be read in the end, ``gone`` why the candidate could not be reached. A person's
+    ``intervention`` stands above all evidence.
     """
+    if intervention is not None:
+        verdict = intervention.at_last(is_last=is_last)
+        return Assessment(verdict, intervention.sentence, weighed.evidence, weighed.log_e)
     findings = [item.result for item in weighed.evidence]
     failed = [item for item in weighed.evidence if item.result is Result.FAIL and (over or not item.slo.one_look)]
     harmful = weighed.harm or bool(failed) or bool(gone)
@@ -31,7 +37,7 @@ def decide(
         return None
     doubted = [item for item in weighed.evidence if item.result is Result.INCONCLUSIVE and not _tolerated(item, rules)]
     unproved = rules.mode is Mode.PROVE and is_last and not weighed.proved and Result.INCONCLUSIVE not in findings
-    verdict = rule(
+    ruled = rule(
         [Result.NO_DATA] if problem else [*findings, Result.INCONCLUSIVE] if unproved else findings,
         mode=Mode.PROVE if doubted or unproved else Mode.GUARD,
         harmful=harmful,
@@ -39,9 +45,9 @@ def decide(
         is_last=is_last,
         on_inconclusive=on_inconclusive,
     )
-    assert verdict is not None
+    assert ruled is not None
     reason = _harm(weighed, candidate, gone) if harmful else _reason(weighed, candidate, problem, doubted, unproved)
-    return Assessment(verdict, reason, weighed.evidence, weighed.log_e)
+    return Assessment(ruled, reason, weighed.evidence, weighed.log_e)
 
 
 def _early(weighed: Weighed, rules: Rules, problem: str) -> bool:

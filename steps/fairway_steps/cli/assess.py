@@ -15,13 +15,14 @@ from fairway_steps.cli.wiring import (
     noting,
     open_release,
     record_options,
+    source,
     the_release,
 )
 from fairway_steps.config import Objectives
 from fairway_steps.errors import UsageError
 from fairway_steps.model import Stage, Verdict, Version
 from fairway_steps.outputs import RESULT_BYTES, Output
-from fairway_steps.record import required
+from fairway_steps.record import StageResult, required
 
 EXAMPLE = """
 fairway assess --service iris --route envoy:./route --candidate v2=http://127.0.0.1:8002 --duration 30s \\
@@ -66,6 +67,12 @@ def judging_options(command: F) -> F:
 @option("stage", int, default="0", help="The stage to judge, from 0.")
 @option("duration", DURATION_TYPE, default="0s", help="How long to look, where there is no schedule.")
 @judging_options
+@option(
+    "rehearsal",
+    FLAG,
+    default="false",
+    help="Judge what --metrics tells of a load test of the --record's candidate while it has no users, besides the schedule.",
+)
 @option("is-last", FLAG, help="Whether promotion comes next.  [default: as the schedule says]")
 @option(
     "ready-path", default="/v2/health/ready", help="Where the candidate is asked whether it still is there, or none."
@@ -96,6 +103,7 @@ def assess(
     interval: float,
     patience: float | None,
     on_inconclusive: str,
+    rehearsal: bool,
     is_last: bool | None,
     ready_path: str,
     fail_on: frozenset[Verdict] | None,
@@ -115,6 +123,8 @@ def assess(
         return _replayed(past, release_id)
     if background:
         return _watched(needed(record, "record"), release_id, token, interval, metrics)
+    if rehearsal:
+        return _answer(_rehearsed(needed(record, "record"), release_id, token, metrics), fail_on)
     release = open_release(record, release_id, token)
     with noting("assess", release):
         task = task_of(release, slos, past or metrics, service, route, primary, candidate, stages, duration)
@@ -127,12 +137,27 @@ def assess(
             is_last=is_last if task.scheduled or is_last is not None else False,
             ready_path=ready_path,
         )
+    return _answer(result, fail_on)
+
+
+def _answer(result: StageResult, fail_on: frozenset[Verdict] | None) -> Answer:
     return Answer(
         {"verdict": result.assessment.verdict.value, "summary": summary(result)},
         data(result),
         text(result),
         exit_code=int(result.assessment.verdict in (fail_on or ())),
     )
+
+
+def _rehearsed(uri: str, release_id: str | None, token: int | None, metrics: str | None) -> StageResult:
+    from fairway_steps.rehearsal import rehearse, rehearsed
+
+    release = the_release(uri, release_id, token)
+    held = release.record
+    with noting("assess", release):
+        told = needed(metrics, "metrics", "name the load test's numbers: samples:PATH, or summary: and its output")
+        found = source(told, held.service, held.candidate, slos=rehearsed(held.slos))
+        return rehearse(release.store, release.lease, found, CLOCK)
 
 
 def _watched(uri: str, release_id: str | None, token: int | None, interval: float, metrics: str | None) -> Answer:

@@ -17,6 +17,7 @@ from fairway_steps.cli.wiring import (
     ending,
     evidence,
     holder_is_gone,
+    needed,
     placed_pair,
     record_store,
     router,
@@ -32,6 +33,7 @@ from fairway_steps.outputs import Output
 from fairway_steps.record import Record
 from fairway_steps.routing.base import Router
 from fairway_steps.schedule import collectors
+from fairway_steps.strategy import Strategy
 from fairway_steps.undecidable import undecidable
 from fairway_steps.words import number
 
@@ -40,6 +42,7 @@ fairway begin --service iris --route envoy:./route --primary v1=http://127.0.0.1
   --candidate v2=http://127.0.0.1:8002 --stages 10@20s,25@20s,50@20s \\
   --slos '[{metric: error-rate, limit: 1%}]' --record file:.fairway/iris.json
 """
+SLOS_MEND = "say what the candidate must keep, such as '[{metric: error-rate, limit: 1%}]'"
 
 
 @step(
@@ -67,8 +70,18 @@ fairway begin --service iris --route envoy:./route --primary v1=http://127.0.0.1
     help="The version that has the traffic: NAME=URI, or its name in the cluster.  [default: none, it is the first]",
 )
 @option("candidate", VERSION, required=True, help="The version to release: NAME=URI, or its name in the cluster.")
-@option("stages", STAGES, required=True, help="Weights and how long each is held: 10@20s,25@20s,50@20s.")
-@option("slos", SLOS, required=True, help="SLOs as YAML, or file:PATH.")
+@option(
+    "strategy",
+    click.Choice([s.value for s in Strategy if s.releases]),
+    default="canary",
+    help="How traffic meets the candidate; its schedule must be one of this strategy, with `none` there is none.",
+)
+@option(
+    "stages",
+    STAGES,
+    help="Weights and how long each is held: 10@20s,25@20s,50@20s; first perhaps header:NAME=VALUE@20s or mirror:50@20s.",
+)
+@option("slos", SLOS, help="SLOs as YAML, or file:PATH.")
 @option("record", required=True, help="Where to keep the record: file:PATH or configmap/NAMESPACE/NAME.")
 @option("metrics", help="Where the evidence comes from.  [default: the route's own proxy]")
 @option(
@@ -103,8 +116,9 @@ def begin(
     route: str,
     primary: Version | None,
     candidate: Version,
-    stages: Sequence[Stage],
-    slos: Objectives,
+    strategy: str,
+    stages: Sequence[Stage] | None,
+    slos: Objectives | None,
     record: str,
     metrics: str | None,
     promotion: str,
@@ -125,8 +139,10 @@ def begin(
     store, route = record_store(record), absolute(route)
     primary, candidate = placed_pair(route, primary, candidate)
     versions = tuple(version for version in (primary, candidate) if version)
-    stages = placed_stages(route, stages)
-    users = evidence(metrics, route) if primary else ""
+    stages = placed_stages(route, stages or ())
+    judged = Strategy(strategy).staged
+    asked = needed(slos, "slos", SLOS_MEND) if judged else Objectives(())
+    users = evidence(metrics, route) if primary and judged else ""
     counted = judged_by(users, stages) if users else ""
     if promotion == Promotion.COPY and primary:
         copyable(*versions)
@@ -134,7 +150,7 @@ def begin(
     holder, held = holder or somebody(), store.load()
     begins = held is None or held.holder != holder or (held.outcome is not None and not once)
     cursor, told = (
-        _evidence(counted, service, versions, slos, stages, path, _steady(held)) if counted and begins else ("", ())
+        _evidence(counted, service, versions, asked, stages, path, _steady(held)) if counted and begins else ("", ())
     )
     begun = run(
         store,
@@ -145,8 +161,9 @@ def begin(
         primary=primary,
         candidate=candidate,
         stages=stages,
-        slos=slos.slos,
-        rules=slos.rules,
+        slos=asked.slos,
+        rules=asked.rules,
+        strategy=Strategy(strategy),
         holder=holder,
         lease_for=lease,
         once=once,

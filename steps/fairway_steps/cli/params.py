@@ -150,6 +150,11 @@ FLAG = Flag()
 VERSION = VersionRef()
 
 
+def by_option(command: F) -> F:
+    """``--by``: the person on whose word a step is done."""
+    return option("by", help="On whose word, for the record.")(command)
+
+
 def ending_options(command: F) -> F:
     """``--ready-timeout`` and ``--drain``: how the versions themselves are treated at the end of a release."""
     drain = option(

@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import click
 
-from fairway_steps.cli.params import DURATION_TYPE, FLAG, ending_options, option
+from fairway_steps.cli.params import DURATION_TYPE, FLAG, by_option, ending_options, option
 from fairway_steps.cli.step import Answer, step
 from fairway_steps.cli.wiring import CLOCK, alive, ending, noting, release_options, the_release
 from fairway_steps.errors import DomainError
 from fairway_steps.model import Outcome, Policy, Promotion, Verdict
 from fairway_steps.outputs import Output
 from fairway_steps.record import Record, amend
+from fairway_steps.strategy import Strategy
 from fairway_steps.weights import Confirmation
 
 
@@ -24,6 +25,7 @@ from fairway_steps.weights import Confirmation
     failure="the candidate cannot take the traffic",
     example="fairway promote --record file:.fairway/iris.json",
 )
+@by_option
 @option("unassessed", FLAG, default="false", help="Promote on your own word, though no assessment says so.")
 @option(
     "promotion",
@@ -41,6 +43,7 @@ from fairway_steps.weights import Confirmation
 @option("confirm-timeout", DURATION_TYPE, default="1s", help="How long to count at most.")
 @release_options
 def promote(
+    by: str | None,
     unassessed: bool,
     promotion: str | None,
     primary_policy: str | None,
@@ -65,7 +68,7 @@ def promote(
     held = release.record
     if held.outcome not in (None, Outcome.PROMOTED):
         raise DomainError(f"release {held.release_id} has ended: {held.outcome}", mend="begin a new one")
-    if held.outcome is None and not (unassessed or held.first or _said(held)):
+    if held.outcome is None and not (unassessed or _owed(held)):
         raise DomainError(
             f"no assessment of release {held.release_id} says to promote {held.candidate.name}",
             mend="assess its last stage first, or promote it on your own word with --unassessed true",
@@ -89,12 +92,15 @@ def promote(
             CLOCK,
             alive=alive(held.candidate, release=release),
             confirm=Confirmation(settle_timeout, confirm_requests, confirm_timeout),
+            by=by or "",
             ending=ending(held.versions.values(), ready=ready_timeout, drain=drain),
         )
     outputs = {"action": "promoted", "stable-version": ended.stable.name}
     return Answer(outputs, text=f"promoted: {ended.stable.name} has all of the traffic")
 
 
-def _said(record: Record) -> bool:
-    """Whether the last assessment says to promote."""
+def _owed(record: Record) -> bool:
+    """Whether nobody's word is needed: the last assessment says to promote, or none is asked for."""
+    if record.first or record.strategy is Strategy.NONE:
+        return True
     return bool(record.results) and record.results[-1].assessment.verdict is Verdict.PROMOTE

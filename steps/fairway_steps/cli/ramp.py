@@ -3,7 +3,7 @@
 import json
 
 from fairway_steps.cli.assess import judging_options
-from fairway_steps.cli.params import FLAG, option
+from fairway_steps.cli.params import FLAG, by_option, option
 from fairway_steps.cli.step import Answer, step
 from fairway_steps.cli.task import task_of
 from fairway_steps.cli.told import summary
@@ -42,6 +42,7 @@ from fairway_steps.weights import Confirmation
     default="false",
     help="Also end the release as the verdict says, promoted or rolled back; a first version is promoted.",
 )
+@by_option
 @judging_options
 @holder_option
 @release_options
@@ -49,6 +50,7 @@ def ramp(
     stage: int | None,
     metrics: str | None,
     end: bool,
+    by: str | None,
     interval: float,
     patience: float | None,
     on_inconclusive: str,
@@ -72,7 +74,7 @@ def ramp(
             {"verdict": verdict.value}, text=f"{held.candidate.name} is the first version: nothing to compare it with"
         )
     else:
-        verdict, answer = _ramp(release, stage, metrics, interval, patience, Verdict(on_inconclusive))
+        verdict, answer = _ramp(release, stage, metrics, by or "", interval, patience, Verdict(on_inconclusive))
     if end:
         _end(release, verdict)
     return answer
@@ -82,6 +84,7 @@ def _ramp(
     release: Release,
     stage: int | None,
     metrics: str | None,
+    by: str,
     interval: float,
     patience: float | None,
     on_inconclusive: Verdict,
@@ -107,6 +110,7 @@ def _ramp(
                 index=index,
                 confirm=Confirmation(wait=1.0),
                 source=task.source(),
+                by=by if index == first else "",
             ),
             lambda index: task.judge(
                 release,

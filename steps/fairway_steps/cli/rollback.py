@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import click
 
-from fairway_steps.cli.params import DURATION_TYPE, ending_options, option
+from fairway_steps.cli.params import DURATION_TYPE, by_option, ending_options, option
 from fairway_steps.cli.step import Answer, step
 from fairway_steps.cli.wiring import CLOCK, ending, noting, release_options, the_release
 from fairway_steps.errors import DomainError
@@ -24,6 +24,7 @@ from fairway_steps.weights import Confirmation
     failure="the traffic could not be put back",
     example="fairway rollback --record file:.fairway/iris.json --reason 'on-call said so'",
 )
+@by_option
 @option("reason", help="Why, for the record.  [default: what the record tells]")
 @option("outcome", click.Choice(["rolled-back", "held"]), default="rolled-back", help="How the release ended.")
 @option(
@@ -35,6 +36,7 @@ from fairway_steps.weights import Confirmation
 @option("settle-timeout", DURATION_TYPE, default="30s", help="How long the proxy may take to serve the old route.")
 @release_options
 def rollback(
+    by: str | None,
     reason: str | None,
     outcome: str,
     candidate_policy: str | None,
@@ -78,6 +80,7 @@ def rollback(
             outcome=Outcome(outcome),
             reason=reason or "",
             confirm=confirm,
+            by=by or "",
             ending=ending(held.versions.values(), ready=ready_timeout, drain=drain),
         )
     outputs = {"action": "rolled-back", "stable-version": ended.primary.name}

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from fairway_steps.cli.mirroring import judged_by, placed_stages
-from fairway_steps.cli.params import DURATION_TYPE, STAGES, VERSION, option
+from fairway_steps.cli.params import DURATION_TYPE, STAGES, VERSION, by_option, option
 from fairway_steps.cli.step import Answer, step
 from fairway_steps.cli.wiring import (
     CLOCK,
@@ -47,6 +47,7 @@ from fairway_steps.weights import set_weights as run
 @option("primary", VERSION, help="NAME=URI.  [default: the record's]")
 @option("candidate", VERSION, help="NAME=URI.  [default: the record's]")
 @option("metrics", help="Where the evidence of a --record comes from.  [default: the route's own proxy]")
+@by_option
 @option("settle-timeout", DURATION_TYPE, default="30s", help="How long the proxy may take to serve the new route.")
 @option("confirm-requests", int, default="20", help="Count so many requests to see where traffic really goes.")
 @option("confirm-timeout", DURATION_TYPE, default="1s", help="How long to count at most.")
@@ -60,6 +61,7 @@ def set_weights(
     primary: Version | None,
     candidate: Version | None,
     metrics: str | None,
+    by: str | None,
     settle_timeout: float,
     confirm_requests: int,
     confirm_timeout: float,
@@ -105,7 +107,9 @@ def set_weights(
         if release and stage is not None and not (weights or stages):
             counted = judged_by(evidence(metrics, route, release.record), schedule)
             seen = source(counted, service, primary, candidate)
-            change = enter_stage(release.store, release.lease, path, CLOCK, index=stage, confirm=confirm, source=seen)
+            change = enter_stage(
+                release.store, release.lease, path, CLOCK, index=stage, confirm=confirm, source=seen, by=by or ""
+            )
         else:
             fence = held.token if held else 0
             routed = known | beside

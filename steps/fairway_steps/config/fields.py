@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from fairway_steps.config.schemas import PERCENT_SCHEMA, SLO_SCHEMA, STAGE_SCHEMA
+from fairway_steps.config.schemas import PERCENT_SCHEMA, RELEASE_SCHEMA, SLO_SCHEMA, STAGE_SCHEMA
 from fairway_steps.config.types import (
     Item,
     Limit,
@@ -16,6 +16,7 @@ from fairway_steps.config.types import (
     Risk,
     Seconds,
     Text,
+    TextOrNumber,
     named_version,
     short,
 )
@@ -166,6 +167,19 @@ class TrafficItem(Item):
     timeout: Period = Field(10.0, description="How long a request may take.", examples=["10s"])
 
 
+class LoadTestItem(Item):
+    url: Text = Field(
+        description="The candidate's own address and what to ask it.",
+        examples=["http://127.0.0.1:8002/v2/models/iris/infer"],
+    )
+    rate: TextOrNumber = Field(
+        "10", description="Requests per second; steps 10@30s,50@30s; ramps 10..100@60s.", examples=[50, "10..100@60s"]
+    )
+    duration: Seconds | None = Field(
+        None, description="How long to send. Default: 10 s, or as long as the rate says.", examples=["30s"]
+    )
+
+
 class NoticeItem(Item):
     to: Literal["slack", "github", "http"] = Field(description="Who is told.")
     url: str = Field(
@@ -182,18 +196,16 @@ class NoticeItem(Item):
     )
 
 
-AnyVersion = Annotated[
-    VersionItem,
-    BeforeValidator(named_version),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string", "pattern": "/", "examples": ["v2=http://127.0.0.1:8002"]},
-                VersionItem.model_json_schema(),
-            ]
-        }
-    ),
-]
+_VERSION_SCHEMA = WithJsonSchema(
+    {
+        "anyOf": [
+            {"type": "string", "pattern": "/", "examples": ["v2=http://127.0.0.1:8002"]},
+            VersionItem.model_json_schema(),
+        ]
+    }
+)
+AnyVersion = Annotated[VersionItem, BeforeValidator(named_version), _VERSION_SCHEMA]
+PerhapsVersion = Annotated[VersionItem | None, BeforeValidator(named_version), _VERSION_SCHEMA]
 Stages = Annotated[
     list[StageItem],
     BeforeValidator(short),
@@ -211,14 +223,26 @@ Stages = Annotated[
 class Release(RulesItem):
     """A release of one candidate version of a service, as `fairway run` carries it out."""
 
+    model_config = ConfigDict(json_schema_extra=RELEASE_SCHEMA)
+
+    strategy: Literal["canary", "blue-green", "mirror", "none", "performance"] = Field(
+        "canary",
+        description="How traffic meets the candidate: performance moves none, none promotes what is ready.",
+    )
     service: Text = Field(
         description="What clients call.", examples=["iris"], json_schema_extra={"pattern": f"^{NAME.pattern}$"}
     )
-    route: Text = Field(description="The service's route.", examples=["envoy:./route"])
-    primary: AnyVersion = Field(description="The version that has the traffic.")
+    route: Text = Field("", description="The service's route.", examples=["envoy:./route"])
+    primary: PerhapsVersion = Field(None, description="The version that has the traffic.")
     candidate: AnyVersion = Field(description="The version to release.")
-    stages: Stages = Field(description="Weights and how long each is held; promotion follows the last.")
-    slos: list[SloItem] = Field(description="What the candidate must keep.", min_length=1)
+    stages: Stages = Field(
+        default_factory=list, description="Weights and how long each is held; promotion follows the last."
+    )
+    slos: list[SloItem] = Field(default_factory=list, description="What the candidate must keep.", min_length=1)
+    load_test: LoadTestItem | None = Field(
+        None,
+        description="A load test of the candidate while it has no users, judged by the slos; payload as in inference.",
+    )
     metrics: Metrics = Field(
         "",
         description="Where evidence comes from: an address, or a mapping. Empty: the route's own proxy.",

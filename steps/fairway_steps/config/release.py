@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from fairway_steps.config.fields import (
     Document,
+    LoadTestItem,
     NoticeItem,
     Release,
     RulesItem,
@@ -20,10 +21,11 @@ from fairway_steps.config.fields import (
 )
 from fairway_steps.config.mistakes import validate
 from fairway_steps.config.slos import slos_from, unprovable
-from fairway_steps.config.spec import Approval, Inference, Notice, Objectives, ReleaseSpec, Traffic
+from fairway_steps.config.spec import Approval, Inference, LoadTest, Notice, Objectives, ReleaseSpec, Traffic
 from fairway_steps.config.text import Misfit, Where, parse
 from fairway_steps.config.units import misfit, version
 from fairway_steps.model import NAME, Mode, Outcome, Rules, Slo, Stage, Verdict, Version
+from fairway_steps.strategy import Strategy, unfit
 
 CONTRADICTION = "mode prove promotes on proof alone, so it cannot be promote; write hold or rollback"
 
@@ -70,17 +72,20 @@ def release_from(text: str, name: str) -> ReleaseSpec:
 def _release(file: Release) -> ReleaseSpec:
     if not NAME.fullmatch(file.service):
         raise Misfit(("service",), f"{file.service!r} is not a service's name (small letters, digits, '-' and '.')")
+    strategy = Strategy(file.strategy)
+    _complete(file, strategy)
     local = file.route.startswith("envoy:")
     if local and not file.route.removeprefix("envoy:").partition("?")[0]:
         raise Misfit(("route",), "it names no folder; write envoy:DIR")
-    primary, candidate = (
-        _one_version(v, n, local=local) for v, n in ((file.primary, "primary"), (file.candidate, "candidate"))
-    )
-    if primary.name == candidate.name:
-        raise Misfit(("candidate",), f"it is called {candidate.name!r}, like the primary")
-    if _same_place(primary.uri) == _same_place(candidate.uri):
-        raise Misfit(("candidate",), f"{candidate.uri} is the primary's own address")
-    slos = slos_from(file.slos, ("slos",))
+    primary, candidate = _versions(file, strategy, local=local)
+    slos = slos_from(file.slos, ("slos",)) if file.slos else ()
+    if (
+        strategy is Strategy.PERFORMANCE
+        and (index := next((i for i, slo in enumerate(slos) if not slo.alone), None)) is not None
+    ):
+        raise Misfit(
+            ("slos", index), "a load test of one version cannot tell it; give a limit on the error rate or the latency"
+        )
     rules = _rules(file, slos, ("slos",))
     if rules.mode is Mode.PROVE and file.on_inconclusive == "promote":
         raise Misfit(("on-inconclusive",), CONTRADICTION)
@@ -89,9 +94,11 @@ def _release(file: Release) -> ReleaseSpec:
         route=file.route,
         primary=primary,
         candidate=candidate,
-        stages=_stages(file.stages, ("stages",)),
+        stages=_schedule(file, strategy),
         slos=slos,
         rules=rules,
+        strategy=strategy,
+        load_test=None if file.load_test is None else _load_test(file.load_test, slos),
         metrics=file.metrics,
         inference=Inference(file.inference.model, file.inference.payload),
         ready_timeout=file.ready.timeout,
@@ -106,6 +113,50 @@ def _release(file: Release) -> ReleaseSpec:
         traffic=None if file.traffic is None else _traffic(file.traffic),
         notify=_notices(file.notify),
     )
+
+
+def _complete(file: Release, strategy: Strategy) -> None:
+    """Refuse a file without what its strategy needs, or with what it has no use for."""
+    needed = ["route", "primary"] if strategy.releases else ["load_test"]
+    needed += ["stages"] if strategy.staged else []
+    needed += ["slos"] if strategy is not Strategy.NONE else []
+    for name in needed:
+        if name not in file.model_fields_set or getattr(file, name) is None:
+            raise Misfit((), f"{name.replace('_', '-')} is missing")
+    if strategy is Strategy.NONE and file.load_test is not None:
+        raise Misfit(("load-test",), "strategy none judges nothing; leave it out")
+
+
+def _versions(file: Release, strategy: Strategy, *, local: bool) -> tuple[Version, Version]:
+    candidate = _one_version(file.candidate, "candidate", local=local)
+    if file.primary is None or not strategy.releases:
+        return candidate, candidate
+    primary = _one_version(file.primary, "primary", local=local)
+    if primary.name == candidate.name:
+        raise Misfit(("candidate",), f"it is called {candidate.name!r}, like the primary")
+    if _same_place(primary.uri) == _same_place(candidate.uri):
+        raise Misfit(("candidate",), f"{candidate.uri} is the primary's own address")
+    return primary, candidate
+
+
+def _schedule(file: Release, strategy: Strategy) -> tuple[Stage, ...]:
+    stages = _stages(file.stages, ("stages",)) if strategy.staged or file.stages else ()
+    if wrong := unfit(strategy, stages):
+        raise Misfit(("stages",), wrong)
+    return stages
+
+
+def _load_test(item: LoadTestItem, slos: Sequence[Slo]) -> LoadTest:
+    if not item.url.startswith(("http://", "https://", "grpc://", "grpcs://")):
+        raise Misfit(
+            ("load-test", "url"), f"{item.url!r} is not a URL such as http://127.0.0.1:8002/v2/models/iris/infer"
+        )
+    if not any(slo.alone for slo in slos):
+        raise Misfit(
+            ("load-test",),
+            "no SLO can be judged by a load test of the candidate alone: give one a limit on the error rate or the latency",
+        )
+    return LoadTest(item.url, item.rate, item.duration)
 
 
 def _notices(items: Sequence[NoticeItem]) -> tuple[Notice, ...]:

@@ -43,6 +43,18 @@ def _of(*metrics: str) -> dict[str, Any]:
     return {"properties": {"metric": {"enum": list(metrics)}}}
 
 
+def _by(*strategies: str) -> dict[str, Any]:
+    return {"properties": {"strategy": {"enum": list(strategies)}}, "required": ["strategy"]}
+
+
+RELEASE_SCHEMA: dict[str, Any] = {
+    "allOf": [
+        {"if": _by("performance"), "then": {"required": ["load-test"]}, "else": {"required": ["route", "primary"]}},
+        {"if": _by("none"), "then": _without("load-test"), "else": {"required": ["slos"]}},
+        {"if": _by("none", "performance"), "then": _without("stages"), "else": {"required": ["stages"]}},
+    ]
+}
+"""What each strategy needs, and has no use for."""
 SLO_SCHEMA: dict[str, Any] = {
     "allOf": [
         {

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from fairway_steps.errors import UsageError
 from fairway_steps.model import DEFAULT_RULES, Outcome, Rules, Slo, Stage, Verdict, Version
+from fairway_steps.strategy import Strategy
 
 LEAST_PATIENCE = 10.0
 
@@ -47,6 +48,15 @@ class Traffic:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadTest:
+    """A load test of the candidate's own ``url``; ``rate`` as `fairway load-test` takes it, None seconds for as long as that says."""
+
+    url: str
+    rate: str = "10"
+    duration: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Who is told of the release's end: ``slack``, ``github`` or ``http``.
 
@@ -73,6 +83,8 @@ class Objectives:
 class ReleaseSpec:
     """A whole release. All durations are seconds; ``patience`` of None means one stage's duration, 10 s at least.
 
+    With the strategy PERFORMANCE there is no route, and the primary is the candidate.
+
     ``metrics`` is empty for the route's own proxy.
     """
 
@@ -83,6 +95,8 @@ class ReleaseSpec:
     stages: tuple[Stage, ...]
     slos: tuple[Slo, ...]
     rules: Rules = DEFAULT_RULES
+    strategy: Strategy = Strategy.CANARY
+    load_test: LoadTest | None = None
     metrics: str = ""
     inference: Inference = Inference()
     ready_timeout: float = 60.0

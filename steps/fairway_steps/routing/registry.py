@@ -9,7 +9,7 @@ from fairway_steps.cluster import Cluster, Reference
 from fairway_steps.envoy_admin import parse_uri
 from fairway_steps.errors import UsageError
 from fairway_steps.model import Version
-from fairway_steps.routing.base import Router, Served
+from fairway_steps.routing.base import Capabilities, Router, Served
 
 if TYPE_CHECKING:
     from fairway_steps.routing.stored import StoredRouter
@@ -53,7 +53,22 @@ def open_router(
     if in_cluster(uri) and cluster is not None:
         ref = Reference.parse(uri)
         return _back_end(uri.partition("/")[0])(ref, service, versions or {}, cluster(), clock, counters=counters)
-    raise UsageError(
+    raise _unknown(uri)
+
+
+def capabilities_of(uri: str) -> Capabilities:
+    """What the back end of a route can carry, as far as its kind tells. Raises UsageError for a URI of no known back end."""
+    if uri.startswith("envoy:"):
+        from fairway_steps.routing.envoy import EnvoyRouter  # noqa: PLC0415 - only when asked for
+
+        return EnvoyRouter.capabilities
+    if in_cluster(uri):
+        return _back_end(uri.partition("/")[0]).capabilities
+    raise _unknown(uri)
+
+
+def _unknown(uri: str) -> UsageError:
+    return UsageError(
         f"route {uri!r} is of no kind that Fairway knows",
         mend=f"write envoy:DIR, or KIND/NAMESPACE/NAME with a kind of {', '.join(KINDS)}",
     )

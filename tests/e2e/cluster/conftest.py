@@ -8,10 +8,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from on_cluster.kube import apply, gateway, kubectl, prometheus
+from on_cluster.kube import apply, gateway, has_kind, kubectl, prometheus
 from on_cluster.manifests import rendered
 
 ROOT = Path(__file__).parents[3]
+TEKTON = ("tekton", "tekton/rbac", "tekton/tasks", "tekton/stepactions", "tekton/pipelines")
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +25,15 @@ def space(request: pytest.FixtureRequest) -> Iterator[str]:
     yield name
     if request.session.testsfailed == failed:
         kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def tekton(space: str) -> str:
+    """The same namespace with the Tasks, StepActions and Pipelines as well."""
+    if not has_kind("PipelineRun"):
+        pytest.skip("this cluster has no Tekton Pipelines")
+    apply(space, rendered(*TEKTON))
+    return space
 
 
 @pytest.fixture(scope="session")

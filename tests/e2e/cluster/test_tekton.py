@@ -7,20 +7,9 @@ Leaves out: what the steps themselves do in a cluster (test_canary.py); how the 
 
 import pytest
 
-from on_cluster.kube import apply, eventually, has_kind, kubectl
-from on_cluster.manifests import rendered
+from on_cluster.kube import eventually, kubectl
 from on_cluster.pipelines import condition, create, ended, results, skipped, story, tasks
 from on_cluster.release import Service
-
-TEKTON = ("tekton", "tekton/rbac", "tekton/tasks", "tekton/stepactions", "tekton/pipelines")
-
-
-@pytest.fixture(scope="module")
-def tekton(space):
-    if not has_kind("PipelineRun"):
-        pytest.skip("this cluster has no Tekton Pipelines")
-    apply(space, rendered(*TEKTON))
-    return space
 
 
 @pytest.fixture
@@ -41,7 +30,7 @@ def test_good_is_promoted(tekton, service):
     assert condition(found)["status"] == "True", story(tekton, name)
     assert results(found)["verdict"] == "promote"
     assert results(found)["outcome"] == "promoted" == service.record()["outcome"]
-    assert skipped(found) == {"promote-first", "rollback", "hold"}
+    assert skipped(found) == {"rehearsal", "promote-first", "rollback", "hold"}
     assert results(tasks(tekton, name)["promote"])["stable-version"] == "v2"
     assert service.record()["holder"] == found["metadata"]["uid"]
     service.check("v2", client)
@@ -56,7 +45,7 @@ def test_failing_is_rolled_back(tekton, service):
         eventually(lambda: len(client.since(off)) > 100, 30)
     assert condition(found)["status"] == "False", story(tekton, name)
     assert results(found)["outcome"] == "rolled-back" == service.record()["outcome"]
-    assert skipped(found) == {"promote-first", "promote", "hold"}
+    assert skipped(found) == {"rehearsal", "promote-first", "promote", "hold"}
     ran = tasks(tekton, name)
     assert condition(ran["finish"])["status"] == "True", story(tekton, name)
     assert condition(ran["outcome"])["status"] == "False"

@@ -23,7 +23,7 @@ def approve(record: str, answer: str | None, node: str | None, by: str | None) -
     waiting = local.waiting(control)
     if answer is None:
         for one in waiting:
-            for question in one.parameters:
+            for question in one.parameters[:1]:
                 choices = f" ({' or '.join(question.choices)})" if question.choices else ""
                 click.echo(f"{one.node}: {question.name}{choices} {question.description}".rstrip())
         if not waiting:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from fairway_steps.cli.wiring import somebody
 from fairway_steps.errors import UsageError
 from fairway_workflows.local.model import Phase, Question, TemplateError
 from fairway_workflows.local.references import parameters, text
@@ -21,6 +22,8 @@ from fairway_workflows.local.retry import seconds
 from fairway_workflows.local.run import BREATH, Live, Run
 
 WAITING, ANSWER = ".waiting.json", ".answer.json"
+BY = "by"
+"""The output that is told who answers, unless the answer itself says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,8 @@ def run_suspend(run: Run, node: Live, template: Mapping[str, Any], *, exit_handl
                 return run.close(node, Phase.FAILED, why)
             if found := (desk.answered() or _answered(run, node, asked, paths[1])):
                 node.outputs.update(found[0])
+                if not found[0].get(BY, "unasked"):
+                    node.outputs[BY] = found[1]
                 return run.close(node, Phase.SUCCEEDED, f"answered by {found[1]}")
             if until is not None and run.clock.now() >= until:
                 node.outputs.update(_defaults(asked))
@@ -122,7 +127,7 @@ class _Desk:
 
     def _ask_until_answered(self, run: Run, node: Live, asked: tuple[Question, ...]) -> None:
         while run.ask is not None and not self.closed.is_set():
-            given = run.ask(node.freeze(), asked, self.closed.is_set)
+            given = run.ask(node.freeze(), [one for one in asked if one.name != BY], self.closed.is_set)
             if given is None:
                 return
             try:
@@ -133,7 +138,7 @@ class _Desk:
                 return
 
     def answered(self) -> tuple[Mapping[str, str], str] | None:
-        return None if self._answers.empty() else (self._answers.get(), "the terminal")
+        return None if self._answers.empty() else (self._answers.get(), somebody())
 
 
 def _answered(run: Run, node: Live, asked: tuple[Question, ...], path: Path) -> tuple[Mapping[str, str], str] | None:

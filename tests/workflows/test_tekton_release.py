@@ -1,15 +1,16 @@
-"""The canary as a Tekton Pipeline: its parameters are those of Argo's, every end is cared for, and each verdict has one way.
+"""A release as a Tekton Pipeline, by each strategy: its parameters are those of Argo's, every end is cared for, each verdict has one way.
 
 Left out: that its names resolve (test_check_pipeline.py), what Tekton makes of it (tests/e2e/cluster/test_tekton.py).
 """
 
 import pytest
 
-from fairway_workflows.canary import build
+from fairway_steps.strategy import Strategy
 from fairway_workflows.safety import Safety
-from fairway_workflows.tekton_canary import ENDS, RESUMING, pipeline
+from fairway_workflows.strategies import OPTIONS, build
+from fairway_workflows.tekton_release import ENDS, RESUMING, pipeline
 
-SPEC = pipeline(Safety())["spec"]
+SPEC = pipeline(Strategy.CANARY, Safety())["spec"]
 TASKS = {task["name"]: task for task in SPEC["tasks"]}
 FINALLY = {task["name"]: task for task in SPEC["finally"]}
 
@@ -28,12 +29,14 @@ def goes(task, inputs):
     return True
 
 
-def test_the_params_are_those_of_argos_canary_but_for_what_tekton_cannot_say():
-    argos = {one.name: one for one in build().arguments}
-    ours = {one["name"]: one.get("default") for one in SPEC["params"]}
-    assert set(argos) - set(ours) == {*ENDS, "report", "hold-timeout"}
+@pytest.mark.parametrize("strategy", Strategy)
+def test_the_params_are_those_of_argo_but_for_what_tekton_cannot_say(strategy):
+    argos = {one.name: one for one in build(OPTIONS[strategy]).arguments}
+    ours = {one["name"]: one.get("default") for one in pipeline(strategy, Safety())["spec"]["params"]}
+    assert set(argos) - set(ours) <= {*ENDS, "report", "hold-timeout"}
     assert set(ours) <= set(argos)
-    assert {name for name, default in ours.items() if default is None} == {"service", "route", "candidate", "slos"}
+    needed = {name for name, one in argos.items() if one.value is None}
+    assert {name for name, default in ours.items() if default is None} == needed | ({"route"} & set(ours))
     assert {name: argos[name].value for name in ours if name != "route"} == {
         k: v for k, v in ours.items() if k != "route"
     }

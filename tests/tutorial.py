@@ -1,0 +1,55 @@
+"""A page of the docs, carried out: the shell commands of its sections as one script, its YAML as the files that the text names."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from fairway_workflows.demo.servers import free_ports
+
+DOCS = Path(__file__).parents[1] / "docs"
+PORTS = (8001, 8002, 8003, 9001, 9002, 9003, 8080, 9901, 8090)
+"""Those that the pages name; a test has others."""
+
+
+def section(page: str, title: str) -> str:
+    text = (DOCS / page).read_text(encoding="utf-8").partition(f"## {title}\n")[2]
+    assert text, f"{page} has no section {title!r}"
+    return text.partition("\n## ")[0]
+
+
+def carried_out(sections: Sequence[str], folder: Path, after: str = "") -> str:
+    """Run all sections one after another in ``folder``, then ``after``; what the script said, exit code 0."""
+    text = "\n".join(sections)
+    for port, free in zip(PORTS, free_ports(len(PORTS)), strict=True):
+        text = text.replace(str(port), str(free))
+    commands = []
+    for found in re.finditer(r"^```(\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        if found[1] == "yaml":  # the file is the last one named before it
+            (*_, name) = re.findall(r"`([\w-]+\.yaml)`", text[: found.start()])
+            (folder / name).write_text(found[2], encoding="utf-8")
+        elif not found[1]:
+            commands.append(found[2])
+    heard = folder / "said.txt"  # no pipe, which what runs in the background would keep open
+    with heard.open("wb") as file:
+        script = subprocess.Popen(
+            ["bash", "-eu", "-c", "\n".join([*commands, after, "wait"])],
+            cwd=folder,
+            env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            start_new_session=True,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            code = script.wait(timeout=540)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(script.pid, signal.SIGKILL)
+            script.wait()
+    said = heard.read_text(encoding="utf-8", errors="replace")
+    assert code == 0, said
+    return said

@@ -1,0 +1,96 @@
+"""``fairway explain``."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from fairway_steps.cli.params import STAGES, option
+from fairway_steps.errors import UsageError
+from fairway_steps.model import Stage
+from fairway_steps.routing.base import HEADER_MATCH, MIRROR, STICKY
+from fairway_steps.strategy import Strategy
+
+if TYPE_CHECKING:
+    from fairway_steps.config import ReleaseSpec
+    from fairway_workflows.explain import Line, Schedule
+
+EXAMPLE = """\b
+Example:
+  fairway explain blue-green --route httproute/models/iris --stages 25@5s,100@5m
+  fairway explain canary --route envoy:./route --file release.yaml"""
+
+
+@click.command("explain", epilog=EXAMPLE)
+@click.argument("strategy", type=click.Choice([s.value for s in Strategy]))
+@option("route", help="The service's route; what it cannot carry is refused.  [default: the file's]")
+@option("stages", STAGES, help="The schedule.  [default: the file's, else the strategy's own]")
+@option("file", help="A release file, for all that it says.")
+@option(
+    "approval",
+    click.Choice(["none", "before-traffic", "before-promotion"]),
+    help="Where a person is asked.  [default: the file's, else none]",
+)
+def explain(
+    strategy: str, route: str | None, stages: tuple[Stage, ...] | None, file: str | None, approval: str | None
+) -> None:
+    """Tell step by step what a release would do, before it does.
+
+    The steps are read from the workflow that `fairway run` carries out and Argo is given; nothing is touched or asked. What depends on
+    what an earlier step finds out is told with its condition. A schedule that the strategy or the route cannot carry is refused.
+
+    Exit codes: 0 done, 1 the route cannot carry it, 2 usage or configuration.
+    """
+    from fairway_steps.config import Approval, load_release
+    from fairway_workflows.explain import explained
+    from fairway_workflows.strategies import OPTIONS, build
+
+    chosen, spec = Strategy(strategy), load_release(file) if file else None
+    if spec and spec.strategy is not chosen:
+        raise UsageError(
+            f"{file} is of strategy {spec.strategy}, not {chosen}", mend="name that one, or change the file"
+        )
+    asked = Approval(approval or (spec.approval if spec else Approval.NONE))
+    given, schedule, head = _known(chosen, spec, route or (spec.route if spec else ""), stages)
+    template = build(replace(OPTIONS[chosen], approval=asked)).to_dict()
+    for line in (*head, *(_line(one) for one in explained(template, given, schedule))):
+        click.echo(line)
+
+
+def _known(
+    strategy: Strategy, spec: "ReleaseSpec | None", route: str, stages: Sequence[Stage] | None
+) -> "tuple[dict[str, str | None], Schedule, list[str]]":
+    """What is known of the release, refused where it cannot be, and the lines that say so."""
+    from fairway_steps.config import parse_stages
+    from fairway_steps.feasible import feasible, fits
+    from fairway_steps.routing.registry import capabilities_of
+    from fairway_workflows.explain import Schedule
+    from fairway_workflows.parameters import STAGES as SCHEDULES
+    from fairway_workflows.run import load_arguments
+
+    primary, candidate = (spec.primary.name, spec.candidate.name) if spec else ("primary", "candidate")
+    load: dict[str, str | None] = {**load_arguments(spec)} if spec else {"load-url": None}
+    if not strategy.releases:
+        return (
+            {"candidate": candidate, **load},
+            Schedule((), primary, candidate),
+            [f"{strategy}: a load test of {candidate}"],
+        )
+    held = stages or (spec.stages if spec else ()) or (parse_stages(SCHEDULES[strategy]) if strategy.staged else ())
+    fits(strategy, held)
+    if not route:
+        raise UsageError("--route is missing", mend="name the service's route, such as envoy:./route, or give a --file")
+    can = capabilities_of(route)
+    feasible(can, held, spec.slos if spec else ())
+    service = spec.service if spec else route.rpartition("/")[2]
+    carried = ", ".join(name for name, has in CARRIES.items() if getattr(can, has)) or "no split"
+    head = [f"{strategy}: {service} on {route}, which can carry {carried}; {primary} → {candidate}"]
+    return {"service": service, "route": route, **load}, Schedule(held, primary, candidate), head
+
+
+CARRIES = {"weights": "weights", HEADER_MATCH: "header_match", MIRROR: "mirror", STICKY: "sticky"}
+
+
+def _line(line: "Line") -> str:
+    return f"{'   ' * line.depth}{line.place + ' ' if line.place else '  '}{line.text}"
