@@ -1,4 +1,4 @@
-"""`python -m lab check | up | status | down | shell | run COMMAND…`: what the Makefile's targets call."""
+"""`python -m lab check | build | up | status | down | shell | run COMMAND…`: what the Makefile's targets call."""
 
 import os
 import shutil
@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from lab import down, machine, network, status, up
+from lab import binaries, down, machine, network, status, up
 from lab.binaries import ARGO
 from lab.kubectl import KUBECTL
 from lab.places import KUBECONFIG
@@ -22,6 +22,14 @@ def main() -> None:
 @main.command("check", help="Tell what this machine lacks to hold a lab; 0 if nothing.")
 def check_() -> None:
     machine.check()
+
+
+@main.command("build", help="Build the programs that are not in the cache, and start nothing.")
+def build_() -> None:
+    with up.alone():
+        machine.check()
+        machine.install_packages()
+        binaries.make_all()
 
 
 @main.command("up", help="Bring the lab up; what is there is left.")

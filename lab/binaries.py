@@ -178,15 +178,25 @@ def make(component: Component) -> None:
     if component.mend is not None:
         place = _mended(component)
     stamps = [f"-X {name}={value.replace('VERSION', component.version)}" for name, value in component.stamps.items()]
-    for name, package in component.programs.items():
-        unfinished = component.folder / f".{name}"
-        command = ["go", "build", "-trimpath", f"-tags={component.tags}", "-ldflags", " ".join(["-s", "-w", *stamps])]
-        _go([*command, "-o", str(unfinished), package], place)
-        unfinished.rename(component.folder / name)
+    if component.programs:
+        _build(component, place, ["-trimpath", f"-tags={component.tags}", "-ldflags", " ".join(["-s", "-w", *stamps])])
     for kept in component.keep:
         shutil.rmtree(component.folder / kept, ignore_errors=True)
         shutil.copytree(_module_folder(component) / kept, component.folder / kept)
     (component.folder / MARK).write_text(component.digest, encoding="utf-8")
+
+
+def _build(component: Component, place: Path, flags: list[str]) -> None:
+    """All programs by one call, so that one is linked while another compiles. Go names each after its package."""
+    unfinished = component.folder / ".unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir()
+    names = list(component.programs)
+    to = f"{unfinished}{os.sep}" if names[1:] else str(unfinished / names[0])
+    _go(["go", "build", *flags, "-o", to, *component.programs.values()], place)
+    for name in names:
+        (unfinished / name).rename(component.folder / name)
+    unfinished.rmdir()
 
 
 def _mended(component: Component) -> Path:
@@ -220,6 +230,7 @@ def _go(command: list[str], place: Path) -> str:
         "GOTOOLCHAIN": "auto",
         "GOWORK": "off",
         "CGO_ENABLED": "0",
+        "GOGC": "400",  # the compiler and the linker are short-lived: memory for time
     }
     done = subprocess.run(command, cwd=place, env=os.environ | settings, capture_output=True, text=True, check=False)
     if done.returncode:

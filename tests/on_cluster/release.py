@@ -86,6 +86,11 @@ class Service:
         deployed = f"deployment/{self.version(name)}"
         kubectl("rollout", "status", deployed, "-n", self.namespace, "--timeout=180s", timeout=200)
 
+    def retire(self) -> None:
+        """Take its own versions away: idle, they would still be probed and scraped beside the tests that follow."""
+        named = [f"{self.kind}/{self.primary}", f"{self.kind}/{self.candidate}"]
+        kubectl("delete", *named, "-n", self.namespace, "--ignore-not-found", "--wait=false")
+
     def expose(self, version: str = "v1") -> None:
         """Make the route, and wait until the gateway serves it."""
         apply(self.namespace, [http_route(self.name, self.host, self.backend(version))])
@@ -125,6 +130,7 @@ class Service:
             "record": f"configmap/{ns}/fairway-{self.name}",
             "model": MODEL,
             "payload": BODY,
+            "patience": "2m",  # a busy machine's Prometheus misses scrapes: costs nothing where none is missed
         } | changed
 
     def weights(self) -> dict[str, int]:

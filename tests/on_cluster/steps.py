@@ -50,6 +50,12 @@ class Steps:
         assert done.code == code, f"fairway {step} ended with {done.code}\n{said}{out}"
         return done
 
+    def verdict(self, verdict: str) -> Done:
+        """The ramp once it has reached this verdict; what it said is told if it is another."""
+        done = self.run("ramp", patience=self.service.parameters()["patience"])
+        assert done.told["verdict"] == verdict, f"{done.said}{json.dumps(done.told)}"
+        return done
+
     def start(self, step: str, **options: str) -> "subprocess.Popen[str]":
         given = {"record": self.service.parameters()["record"]} | options
         words = [f"--{name.replace('_', '-')}={value}" for name, value in given.items() if value]

@@ -10,7 +10,7 @@ GATEWAY = os.environ.get("FAIRWAY_GATEWAY", "default/eg")
 SCRAPED = {"prometheus.io/scrape": "true", "prometheus.io/port": "8080", "prometheus.io/path": "/metrics"}
 KEEP_ALIVE = "--timeout-keep-alive=7200"
 """Longer than Envoy keeps idle connections (1 h): else the server closes one just as a request is sent on it, and that is lost."""
-DRAIN = 5
+DRAIN = 10
 """Seconds that a pod goes on serving after it was told to end, until every proxy has heard of it."""
 
 

@@ -71,9 +71,10 @@ def one_pod(name: str, calls: Sequence[Call], images: Images, *, display: str = 
                     image=image,
                     command=["fairway"],
                     args=call.arguments(),
-                    dependencies=[before] if before else None,
+                    # Of all before it, the first first: so the code of the one that failed is told by each that never ran.
+                    dependencies=names[:place] or None,
                 )
-                for container, before, call in zip(names, ["", *names], calls, strict=False)
+                for place, (container, call) in enumerate(zip(names, calls, strict=True))
             ]
         ),
     )

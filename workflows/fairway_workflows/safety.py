@@ -43,10 +43,10 @@ AnyTemplate = Templatable | Template
 USER = 65532
 RETRY = 'lastRetry.status == "Error" || asInt(lastRetry.exitCode) == 75 || asInt(lastRetry.exitCode) == 137'
 """What is transient, and what was killed (SIGKILL: out of memory, a node that goes): every step may be done again."""
-RETRY_SET = (
-    f'{RETRY} || lastRetry.message contains "non-zero code: 75" || lastRetry.message contains "non-zero code: 137"'
+RETRY_SET = " || ".join(
+    [RETRY, *(f'lastRetry.message contains "{told} {code}"' for code in (75, 137) for told in ("(exit code", "code:"))]
 )
-"""A pod whose first container failed ends with the exit code 64 of ``main``, which never ran: only the message tells."""
+"""A pod whose first container failed ends with the exit code 64 of ``main``, which never ran: only the message tells, of either."""
 MEASURING = frozenset({"load-test"})
 """Steps that are not repeated silently: a second run changes what is measured."""
 TIMEOUTS: Mapping[str, str] = {"wait-for-ready": "2h", "load-test": "12h", "assess": "12h", "ramp": "12h"}

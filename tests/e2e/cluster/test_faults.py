@@ -12,13 +12,13 @@ import pytest
 
 from on_cluster.client import BODY
 from on_cluster.kube import eventually, get, kubectl, named
-from on_cluster.release import Service, lost
+from on_cluster.release import Service
 from on_cluster.steps import Steps
 from on_cluster.witness import Witness
 
 pytestmark = pytest.mark.usefixtures("within_reach")
 KEPT = {"primary_policy": "keep", "candidate_policy": "keep"}
-SOON = 20.0
+SOON = 60.0
 """Seconds for what is done at once, in a second or two, however busy the machine is; what it interrupts lasts ten minutes."""
 
 
@@ -52,11 +52,11 @@ def test_a_failing_candidate_goes_and_once_mended_is_assessed_anew(service):
     with service.client() as client, Witness(service.namespace, service.name) as seen:
         steps.begin(stages="20@30s", **given)
         steps.ready()
-        assert steps.run("ramp").told["verdict"] == "rollback"
+        steps.verdict("rollback")
         assert service.weights() == {service.primary: 1}, "the traffic left before the verdict was told"
         steps.run("rollback")
         first = service.record()
-        eventually(lambda: len(client.since(first["finished"])) > 100, 30)
+        eventually(lambda: len(client.since(first["finished"])) > 100, 120)
     service.check("v1", client)
     assert (first["outcome"], service.replicas("failing")) == ("rolled-back", 0)
     off, scaled = (
@@ -73,7 +73,7 @@ def test_a_failing_candidate_goes_and_once_mended_is_assessed_anew(service):
     with service.client() as client:
         steps.begin(stages="50@4s", **given)
         steps.ready()
-        assert steps.run("ramp").told["verdict"] == "promote"
+        steps.verdict("promote")
         steps.run("promote")
     second = service.record()
     assert second["release_id"] != first["release_id"]
@@ -110,9 +110,9 @@ def test_a_candidate_that_crashes_loses_its_traffic_before_its_pods(service):
     with service.client() as client, Witness(service.namespace, service.name) as seen:
         steps.begin(stages="50@10m", candidate=candidate(service, "crashing"), primary_policy="keep")
         steps.ready()
-        assert steps.run("ramp").told["verdict"] == "rollback"
+        steps.verdict("rollback")
         steps.run("rollback")
-        eventually(lambda: len(client.since(service.record()["finished"])) > 100, 30)
+        eventually(lambda: len(client.since(service.record()["finished"])) > 100, 120)
     record = service.record()
     service.check("v1", client, may_lose=True)
     split = seen.when(lambda now: name in now.backends)
@@ -122,7 +122,8 @@ def test_a_candidate_that_crashes_loses_its_traffic_before_its_pods(service):
     assert seen.told(off) - seen.told(crashed) < SOON, "at once, and not when the stage of ten minutes is over"
     back = record["timeline"][-1]
     assert [one for one in client.since(back["at"] + back["settled_after"]) if one.failed] == []
-    assert len(lost(client.records)) < 100
+    first = min(one.sent for one in client.answered_by("crashing"))
+    assert [one for one in client.failed() if one.sent < first - 1] == [], "before the candidate had users"
 
 
 def test_a_candidate_that_is_deleted_by_hand_stays_until_its_traffic_has_left(service):
@@ -133,13 +134,13 @@ def test_a_candidate_that_is_deleted_by_hand_stays_until_its_traffic_has_left(se
         steps.begin(stages="50@10m", candidate=candidate(service, "deleted"), primary_policy="keep")
         steps.ready()
         ramp = steps.start("ramp")
-        eventually(lambda: len(client.answered_by("deleted")) > 50, 60)
+        eventually(lambda: len(client.answered_by("deleted")) > 50 or ramp.poll() is not None, 180)
         kubectl("delete", f"deployment/{name}", f"service/{name}", "-n", service.namespace, "--wait=false")
-        out, said = ramp.communicate(timeout=60)
+        out, said = ramp.communicate(timeout=180)
         assert ramp.returncode == 0, said
         assert '"rollback"' in out
         steps.run("rollback")
-        eventually(lambda: get(service.namespace, f"deployment/{name}") is None, 60)
+        eventually(lambda: get(service.namespace, f"deployment/{name}") is None, 180)
     service.check("v1", client)
     assert client.failed() == []
     assert seen.without_endpoints() == []
@@ -166,7 +167,7 @@ def test_three_releases_in_a_row_send_nobody_to_a_version_of_an_earlier_one(serv
             record = service.record()
             back = record["timeline"][-1]
             served = back["at"] + back["settled_after"]
-            eventually(lambda served=served: len(client.since(served)) > 30, 30)
+            eventually(lambda served=served: len(client.since(served)) > 30, 120)
             late = [one for one in client.since(served) if one.version != stable]
             assert len(late) <= 3, f"after {record['outcome']} of {new}"
             assert {one.version for one in client.records if began < one.sent < back["at"]} <= {old, new}
@@ -179,7 +180,7 @@ def test_a_step_that_was_killed_after_its_write_is_done_again_and_counts_once(se
     with service.client() as client:
         steps.begin(stages="20@5s,50@5s", **KEPT)
         first = steps.start("set-weights", stage="0", confirm_requests="100000", confirm_timeout="60s")
-        eventually(lambda: service.candidate in service.weights(), 60)
+        eventually(lambda: service.candidate in service.weights(), 180)
         first.kill()
         first.communicate()
         assert service.record()["timeline"] == [], "it was killed before it could write down what it had done"
@@ -205,7 +206,7 @@ def test_what_waits_ends_as_soon_as_it_is_told(service, step):
         elif step == "ramp":
             steps.begin(stages="20@10m", **KEPT)
             running = steps.start(step)
-            eventually(lambda: service.candidate in service.weights(), 60)
+            eventually(lambda: service.candidate in service.weights(), 180)
         else:
             steps.begin(**KEPT)
             url, host = f"{service.address}{client.path}", f"host: {service.host}"
@@ -214,7 +215,7 @@ def test_what_waits_ends_as_soon_as_it_is_told(service, step):
         running.stderr.readline()  # it is under way
         told = time.monotonic()
         running.send_signal(signal.SIGTERM)
-        running.communicate(timeout=60)
+        running.communicate(timeout=180)
         assert (running.returncode, time.monotonic() - told < SOON) == (143, True)
         assert steps.run("ensure-safe").told["action"] == "restored"
     service.check("v1", client)

@@ -76,11 +76,11 @@ def test_grpc_is_split_and_promoted_and_no_call_is_lost(shared, request):
     }
     steps.begin(stages="50@5s", **given, **KEPT)
     steps.run("wait-for-ready")
-    assert steps.run("ramp").told["verdict"] == "promote"
+    steps.verdict("promote")
     assert steps.run("promote").told["stable-version"] == "v2"
     record = service.record()
     load.send_signal(signal.SIGINT)
-    out, said = load.communicate(timeout=60)
+    out, said = load.communicate(timeout=180)
     told = json.loads(out)
     lost = set(told["errors"]) - {"cancelled"}  # by the signal, with its answer on the way
     assert (load.returncode, lost, told["requests"] > 100) == (130, set(), True), said
@@ -141,5 +141,5 @@ def test_a_route_that_is_stored_and_not_served_fails_with_what_the_gateway_says(
     )
     assert steps.run("ensure-safe").told["action"] == "restored"
     with service.client() as client:
-        eventually(lambda: len(client.records) > 20, 30)
+        eventually(lambda: len(client.records) > 20, 120)
     service.check("v1", client)

@@ -19,7 +19,9 @@ EXAMPLE = Path(__file__).parents[3] / "examples" / "canary-workflow.yaml"
 
 @pytest.fixture
 def service(space, address, request):
-    return Service(space, named(request), address)
+    made = Service(space, named(request), address)
+    yield made
+    made.retire()
 
 
 def run(service, **changed):

@@ -42,7 +42,7 @@ def test_failing_is_rolled_back(tekton, service):
         name = create(tekton, **given(service))
         found = ended(tekton, name)
         off = service.record()["timeline"][-1]["at"]
-        eventually(lambda: len(client.since(off)) > 100, 30)
+        eventually(lambda: len(client.since(off)) > 100, 120)
     assert condition(found)["status"] == "False", story(tekton, name)
     assert results(found)["outcome"] == "rolled-back" == service.record()["outcome"]
     assert skipped(found) == {"rehearsal", "promote-first", "promote", "hold"}
