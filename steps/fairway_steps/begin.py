@@ -4,16 +4,28 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import combinations
 
 from fairway_steps.clock import Clock
 from fairway_steps.errors import Fenced, Refused, UsageError
 from fairway_steps.feasible import feasible, fits
-from fairway_steps.model import DEFAULT_RULES, Outcome, Policy, Promotion, Routes, Rules, Slo, Stage, Version
+from fairway_steps.model import (
+    DEFAULT_RULES,
+    Outcome,
+    Policy,
+    Promotion,
+    Routes,
+    Rules,
+    Slo,
+    Stage,
+    Stickiness,
+    Version,
+)
 from fairway_steps.record import Event, Record, RecordStore
 from fairway_steps.release import UNTOUCHED, Ending, close_unfinished
 from fairway_steps.routing.base import Router
 from fairway_steps.routing.claims import Claims
-from fairway_steps.schedule import collectors, routes_of
+from fairway_steps.schedule import collectors, misplaced, routes_of
 from fairway_steps.strategy import Strategy
 from fairway_steps.weights import shares
 
@@ -29,6 +41,8 @@ def begin(
     route: str,
     primary: Version | None,
     candidate: Version,
+    rivals: Sequence[Version] = (),
+    sticky: Stickiness | None = None,
     stages: Sequence[Stage],
     slos: Sequence[Slo],
     rules: Rules = DEFAULT_RULES,
@@ -52,7 +66,7 @@ def begin(
     With ``once`` that is so even after the release has ended: a run that is repeated begins no second one.
 
     Without a ``primary`` it is the service's first version: the route must point at it alone, and there is nothing to compare
-    it with and nothing to go back to.
+    it with and nothing to go back to. In an A/B/n split the candidate has ``rivals``. Users are kept on their version by what is ``sticky``.
 
     The record keeps what is ``told`` beforehand, such as that an SLO can never be decided.
 
@@ -65,16 +79,18 @@ def begin(
     is not as the release needs it, UsageError for versions that are one and the same, and for a record whose way back is
     another route's, or that holds another release than the one to resume.
     """
+    everyone = (candidate, *rivals)
+    _fitting(primary, everyone, stages, slos)
     if primary is None:
         primary, stages = candidate, ()
     else:
-        _distinct(primary, candidate)
-        _apart(stages, primary, candidate)
         fits(strategy, stages)
     asked = {
         "route": route,
         "primary": primary,
         "candidate": candidate,
+        "rivals": tuple(rivals),
+        "sticky": sticky,
         "stages": tuple(stages),
         "slos": tuple(slos),
         "rules": rules,
@@ -103,21 +119,24 @@ def begin(
     feasible(router.capabilities, stages, slos)
     routes = router.read()
     if not (dry_run and held is not None and held.outcome is None):  # whose route would be restored first
-        _preflight(routes, primary, candidate, f"--service {service} --route {route}")
-        versions = {version.name: version for version in (primary, candidate)}
-        router.preflight([routes_of(stage, primary.name, candidate.name) for stage in stages], versions)
+        _preflight(routes, primary, everyone, f"--service {service} --route {route}")
+        versions = {version.name: version for version in (primary, *everyone)}
+        asking = [routes_of(stage, primary.name, candidate.name, sticky=sticky) for stage in stages]
+        router.preflight(asking, versions)
     # A record may be new on a route that has had releases (a CI job's clean checkout): its token is above theirs.
     token = max(held.token if held else 0, router.fence()) + 1
     served = router.served()
     original = router.snapshot()
     if not dry_run:
-        router.apply(routes, {primary.name: primary, candidate.name: candidate}, fence=token, claim=True)
+        router.apply(routes, {version.name: version for version in (primary, *everyone)}, fence=token, claim=True)
     record = Record(
         release_id=f"{service}-{datetime.fromtimestamp(clock.now(), UTC):%Y%m%d-%H%M%S}-{token}",
         service=service,
         route=route,
         primary=primary,
         candidate=candidate,
+        rivals=tuple(rivals),
+        sticky=sticky,
         stages=tuple(stages),
         slos=tuple(slos),
         rules=rules,
@@ -198,12 +217,31 @@ def _named(value: object) -> str:
     return f"{value.name}={value.uri}" if isinstance(value, Version) else str(value or "unset")
 
 
-def _distinct(primary: Version, candidate: Version) -> None:
-    if primary.name == candidate.name or primary.uri.rstrip("/") == candidate.uri.rstrip("/"):
-        raise UsageError(
-            f"primary {primary.name}={primary.uri} and candidate {candidate.name}={candidate.uri} are the same version",
-            mend="give each its own name and address",
-        )
+def _fitting(
+    primary: Version | None, candidates: Sequence[Version], stages: Sequence[Stage], slos: Sequence[Slo]
+) -> None:
+    """Refuse versions, stages and SLOs that do not go together."""
+    if primary is None:
+        if len(candidates) > 1:
+            raise UsageError(
+                "several candidates are compared with a primary, and there is none",
+                mend="give --primary, or one --candidate",
+            )
+        return
+    _distinct(primary, *candidates)
+    _apart(stages, primary, *candidates)
+    if found := misplaced([version.name for version in candidates], stages, slos):
+        raise UsageError(f"--{found[0]}: {found[1]}")
+
+
+def _distinct(primary: Version, *candidates: Version) -> None:
+    roles = [("primary", primary), *(("candidate", version) for version in candidates)]
+    for (first, one), (second, other) in combinations(roles, 2):
+        if one.name == other.name or one.uri.rstrip("/") == other.uri.rstrip("/"):
+            raise UsageError(
+                f"{first} {one.name}={one.uri} and {second} {other.name}={other.uri} are the same version",
+                mend="give each its own name and address",
+            )
 
 
 def _apart(stages: Sequence[Stage], *versions: Version) -> None:
@@ -220,13 +258,14 @@ def _apart(stages: Sequence[Stage], *versions: Version) -> None:
                 )
 
 
-def _preflight(routes: Routes, primary: Version, candidate: Version, where: str) -> None:
+def _preflight(routes: Routes, primary: Version, candidates: Sequence[Version], where: str) -> None:
+    candidate = candidates[0]
     if primary == candidate and routes != Routes({candidate.name: 100}):
         raise Refused(
             f"{candidate.name} is not the first version: the route holds {shares(routes.weights)}",
             mend="name the version that has the traffic as --primary",
         )
-    if unknown := sorted(routes.versions() - {primary.name, candidate.name}):
+    if unknown := sorted(routes.versions() - {primary.name, *(version.name for version in candidates)}):
         raise Refused(
             f"the route sends traffic to {', '.join(unknown)}, which is neither the primary {primary.name} nor the candidate",
             mend="name the version that has the traffic as --primary",

@@ -7,7 +7,6 @@ from fairway_steps.errors import DomainError, FairwayError, TransientError
 from fairway_steps.model import Routes
 from fairway_steps.record import Lease, Record, RecordStore, amend, required
 from fairway_steps.routing.base import Router
-from fairway_steps.schedule import position
 from fairway_steps.weights import shares
 
 LOG = logging.getLogger(__name__)
@@ -69,16 +68,19 @@ class Drift:
 def _wanted(record: Record) -> Routes | None:
     """The routes of the stage under way; None where no stage's weights are to be served now."""
     last = record.timeline[-1] if record.timeline else None
-    if record.outcome is not None or last is None or last.stage != record.stage or record.stage < 0:
+    if record.outcome is not None or last is None or record.stage < 0:
         return None
-    return position(record.stages, record.stage, record.primary.name, record.candidate.name).routes
+    wanted = record.position(record.stage).routes
+    is_served = last.stage == record.stage or (record.dropped and dict(last.asked) == dict(wanted.weights))
+    return wanted if is_served else None
 
 
 def _same(one: Routes, other: Routes) -> bool:
     """Names of headers are equal in any case."""
 
     def known(routes: Routes) -> object:
-        return dict(routes.weights), routes.mirror, {(m.name.lower(), m.value, m.version) for m in routes.matches}
+        matches = {(m.name.lower(), m.value, m.version) for m in routes.matches}
+        return dict(routes.weights), routes.mirror, matches, routes.sticky
 
     return known(one) == known(other)
 

@@ -1,6 +1,7 @@
 """The assess step: look at a stage again and again until there is a verdict on the candidate."""
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from fairway_steps.clock import Clock
 from fairway_steps.errors import FairwayError, UsageError
@@ -9,7 +10,7 @@ from fairway_steps.model import DEFAULT_RULES, Mode, Rules, Slo, Stage, Verdict
 from fairway_steps.record import Lease, RecordStore, StageResult, required
 from fairway_steps.routing.base import Router, Served
 from fairway_steps.schedule import COLLECTOR, position
-from fairway_steps.stage_watch import Progress, StageWatch, final, silent
+from fairway_steps.stage_watch import Progress, StageWatch, final, kept, silent
 
 
 def judge(
@@ -31,6 +32,8 @@ def judge(
     is_last: bool | None = None,
     rules: Rules = DEFAULT_RULES,
     progress: Progress = silent,
+    rivals: Mapping[str, Callable[[], str]] = MappingProxyType({}),
+    drop: Callable[[str, str], None] = kept,
 ) -> StageResult:
     """The result of stage ``index``, once there is one; with a ``store`` it is in the record, too.
 
@@ -39,7 +42,8 @@ def judge(
     and up to ``patience`` seconds more for the minimum sample, for a proof that the last stage needs, or for a source that is
     away. A stage that was passed or failed is not looked at again, unless its weights were set anew; one that
     was held is, with new patience and all the counts that came in meanwhile. Without a ``primary`` (empty) only the candidate
-    is read. ``is_last`` overrides what the schedule says. Raises Unassessable if the source was never there, and Fenced.
+    is read. In an A/B/n split the ``rivals`` are judged as well, by name and whether each is alive, and ``drop`` takes one that does harm off
+    the traffic while the others go on. ``is_last`` overrides what the schedule says. Raises Unassessable if the source was never there, and Fenced.
     """
     if interval <= 0:
         raise UsageError(f"an interval of {interval:g} s is not above zero")
@@ -55,16 +59,17 @@ def judge(
         store=store,
         lease=lease,
         source=source,
-        alive=alive,
+        alive={candidate: alive, **rivals},
         clock=clock,
         slos=slos,
-        versions=(primary, candidate),
+        primary=primary,
         stages=stages,
         index=index,
         rules=rules,
         progress=progress,
         began=clock.now(),
         interval=interval,
+        drop=drop,
     )
     watch.open(record, patience)
     before = _served(router)

@@ -165,7 +165,8 @@ class Stage:
 
     ``weight`` percent of the traffic goes to it. Before its first weight it may have the requests of testers alone, those with
     a ``header`` (``NAME=VALUE``), or copies of ``mirror`` percent of the requests, whose answers reach nobody: its weight
-    is then 0. Copies go ``through`` a collector (its URI) in front of the candidate, if there is one.
+    is then 0. Copies go ``through`` a collector (its URI) in front of the candidate, if there is one. In an A/B/n split each of
+    several candidates has its own share in ``weights``, and ``weight`` is what they have together.
     """
 
     weight: int
@@ -173,10 +174,13 @@ class Stage:
     header: str = ""
     mirror: int = 0
     through: str = ""
+    weights: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def how(self) -> str:
-        """As it is written in a schedule: ``10``, ``header:NAME=VALUE``, ``mirror:30``, ``mirror:30:http://HOST:PORT``."""
+        """As it is written in a schedule: ``10``, ``v2=30+v3=30``, ``header:NAME=VALUE``, ``mirror:30``, ``mirror:30:http://HOST:PORT``."""
+        if self.weights:
+            return "+".join(f"{name}={weight}" for name, weight in self.weights.items())
         if self.header:
             return f"header:{self.header}"
         through = f":{self.through}" if self.through else ""
@@ -184,15 +188,17 @@ class Stage:
 
     @property
     def label(self) -> str:
-        """As a person reads it: ``10 %``, ``header NAME=VALUE``, ``mirror 30 %``."""
+        """As a person reads it: ``10 %``, ``v2 30 %, v3 30 %``, ``header NAME=VALUE``, ``mirror 30 %``."""
+        if self.weights:
+            return ", ".join(f"{name} {weight} %" for name, weight in self.weights.items())
         if self.header:
             return f"header {self.header}"
         return f"mirror {self.mirror} %" if self.mirror else f"{self.weight} %"
 
     @property
     def share(self) -> float:
-        """The part of the traffic that the candidate sees; 0 where testers decide."""
-        return (self.weight or self.mirror) / 100
+        """The part of the traffic that the candidate sees, of several the one with the least; 0 where testers decide."""
+        return (min(self.weights.values(), default=0) or self.weight or self.mirror) / 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,6 +304,11 @@ class Stickiness:
     cookie: str = ""
     header: str = ""
 
+    @property
+    def how(self) -> str:
+        """As it is written: ``cookie:NAME`` or ``header:NAME``."""
+        return f"cookie:{self.cookie}" if self.cookie else f"header:{self.header}"
+
 
 @dataclass(frozen=True, slots=True)
 class Routes:
@@ -399,13 +410,26 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Arm:
+    """One of several candidates: what becomes of it, and why, in one sentence. PROMOTE is the winner's verdict alone."""
+
+    version: str
+    verdict: Verdict
+    sentence: str
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Assessment:
     """A verdict on the candidate, with the evidence for each SLO and one sentence for a person.
 
-    ``log_e`` is the natural logarithm of the e-value of harm, all SLOs together.
+    ``log_e`` is the natural logarithm of the e-value of harm, all SLOs together. Of several candidates each is one of the ``arms``;
+    the evidence is then that of the ``winner``, or of the one that came nearest.
     """
 
     verdict: Verdict
     reason: str
     evidence: tuple[Evidence, ...] = ()
     log_e: float = 0.0
+    arms: tuple[Arm, ...] = ()
+    winner: str = ""

@@ -28,11 +28,12 @@ from fairway_steps.model import (
     Rules,
     Slo,
     Stage,
+    Stickiness,
     Stratum,
     Verdict,
     Version,
 )
-from fairway_steps.schedule import collectors
+from fairway_steps.schedule import Position, collectors, position
 from fairway_steps.strategy import Strategy
 from fairway_steps.windows import added
 
@@ -60,7 +61,8 @@ class Basis:
     """What an assessment rests on beside the strata: with both, it can be made again.
 
     ``over`` says whether the stage's time was. ``problem`` says why the source could not be read at the end, ``gone``
-    why the candidate could not be reached, ``intervention`` what a person said instead.
+    why the candidate could not be reached, ``dropped`` why each of several that had lost its traffic before had, ``intervention``
+    what a person said instead.
     """
 
     rules: Rules = DEFAULT_RULES
@@ -69,6 +71,7 @@ class Basis:
     on_inconclusive: Verdict = Verdict.HOLD
     problem: str = ""
     gone: str = ""
+    dropped: Mapping[str, str] = field(default_factory=dict)
     intervention: Intervention | None = None
 
 
@@ -108,7 +111,8 @@ class Record:
     on, ``baseline`` and ``counted`` the proxy's counters at the start and so far (``Served`` as JSON). ``interrupted`` says that the
     run died and its route was put back, not that a verdict was taken: such a release can be resumed. ``copied`` is what the
     primary ran before a promotion by copy began to replace it, ``retired`` says that the policies are done with. ``rehearsal`` is the judgement on a load
-    test of the candidate while it had no users, ``intervention`` a person's verdict that is still to be carried out.
+    test of the candidate while it had no users, ``intervention`` a person's verdict that is still to be carried out. In an A/B/n split
+    the ``candidate`` has ``rivals``; those ``dropped`` have lost their traffic for a reason. ``sticky`` says how users are kept on their version.
     """
 
     release_id: str
@@ -148,6 +152,9 @@ class Record:
     candidate_policy: Policy = Policy.SCALE
     copied: str = ""
     retired: bool = False
+    rivals: tuple[Version, ...] = ()
+    sticky: Stickiness | None = None
+    dropped: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def first(self) -> bool:
@@ -158,11 +165,26 @@ class Record:
     def stable(self) -> Version:
         """The version that has, or is to have, all of the traffic in the end."""
         promoted = self.outcome is Outcome.PROMOTED and self.promotion is Promotion.ROUTE
-        return self.candidate if promoted else self.primary
+        return self.chosen if promoted else self.primary
+
+    @property
+    def candidates(self) -> tuple[Version, ...]:
+        return (self.candidate, *self.rivals)
+
+    @property
+    def chosen(self) -> Version:
+        """The candidate that is to be promoted: of several the one that the last assessment says has won, or else the first."""
+        won = self.results[-1].assessment.winner if self.results else ""
+        return next((version for version in self.candidates if version.name == won), self.candidate)
 
     @property
     def versions(self) -> dict[str, Version]:
-        return {self.primary.name: self.primary, self.candidate.name: self.candidate}
+        return {version.name: version for version in (self.primary, *self.candidates)}
+
+    def position(self, index: int) -> Position:
+        """The stage ``index`` as it is to be served now."""
+        names = self.primary.name, self.candidate.name
+        return position(self.stages, index, *names, sticky=self.sticky, without=self.dropped)
 
     @property
     def routed(self) -> dict[str, Version]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from fairway_steps.clock import Clock
-from fairway_steps.errors import DomainError, FairwayError, NotReady, NotSettled
+from fairway_steps.errors import DomainError, FairwayError, NotReady, NotSettled, UsageError
 from fairway_steps.heartbeat import heartbeat
 from fairway_steps.model import Outcome, Promotion, Routes, Verdict, Version
 from fairway_steps.record import Lease, Record, RecordStore, WeightChange, amend, required
@@ -60,9 +60,14 @@ def promote(
     """
     record = required(store, lease)
     if record.outcome is None:
+        if record.rivals and not (record.results and record.results[-1].assessment.winner):
+            names = " and ".join(version.name for version in record.candidates)
+            raise UsageError(
+                f"which of {names} to promote is not said: none has won", mend="release the one you mean by itself"
+            )
         if reason := alive():
-            raise NotReady(f"{record.candidate.name} cannot be promoted: {reason}")
-        change = _give(router, clock, record, record.candidate, confirm)
+            raise NotReady(f"{record.chosen.name} cannot be promoted: {reason}")
+        change = _give(router, clock, record, record.chosen, confirm)
         reason = _earned(record, by)
         if record.promotion is Promotion.COPY and ending.workloads is not None and not record.first:
             record = amend(store, lease, lambda r: _changed(r, change).renewed(clock.now()))
@@ -77,7 +82,9 @@ def promote(
 
 def _earned(record: Record, by: str) -> str:
     """Why the candidate is promoted, and nothing that was not seen."""
-    name, last = record.candidate.name, record.results[-1].assessment.verdict if record.results else None
+    name, last = record.chosen.name, record.results[-1].assessment.verdict if record.results else None
+    if record.results and record.results[-1].assessment.winner:
+        return record.results[-1].assessment.reason
     if record.first:
         return f"{name} is the first version of {record.service}: there was nothing to compare it with"
     if record.results and (said := record.results[-1].basis.intervention):
@@ -111,13 +118,33 @@ def _copy(
     beat: Callable[[], None],
 ) -> None:
     """Make the primary run what the candidate runs; what it ran is written down before."""
-    wanted = workloads.carried(record.candidate)
+    wanted = workloads.carried(record.chosen)
     if not record.copied:
         before = workloads.carried(record.primary)
         amend(store, lease, lambda r: replace(r, copied=before))
     workloads.carry(record.primary, wanted)
-    LOG.info("%s takes over what %s runs", record.primary.name, record.candidate.name)
+    LOG.info("%s takes over what %s runs", record.primary.name, record.chosen.name)
     workloads.await_ready(record.primary, timeout, beat)
+
+
+def drop(store: RecordStore, lease: Lease, router: Router, clock: Clock, *, name: str, why: str) -> None:
+    """Give the traffic of one of several candidates to the primary, and let the others go on.
+
+    Written down first: whoever repeats the stage must not serve it again.
+    """
+    record = amend(store, lease, lambda r: replace(r, dropped={**r.dropped, name: why}))
+    change = set_weights(
+        router,
+        clock,
+        routes=record.position(record.stage).routes,
+        versions=record.versions,
+        fence=record.token,
+        stage=-1,
+        why=f"{name} dropped",
+        confirm=Confirmation(requests=0),
+    )
+    LOG.warning("%s gets no more traffic: %s", name, why)
+    amend(store, lease, lambda r: _changed(r, change).renewed(clock.now()))
 
 
 def withdraw(store: RecordStore, lease: Lease, router: Router, clock: Clock, *, confirm: Confirmation) -> None:

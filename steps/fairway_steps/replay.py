@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fairway_steps.assess import assess
+from fairway_steps.assess.contest import Contest
 from fairway_steps.model import Assessment
 from fairway_steps.record import Record, StageResult
 
@@ -29,10 +30,20 @@ def replay(record: Record) -> Iterator[Replayed]:
 
 
 def _again(record: Record, result: StageResult) -> Assessment | None:
-    basis = result.basis
+    basis, slos = result.basis, tuple(item.slo for item in result.assessment.evidence)
+    strata = [stratum for stratum in record.strata if stratum.end <= result.until]
+    if weights := record.stages[result.stage].weights:
+        contest = Contest(slos, strata, weights, record.primary.name, basis.rules)
+        return contest.decide(
+            over=basis.over,
+            on_inconclusive=basis.on_inconclusive,
+            problem=basis.problem,
+            dropped=basis.dropped,
+            intervention=basis.intervention,
+        )
     return assess(
-        tuple(item.slo for item in result.assessment.evidence),
-        [stratum for stratum in record.strata if stratum.end <= result.until],
+        slos,
+        strata,
         candidate=record.candidate.name,
         primary=record.primary.name,
         weight=result.weight,

@@ -1,4 +1,4 @@
-"""What becomes of the version that has lost its traffic: kept, scaled down or deleted, and only when it is quiet."""
+"""What becomes of the versions that have lost their traffic: kept, scaled down or deleted, and only when they are quiet."""
 
 import logging
 from dataclasses import replace
@@ -20,41 +20,59 @@ LONGEST = 60.0
 def retire(
     store: RecordStore, record: Record, router: Router, workloads: Workloads | None, clock: Clock, *, drain: float
 ) -> Record:
-    """End the life of the version that the ended release has taken off the traffic, by its policy; done once.
+    """End the lives of the versions that the ended release has taken off the traffic, each by its policy; done once.
 
     ``drain`` seconds are given for a proxy's last requests; where they can be counted they must have ended. What cannot be
     done is noted and does not change how the release ended: its traffic is where it should be.
     """
     if workloads is None or record.outcome not in EVENTS or record.retired:
         return record
-    leaving, policy = _leaving(record)
-    good = record.outcome is Outcome.PROMOTED
-    workloads.tell(record.candidate, EVENTS[record.outcome], f"{record.release_id}: {record.reason}", warning=not good)
-    try:
-        workloads.unguard(record.candidate)
-        said = ""
-        if policy is not Policy.KEEP:
-            trouble = _busy(leaving, router, clock, drain)
-            said = f"{leaving.name} is left as it is: {trouble}" if trouble else workloads.retire(leaving, policy)
-    except FairwayError as error:
-        said = f"{leaving.name} is left as it is: {error.message}"
-    if said:
+    for version in record.candidates:
+        won = record.outcome is Outcome.PROMOTED and version == record.chosen
+        event = EVENTS[record.outcome if won or record.outcome is Outcome.HELD else Outcome.ROLLED_BACK]
+        workloads.tell(version, event, f"{record.release_id}: {record.reason}", warning=not won)
+    ends = [_ended(record, version, policy, workloads, router, clock, drain) for version, policy in _leaving(record)]
+    for said in filter(None, ends):
         LOG.info(said)
 
     def done(now: Record) -> Record:
-        return replace(now.noted(clock.now(), "retire", said) if said else now, retired=True)
+        for said in filter(None, ends):
+            now = now.noted(clock.now(), "retire", said)
+        return replace(now, retired=True)
 
     return amend(store, Lease(record.release_id), done)
 
 
-def _leaving(record: Record) -> tuple[Version, Policy]:
+def _ended(
+    record: Record,
+    version: Version,
+    policy: Policy,
+    workloads: Workloads,
+    router: Router,
+    clock: Clock,
+    drain: float,
+) -> str:
+    """What was done with one version, in words; nothing if nothing was."""
+    try:
+        if version in record.candidates:
+            workloads.unguard(version)
+        if policy is Policy.KEEP:
+            return ""
+        trouble = _busy(version, router, clock, drain)
+        return f"{version.name} is left as it is: {trouble}" if trouble else workloads.retire(version, policy)
+    except FairwayError as error:
+        return f"{version.name} is left as it is: {error.message}"
+
+
+def _leaving(record: Record) -> list[tuple[Version, Policy]]:
     """A candidate that was held is kept, for the next look at it may come soon; the only version there is, too."""
+    lost = record.candidate_policy if record.outcome in (Outcome.PROMOTED, Outcome.ROLLED_BACK) else Policy.KEEP
     if record.first:
-        return record.candidate, Policy.KEEP
-    if record.outcome is Outcome.PROMOTED:
-        promoted = record.stable == record.candidate
-        return (record.primary, record.primary_policy) if promoted else (record.candidate, record.candidate_policy)
-    return record.candidate, record.candidate_policy if record.outcome is Outcome.ROLLED_BACK else Policy.KEEP
+        return [(record.candidate, Policy.KEEP)]
+    stays = [(version, Policy.KEEP) for version in record.candidates if version == record.stable]
+    others = [(version, lost) for version in record.candidates if version != record.stable]
+    replaced = [(record.primary, record.primary_policy)] if stays else []
+    return [*stays, *others, *replaced]
 
 
 def _busy(leaving: Version, router: Router, clock: Clock, drain: float) -> str:

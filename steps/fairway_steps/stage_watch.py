@@ -4,11 +4,12 @@ Every look is one atomic change of the record: the strata it found and the curso
 that was killed and started again therefore loses no count, takes none twice, and keeps the stage's own clock.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from fairway_steps.assess import Weighed, decide, weigh
+from fairway_steps.assess.contest import Contest
 from fairway_steps.clock import Clock
 from fairway_steps.config.spec import patience_for
 from fairway_steps.errors import TransientError, Unassessable
@@ -16,7 +17,7 @@ from fairway_steps.intervention import Intervention
 from fairway_steps.metrics.base import MetricSource
 from fairway_steps.model import Assessment, Rules, Slo, Stage, Stratum, Verdict
 from fairway_steps.record import Basis, Lease, Record, RecordStore, StageResult, amend
-from fairway_steps.schedule import split
+from fairway_steps.schedule import routes_of
 from fairway_steps.windows import added
 from fairway_steps.words import count, number, value_of
 
@@ -34,17 +35,22 @@ def silent(text: str, /, **fields: object) -> None:
     del text, fields
 
 
+def kept(name: str, why: str, /) -> None:
+    """Where no candidate is taken off the traffic alone."""
+    del name, why
+
+
 @dataclass(slots=True, kw_only=True)
 class StageWatch:
-    """One stage under watch."""
+    """One stage under watch. ``alive`` tells of each candidate why it cannot be reached; ``drop`` takes one of several off the traffic."""
 
     store: RecordStore | None
     lease: Lease
     source: MetricSource
-    alive: Callable[[], str]
+    alive: Mapping[str, Callable[[], str]]
     clock: Clock
     slos: Sequence[Slo]
-    versions: tuple[str, str]
+    primary: str
     stages: Sequence[Stage]
     index: int
     rules: Rules
@@ -59,7 +65,9 @@ class StageWatch:
     problem: str = ""
     complete: bool = False
     was_read: bool = False
-    gone: list[str] = field(default_factory=list)
+    gone: dict[str, list[str]] = field(default_factory=dict)
+    dropped: dict[str, str] = field(default_factory=dict)
+    drop: Callable[[str, str], None] = kept
     intervention: Intervention | None = None
 
     @property
@@ -67,8 +75,13 @@ class StageWatch:
         return self.stages[self.index]
 
     @property
+    def candidate(self) -> str:
+        """The first one, and mostly the only one."""
+        return next(iter(self.alive))
+
+    @property
     def named(self) -> tuple[str, ...]:
-        return tuple(name for name in self.versions if name)
+        return tuple(name for name in (self.primary, *self.alive) if name)
 
     @property
     def horizon(self) -> float:
@@ -82,7 +95,7 @@ class StageWatch:
             self.changed = _served_since(record, self.index)
             held = [result.at for result in record.results if result.stage == self.index]
             self.start = min(self.began, max([*_changes(record, self.index)[-1:], *held], default=self.began))
-            self.strata, self.cursor = record.strata, record.cursor
+            self.strata, self.cursor, self.dropped = record.strata, record.cursor, dict(record.dropped)
             resumed = record.cursor_stage == self.index and not held
             if record.cursor and record.cursor_stage != self.index:
                 self._catch_up(record.cursor_stage)
@@ -95,13 +108,15 @@ class StageWatch:
             return verdict, basis  # found by a look whose step was killed before it could say so
         while True:
             now = self.clock.now()
-            self._read(now, self.stage.weight)
+            self._read(now, self.stage)
             weighed = self._weigh(is_last=is_last)
             if not self.complete:
                 self._listen()
             self._tell(now, weighed)
             over = self._over(now, weighed)
-            gone = self.gone[-1] if len(self.gone) >= GONE_AFTER else ""
+            gone = {name: why[-1] for name, why in self.gone.items() if len(why) >= GONE_AFTER}
+            if isinstance(weighed, Contest):
+                self._drop({name: f"it cannot be reached: {why}" for name, why in gone.items()} | {**weighed.harmful})
             if over and not (gone or self.was_read or self.intervention):
                 if self.store and self.changed is None:
                     raise Unassessable(
@@ -109,7 +124,14 @@ class StageWatch:
                         mend=f"set its weights first: `fairway set-weights --stage {self.index}`",
                     )
                 raise Unassessable(f"no evidence could be read: {self.problem}")
-            basis = replace(basis, over=over, problem=self.problem, gone=gone, intervention=self.intervention)
+            basis = replace(
+                basis,
+                over=over,
+                problem=self.problem,
+                gone=gone.get(self.candidate, ""),
+                dropped=dict(self.dropped),
+                intervention=self.intervention,
+            )
             verdict = self._decide(weighed, basis)
             if verdict:
                 return verdict, basis
@@ -139,24 +161,43 @@ class StageWatch:
 
     def samples(self) -> dict[str, int]:
         """The requests of each version at this stage."""
-        weights = split(*self.versions, self.stage.weight).weights
+        weights = dict(self._shares(self.stage, ()))
+        if self.stage.weights:  # the primary's share grows as candidates are dropped; before, it had all
+            here = [
+                s for s in self.strata if s.weight == weights.get(s.version) or weights[self.primary] < s.weight < 100
+            ]
+            return {name: sum(s.requests for s in here if s.version == name) for name in self.named}
         return {
             name: sum(s.requests for s in self.strata if s.version == name and s.weight == weights.get(name, 0))
             for name in self.named
         }
 
-    def _over(self, now: float, weighed: Weighed) -> bool:
+    def _shares(self, stage: Stage, without: Collection[str]) -> Mapping[str, int]:
+        return routes_of(stage, self.primary, self.candidate, without=without).weights
+
+    def _drop(self, found: Mapping[str, str]) -> None:
+        """Take candidates off the traffic one by one; the last one goes with the verdict."""
+        for name, why in found.items():
+            if name not in self.dropped:
+                self.dropped[name] = why
+                self.gone.pop(name, None)
+                if len(self.dropped) < len(self.alive):
+                    self.drop(name, why)
+
+    def _over(self, now: float, weighed: Weighed | Contest) -> bool:
         """Whether the stage is to be concluded now; not while the candidate's last answer is in doubt."""
         enough = not self.problem and not any(item.missing for item in weighed.evidence)
-        return not self.gone and (self.complete or now >= self.deadline or (now >= self.horizon and enough))
+        return not any(self.gone.values()) and (
+            self.complete or now >= self.deadline or (now >= self.horizon and enough)
+        )
 
     def _catch_up(self, stage: int) -> None:
         """What came after the last look at the stage before belongs to its weight; a file has no time before."""
-        weight = self.stages[stage].weight if 0 <= stage < len(self.stages) else 0
-        self._read(self.began, weight, catching_up=True)
+        before = self.stages[stage] if 0 <= stage < len(self.stages) else Stage(0, 0)
+        self._read(self.began, before, catching_up=True)
 
-    def _read(self, now: float, weight: int, *, catching_up: bool = False) -> None:
-        shares = split(*self.versions, weight).weights
+    def _read(self, now: float, stage: Stage, *, catching_up: bool = False) -> None:
+        shares = self._shares(stage, self.dropped)
         try:
             reading = self.source.read(self.named, shares, self.cursor, now)
         except TransientError as error:
@@ -193,21 +234,31 @@ class StageWatch:
         held = amend(self.store, self.lease, add)
         self.strata, self.cursor, self.intervention = held.strata, held.cursor, held.intervention
 
-    def _weigh(self, *, is_last: bool) -> Weighed:
+    def _weigh(self, *, is_last: bool) -> Weighed | Contest:
+        if self.stage.weights:
+            return Contest(self.slos, self.strata, self.stage.weights, self.primary, self.rules)
         return weigh(
             self.slos,
             self.strata,
-            candidate=self.versions[1],
-            primary=self.versions[0],
+            candidate=self.candidate,
+            primary=self.primary,
             weight=self.stage.weight,
             is_last=is_last,
             rules=self.rules,
         )
 
-    def _decide(self, weighed: Weighed, basis: Basis) -> Assessment | None:
+    def _decide(self, weighed: Weighed | Contest, basis: Basis) -> Assessment | None:
+        if isinstance(weighed, Contest):
+            return weighed.decide(
+                over=basis.over,
+                on_inconclusive=basis.on_inconclusive,
+                problem=basis.problem,
+                dropped=basis.dropped,
+                intervention=basis.intervention,
+            )
         return decide(
             weighed,
-            candidate=self.versions[1],
+            candidate=self.candidate,
             over=basis.over,
             is_last=basis.is_last,
             rules=self.rules,
@@ -218,17 +269,22 @@ class StageWatch:
         )
 
     def _listen(self) -> None:
-        why = self.alive()
-        self.gone = [*self.gone, why] if why else []
+        for name, alive in self.alive.items():
+            if name not in self.dropped:
+                why = alive()
+                self.gone[name] = [*self.gone.get(name, ()), why] if why else []
 
-    def _tell(self, now: float, weighed: Weighed) -> None:
-        elapsed, requests = max(0.0, now - self.start), self.samples()[self.versions[1]]
+    def _tell(self, now: float, weighed: Weighed | Contest) -> None:
+        elapsed, served = max(0.0, now - self.start), self.samples()
+        requests = sum(served[name] for name in self.alive)
         place = f"stage {self.index + 1}/{len(self.stages)} {self.stage.label}"
         time = f"{elapsed:.0f}/{number(self.stage.duration)} s"
-        here = [s for s in self.strata if s.version == self.versions[1] and s.weight == self.stage.weight]
+        weights = dict(self.stage.weights) or {self.candidate: self.stage.weight}
+        here = [s for s in self.strata if s.weight == weights.get(s.version)]
         settling = ["settling"] if here and all(s.settling for s in here) else []
-        values = [value_of(item) for item in weighed.evidence]
-        parts = [time, f"{self.versions[1]} {count(requests)}", *settling, *values, *self.gone[-1:]]
+        values = [] if isinstance(weighed, Contest) else [value_of(item) for item in weighed.evidence]
+        parts = [time, *(f"{name} {count(served[name])}" for name in self.alive if name not in self.dropped)]
+        parts += [*settling, *values, *(why[-1] for why in self.gone.values() if why)]
         self.progress(
             f"{place}: {', '.join(part for part in [*parts, self.problem] if part)}",
             stage=self.index,

@@ -4,16 +4,17 @@ A stage's own assessment looks each second. Between stages, and for as long as a
 looking. This watches then, from the same cursor, and never while somebody else does: the counts are taken once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from fairway_steps.assess import assess
+from fairway_steps.assess.contest import Contest
 from fairway_steps.clock import Clock
 from fairway_steps.errors import TransientError
 from fairway_steps.metrics.base import MetricSource, Reading
-from fairway_steps.model import Assessment, Outcome, Verdict
+from fairway_steps.model import Assessment, Outcome, Rules, Verdict
 from fairway_steps.record import Basis, Lease, Record, RecordStore, StageResult, amend, required
-from fairway_steps.release import rollback
+from fairway_steps.release import drop, rollback
 from fairway_steps.routing.base import Router
 from fairway_steps.stage_watch import Progress, silent
 from fairway_steps.weights import Confirmation
@@ -48,10 +49,13 @@ def watch(
         elif now - since >= quiet and record.stage >= 0 and record.timeline:
             record = _look(store, lease, source, record, now)
             seen = record.cursor
-            if found := _harm(record):
-                _end(store, lease, router, clock, record, found)
+            out = _out(record)
+            if found := _harm(record, out):
+                _end(store, lease, router, clock, record, found, out)
                 return found
-            progress(f"watching {record.candidate.name} at {_weight(record)} %", stage=record.stage)
+            for name in sorted(set(out) - set(record.dropped)):
+                drop(store, lease, router, clock, name=name, why=out[name])
+            progress(f"watching {' and '.join(one.name for one in record.candidates)}", stage=record.stage)
         drift()
         clock.sleep(interval)
 
@@ -71,8 +75,25 @@ def _added(record: Record, cursor: str, reading: Reading, now: float) -> Record:
     return fresh.renewed(now)
 
 
-def _harm(record: Record) -> Assessment | None:
-    """The verdict, if it is harm: health is for the stages to find."""
+def _contest(record: Record) -> Contest:
+    weights = record.stages[record.stage].weights
+    return Contest(record.slos, record.strata, weights, record.primary.name, _rules(record))
+
+
+def _rules(record: Record) -> Rules:
+    """Only harm ends it: health is for the stages to find."""
+    return replace(record.rules, early_end=False)
+
+
+def _out(record: Record) -> dict[str, str]:
+    """Why those of several candidates that do harm are to lose their traffic, or have lost it."""
+    return {**_contest(record).harmful, **record.dropped} if record.stages[record.stage].weights else {}
+
+
+def _harm(record: Record, out: Mapping[str, str]) -> Assessment | None:
+    """The verdict, if it is harm, of several candidates by all of them."""
+    if record.stages[record.stage].weights:
+        return _contest(record).decide(over=False, dropped=out)
     found = assess(
         record.slos,
         record.strata,
@@ -80,13 +101,19 @@ def _harm(record: Record) -> Assessment | None:
         primary=record.primary.name,
         weight=_weight(record),
         over=False,
-        rules=replace(record.rules, early_end=False),
+        rules=_rules(record),
     )
     return found if found and found.verdict is Verdict.ROLLBACK else None
 
 
 def _end(
-    store: RecordStore, lease: Lease, router: Router, clock: Clock, record: Record, assessment: Assessment
+    store: RecordStore,
+    lease: Lease,
+    router: Router,
+    clock: Clock,
+    record: Record,
+    assessment: Assessment,
+    dropped: Mapping[str, str],
 ) -> None:
     result = StageResult(
         at=clock.now(),
@@ -94,7 +121,7 @@ def _end(
         weight=_weight(record),
         assessment=assessment,
         until=max(stratum.end for stratum in record.strata),
-        basis=Basis(replace(record.rules, early_end=False), over=False),
+        basis=Basis(_rules(record), over=False, dropped=dropped),
     )
     amend(store, lease, lambda r: replace(r, results=(*r.results, result)))
     rollback(store, lease, router, clock, outcome=Outcome.ROLLED_BACK, reason=assessment.reason, confirm=Confirmation())

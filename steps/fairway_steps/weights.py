@@ -11,7 +11,6 @@ from fairway_steps.metrics.base import MetricSource, Reading
 from fairway_steps.model import Routes, Version
 from fairway_steps.record import Lease, Record, RecordStore, WeightChange, amend, required
 from fairway_steps.routing.base import Router, Served
-from fairway_steps.schedule import position
 from fairway_steps.stats.traffic import log_e_split
 
 LOG = logging.getLogger(__name__)
@@ -54,7 +53,7 @@ def set_weights(
     asked = clock.now()
     busy = _count(router, clock, routes, confirm)[1] if routes.mirror else 0
     stored = router.apply(routes, versions, fence=fence)
-    if (dict(stored.weights), stored.matches, stored.mirror) != (dict(routes.weights), routes.matches, routes.mirror):
+    if replace(stored, weights=dict(stored.weights)) != replace(routes, weights=dict(routes.weights)):
         raise NotSettled(
             f"{described(routes)} was accepted, but the route now holds {described(stored)}",
             mend="find out what else writes this route",
@@ -94,9 +93,10 @@ def enter_stage(
     was called again.
     """
     record = required(store, lease)
-    routes = position(record.stages, index, record.primary.name, record.candidate.name).routes
+    routes = record.position(index).routes
     last = record.timeline[-1] if record.timeline else None
-    done = last is not None and last.stage == index and dict(last.asked) == dict(routes.weights)
+    same = last is not None and dict(last.asked) == dict(routes.weights)
+    done = last is not None and same and (last.stage == index or bool(record.dropped))
     again = done or router.read() == routes
     marks: list[Reading] = []
     try:
@@ -175,7 +175,8 @@ def described(routes: Routes) -> str:
     """``v1 100 %, x-canary=always to v2, 30 % mirrored to v2``."""
     matches = [f"{match.name}={match.value} to {match.version}" for match in routes.matches]
     mirror = [f"{routes.mirror.percent} % mirrored to {routes.mirror.version}"] if routes.mirror else []
-    return ", ".join([shares(routes.weights), *matches, *mirror])
+    sticky = [f"by {routes.sticky.how}"] if routes.sticky else []
+    return ", ".join([shares(routes.weights), *matches, *mirror, *sticky])
 
 
 def _count(router: Router, clock: Clock, routes: Routes, confirm: Confirmation) -> tuple[dict[str, float] | None, int]:

@@ -43,6 +43,7 @@ from fairway_steps.model import (
     Rules,
     Slo,
     Stage,
+    Stickiness,
     Unit,
     Verdict,
     Version,
@@ -176,8 +177,14 @@ def test_stages_in_short_and_in_yaml_are_the_same():
         ("[{header: a=b, through: http://c:8090, duration: 5s}]", "[0].through: a collector is for a stage"),
         ("10@20s,mirror:30@20s", "[1].mirror: mirror:30 comes after the first stage"),
         ("mirror:30@20s,header:a=b@20s", "[1].header: header:a=b comes after the first stage"),
-        ("[{weight: 10, mirror: 30, duration: 5s}]", "[0].mirror: a stage has one of weight, header and mirror"),
-        ("[{header: a=b, mirror: 30, duration: 5s}]", "[0].header: a stage has one of weight, header and mirror"),
+        (
+            "[{weight: 10, mirror: 30, duration: 5s}]",
+            "[0].mirror: a stage has one of weight, weights, header and mirror",
+        ),
+        (
+            "[{header: a=b, mirror: 30, duration: 5s}]",
+            "[0].header: a stage has one of weight, weights, header and mirror",
+        ),
         ("[{duration: 5s}]", "[0].weight: 0 gives the candidate no traffic"),
         ("0@20s", "[0].weight: 0 gives the candidate no traffic"),
         ("10@0s", "[0].duration: a stage lasts longer than 0 s"),
@@ -187,6 +194,24 @@ def test_stages_in_short_and_in_yaml_are_the_same():
         ("[{weight: 10.5, duration: 5s}]", "[0].weight: 10.5 is not a whole number"),
         ("[{weight: '10', duration: 5s}]", "[0].weight: '10' is not a whole number"),
         ("{weight: 10, duration: 5s}", "a mapping is not a list"),
+        ("v2=30+v2=20@5s", "'v2=30+v2=20@5s' gives a version two weights"),
+        ("v2=30+v3=0@5s", "[0].weights: v3 gets no traffic; weights go from 1 to 99"),
+        ("v2=30+v3=70@5s", "[0].weights: they add up to 100 percent, which leaves nothing to the primary"),
+        ("10@5s,v2=30@5s", "[1].weights: a stage between several candidates is the only one"),
+        ("v2=30@5s,50@5s", "[1].weight: a stage between several candidates is the only one"),
+        (
+            "v2=30+v3@5s",
+            "is not a stage: write WEIGHT@DURATION, such as 10@20s, or header:NAME=VALUE@20s, mirror:30@20s or v2=30+v3=30@1h",
+        ),
+        (
+            "[{weights: {v2: 30}, weight: 5, duration: 5s}]",
+            "[0].weights: a stage has one of weight, weights, header and mirror",
+        ),
+        (
+            "[{weights: {v2: 30}, mirror: 5, duration: 5s}]",
+            "[0].mirror: a stage has one of weight, weights, header and mirror",
+        ),
+        ("[{weights: {v2: x}, duration: 5s}]", "[0].weights.v2: 'x' is not a whole number"),
     ],
 )
 def test_stages_that_cannot_be_are_refused_in_one_sentence(text, sentence):
@@ -208,6 +233,9 @@ def test_stages_that_cannot_be_are_refused_in_one_sentence(text, sentence):
         ("[{header: x-canary=always, duration: 20s}]", Stage(0, 20.0, header="x-canary=always")),
         ("[{mirror: 30, duration: 60}]", Stage(0, 60.0, mirror=30)),
         ("100@1m", Stage(100, 60.0)),
+        ("v2=30+v3=20@1m", Stage(50, 60.0, weights={"v2": 30, "v3": 20})),
+        ("v2.1=30%@1m", Stage(30, 60.0, weights={"v2.1": 30})),
+        ("[{weights: {v2: 30, v3: 20}, duration: 60}]", Stage(50, 60.0, weights={"v2": 30, "v3": 20})),
     ],
 )
 def test_a_stage_may_be_for_testers_or_for_copies_or_for_everybody(text, stage):
@@ -566,6 +594,61 @@ def test_bad_files_get_one_sentence_with_their_line(text, sentence):
     assert "validation error" not in said.lower()
 
 
+SEVERAL = """\
+service: iris
+route: envoy:./route
+primary: v1=http://127.0.0.1:8001
+candidate:
+  - v2=http://127.0.0.1:8002
+  - v3=http://127.0.0.1:8003
+stages: v2=30+v3=30@10m
+sticky: header:x-user
+slos:
+  - {metric: error-rate, limit: 1%}
+  - {metric: reward, margin: 5%}
+strategy: ab
+"""
+
+
+def test_a_file_may_name_several_candidates():
+    spec = parse_release(SEVERAL)
+    assert [version.name for version in spec.candidates] == ["v2", "v3"]
+    assert spec.stages == (Stage(60, 600.0, weights={"v2": 30, "v3": 30}),)
+    assert spec.sticky == Stickiness(header="x-user")
+    assert parse_release(SEVERAL.replace("header:x-user", "cookie:session")).sticky == Stickiness(cookie="session")
+    alone = parse_release(SEVERAL.replace("  - v3=http://127.0.0.1:8003\n", "").replace("+v3=30", ""))
+    assert (alone.rivals, alone.stages[0].weights) == ((), {"v2": 30})
+    assert jsonschema.Draft202012Validator(release_schema()).is_valid(yaml.safe_load(SEVERAL))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "sentence"),
+    [
+        ("8003", "8002", "release.yaml:6: candidate[1]: http://127.0.0.1:8002 is candidate[0]'s own address"),
+        ("8003", "8001", "release.yaml:6: candidate[1]: http://127.0.0.1:8001 is the primary's own address"),
+        ("- v3=http", "- v2=http", "release.yaml:6: candidate[1]: it is called 'v2', like candidate[0]"),
+        ("v3=http://127.0.0.1:8003", "{name: v3}", "release.yaml:6: candidate[1]: url is missing"),
+        ("+v3=30", "", "release.yaml:7: stages: v3 is a candidate and has no weight"),
+        ("v3=30", "v4=30", "release.yaml:7: stages: v4 has a weight and is not a candidate (v2, v3)"),
+        ("v2=30+v3=30", "50", "release.yaml:7: stages: strategy ab has one stage with a weight for each candidate, not 50; write v2=30+v3=30@1h"),
+        ("strategy: ab\n", "", "release.yaml:7: stages: strategy canary has one candidate, and v2=30+v3=30 is a stage between several; write"),
+        ("stages: v2=30+v3=30@10m\nsticky: header:x-user", "stages: 50@10m", "release.yaml:7: stages: strategy ab has one stage"),
+        ("header:", "", "release.yaml:8: sticky: 'x-user' does not say what users are told apart by; write header:x-user or"),
+        ("header:x-user", "ip:4", "release.yaml:8: sticky: 'ip:4' does not say"),
+        ("  - {metric: reward, margin: 5%}\n", "", "release.yaml:9: slos: a split between versions needs one reward"),
+        ("candidate:\n  - v2=http://127.0.0.1:8002\n  - v3=http://127.0.0.1:8003\n", "candidate: []\n",
+         "release.yaml:4: candidate: there is nothing in it"),
+        ("  - v3=http", "".join(f"  - w{i}=http://h:{i + 1}\n" for i in range(6)) + "  - v3=http",
+         "release.yaml:4: candidate: 8 candidates are too many: at most 7"),
+    ],
+)  # fmt: skip
+def test_several_candidates_that_cannot_be_are_refused_with_their_line(before, after, sentence):
+    assert before in SEVERAL
+    with pytest.raises(UsageError) as caught:
+        parse_release(SEVERAL.replace(before, after))
+    assert str(caught.value).startswith(sentence)
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(UsageError, match=r"release\.yaml cannot be read: no such file or directory"):
         load_release(tmp_path / "release.yaml")
@@ -645,6 +728,13 @@ LIKENESSES = [
     *({"traffic": TRAFFIC | {"path": each}} for each in ("", "x", "/x")),
     *({"service": each} for each in ("", " ", "é", "Iris", "a b", "a/b", "iris.v1-a")),
     *({"primary": each} for each in ("", "yes", "x=y", "v1=http://h:1", "http://h:1")),
+    *({"candidate": each} for each in ("yes", "v2=http://h:1", [], ["v2=http://h:1"], [3], 3, {"name": "v2"})),
+    *({"sticky": each} for each in ("", "header:x-user", "cookie:a", "x-user", "ip:x", 3)),
+    *(
+        {"strategy": "ab", "stages": [{"weights": each, "duration": "5s"}]}
+        for each in ({"v2": 0}, {"v2": 100}, {"v2": "x"}, [])
+    ),
+    staged(weights={"v2": 10}),
     *({"interval": each} for each in (0, "0s", "1s", -1)),
     *({"patience": each} for each in (0, "0s", "x", -1)),
     {"strategy": "rolling"},
@@ -705,7 +795,7 @@ def test_each_strategy_needs_what_it_uses_and_nothing_else(strategy, left_out):
         ("strategy: none", "stages: strategy none has no stages; leave them out"),
         (
             "strategy: bluegreen",
-            "strategy: 'bluegreen' is none of canary, blue-green, mirror, none, performance; did you mean 'blue-green'?",
+            "strategy: 'bluegreen' is none of canary, blue-green, mirror, ab, none, performance; did you mean 'blue-green'?",
         ),
         ("load-test: {url: 127.0.0.1:8002}", "load-test.url: '127.0.0.1:8002' is not a URL"),
     ],

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairway_steps.errors import UsageError
-from fairway_steps.model import HeaderMatch, Mirror, Routes, Stage, Version
-from fairway_steps.schedule import collectors, position, split
+from fairway_steps.model import HeaderMatch, Mirror, Routes, Stage, Stickiness, Version
+from fairway_steps.schedule import collectors, position, routes_of
 
 STAGES = (Stage(10, 1.0), Stage(25, 2.0), Stage(50, 3.0))
 
@@ -41,9 +41,16 @@ def test_a_stage_outside_the_schedule_is_refused(index):
         position(STAGES, index, "v1", "v2")
 
 
+def test_several_candidates_have_their_own_shares_and_one_that_is_left_out_leaves_its_to_the_primary():
+    stage, sticky = Stage(60, 5.0, weights={"v2": 30, "v3": 30}), Stickiness(cookie="a")
+    assert routes_of(stage, "v1", "v2", sticky=sticky) == Routes({"v1": 40, "v2": 30, "v3": 30}, sticky=sticky)
+    assert routes_of(stage, "v1", "v2", sticky=sticky, without={"v2": ""}).weights == {"v1": 70, "v3": 30}
+    assert routes_of(stage, "v1", "v2", sticky=sticky, without=["v2", "v3"]) == Routes({"v1": 100})
+
+
 @given(st.integers(0, 100))
 def test_weights_add_up_to_100_and_a_version_at_0_is_not_in_them(weight):
-    weights = split("v1", "v2", weight).weights
+    weights = routes_of(Stage(weight, 5.0), "v1", "v2").weights
     assert sum(weights.values()) == 100
     assert 0 not in weights.values()
     assert weights.get("v2", 0) == weight

@@ -68,6 +68,21 @@ def test_a_mirrored_release_goes_on_as_a_canary(release):
     assert run.given("begin")[0]["stages"].startswith("mirror:")
 
 
+def test_a_split_between_several_candidates_is_one_stage_whose_winner_is_promoted(release):
+    split = {
+        "candidate": "v2=http://127.0.0.1:2,v3=http://127.0.0.1:3",
+        "stages": "v2=30+v3=30@1h",
+        "sticky": "header:x-user",
+    }
+    run = release({"set_weights": STAGES[2:], "assess": [PROMOTE]}, OPTIONS[Strategy.AB], **split)
+    assert run.order == [*START, *STAGE, "promote", *END]
+    (begun,) = run.given("begin")
+    assert begun["strategy"] == "ab"
+    assert {name: begun[name] for name in split} == split
+    again = release({"set_weights": STAGES[2:] * 2, "assess": [HOLD, ROLLBACK]}, OPTIONS[Strategy.AB], ["YES"], **split)
+    assert again.order[len(run.order) :] == [*START, *STAGE, *STAGE, "rollback", *END]
+
+
 @pytest.mark.parametrize(
     ("approval", "asked", "then"),
     [

@@ -10,7 +10,7 @@ from fairway_workflows.catalog import Param, step_spec
 from fairway_workflows.options import JUDGED, ReleaseOptions
 
 POLICIES = ("promotion", "primary-policy", "candidate-policy")
-SCHEDULE = ("stages", "slos", "metrics")
+SCHEDULE = ("stages", "sticky", "slos", "metrics")
 """What ``begin`` is given of a strategy that judges the candidate in stages."""
 BEGUN = ("service", "route", "primary", "candidate", *SCHEDULE, "record", "resume", "holder", *POLICIES)
 """What ``begin`` is given, besides the strategy."""
@@ -42,7 +42,7 @@ DEFAULTS: Mapping[str, str] = {
     "holder": "{{workflow.uid}}",
     "report": WRITTEN["report", "out"],
 }
-NEEDED = frozenset({"slos", "load-url"})
+NEEDED = frozenset({"slos", "stages", "load-url"})
 """Parameters without a default, though their options need not be given everywhere."""
 HOLD_TIMEOUT = "How long to wait for a person's answer; none is a no. The primary then gets all of the traffic back."
 REHEARSAL_URL = "The candidate's own address, for a load test of it while it has no users; empty: none is made."

@@ -42,11 +42,11 @@ def refuse_what_cannot_be(
     with spec.at("route"):
         path = router(given["route"], spec.service)
         path.read()
-    for field, version in (("primary", spec.primary), ("candidate", spec.candidate)):
+    for field, version in (("primary", spec.primary), *(("candidate", one) for one in spec.candidates)):
         with spec.at(field):
             path.preflight([], {version.name: version})
     with spec.at("metrics" if spec.metrics else "route"):
-        source(given["metrics"], spec.service, spec.primary, spec.candidate, slos=spec.slos)
+        source(given["metrics"], spec.service, spec.primary, *spec.candidates, slos=spec.slos)
     refuse_unusable_load(spec)
     begin(
         store,
@@ -56,6 +56,8 @@ def refuse_what_cannot_be(
         route=given["route"],
         primary=spec.primary,
         candidate=spec.candidate,
+        rivals=spec.rivals,
+        sticky=spec.sticky,
         stages=spec.stages,
         slos=spec.slos,
         rules=spec.rules,

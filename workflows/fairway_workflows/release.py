@@ -34,6 +34,10 @@ WAYS: Mapping[Strategy, str] = {
         "Copies live requests to a candidate of an inference service and judges it before any user is answered by it; "
         "then goes on in stages, {pods}."
     ),
+    Strategy.AB: (
+        "Splits the users of an inference service between its primary and several candidates, and promotes the one that users are worth most "
+        "with, if it keeps its SLOs; nobody better, and the primary stays."
+    ),
     Strategy.NONE: "Promotes a candidate of an inference service as soon as it is ready; nothing is assessed.",
 }
 """What each strategy does, for Argo's UI."""

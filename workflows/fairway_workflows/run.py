@@ -134,8 +134,8 @@ def _explained(store: RecordStore, record: Record, stopped: str, failed: str) ->
 
 def _is_of(record: Record, spec: ReleaseSpec) -> bool:
     """Whether the record is of the very release that the file asks for."""
-    asked = (absolute(spec.route), spec.primary, spec.candidate)
-    return (record.route, record.primary, record.candidate) == asked
+    asked = (absolute(spec.route), spec.primary, spec.candidates)
+    return (record.route, record.primary, record.candidates) == asked
 
 
 def _undecidable(spec: ReleaseSpec) -> tuple[str, ...]:
@@ -163,7 +163,8 @@ def arguments(spec: ReleaseSpec, store: RecordStore, *, resume: bool) -> dict[st
         "service": spec.service,
         "route": absolute(spec.route),
         "primary": f"{spec.primary.name}={spec.primary.uri}",
-        "candidate": f"{spec.candidate.name}={spec.candidate.uri}",
+        "candidate": ",".join(f"{version.name}={version.uri}" for version in spec.candidates),
+        "sticky": spec.sticky.how if spec.sticky else "",
         "stages": ",".join(f"{stage.how}@{stage.duration!r}s" for stage in spec.stages),
         "slos": written(Objectives(spec.slos, spec.rules)),
         "metrics": absolute(spec.metrics or spec.route),
@@ -230,7 +231,7 @@ def exit_code_of(pod: Node | None) -> int:
 
 def _without_record(spec: ReleaseSpec, route: str, uri: str, console: Console, wall: float) -> Ending:
     """Somebody took the record away in the middle: no step knows the way back any more, but the release file does."""
-    versions = {version.name: version for version in (spec.primary, spec.candidate)}
+    versions = {version.name: version for version in (spec.primary, *spec.candidates)}
     path = router(route, spec.service, versions.values())
     path.apply(Routes({spec.primary.name: 100}), versions)
     reason = f"its record {uri} disappeared; all traffic is back on {spec.primary.name}"

@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping
 from hera.workflows import WorkflowTemplate
 
 from fairway_steps.strategy import Strategy
-from fairway_workflows import blue_green, canary, mirror, none, performance
+from fairway_workflows import ab, blue_green, canary, mirror, none, performance
 from fairway_workflows.options import ReleaseOptions
 
 OPTIONS: Mapping[Strategy, ReleaseOptions] = {
     Strategy.CANARY: canary.CanaryOptions(),
     Strategy.BLUE_GREEN: blue_green.OPTIONS,
     Strategy.MIRROR: mirror.OPTIONS,
+    Strategy.AB: ab.OPTIONS,
     Strategy.PERFORMANCE: performance.OPTIONS,
     Strategy.NONE: none.OPTIONS,
 }
@@ -19,6 +20,7 @@ BUILDERS: Mapping[Strategy, Callable[[ReleaseOptions], WorkflowTemplate]] = {
     Strategy.CANARY: canary.build,
     Strategy.BLUE_GREEN: blue_green.build,
     Strategy.MIRROR: mirror.build,
+    Strategy.AB: ab.build,
     Strategy.PERFORMANCE: performance.build,
     Strategy.NONE: none.build,
 }

@@ -38,6 +38,7 @@ SAID: Mapping[Strategy, str] = {
     Strategy.CANARY: "Releases a candidate of an inference service in stages, judged on evidence.",
     Strategy.BLUE_GREEN: "Moves all users to a candidate that is fully up, and keeps the primary until the candidate has passed its soak.",
     Strategy.MIRROR: "Judges a candidate by copies of live requests before any user is answered by it; then goes on in stages.",
+    Strategy.AB: "Splits users between the primary and several candidates, and promotes the one that users are worth most with, if it keeps its SLOs.",
     Strategy.NONE: "Promotes a candidate as soon as it is ready; nothing is assessed.",
 }
 ENDING = "It ends promoted, rolled back or held; whatever happens, the primary has the traffic unless the candidate was promoted."
@@ -95,7 +96,7 @@ _SUMMARY = "summary:$({}.load-test.results.summary)"
 def _params(strategy: Strategy) -> list[dict[str, Any]]:
     ours = {name: of for name, of in mapped(strategy).items() if name not in ENDS and name != "report"}
     found = [_param(name, *of, "" if name in OWN else default(name, strategy)) for name, of in ours.items()]
-    if not strategy.staged:
+    if not strategy.rehearsed:
         return found
     sent = [_param(f"load-{name}", "load-test", name) for name in LOAD if name != "url"]
     return [*found, {"name": "load-url", "type": "string", "description": REHEARSAL_URL, "default": ""}, *sent]
@@ -116,10 +117,12 @@ def _tasks(strategy: Strategy) -> list[dict[str, Any]]:
     if not strategy.staged:
         return [*started, _task("promote", _begun(), after="wait-for-ready")]
     first, verdict = "$(tasks.begin.results.first)", "$(tasks.ramp.results.verdict)"
+    tested = [_rehearsal((first, "notin", "true"), ("$(params.load-url)", "notin", ""))] if strategy.rehearsed else []
+    before = "rehearsal" if tested else "wait-for-ready"
     return [
         *started,
-        _rehearsal((first, "notin", "true"), ("$(params.load-url)", "notin", "")),
-        _task("ramp", _begun() | _own(*JUDGED), after="rehearsal", when=(first, "notin", "true")),
+        *tested,
+        _task("ramp", _begun() | _own(*JUDGED), after=before, when=(first, "notin", "true")),
         _task("promote-first", _begun(), step="promote", after="wait-for-ready", when=(first, "in", "true")),
         _task("promote", _begun(), when=(verdict, "in", "promote")),
         _task("rollback", _begun(), when=(verdict, "in", "rollback")),

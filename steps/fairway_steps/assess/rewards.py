@@ -51,7 +51,8 @@ class Reward:
         low, high = gains.interval()
         kept = self.kept()
         ending = self._ending(means, log_e, kept, open_, harmful=harmful)
-        sentence = f"{self._said(means, low, high)}; {ending.where} {self._allowed}; {ending.after}"
+        said = compared((scene.candidate, scene.primary), means, (low, high), 0.95)
+        sentence = f"{said}; {ending.where} {self._allowed}; {ending.after}"
         return Evidence(
             slo=slo,
             result=ending.result,
@@ -92,16 +93,6 @@ class Reward:
             return Ending(Result.INCONCLUSIVE, where, f"{told} do not prove it", doubt=Doubt.OVER)
         return Ending(Result.PASS, where, f"seen after {told}")
 
-    def _said(self, means: tuple[float, float], low: float, high: float) -> str:
-        own, other = means
-        less = "more" if own >= other else "less"
-        bounds = sorted((low, high) if own >= other else (-high, -low))
-        interval = f" (95 % interval {number(bounds[0])} to {number(bounds[1])})" if math.isfinite(low) else ""
-        return (
-            f"the mean reward of a user of {self.scene.candidate} is {own:.3g} and of {self.scene.primary} {other:.3g} "
-            f"at the same time, {number(abs(own - other))} {less}{interval}"
-        )
-
     @property
     def _allowed(self) -> str:
         if not self.slo.limit:
@@ -128,3 +119,15 @@ class Reward:
     def _here(self) -> Gains:
         weights = self.scene.shared.weights
         return self._gains.some([i for i, weight in enumerate(weights) if self.scene.weight in (None, weight)])
+
+
+def compared(names: tuple[str, str], means: tuple[float, float], interval: tuple[float, float], level: float) -> str:
+    """What users of two versions were worth at the same time, in words; ``interval`` holds the difference with probability ``level``."""
+    (own, other), (low, high) = means, interval
+    less = "more" if own >= other else "less"
+    bounds = sorted((low, high) if own >= other else (-high, -low))
+    told = f" ({100 * level:.4g} % interval {number(bounds[0])} to {number(bounds[1])})" if math.isfinite(low) else ""
+    return (
+        f"the mean reward of a user of {names[0]} is {own:.3g} and of {names[1]} {other:.3g} at the same time, "
+        f"{number(abs(own - other))} {less}{told}"
+    )

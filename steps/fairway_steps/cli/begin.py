@@ -9,7 +9,7 @@ import click
 
 from fairway_steps.cli.check_metrics import inspected
 from fairway_steps.cli.mirroring import judged_by, placed_stages
-from fairway_steps.cli.params import DURATION_TYPE, FLAG, SLOS, STAGES, VERSION, option
+from fairway_steps.cli.params import DURATION_TYPE, FLAG, SLOS, STAGES, STICKY, VERSION, VERSIONS, option
 from fairway_steps.cli.step import Answer, logger, step
 from fairway_steps.cli.wiring import (
     CLOCK,
@@ -18,7 +18,7 @@ from fairway_steps.cli.wiring import (
     evidence,
     holder_is_gone,
     needed,
-    placed_pair,
+    placed_all,
     record_store,
     router,
     somebody,
@@ -28,7 +28,7 @@ from fairway_steps.config import Objectives, absolute
 from fairway_steps.config.spec import patience_for
 from fairway_steps.errors import Refused, TransientError
 from fairway_steps.metrics.preflight import findings, requests_per_second
-from fairway_steps.model import Policy, Promotion, Stage, Version
+from fairway_steps.model import Policy, Promotion, Stage, Stickiness, Version
 from fairway_steps.outputs import Output
 from fairway_steps.record import Record
 from fairway_steps.routing.base import Router
@@ -69,7 +69,12 @@ SLOS_MEND = "say what the candidate must keep, such as '[{metric: error-rate, li
     VERSION,
     help="The version that has the traffic: NAME=URI, or its name in the cluster.  [default: none, it is the first]",
 )
-@option("candidate", VERSION, required=True, help="The version to release: NAME=URI, or its name in the cluster.")
+@option(
+    "candidate",
+    VERSIONS,
+    required=True,
+    help="The version to release: NAME=URI, or its name in the cluster; several, of which the best is promoted, by commas.",
+)
 @option(
     "strategy",
     click.Choice([s.value for s in Strategy if s.releases]),
@@ -79,7 +84,13 @@ SLOS_MEND = "say what the candidate must keep, such as '[{metric: error-rate, li
 @option(
     "stages",
     STAGES,
-    help="Weights and how long each is held: 10@20s,25@20s,50@20s; first perhaps header:NAME=VALUE@20s or mirror:50@20s.",
+    help="Weights and how long each is held: 10@20s,25@20s,50@20s; first perhaps header:NAME=VALUE@20s or mirror:50@20s; between "
+    "several candidates v2=30+v3=30@1h.",
+)
+@option(
+    "sticky",
+    STICKY,
+    help="What users are told apart by, who then keep their version: header:NAME or cookie:NAME.  [default: nothing]",
 )
 @option("slos", SLOS, help="SLOs as YAML, or file:PATH.")
 @option("record", required=True, help="Where to keep the record: file:PATH or configmap/NAMESPACE/NAME.")
@@ -115,9 +126,10 @@ def begin(
     service: str,
     route: str,
     primary: Version | None,
-    candidate: Version,
+    candidate: Sequence[Version],
     strategy: str,
     stages: Sequence[Stage] | None,
+    sticky: Stickiness | None,
     slos: Objectives | None,
     record: str,
     metrics: str | None,
@@ -137,8 +149,8 @@ def begin(
     from fairway_steps.begin import begin as run
 
     store, route = record_store(record), absolute(route)
-    primary, candidate = placed_pair(route, primary, candidate)
-    versions = tuple(version for version in (primary, candidate) if version)
+    primary, candidates = placed_all(route, primary, *candidate)
+    versions = tuple(version for version in (primary, *candidates) if version)
     stages = placed_stages(route, stages or ())
     judged = Strategy(strategy).staged
     asked = needed(slos, "slos", SLOS_MEND) if judged else Objectives(())
@@ -159,7 +171,9 @@ def begin(
         service=service,
         route=route,
         primary=primary,
-        candidate=candidate,
+        candidate=candidates[0],
+        rivals=candidates[1:],
+        sticky=sticky,
         stages=stages,
         slos=asked.slos,
         rules=asked.rules,
@@ -185,7 +199,8 @@ def begin(
         "stage": str(begun.next_stage),
         "first": str(begun.first).lower(),
     }
-    said = f"release {begun.release_id}: {begun.primary.name} → {begun.candidate.name}"
+    names = " or ".join(version.name for version in begun.candidates)
+    said = f"release {begun.release_id}: {begun.primary.name} → {names}"
     if begun.first:
         said = f"release {begun.release_id}: {begun.candidate.name}, the first version: there is nothing to compare it with"
     return Answer(
@@ -212,12 +227,12 @@ def _evidence(
     Empty for a proxy or an endpoint that cannot be read yet: its first look is then its beginning. A metrics server must
     be there. Raises Refused for one that could not judge this release.
     """
-    primary, candidate = (version.name for version in versions)
+    names = [version.name for version in versions]
     opened = source(metrics, service, *versions, slos=asked.slos)
     try:
-        shown = inspected(opened, (primary, candidate))
-        found = findings(shown, asked.slos, expected=[primary], weights=route.read().weights, steady=steady)
-        reading = opened.read((primary, candidate), {}, "", CLOCK.now())
+        shown = inspected(opened, names)
+        found = findings(shown, asked.slos, expected=names[:1], weights=route.read().weights, steady=steady)
+        reading = opened.read(names, {}, "", CLOCK.now())
     except TransientError as error:
         if metrics.startswith(("envoy:", "scrape:")):
             logger().warning("no evidence yet: %s", error.message)

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import click
 
 from fairway_steps.config.spec import Objectives
-from fairway_steps.config.units import nearest, parse_duration, parse_version
+from fairway_steps.config.units import nearest, parse_duration, parse_sticky, parse_version
 from fairway_steps.errors import UsageError
-from fairway_steps.model import Outcome, Stage, Verdict, Version
+from fairway_steps.model import Outcome, Stage, Stickiness, Verdict, Version
 
 __all__ = [
     "DURATION_TYPE",
@@ -21,8 +21,10 @@ __all__ = [
     "OUTCOMES",
     "SLOS",
     "STAGES",
+    "STICKY",
     "VERDICTS",
     "VERSION",
+    "VERSIONS",
     "F",
     "Option",
     "option",
@@ -87,8 +89,30 @@ class VersionRef(click.ParamType[Version]):
             self.fail(str(error), param, ctx)
 
 
+class VersionRefs(click.ParamType[tuple[Version, ...]]):
+    """One version, or several by commas."""
+
+    name = "versions"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[Version, ...]:
+        parts = value.split(",") if isinstance(value, str) else [value]
+        return tuple(VERSION.convert(part, param, ctx) for part in parts)
+
+
+class Sticky(click.ParamType[Stickiness]):
+    """``header:NAME`` or ``cookie:NAME``."""
+
+    name = "sticky"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Stickiness:
+        try:
+            return value if isinstance(value, Stickiness) else parse_sticky(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 class Stages(click.ParamType[tuple[Stage, ...]]):
-    """``10@20s,25@20s,50@20s``, or a YAML list of ``{weight: 10, duration: 20s}``."""
+    """``10@20s,25@20s,50@20s``, ``v2=30+v3=30@1h``, or a YAML list of ``{weight: 10, duration: 20s}``."""
 
     name = "stages"
 
@@ -147,7 +171,9 @@ SLOS = Slos()
 STAGES = Stages()
 VERDICTS = Several(Verdict)
 FLAG = Flag()
+STICKY = Sticky()
 VERSION = VersionRef()
+VERSIONS = VersionRefs()
 
 
 def by_option(command: F) -> F:

@@ -70,15 +70,15 @@ def promote(
         raise DomainError(f"release {held.release_id} has ended: {held.outcome}", mend="begin a new one")
     if held.outcome is None and not (unassessed or _owed(held)):
         raise DomainError(
-            f"no assessment of release {held.release_id} says to promote {held.candidate.name}",
+            f"no assessment of release {held.release_id} says to promote {held.chosen.name}",
             mend="assess its last stage first, or promote it on your own word with --unassessed true",
         )
     how = Promotion(promotion or held.promotion)
     if dry_run:
         return Answer(
             {},
-            {"would": "promote", "candidate": held.candidate.name, "promotion": how.value},
-            f"would give all traffic to {held.candidate.name}"
+            {"would": "promote", "candidate": held.chosen.name, "promotion": how.value},
+            f"would give all traffic to {held.chosen.name}"
             + (f", then its spec and the traffic to {held.primary.name}" if how is Promotion.COPY else ""),
         )
     with noting("promote", release):
@@ -90,7 +90,7 @@ def promote(
             release.lease,
             release.router(),
             CLOCK,
-            alive=alive(held.candidate, release=release),
+            alive=alive(held.chosen, release=release),
             confirm=Confirmation(settle_timeout, confirm_requests, confirm_timeout),
             by=by or "",
             ending=ending(held.versions.values(), ready=ready_timeout, drain=drain),

@@ -20,6 +20,7 @@ from fairway_steps.cli.wiring import (
 from fairway_steps.errors import UsageError
 from fairway_steps.model import Outcome, Verdict
 from fairway_steps.outputs import Output
+from fairway_steps.record import required
 from fairway_steps.weights import Confirmation
 
 
@@ -120,7 +121,8 @@ def _ramp(
                 on_inconclusive=on_inconclusive,
             ),
         )
-    weights = {held.primary.name: 100 - result.weight, held.candidate.name: result.weight}
+    shares = held.stages[result.stage].weights or {held.candidate.name: result.weight}
+    weights = {held.primary.name: 100 - result.weight, **shares}
     verdict = result.assessment.verdict
     outputs = {"verdict": verdict.value, "summary": summary(result), "weights": json.dumps(weights)}
     return verdict, Answer(outputs, text=f"{verdict.value}: {result.assessment.reason}")
@@ -130,12 +132,12 @@ def _end(release: Release, verdict: Verdict) -> None:
     """What `promote` or `rollback` would do next, without another pod; what is held is for a person to end."""
     from fairway_steps.release import promote, rollback
 
-    held = release.record
+    held = required(release.store, release.lease)
     given = (release.store, release.lease, release.router(), CLOCK)
     treated = ending(held.versions.values())
     if verdict is Verdict.PROMOTE:
         with noting("promote", release):
-            promote(*given, alive=alive(held.candidate, release=release), confirm=Confirmation(), ending=treated)
+            promote(*given, alive=alive(held.chosen, release=release), confirm=Confirmation(), ending=treated)
     elif verdict is Verdict.ROLLBACK:
         with noting("rollback", release):
             rollback(*given, outcome=Outcome.ROLLED_BACK, reason="", confirm=Confirmation(), ending=treated)

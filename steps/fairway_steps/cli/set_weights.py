@@ -21,7 +21,7 @@ from fairway_steps.cli.wiring import (
 from fairway_steps.errors import UsageError
 from fairway_steps.model import Routes, Stage, Version
 from fairway_steps.outputs import Output
-from fairway_steps.record import amend
+from fairway_steps.record import Record, amend
 from fairway_steps.schedule import Position, collectors, position
 from fairway_steps.weights import Confirmation, enter_stage, shares
 from fairway_steps.weights import set_weights as run
@@ -82,11 +82,12 @@ def set_weights(
         route = route or (held.route if held else needed(route, "route"))
         primary = primary or (held.primary if held else None)
         candidate = candidate or (held.candidate if held else None)
-        known = {v.name: v for v in placed(route, *(v for v in (primary, candidate) if v is not None))}
+        rivals = held.rivals if held else ()
+        known = {v.name: v for v in placed(route, *(v for v in (primary, candidate, *rivals) if v is not None))}
         schedule = placed_stages(route, stages) if stages else (held.stages if held else ())
         beside = {one.name: one for one in collectors(schedule)}
         path = router(route, service, known.values(), metrics or (held.metrics if held else ""), beside.values())
-        at = None if weights else _position(schedule, stage, primary, candidate)
+        at = None if weights else _position(schedule, stage, primary, candidate, held)
         routes = (
             at.routes
             if at
@@ -106,7 +107,7 @@ def set_weights(
             )
         if release and stage is not None and not (weights or stages):
             counted = judged_by(evidence(metrics, route, release.record), schedule)
-            seen = source(counted, service, primary, candidate)
+            seen = source(counted, service, primary, candidate, *rivals)
             change = enter_stage(
                 release.store, release.lease, path, CLOCK, index=stage, confirm=confirm, source=seen, by=by or ""
             )
@@ -133,13 +134,18 @@ def set_weights(
 
 
 def _position(
-    schedule: Sequence[Stage], stage: int | None, primary: Version | None, candidate: Version | None
+    schedule: Sequence[Stage],
+    stage: int | None,
+    primary: Version | None,
+    candidate: Version | None,
+    held: Record | None,
 ) -> Position:
     if stage is None or primary is None or candidate is None:
         raise UsageError(
             "there is nothing to set", mend="give --weights, or --stage with --primary and --candidate or a --record"
         )
-    return position(schedule, stage, primary.name, candidate.name)
+    sticky, without = (held.sticky, held.dropped) if held else (None, ())
+    return position(schedule, stage, primary.name, candidate.name, sticky=sticky, without=without)
 
 
 def _parse_weights(text: str, known: Mapping[str, Version]) -> Routes:

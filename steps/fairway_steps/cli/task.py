@@ -14,7 +14,7 @@ from fairway_steps.cli.wiring import (
     evidence,
     lease,
     needed,
-    placed_pair,
+    placed_all,
     router,
     source,
 )
@@ -42,9 +42,10 @@ class Task:
     rules: Rules
     stages: Sequence[Stage]
     scheduled: bool
+    rivals: Sequence[Version] = ()
 
     def source(self) -> "MetricSource":
-        return source(self.metrics, self.service, self.primary, self.candidate, slos=self.slos)
+        return source(self.metrics, self.service, self.primary, self.candidate, *self.rivals, slos=self.slos)
 
     def judge(
         self,
@@ -80,10 +81,22 @@ class Task:
             on_inconclusive=on_inconclusive,
             is_last=is_last,
             progress=Progress(os.environ.get("ARGO_PROGRESS_FILE", "")),
+            rivals={one.name: alive(one, ready_path, release) for one in self.rivals},
+            drop=self.dropping(release),
         )
         if release and self.router and result.assessment.verdict is Verdict.ROLLBACK:
             withdraw(release.store, release.lease, self.router, CLOCK, confirm=Confirmation())
         return result
+
+    def dropping(self, release: Release | None) -> Callable[[str, str], None]:
+        """What takes one of several candidates off the traffic."""
+        from fairway_steps.release import drop
+
+        def now(name: str, why: str) -> None:
+            if release and self.router:
+                drop(release.store, release.lease, self.router, CLOCK, name=name, why=why)
+
+        return now
 
     def drift(self, release: Release | None) -> Callable[[], None]:
         """What looks after the route of a release, and puts right what somebody else changes."""
@@ -128,8 +141,9 @@ def task_of(
     asked = slos or (Objectives(held.slos, held.rules) if held else needed(slos, "slos"))
     users = evidence(metrics, route, held)
     if not held:
-        primary, candidate = placed_pair(route, primary, candidate)
-    versions = [version for version in (primary, candidate) if version]
+        primary, (candidate,) = placed_all(route, primary, candidate)
+    rivals = held.rivals if held else ()
+    versions = [version for version in (primary, candidate, *rivals) if version]
     schedule = (held.stages if held else ()) if not stages else placed_stages(route, stages)
     opened = router(route, service, versions, users, collectors(schedule)) if route else None
     return Task(
@@ -142,4 +156,5 @@ def task_of(
         rules=asked.rules,
         stages=schedule or (Stage(opened.read().weights.get(candidate.name, 0) if opened else 0, duration),),
         scheduled=bool(schedule),
+        rivals=rivals,
     )

@@ -52,6 +52,7 @@ def data(result: StageResult) -> dict[str, Any]:
 
 def text(result: StageResult) -> str:
     lines = [f"{result.assessment.verdict.value}: {result.assessment.reason}"]
+    lines += [f"  {arm.verdict.value}: {arm.sentence}" for arm in result.assessment.arms]
     lines += [f"  {item.result.value}: {item.sentence}" for item in result.assessment.evidence]
     return "\n".join(lines)
 

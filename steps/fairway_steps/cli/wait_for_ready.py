@@ -25,7 +25,7 @@ from fairway_steps.outputs import Output
     failure="a version is not ready in time",
     example="fairway wait-for-ready --versions v1=http://127.0.0.1:8001,v2=http://127.0.0.1:8002 --model iris --timeout 60s",
 )
-@option("versions", help="NAME=URI or names in the cluster, by commas.  [default: both versions of the record]")
+@option("versions", help="NAME=URI or names in the cluster, by commas.  [default: all versions of the record]")
 @option("timeout", DURATION_TYPE, default="60s", help="How long to wait.")
 @option("interval", DURATION_TYPE, default="500ms", help="How often to ask.")
 @option("model", help="Also wait for this model (Open Inference Protocol V2).")
@@ -73,7 +73,8 @@ def wait_for_ready(
 
         took = run(waited_for, ask, CLOCK, timeout=timeout, interval=interval, pause=paused)
         if release and workloads:
-            workloads.guard(release.record.candidate)
+            for version in release.record.candidates:
+                workloads.guard(version)
     ready = [{"name": v.name, "uri": v.uri, "ready_after_s": round(took[v.name], 3)} for v in waited_for]
     text = "\n".join(f"{v['name']} is ready ({v['ready_after_s']} s)" for v in ready)
     return Answer({"versions": json.dumps(ready)}, {"versions": ready}, text)

@@ -170,10 +170,10 @@ def whole(versions: Iterable[Version]) -> list[Version]:
     return found
 
 
-def placed_pair(route: str, primary: Version | None, candidate: Version) -> tuple[Version | None, Version]:
-    """The same of a primary, if there is one, and a candidate."""
-    *before, candidate = placed(route, *(version for version in (primary, candidate) if version))
-    return (before[0] if before else None), candidate
+def placed_all(route: str, primary: Version | None, *candidates: Version) -> tuple[Version | None, tuple[Version, ...]]:
+    """The same of a primary, if there is one, and its candidates."""
+    found = placed(route, *(version for version in (primary, *candidates) if version))
+    return (found[0], found[1:]) if primary else (None, found)
 
 
 def evidence(metrics: str | None, route: str, record: Record | None = None) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from fairway_steps.config.files import LONGEST, from_file, read_file
 from fairway_steps.config.spec import Approval, Inference, Notice, Objectives, ReleaseSpec, Traffic
 from fairway_steps.config.template import TEMPLATE
-from fairway_steps.config.units import misfit, parse_duration, parse_version, short_stages
+from fairway_steps.config.units import misfit, parse_duration, parse_sticky, parse_version, short_stages
 from fairway_steps.config.written import written
 from fairway_steps.errors import UsageError
 from fairway_steps.model import Stage
@@ -30,6 +30,7 @@ __all__ = [
     "parse_objectives",
     "parse_release",
     "parse_stages",
+    "parse_sticky",
     "parse_version",
     "read_file",
     "release_schema",

@@ -1,6 +1,6 @@
 """The release file as pydantic models: what may stand where, and what editors say about it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
@@ -20,7 +20,9 @@ from fairway_steps.config.types import (
     named_version,
     short,
 )
+from fairway_steps.config.units import TOKEN
 from fairway_steps.model import NAME, Outcome
+from fairway_steps.schedule import MOST
 
 
 class StageItem(Item):
@@ -31,6 +33,11 @@ class StageItem(Item):
         description="Percent of the traffic to the candidate: 1 to 100, rising.",
         examples=[10],
         json_schema_extra=PERCENT_SCHEMA,
+    )
+    weights: dict[str, Annotated[int, Field(ge=1, le=99)]] = Field(
+        default_factory=dict,
+        description="Instead, between several candidates: the percent of the traffic to each of them, at most 99 together.",
+        examples=[{"v2": 30, "v3": 30}],
     )
     header: Text = Field(
         "",
@@ -196,16 +203,24 @@ class NoticeItem(Item):
     )
 
 
-_VERSION_SCHEMA = WithJsonSchema(
-    {
-        "anyOf": [
-            {"type": "string", "pattern": "/", "examples": ["v2=http://127.0.0.1:8002"]},
-            VersionItem.model_json_schema(),
-        ]
-    }
-)
+_VERSION = [
+    {"type": "string", "pattern": "/", "examples": ["v2=http://127.0.0.1:8002"]},
+    VersionItem.model_json_schema(),
+]
+_VERSION_SCHEMA = WithJsonSchema({"anyOf": _VERSION})
 AnyVersion = Annotated[VersionItem, BeforeValidator(named_version), _VERSION_SCHEMA]
 PerhapsVersion = Annotated[VersionItem | None, BeforeValidator(named_version), _VERSION_SCHEMA]
+Candidates = Annotated[
+    Any,
+    WithJsonSchema(
+        {
+            "anyOf": [
+                *_VERSION,
+                {"type": "array", "items": {"anyOf": _VERSION}, "minItems": 1, "maxItems": MOST},
+            ]
+        }
+    ),
+]
 Stages = Annotated[
     list[StageItem],
     BeforeValidator(short),
@@ -225,7 +240,7 @@ class Release(RulesItem):
 
     model_config = ConfigDict(json_schema_extra=RELEASE_SCHEMA)
 
-    strategy: Literal["canary", "blue-green", "mirror", "none", "performance"] = Field(
+    strategy: Literal["canary", "blue-green", "mirror", "ab", "none", "performance"] = Field(
         "canary",
         description="How traffic meets the candidate: performance moves none, none promotes what is ready.",
     )
@@ -234,11 +249,19 @@ class Release(RulesItem):
     )
     route: Text = Field("", description="The service's route.", examples=["envoy:./route"])
     primary: PerhapsVersion = Field(None, description="The version that has the traffic.")
-    candidate: AnyVersion = Field(description="The version to release.")
+    candidate: Candidates = Field(
+        description="The version to release, or a list of several, of which the best one is promoted: each with its own weight."
+    )
     stages: Stages = Field(
         default_factory=list, description="Weights and how long each is held; promotion follows the last."
     )
     slos: list[SloItem] = Field(default_factory=list, description="What the candidate must keep.", min_length=1)
+    sticky: str = Field(
+        "",
+        description="What users are told apart by, who then keep their version: header:NAME or cookie:NAME. Empty: each request is assigned anew.",
+        examples=["header:x-user", "cookie:session"],
+        json_schema_extra={"pattern": f"^((header|cookie):{TOKEN.pattern})?$"},
+    )
     load_test: LoadTestItem | None = Field(
         None,
         description="A load test of the candidate while it has no users, judged by the slos; payload as in inference.",

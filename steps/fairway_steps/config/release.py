@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import TypeAdapter
 
 from fairway_steps.config.fields import (
+    AnyVersion,
     Document,
     LoadTestItem,
     NoticeItem,
@@ -23,8 +24,9 @@ from fairway_steps.config.mistakes import validate
 from fairway_steps.config.slos import slos_from, unprovable
 from fairway_steps.config.spec import Approval, Inference, LoadTest, Notice, Objectives, ReleaseSpec, Traffic
 from fairway_steps.config.text import Misfit, Where, parse
-from fairway_steps.config.units import misfit, version
-from fairway_steps.model import NAME, Mode, Outcome, Rules, Slo, Stage, Verdict, Version
+from fairway_steps.config.units import misfit, parse_sticky, version
+from fairway_steps.model import NAME, Mode, Outcome, Rules, Slo, Stage, Stickiness, Verdict, Version
+from fairway_steps.schedule import misplaced
 from fairway_steps.strategy import Strategy, unfit
 
 CONTRADICTION = "mode prove promotes on proof alone, so it cannot be promote; write hold or rollback"
@@ -77,8 +79,10 @@ def _release(file: Release) -> ReleaseSpec:
     local = file.route.startswith("envoy:")
     if local and not file.route.removeprefix("envoy:").partition("?")[0]:
         raise Misfit(("route",), "it names no folder; write envoy:DIR")
-    primary, candidate = _versions(file, strategy, local=local)
-    slos = slos_from(file.slos, ("slos",)) if file.slos else ()
+    primary, candidates = _versions(file, strategy, local=local)
+    stages, slos = _schedule(file, strategy), slos_from(file.slos, ("slos",)) if file.slos else ()
+    if found := misplaced([version.name for version in candidates], stages, slos):
+        raise Misfit(found[:1], found[1])
     if (
         strategy is Strategy.PERFORMANCE
         and (index := next((i for i, slo in enumerate(slos) if not slo.alone), None)) is not None
@@ -93,8 +97,10 @@ def _release(file: Release) -> ReleaseSpec:
         service=file.service,
         route=file.route,
         primary=primary,
-        candidate=candidate,
-        stages=_schedule(file, strategy),
+        candidate=candidates[0],
+        rivals=candidates[1:],
+        sticky=_sticky(file.sticky),
+        stages=stages,
         slos=slos,
         rules=rules,
         strategy=strategy,
@@ -123,20 +129,18 @@ def _complete(file: Release, strategy: Strategy) -> None:
     for name in needed:
         if name not in file.model_fields_set or getattr(file, name) is None:
             raise Misfit((), f"{name.replace('_', '-')} is missing")
-    if strategy is Strategy.NONE and file.load_test is not None:
-        raise Misfit(("load-test",), "strategy none judges nothing; leave it out")
+    if strategy.releases and not strategy.rehearsed and file.load_test is not None:
+        why = "judges nothing" if strategy is Strategy.NONE else "has no one candidate to test"
+        raise Misfit(("load-test",), f"strategy {strategy} {why}; leave it out")
 
 
-def _versions(file: Release, strategy: Strategy, *, local: bool) -> tuple[Version, Version]:
-    candidate = _one_version(file.candidate, "candidate", local=local)
-    if file.primary is None or not strategy.releases:
-        return candidate, candidate
-    primary = _one_version(file.primary, "primary", local=local)
-    if primary.name == candidate.name:
-        raise Misfit(("candidate",), f"it is called {candidate.name!r}, like the primary")
-    if _same_place(primary.uri) == _same_place(candidate.uri):
-        raise Misfit(("candidate",), f"{candidate.uri} is the primary's own address")
-    return primary, candidate
+def _versions(file: Release, strategy: Strategy, *, local: bool) -> tuple[Version, tuple[Version, ...]]:
+    alone = file.primary is None or not strategy.releases
+    primary = None if alone or file.primary is None else _one_version(file.primary, ("primary",), local=local)
+    candidates = _candidates(file.candidate, primary, local=local)
+    if primary is None and len(candidates) > 1:
+        raise Misfit(("candidate",), f"strategy {strategy} is about one version")
+    return primary or candidates[0], candidates
 
 
 def _schedule(file: Release, strategy: Strategy) -> tuple[Stage, ...]:
@@ -171,13 +175,38 @@ def _notices(items: Sequence[NoticeItem]) -> tuple[Notice, ...]:
     return tuple(notices)
 
 
-def _one_version(item: VersionItem, field: str, *, local: bool) -> Version:
+def _candidates(given: Any, primary: Version | None, *, local: bool) -> tuple[Version, ...]:
+    items = given if isinstance(given, list) else [given]
+    if not items:
+        raise Misfit(("candidate",), "there is nothing in it")
+    found: list[Version] = []
+    for index, item in enumerate(items):
+        where: Where = ("candidate", index) if isinstance(given, list) else ("candidate",)
+        one = _one_version(validate(TypeAdapter(AnyVersion), item, where), where, local=local)
+        named = [("the primary", primary)] if primary else []
+        for role, other in [*named, *((f"candidate[{i}]", each) for i, each in enumerate(found))]:
+            if one.name == other.name:
+                raise Misfit(where, f"it is called {one.name!r}, like {role}")
+            if _same_place(one.uri) == _same_place(other.uri):
+                raise Misfit(where, f"{one.uri} is {role}'s own address")
+        found.append(one)
+    return tuple(found)
+
+
+def _sticky(text: str) -> Stickiness | None:
+    try:
+        return parse_sticky(text) if text else None
+    except ValueError as error:
+        raise Misfit(("sticky",), str(error)) from error
+
+
+def _one_version(item: VersionItem, where: Where, *, local: bool) -> Version:
     if local and "/" not in item.url:
-        raise Misfit((field,), f"{item.name} has no address; write {item.name}=http://HOST:PORT")
+        raise Misfit(where, f"{item.name} has no address; write {item.name}=http://HOST:PORT")
     try:
         return version(item.name, item.url)
     except ValueError as error:
-        raise Misfit((field,), str(error)) from error
+        raise Misfit(where, str(error)) from error
 
 
 def _same_place(uri: str) -> str:
@@ -190,11 +219,16 @@ def _same_place(uri: str) -> str:
 def _stages(items: Sequence[StageItem], prefix: Where) -> tuple[Stage, ...]:
     if not items:
         raise Misfit(prefix, "there are none; write 10@20s,25@20s,50@20s")
-    stages = tuple(Stage(item.weight, item.duration, item.header, item.mirror, item.through) for item in items)
+    stages = tuple(_stage(item) for item in items)
     if found := misfit(stages):
         index, field, sentence = found
         raise Misfit((*prefix, index, field), sentence)
     return stages
+
+
+def _stage(item: StageItem) -> Stage:
+    weight = item.weight or sum(item.weights.values())
+    return Stage(weight, item.duration, item.header, item.mirror, item.through, item.weights)
 
 
 def _rules(item: RulesItem, slos: Sequence[Slo], prefix: Where) -> Rules:

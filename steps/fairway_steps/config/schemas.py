@@ -31,7 +31,7 @@ MARGIN_SCHEMA = _number(r"\d*\.?\d+\s*%?", minimum=0, exclusiveMaximum=1)
 RISK_SCHEMA = _number(r"\d*\.?\d+\s*%?", exclusiveMinimum=0, maximum=0.5)
 PERCENT_SCHEMA: dict[str, Any] = {"minimum": 1, "maximum": 100}
 JSON_SCHEMA = {"anyOf": [{"type": "object"}, {"type": "array"}, {"type": "string"}]}
-STAGE_SCHEMA: dict[str, Any] = {"oneOf": [{"required": [one]} for one in ("weight", "header", "mirror")]}
+STAGE_SCHEMA: dict[str, Any] = {"oneOf": [{"required": [one]} for one in ("weight", "weights", "header", "mirror")]}
 _BOUND = {"oneOf": [{"required": ["limit"]}, {"required": ["margin"]}]}
 
 
@@ -52,6 +52,7 @@ RELEASE_SCHEMA: dict[str, Any] = {
         {"if": _by("performance"), "then": {"required": ["load-test"]}, "else": {"required": ["route", "primary"]}},
         {"if": _by("none"), "then": _without("load-test"), "else": {"required": ["slos"]}},
         {"if": _by("none", "performance"), "then": _without("stages"), "else": {"required": ["stages"]}},
+        {"if": _by("ab"), "then": _without("load-test")},
     ]
 }
 """What each strategy needs, and has no use for."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from fairway_steps.errors import UsageError
-from fairway_steps.model import DEFAULT_RULES, Outcome, Rules, Slo, Stage, Verdict, Version
+from fairway_steps.model import DEFAULT_RULES, Outcome, Rules, Slo, Stage, Stickiness, Verdict, Version
 from fairway_steps.strategy import Strategy
 
 LEAST_PATIENCE = 10.0
@@ -83,7 +83,7 @@ class Objectives:
 class ReleaseSpec:
     """A whole release. All durations are seconds; ``patience`` of None means one stage's duration, 10 s at least.
 
-    With the strategy PERFORMANCE there is no route, and the primary is the candidate.
+    With the strategy PERFORMANCE there is no route, and the primary is the candidate. In an A/B/n split the candidate has ``rivals``.
 
     ``metrics`` is empty for the route's own proxy.
     """
@@ -110,8 +110,15 @@ class ReleaseSpec:
     report: str = "fairway-report.html"
     traffic: Traffic | None = None
     notify: tuple[Notice, ...] = ()
+    rivals: tuple[Version, ...] = ()
+    sticky: Stickiness | None = None
     lines: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     """``FILE:LINE`` of each field of the file that it was read from."""
+
+    @property
+    def candidates(self) -> tuple[Version, ...]:
+        """All versions that may be promoted: mostly one."""
+        return (self.candidate, *self.rivals)
 
     @contextmanager
     def at(self, name: str) -> Iterator[None]:

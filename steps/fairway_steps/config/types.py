@@ -75,6 +75,8 @@ def _written(stage: Stage) -> dict[str, Any]:
         if stage.header
         else {"mirror": stage.mirror, **({"through": stage.through} if stage.through else {})}
         if stage.mirror
+        else {"weights": dict(stage.weights)}
+        if stage.weights
         else {"weight": stage.weight}
     )
     return how | {"duration": stage.duration}

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from urllib.parse import urlsplit
 
-from fairway_steps.model import NAME, Metric, Stage, Version
+from fairway_steps.model import NAME, Metric, Stage, Stickiness, Version
 
 DURATION = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>ms|s|m|h)?")
 SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600), None: Decimal(1)}
@@ -17,8 +17,12 @@ LONGEST = 10 * 366 * 86_400
 """Seconds; beyond it a number is a slip of the hand, and Python writes it in a form that is no duration."""
 SHARE = re.compile(r"(?P<number>\d*\.?\d+)\s*(?P<unit>%)?")
 NAMED = re.compile(r"(?P<name>[^=/?]*)=(?P<uri>.*)")
-HEADER = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+=[!-+\--~]+")
-"""A header's name (a token of RFC 9110, section 5.6.2) and its value, without white space or a comma."""
+TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
+"""A header's or a cookie's name: a token of RFC 9110, section 5.6.2."""
+HEADER = re.compile(rf"{TOKEN.pattern}=[!-+\--~]+")
+"""A header's name and its value, without white space or a comma."""
+SHARES = re.compile(r"[^=+@:]+=\d+%?(\+[^=+@:]+=\d+%?)*")
+"""Weights by version: ``v2=30+v3=30``."""
 QUANTILE = re.compile(r"(?P<p>p)?(?P<number>\d*\.?\d+)\s*(?P<unit>%)?")
 
 
@@ -117,6 +121,14 @@ def parse_version(text: str) -> Version:
     return version(re.sub(r"[^a-z0-9.]+", "-", path.rstrip("/").rpartition("/")[2].lower()).strip("-."), text.strip())
 
 
+def parse_sticky(text: str) -> Stickiness:
+    """``header:NAME`` or ``cookie:NAME``: by what users are told apart, who then keep their version."""
+    kind, _, name = text.strip().partition(":")
+    if kind not in ("header", "cookie") or not TOKEN.fullmatch(name):
+        raise ValueError(f"{text!r} does not say what users are told apart by; write header:x-user or cookie:session")
+    return Stickiness(**{kind: name})
+
+
 def version(name: str, uri: str, text: str = "") -> Version:
     """A version whose name any back end can carry, and whose URI is one."""
     if not NAME.fullmatch(name):
@@ -144,13 +156,20 @@ def _check_http(uri: str) -> None:
 def short_stages(text: str) -> tuple[Stage, ...]:
     """``10@20s,25@20s,50@20s``; whether the stages fit together is for ``misfit`` to say.
 
-    A stage without a weight is ``header:NAME=VALUE@20s``, ``mirror:30@20s`` or ``mirror:30:COLLECTOR@20s``.
+    A stage without a weight is ``header:NAME=VALUE@20s``, ``mirror:30@20s`` or ``mirror:30:COLLECTOR@20s``; one between several
+    candidates is ``v2=30+v3=30@1h``.
     """
     return tuple(_short_stage(part.strip()) for part in text.split(","))
 
 
 def _short_stage(text: str) -> Stage:
     how, at, duration = (part.strip() for part in text.rpartition("@"))
+    if SHARES.fullmatch(how):
+        named = [part.strip().partition("=") for part in how.split("+")]
+        weights = {name.strip(): int(share.removesuffix("%")) for name, _, share in named}
+        if len(weights) < len(named):
+            raise ValueError(f"{text!r} gives a version two weights")
+        return Stage(sum(weights.values()), parse_duration(duration), weights=weights)
     kind, colon, value = how.partition(":")
     percent, _, through = value.partition(":")
     share = (percent if colon else how).strip().removesuffix("%")
@@ -161,15 +180,22 @@ def _short_stage(text: str) -> Stage:
     if at and share.isdecimal() and not colon:
         return Stage(int(share), parse_duration(duration))
     raise ValueError(
-        f"{text!r} is not a stage: write WEIGHT@DURATION, such as 10@20s, or header:NAME=VALUE@20s or mirror:30@20s"
+        f"{text!r} is not a stage: write WEIGHT@DURATION, such as 10@20s, or header:NAME=VALUE@20s, mirror:30@20s or v2=30+v3=30@1h"
     )
 
 
 def misfit(stages: Sequence[Stage]) -> tuple[int, str, str] | None:
     """The first stage that cannot be: its index, its field and a sentence; None if all fit."""
     before = 0
+    if len(stages) > 1 and any(stage.weights for stage in stages):
+        field = "weights" if stages[1].weights else "weight"
+        return (
+            1,
+            field,
+            "a stage between several candidates is the only one: other weights would move users between them",
+        )
     for index, stage in enumerate(stages):
-        if found := _unweighted(stage, index) if stage.header or stage.mirror else _weighted(stage, before):
+        if found := _misfit(stage, index, before):
             return (index, *found)
         if stage.duration <= 0:
             return index, "duration", "a stage lasts longer than 0 s"
@@ -177,10 +203,31 @@ def misfit(stages: Sequence[Stage]) -> tuple[int, str, str] | None:
     return None
 
 
+def _misfit(stage: Stage, index: int, before: int) -> tuple[str, str] | None:
+    if stage.header or stage.mirror:
+        return _unweighted(stage, index)
+    return _shared(stage) if stage.weights else _weighted(stage, before)
+
+
+def _shared(stage: Stage) -> tuple[str, str] | None:
+    if stage.through:
+        return "through", "a collector is for a stage with a mirror"
+    if stage.weight != sum(stage.weights.values()):
+        return "weights", "a stage has one of weight, weights, header and mirror"
+    if low := next((name for name, weight in stage.weights.items() if weight < 1), ""):
+        return "weights", f"{low} gets no traffic; weights go from 1 to 99"
+    if stage.weight > 99:
+        return (
+            "weights",
+            f"they add up to {stage.weight} percent, which leaves nothing to the primary that they are compared with",
+        )
+    return None
+
+
 def _unweighted(stage: Stage, index: int) -> tuple[str, str] | None:
     field = "header" if stage.header else "mirror"
-    if stage.weight or (stage.header and stage.mirror):
-        return field, "a stage has one of weight, header and mirror"
+    if stage.weight or stage.weights or (stage.header and stage.mirror):
+        return field, "a stage has one of weight, weights, header and mirror"
     if stage.through and (wrong := _no_collector(stage)):
         return "through", wrong
     if index:

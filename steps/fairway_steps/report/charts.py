@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from fairway_steps.model import Metric, Slo
-from fairway_steps.record import Record
+from fairway_steps.record import Record, WeightChange
 from fairway_steps.report import series, wording
 from fairway_steps.report.plots import Line, Mark, Plot
 from fairway_steps.report.proof import evidence
@@ -27,7 +27,7 @@ def plots(record: Record) -> list[Plot]:
 
 def weights(record: Record) -> Plot:
     """The candidate's weight: asked for as steps, measured as points."""
-    candidate, end = record.candidate.name, span(record)
+    candidate, end = record.chosen.name, span(record)
     steps = [Mark(0.0, 0.0)]
     points = []
     for change in record.timeline:
@@ -94,8 +94,17 @@ def bands(record: Record, *, named: bool = False) -> list[tuple[float, float, st
 def moments(record: Record) -> list[tuple[float, str, str]]:
     """The ends of the release: (seconds since the start, what happened, good or bad)."""
     ends = [change for change in record.timeline if change.stage < 0]
-    told = [(c, "promoted" if c.why == "promoted" or record.candidate.name in c.asked else "rolled back") for c in ends]
-    return [(change.at - record.created, label, ENDS[label]) for change, label in told]
+    return [
+        (change.at - record.created, label, ENDS.get(label, "bad"))
+        for change in ends
+        if (label := _end(record, change))
+    ]
+
+
+def _end(record: Record, change: WeightChange) -> str:
+    if len(change.asked) > 1:  # one of several candidates was dropped
+        return change.why
+    return "promoted" if change.why == "promoted" or record.chosen.name in change.asked else "rolled back"
 
 
 def _quantiles(record: Record, q: float, style: str) -> list[Line]:
@@ -111,7 +120,7 @@ def _lines(
     style: str = "main",
     what: str = "",
 ) -> list[Line]:
-    roles = {record.primary.name: "primary", record.candidate.name: "candidate"}
+    roles = {record.primary.name: "primary", record.chosen.name: "candidate"}
     lines = []
     for name, role in roles.items():
         runs = [
@@ -159,7 +168,7 @@ def _measured(
 
 
 def _name(record: Record, role: str) -> str:
-    return record.candidate.name if role == "candidate" else record.primary.name
+    return record.chosen.name if role == "candidate" else record.primary.name
 
 
 def _range(line: Line, unit: Callable[[float], str]) -> str:

@@ -20,6 +20,9 @@ TONES = {
 }
 
 
+ARMS = {Verdict.PROMOTE: "won", Verdict.ROLLBACK: "leaves", Verdict.HOLD: "open"}
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One SLO in one assessment. ``allowed`` is the rate of exceeding requests that the limit grants, None for a mean."""
@@ -43,6 +46,16 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class ArmView:
+    """What became of one of several candidates."""
+
+    version: str
+    verdict: str
+    tone: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class StageView:
     """One assessment at one stage."""
 
@@ -52,6 +65,7 @@ class StageView:
     reason: str
     facts: tuple[tuple[str, str], ...]
     findings: tuple[Finding, ...]
+    arms: tuple[ArmView, ...] = ()
 
 
 def stages(record: Record) -> list[StageView]:
@@ -76,6 +90,15 @@ def _stage(record: Record, result: StageResult) -> StageView:
         reason=wording.sentence(result.assessment.reason, record),
         facts=facts,
         findings=tuple(_finding(record, evidence) for evidence in result.assessment.evidence),
+        arms=arms(record, result),
+    )
+
+
+def arms(record: Record, result: StageResult) -> tuple[ArmView, ...]:
+    """One sentence for each of several candidates."""
+    return tuple(
+        ArmView(arm.version, ARMS[arm.verdict], TONES[arm.verdict], wording.sentence(arm.sentence, record))
+        for arm in result.assessment.arms
     )
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from fairway_steps.assess import Point, trail
 from fairway_steps.record import Record
@@ -15,9 +16,9 @@ MARKS = 60
 def evidence(
     record: Record, span: float, bands: Sequence[tuple[float, float, str]], moments: Sequence[tuple[float, str, str]]
 ) -> Plot:
-    """E-values of harm: of all SLOs together with marks, of each one as a thin line. Proof is at 1/alpha."""
+    """E-values of harm: of all SLOs together with marks, of each one as a thin line. Proof is at 1/alpha, of several candidates at their number of it."""
     points = _points(record)
-    proof = 1 / record.rules.alpha
+    proof = len(record.candidates) / record.rules.alpha
     step = max(1, math.ceil(len(points) / MARKS))
     shown = [point for index, point in enumerate(points) if index % step == 0 or index == len(points) - 1]
     together = [_mark(record, point.at, point.log_e, "all SLOs together") for point in shown]
@@ -27,7 +28,7 @@ def evidence(
     highest = max((point.log_e for point in points), default=0.0)
     return Plot(
         name="evidence",
-        title=f"Evidence that {record.candidate.name} breaks its SLOs",
+        title=f"Evidence that {record.chosen.name} breaks its SLOs",
         description=f"The e-value of harm, all SLOs together, rose to {wording.e_value(highest)}; {proof:g} is proof.",
         span=span,
         lines=lines,
@@ -41,10 +42,9 @@ def evidence(
 
 def _points(record: Record) -> list[Point]:
     """The trail, from where each e-value is 1."""
-    found = trail(
-        record.slos, record.strata, candidate=record.candidate.name, primary=record.primary.name, rules=record.rules
-    )
-    counted = [s.start for s in record.strata if s.version == record.candidate.name and not s.settling]
+    name, rules = record.chosen.name, replace(record.rules, alpha=record.rules.alpha / len(record.candidates))
+    found = trail(record.slos, record.strata, candidate=name, primary=record.primary.name, rules=rules)
+    counted = [s.start for s in record.strata if s.version == name and not s.settling]
     start = Point(min(counted, default=record.created), (0.0,) * len(found[0].log_es), 0.0) if found else None
     return [start, *found] if start else []
 

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fairway_steps.model import Result
+from fairway_steps.model import Result, Version
 from fairway_steps.record import Record
 from fairway_steps.report import view, wording
 from fairway_steps.report.counts import ClientCount, counted, measured
+from fairway_steps.report.findings import ArmView, arms
 
 MARKDOWN = str.maketrans(
     {c: f"\\{c}" for c in "\\`*_[]|#~"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;", "\n": " ", "\r": " "}
@@ -18,7 +19,7 @@ def result(record: Record, client: ClientCount | None = None) -> dict[str, Any]:
 
     ``failed`` maps each version to its failures by class; ``failed_attempts`` does so for what the infrastructure saw at
     the versions, where an attempt that was repeated elsewhere has failed though its request did not. ``lost`` is None where nobody counted it, ``counted_by`` says
-    whose count it is (client, proxy or strata). A stage is listed once it was entered, with its last verdict.
+    whose count it is (client, proxy or strata). Of several candidates ``candidate`` is the winner, and ``candidates`` says of each what became of it. A stage is listed once it was entered, with its last verdict.
     """
     counts = counted(record, client)
     return {
@@ -27,17 +28,26 @@ def result(record: Record, client: ClientCount | None = None) -> dict[str, Any]:
         "release_id": record.release_id,
         "service": record.service,
         "primary": record.primary.name,
-        "candidate": record.candidate.name,
+        "candidate": record.chosen.name,
         "requests": counts.requests,
         "failed": {name: dict(classes) for name, classes in counts.failed.items()},
         "failed_attempts": {name: dict(classes) for name, classes in measured(record).failed.items()},
         "lost": counts.lost,
         "counted_by": counts.witness.value,
         "stages": _stages(record),
+        **_candidates(record),
         "evidence_s": round(view.evidence_seconds(record), 3),
         "started": wording.iso(record.created),
         "finished": wording.iso(record.finished),
     }
+
+
+def _candidates(record: Record) -> dict[str, Any]:
+    """What became of each of several candidates, by the last assessment."""
+    last = record.results[-1].assessment if record.results else None
+    if not (last and last.arms):
+        return {}
+    return {"candidates": {arm.version: {"verdict": arm.verdict.value, "reason": arm.sentence} for arm in last.arms}}
 
 
 def line(record: Record, client: ClientCount | None = None) -> str:
@@ -56,7 +66,7 @@ def text(record: Record, client: ClientCount | None = None) -> str:
     facts = [
         ("service", f"{record.service}  ({record.route})"),
         ("primary", f"{record.primary.name}  {record.primary.uri}"),
-        ("candidate", f"{record.candidate.name}  {record.candidate.uri}"),
+        *(("candidate", f"{one.name}  {one.uri}") for one in record.candidates),
         ("release", f"{record.release_id}, held by {record.holder}"),
         ("started", _began(record)),
         *(
@@ -67,6 +77,8 @@ def text(record: Record, client: ClientCount | None = None) -> str:
     parts = [f"{sign} {view.headline(record)}", f"  {view.reason(record)}", "", *_aligned(facts)]
     if record.results:
         parts += ["", *_table(["stage", "asked", "measured", "requests", "waited", "verdict"], _rows(record))]
+    if told := _arms(record):
+        parts += ["", *(f"  {view.SIGNS[arm.tone]} {arm.sentence}" for arm in told)]
     if doubts := _doubts(record):
         parts += ["", *(f"  {doubt}" for doubt in doubts)]
     if record.events:
@@ -82,7 +94,8 @@ def markdown(record: Record, client: ClientCount | None = None) -> str:
     parts = [f"## {sign} {_md(view.headline(record))}", "", _md(view.reason(record)), ""]
     figures = view.figures(record, client)
     parts += _md_table(["", "", ""], [(f"**{f.label}**", _md(f.value), _md("; ".join(f.notes))) for f in figures])
-    versions = f"{_version(record, 'primary')}, {_version(record, 'candidate')}"
+    candidates = ", ".join(f"candidate {_version(one)}" for one in record.candidates)
+    versions = f"primary {_version(record.primary)}, {candidates}"
     parts += ["", f"{_md(record.service)}: {versions}; {_md(record.release_id)}, {_began(record)}."]
     if record.results:
         cells = [tuple(_md(cell) for cell in row) for row in _rows(record)]
@@ -92,6 +105,8 @@ def markdown(record: Record, client: ClientCount | None = None) -> str:
             "",
             *_md_table(["Stage", "Asked", "Measured", "Requests", "Waited", "Verdict"], cells),
         ]
+    if told := _arms(record):
+        parts += ["", *(f"- {view.SIGNS[arm.tone]} {_md(arm.sentence)}" for arm in told)]
     if doubts := _doubts(record):
         parts += ["", *(f"- {_md(doubt)}" for doubt in doubts)]
     if record.events:
@@ -132,12 +147,16 @@ def _stages(record: Record) -> list[dict[str, Any]]:
 def _rows(record: Record) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for stage in record.results:
-        name = record.candidate.name
-        got = wording.percent(stage.measured.get(name, 0.0)) if stage.measured is not None else wording.NONE
+        shares = [(stage.measured or {}).get(one.name, 0.0) for one in record.candidates]
+        got = wording.NONE if stage.measured is None else ", ".join(map(wording.percent, shares))
         samples = ", ".join(f"{version} {wording.count(n)}" for version, n in stage.samples.items()) or wording.NONE
         where, asked = f"{stage.stage + 1} of {len(record.stages)}", wording.stage(record, stage.stage, stage.weight)
         rows.append((where, asked, got, samples, wording.duration(stage.waited), stage.assessment.verdict.value))
     return rows
+
+
+def _arms(record: Record) -> tuple[ArmView, ...]:
+    return arms(record, record.results[-1]) if record.results else ()
 
 
 def _doubts(record: Record) -> list[str]:
@@ -172,9 +191,8 @@ def _began(record: Record) -> str:
     return f"{wording.moment(record.created)}, {took} {wording.duration(view.duration(record))}"
 
 
-def _version(record: Record, role: str) -> str:
-    version = record.primary if role == "primary" else record.candidate
-    return f"{role} {_md(version.name)} ({_md(version.uri)})"
+def _version(version: Version) -> str:
+    return f"{_md(version.name)} ({_md(version.uri)})"
 
 
 def _md(value: str) -> str:

@@ -46,7 +46,12 @@ class Happening:
 
 
 def headline(record: Record) -> str:
-    return wording.OUTCOMES[record.outcome].format(candidate=record.candidate.name)
+    names = " and ".join(version.name for version in record.candidates)
+    if record.outcome is Outcome.PROMOTED:
+        names = record.chosen.name
+    elif record.rivals and record.outcome is Outcome.ROLLED_BACK:
+        names = f"Each of {names}"
+    return wording.OUTCOMES[record.outcome].format(candidate=names)
 
 
 def reason(record: Record) -> str:
@@ -151,8 +156,8 @@ def gaps(record: Record) -> list[str]:
     told = []
     if not any(stratum.requests for stratum in record.strata):
         told.append("No requests were measured: nothing in this report is evidence of how the candidate behaves.")
-    elif not any(s.requests for s in record.strata if s.version == record.candidate.name):
-        told.append(f"No request to {record.candidate.name} was measured: there is no evidence of how it behaves.")
+    elif idle := [one.name for one in record.candidates if not _requests(record, one.name)]:
+        told += [f"No request to {name} was measured: there is no evidence of how it behaves." for name in idle]
     elif not any(s.latency for s in record.strata):
         told.append("The metric source gave no latencies.")
     missing = {
@@ -165,6 +170,10 @@ def gaps(record: Record) -> list[str]:
     if not record.counted:
         told.append("The proxy's own counters are not in the record: it did not count what was lost.")
     return told
+
+
+def _requests(record: Record, name: str) -> int:
+    return sum(stratum.requests for stratum in record.strata if stratum.version == name)
 
 
 def _failed(lead: Counts, proxy: Counts, *, assessed: bool) -> Figure:

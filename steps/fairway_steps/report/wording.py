@@ -46,6 +46,8 @@ def stage(record: Record, index: int, weight: int) -> str:
 def going(record: Record, index: int) -> str:
     """What of the traffic goes to the candidate in a stage, as half a sentence."""
     found = record.stages[index] if index < len(record.stages) else None
+    if found and found.weights:
+        return f"of {record.service} {shares(found.weights)} are the candidates'"
     if found and found.header:
         return f"{record.candidate.name} answers requests with {found.header} alone"
     if found and found.mirror:
@@ -114,7 +116,7 @@ def sentence(text: str, record: Record) -> str:
     if not text:
         return ""
     first = text.split(maxsplit=1)[0].rstrip(",.;:!?")
-    is_name = first in (record.service, record.primary.name, record.candidate.name)
+    is_name = first in (record.service, *record.versions)
     head = text[0].upper() if first.isalpha() and not is_name else text[0]
     return head + text[1:] + ("" if text[-1] in ".!?…" else ".")
 

@@ -91,7 +91,7 @@ def _told(record: Record) -> Mapping[str, str]:
         "release": record.release_id,
         "route": record.route,
         "primary": record.primary.uri,
-        "candidate": record.candidate.uri,
+        "candidate": ",".join(version.uri for version in record.candidates),
         "stage": str(record.stage),
         "weights": json.dumps(dict(last)),
         "outcome": str(record.outcome or "running"),

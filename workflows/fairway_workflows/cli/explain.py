@@ -77,7 +77,8 @@ def _known(
             Schedule((), primary, candidate),
             [f"{strategy}: a load test of {candidate}"],
         )
-    held = stages or (spec.stages if spec else ()) or (parse_stages(SCHEDULES[strategy]) if strategy.staged else ())
+    usual = SCHEDULES.get(strategy, f"{candidate}=50@1h")
+    held = stages or (spec.stages if spec else ()) or (parse_stages(usual) if strategy.staged else ())
     fits(strategy, held)
     if not route:
         raise UsageError("--route is missing", mend="name the service's route, such as envoy:./route, or give a --file")
