@@ -1,16 +1,21 @@
 """The least that a client of this machine needs for the same traffic: wait, send, receive, and nothing else.
 
-`python bench/bare.py plan|streams URL RATE SECONDS` prints CPU microseconds a request, or an event; `wake - RATE SECONDS` the milliseconds by which
+`python bench/bare.py plan|asyncio|uvloop|streams URL RATE SECONDS` prints CPU microseconds a request, or an event (`plan` in plain system calls, the next
+two in an event loop); `wake - RATE SECONDS` the milliseconds by which
 sleeps end late, at most but for a thousandth of them: below that no client of this machine can be. It keeps no times, reads no answer and
 waits for each one, so it is no load test; what a load test costs beyond it is its own.
 """
 
+import asyncio
 import json
 import select
 import socket
 import sys
 import time
+from collections.abc import Callable
 from urllib.parse import urlsplit
+
+from fairway_steps.loadtest.timer import timer
 
 
 def connected(url: str, body: bytes = b"") -> tuple[socket.socket, bytes]:
@@ -32,6 +37,46 @@ def plan(url: str, rate: float, seconds: float) -> float:
         sock.sendall(request)
         sock.recv(65536)
     return (time.thread_time_ns() - cpu) / round(rate * seconds) / 1e3
+
+
+def loop(url: str, rate: float, seconds: float, factory: Callable[[], asyncio.AbstractEventLoop] | None) -> float:
+    """The same in an event loop: a timer, and transports that were idle."""
+    count, idle, answered = round(rate * seconds), [], asyncio.Event()
+
+    class Peer(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport = transport
+            idle.append(transport)
+
+        def data_received(self, data: bytes) -> None:
+            del data
+            idle.append(self.transport)
+            if sent == count and len(idle) == 64:
+                answered.set()
+
+    sent = 0
+
+    async def main() -> float:
+        nonlocal sent
+        running, (first, request) = asyncio.get_running_loop(), connected(url)
+        first.close()
+        for _ in range(64):
+            await running.create_connection(Peer, sock=connected(url)[0])
+
+        def due() -> None:
+            nonlocal sent
+            while sent < count and start + sent * 1e9 / rate <= time.monotonic_ns() and idle:
+                idle.pop().write(request)
+                sent += 1
+            alarm.set(max(time.monotonic_ns(), int(start + sent * 1e9 / rate)) if sent < count else 0)
+
+        start, cpu, alarm = time.monotonic_ns() + 2_000_000, time.thread_time_ns(), timer(running, due)
+        alarm.set(start)
+        await answered.wait()
+        return (time.thread_time_ns() - cpu) / count / 1e3
+
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(main())
 
 
 def streams(url: str, rate: float, count: int) -> float:
@@ -69,6 +114,12 @@ if __name__ == "__main__":
     _, what, url, rate, much = sys.argv
     if what == "wake":
         found = wake(float(rate), float(much))
+    elif what == "asyncio":
+        found = loop(url, float(rate), float(much), None)
+    elif what == "uvloop":
+        import uvloop
+
+        found = loop(url, float(rate), float(much), uvloop.new_event_loop)
     else:
         found = plan(url, float(rate), float(much)) if what == "plan" else streams(url, float(rate), int(much))
     print(json.dumps(found))

@@ -236,8 +236,9 @@ def costs(seconds: float, others: dict[str, Callable[[Job], Ran]]) -> None:
             ]
             told = json.loads(timed(code)[0])
             cpu = told["cpu_s"] * 1e6 / told["requests"]
+            alone = bare(loop, f"{server}/now", 1000, seconds, pin)
             say(
-                f"  fairway {loop:<8} {cpu:6.1f} µs CPU a request, {cpu - least:5.1f} beyond the bare loop",
+                f"  fairway {loop:<8} {cpu:6.1f} µs CPU a request, {cpu - least:5.1f} beyond the bare loop; {loop} and nothing else takes {alone:.1f}",
                 goal(f"{limits[f'fairway {loop}'][0]} µs", met=cpu <= limits[f"fairway {loop}"][0]),
             )
         os.sched_setaffinity(0, {cores[0]})

@@ -90,6 +90,8 @@ def task(endpoint: Endpoint, plan: AnyPlan) -> Task:
 def target(endpoint: Endpoint, *, with_body: bool) -> Target:
     """The target of the protocol that the URL names."""
     if endpoint.url.partition("://")[0] in GRPC:
+        if given := [name for name in ("expect", "method") if getattr(endpoint, name)]:
+            raise UsageError(f"--{given[0]} is for HTTP, and {endpoint.url!r} is not", mend="leave it out")
         return _grpc(endpoint)
     if given := [name for name in ("call", "descriptors", "message_interval") if getattr(endpoint, name)]:
         option = f"--{given[0].replace('_', '-')}"

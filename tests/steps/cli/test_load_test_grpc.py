@@ -107,6 +107,8 @@ def test_an_http_port_is_unusable_and_said_to_be_one():
         (["/Unary", "--insecure=true"], "certificates are of no use"),
         (["/Unary", "--descriptors=/no/such"], "descriptor set /no/such cannot be read"),
         (["/Unary", "--header=grpc-timeout: 1S"], "is gRPC's own"),
+        (["/Unary", "--expect=x"], "--expect is for HTTP"),
+        (["/Unary", "--method=GET"], "--method is for HTTP"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(server, args, says):
