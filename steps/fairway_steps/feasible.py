@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from fairway_steps.errors import Refused, UsageError
 from fairway_steps.model import Slo, Stage
 from fairway_steps.routing.base import Capabilities
+from fairway_steps.schedule import routes_of
 from fairway_steps.strategy import Strategy, unfit
 
 
@@ -18,10 +19,9 @@ def fits(strategy: Strategy, stages: Sequence[Stage]) -> None:
 def feasible(can: Capabilities, stages: Sequence[Stage], slos: Sequence[Slo]) -> None:
     """Refuse what the route's back end cannot carry, and a comparison with a primary that has no traffic left."""
     for stage in stages:
-        if (stage.header and not can.header_match) or (stage.mirror and not can.mirror):
+        for missing in can.lacks(routes_of(stage, "primary", "candidate")):
             raise Refused(
-                f"the route cannot carry a stage {stage.how}: its back end has no {'header matches' if stage.header else 'mirrors'}",
-                mend="leave that stage out",
+                f"the route cannot carry a stage {stage.how}: {can.why(missing)}", mend="leave that stage out"
             )
     if stages and stages[-1].weight == 100 and (relative := [slo for slo in slos if slo.relative]):
         raise UsageError(

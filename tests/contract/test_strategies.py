@@ -19,6 +19,7 @@ from fairway_steps.errors import DomainError, Fenced, UsageError
 from fairway_steps.model import Outcome, Routes, Stage, Stickiness
 from fairway_steps.record import FileStore, Lease
 from fairway_steps.release import ensure_safe, promote, rollback
+from fairway_steps.strategy import Strategy
 from fairway_steps.weights import Confirmation, await_settled, enter_stage
 from route_worlds import IN_CLUSTER, MORE, NAMES, world_of
 
@@ -26,12 +27,12 @@ FIRST, SECOND, THIRD = NAMES
 CONFIRM = Confirmation(settle=10.0, requests=0, wait=0.0)
 TESTERS = Stage(0, 1.0, header="x-canary=always")
 STRATEGIES = {
-    "canary": (Stage(10, 1.0), Stage(50, 1.0)),
-    "canary, testers first": (TESTERS, Stage(50, 1.0)),
-    "blue-green": (Stage(100, 1.0),),
-    "mirror": (Stage(0, 1.0, mirror=50), Stage(50, 1.0)),
-    "mirror, answers compared": (Stage(0, 1.0, mirror=50, through="collector"),),
-    "none": (),
+    "canary": (Strategy.CANARY, (Stage(10, 1.0), Stage(50, 1.0))),
+    "canary, testers first": (Strategy.CANARY, (TESTERS, Stage(50, 1.0))),
+    "blue-green": (Strategy.BLUE_GREEN, (Stage(50, 1.0), Stage(100, 1.0))),
+    "mirror": (Strategy.MIRROR, (Stage(0, 1.0, mirror=50), Stage(50, 1.0))),
+    "mirror, answers compared": (Strategy.MIRROR, (Stage(0, 1.0, mirror=50, through="collector"),)),
+    "none": (Strategy.NONE, ()),
 }
 SPLITS = {
     "A/B/n split": Routes({FIRST: 50, SECOND: 30, THIRD: 20}),
@@ -97,8 +98,8 @@ def worlds(back_end, tmp_path, request):
 class Release:
     """A release of the second version, as far as it may be begun."""
 
-    def __init__(self, world, stages, folder):
-        self.world = world
+    def __init__(self, world, strategy, stages, folder):
+        self.world, self.strategy = world, strategy
         if any(stage.through for stage in stages):
             collector = world.lab.collector() if hasattr(world.lab, "collector") else None
             uri = collector.uri if collector else "http://127.0.0.1:4"
@@ -111,7 +112,7 @@ class Release:
         return begin(
             self.store, self.world.router(), self.clock,
             service="iris", route="theirs", primary=self.world.known[FIRST], candidate=self.world.known[SECOND],
-            stages=self.stages, slos=(), holder="a", lease_for=60.0, resume=False, gone=lambda _: False,
+            strategy=self.strategy, stages=self.stages, slos=(), holder="a", lease_for=60.0, resume=False, gone=lambda _: False,
         )  # fmt: skip
 
     def run(self, end):
@@ -146,10 +147,10 @@ def why(error, world):
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_strategy_ends_with_one_version_and_nothing_of_ours(strategy, worlds, tell, page, tmp_path):
-    stages = STRATEGIES[strategy]
+    named, stages = STRATEGIES[strategy]
     for number, end in enumerate(ENDS):
         with worlds() as world:
-            release = Release(world, stages, tmp_path / str(number))
+            release = Release(world, named, stages, tmp_path / str(number))
             before, foreign = stored(world), world.foreign()
             try:
                 record = release.run(end)

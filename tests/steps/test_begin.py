@@ -17,7 +17,7 @@ from fairway_steps.record import FileStore, Lease, StageResult
 from fairway_steps.release import promote
 from fairway_steps.report.html import html
 from fairway_steps.report.text import text
-from fairway_steps.routing.base import Capabilities
+from fairway_steps.routing.base import MIRROR, Capabilities
 from fairway_steps.routing.claims import Claims
 from fairway_steps.weights import Confirmation
 from fakes_routing import FakeRouter, Stored
@@ -249,9 +249,10 @@ def test_what_was_retired_is_not_when_its_release_goes_on(world):
 
 
 def test_a_stage_that_the_route_cannot_carry_is_refused(world):
-    world.router.capabilities = Capabilities()
-    for stage, lacking in ((Stage(0, 1.0, header="a=b"), "header matches"), (Stage(0, 1.0, mirror=5), "mirrors")):
-        with pytest.raises(Refused, match=f"cannot carry a stage {stage.how}: its back end has no {lacking}"):
+    world.router.capabilities = Capabilities(reasons={MIRROR: "nobody copies"})
+    tester, mirror = Stage(0, 1.0, header="a=b"), Stage(0, 1.0, mirror=5)
+    for stage, why in ((tester, "its kind has no field for it"), (mirror, "nobody copies")):
+        with pytest.raises(Refused, match=f"cannot carry a stage {stage.how}: {why}"):
             world.begin(stages=(stage, Stage(50, 1.0)))
     assert world.store.load() is None
 

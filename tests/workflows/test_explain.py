@@ -89,7 +89,7 @@ def test_a_performance_test_needs_no_route(explain):
         (
             ("mirror", "--route", "ksvc/team/iris"),
             1,
-            "the route cannot carry a stage mirror:50: its back end has no mirrors",
+            "the route cannot carry a stage mirror:50: a Knative Service copies no requests",
         ),
         (("canary",), 2, "--route is missing"),
         (("canary", "--route", "ingress/a/b"), 2, "route 'ingress/a/b' is of no kind that Fairway knows"),

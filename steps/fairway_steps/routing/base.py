@@ -5,7 +5,7 @@ the contract suite in ``tests/contract``.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from fairway_steps.model import Routes, Version
@@ -23,6 +23,11 @@ class Capabilities:
     mirror: bool = False
     sticky: bool = False
     several: bool = True
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Why something is not carried, by the name that ``lacks`` gives it."""
+
+    def why(self, missing: str) -> str:
+        return self.reasons.get(missing, "its kind has no field for it")
 
     def lacks(self, routes: Routes) -> tuple[str, ...]:
         """What of ``routes`` cannot be carried: names of capabilities in words."""

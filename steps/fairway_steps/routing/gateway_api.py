@@ -5,8 +5,7 @@ read (``stored``). A backend without a share leaves the route. Several services 
 """
 
 import logging
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from fairway_steps.cluster import Manifest, Reference
 from fairway_steps.errors import DomainError, Refused
@@ -28,12 +27,14 @@ MIRRORING, PERCENTAGE = "HTTPRouteRequestMirror", "HTTPRouteRequestPercentageMir
 class GatewayRouter(StoredRouter):
     """A route of a Gateway."""
 
-    capabilities = Capabilities(weights=True, header_match=True, mirror=True)
+    capabilities = Capabilities(
+        weights=True,
+        header_match=True,
+        mirror=True,
+        reasons={STICKY: "Gateway API has no stable field that keeps a user on one version of a split"},
+    )
     part = ("rules",)
     shared = True
-    lacking: ClassVar[Mapping[str, str]] = {
-        STICKY: "Gateway API has no stable field that keeps a user on one version of a split"
-    }
     _programmed = False
 
     @property

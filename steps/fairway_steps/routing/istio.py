@@ -6,7 +6,7 @@ VirtualService, each with its own release: the fencing token and the names of ou
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any
 
 from fairway_steps.cluster import Manifest, Reference
 from fairway_steps.errors import Refused
@@ -26,12 +26,16 @@ RECONCILED = "Reconciled"
 class IstioRouter(StoredRouter):
     """The http routes of a VirtualService that are ``service``'s."""
 
-    capabilities = Capabilities(weights=True, header_match=True, mirror=True)
+    capabilities = Capabilities(
+        weights=True,
+        header_match=True,
+        mirror=True,
+        reasons={
+            STICKY: "Istio keeps users on a pod (a DestinationRule's consistentHash), not on a version of a weighted split"
+        },
+    )
     part = ("http",)
     shared = True
-    lacking: ClassVar[Mapping[str, str]] = {
-        STICKY: "Istio keeps users on a pod (a DestinationRule's consistentHash), not on a version of a weighted split"
-    }
     mend_unknown = "an http route's destinations must be this release's versions"
     grace = 2.0
 

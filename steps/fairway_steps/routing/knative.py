@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from fairway_steps.cluster import Manifest
 from fairway_steps.errors import UsageError
@@ -19,12 +19,14 @@ SERVED = "RoutesReady"
 class KnativeRouter(StoredRouter):
     """The traffic of a Knative Service."""
 
-    capabilities = Capabilities(weights=True)
+    capabilities = Capabilities(
+        weights=True,
+        reasons={
+            HEADER_MATCH: "a Knative Service splits by percents alone; ask a tag's own URL for the candidate, or put a route before it",
+            MIRROR: "a Knative Service copies no requests",
+        },
+    )
     part = ("traffic",)
-    lacking: ClassVar[Mapping[str, str]] = {
-        HEADER_MATCH: "a Knative Service splits by percents alone; ask a tag's own URL for the candidate, or put a route before it",
-        MIRROR: "a Knative Service copies no requests",
-    }
     mend_unknown = "the Service's traffic must be this release's revisions"
 
     def _placed(self, versions: Mapping[str, Version]) -> dict[str, Place]:

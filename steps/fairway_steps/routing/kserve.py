@@ -8,7 +8,7 @@ field is ignored, and of ``spec.canary[].trafficPercent`` version 0.20 deploys t
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from fairway_steps.cluster import Manifest
 from fairway_steps.errors import Refused, UsageError
@@ -27,13 +27,16 @@ LEGACY = {"Serverless": "Knative", "RawDeployment": "Standard"}
 class KServeRouter(StoredRouter):
     """The traffic of an InferenceService in mode Knative."""
 
-    capabilities = Capabilities(weights=True, several=False)
+    capabilities = Capabilities(
+        weights=True,
+        several=False,
+        reasons={
+            HEADER_MATCH: "KServe splits an InferenceService by percents alone; use two of them behind a route of your own",
+            MIRROR: "KServe copies no requests; use two InferenceServices behind a route of your own",
+            SEVERAL: "KServe splits between two revisions; use several InferenceServices behind a route of your own",
+        },
+    )
     part = ("predictor", FIELD)
-    lacking: ClassVar[Mapping[str, str]] = {
-        HEADER_MATCH: "KServe splits an InferenceService by percents alone; use two of them behind a route of your own",
-        MIRROR: "KServe copies no requests; use two InferenceServices behind a route of your own",
-        SEVERAL: "KServe splits between two revisions; use several InferenceServices behind a route of your own",
-    }
 
     def _placed(self, versions: Mapping[str, Version]) -> dict[str, Place]:
         return revisions.places(versions, self.ref.namespace)

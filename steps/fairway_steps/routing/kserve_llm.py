@@ -9,7 +9,7 @@ the oldest such route gets all traffic.
 
 import json
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from fairway_steps.cluster import Manifest, Reference
 from fairway_steps.errors import Refused, UsageError
@@ -30,12 +30,14 @@ Json = dict[str, Any]
 class LlmRouter(StoredRouter):
     """The weights of a routing group; the object that is read is all of its members together."""
 
-    capabilities = Capabilities(weights=True)
+    capabilities = Capabilities(
+        weights=True,
+        reasons={
+            HEADER_MATCH: "KServe splits a routing group by weights alone; a member's own path reaches it whatever its weight",
+            MIRROR: "KServe copies no requests",
+        },
+    )
     part = ("router", "route", "weight")
-    lacking: ClassVar[Mapping[str, str]] = {
-        HEADER_MATCH: "KServe splits a routing group by weights alone; a member's own path reaches it whatever its weight",
-        MIRROR: "KServe copies no requests",
-    }
     mend_unknown = "the members of the routing group with a weight must be this release's versions"
 
     def _placed(self, versions: Mapping[str, Version]) -> dict[str, Place]:

@@ -9,7 +9,7 @@ import json
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 from fairway_steps.clock import Clock
 from fairway_steps.cluster import Cluster, Manifest, Reference
@@ -35,8 +35,6 @@ class StoredRouter(ABC):
     """
 
     capabilities = Capabilities()
-    lacking: ClassVar[Mapping[str, str]] = {}
-    """Why a capability is not there, by its name."""
     part: tuple[str, ...] = ()
     """Where in the object's ``spec`` our part is."""
     shared = False
@@ -215,8 +213,7 @@ class StoredRouter(ABC):
 
     def _refuse_lacking(self, routes: Routes) -> None:
         for missing in self.capabilities.lacks(routes):
-            why = self.lacking.get(missing, "its kind has no field for it")
-            raise Refused(f"{self.ref} cannot carry {missing}: {why}")
+            raise Refused(f"{self.ref} cannot carry {missing}: {self.capabilities.why(missing)}")
 
     def _silent(self, name: str) -> str:
         return f"the Service {self._places[name].service} has no ready endpoints"
