@@ -45,7 +45,7 @@ def carried_out(sections: Sequence[str], folder: Path, after: str = "") -> str:
             stderr=subprocess.STDOUT,
         )
         try:
-            code = script.wait(timeout=540)
+            code = script.wait(timeout=900)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(script.pid, signal.SIGKILL)

@@ -43,8 +43,7 @@ def rehearse(store: RecordStore, lease: Lease, source: MetricSource, clock: Cloc
     verdict = result.assessment.verdict
 
     def kept(now: Record) -> Record:
-        told = f"{verdict.value}: {result.assessment.reason}"
-        noted = now.noted(clock.now(), "rehearsal", told, failed=verdict is not Verdict.ADVANCE)
+        noted = now.noted(clock.now(), "rehearsal", result.assessment.reason, failed=verdict is not Verdict.ADVANCE)
         return replace(noted, rehearsal=result).renewed(clock.now())
 
     amend(store, lease, kept)

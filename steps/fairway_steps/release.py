@@ -262,9 +262,9 @@ def close_unfinished(
 
 def _why(record: Record, outcome: Outcome, reason: str) -> str:
     """The reason to close a release with; of one that was held, what held it comes before what a person said."""
-    last = record.results[-1].assessment if record.results else None
-    if reason and outcome is Outcome.HELD and last and last.verdict is Verdict.HOLD:
-        return f"{last.reason}; {reason}"
+    last = record.results[-1] if record.results else record.rehearsal
+    if reason and outcome is Outcome.HELD and last and last.assessment.verdict is Verdict.HOLD:
+        return f"{last.assessment.reason}; {reason}"
     return reason or told(record)
 
 

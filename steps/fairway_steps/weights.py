@@ -117,6 +117,8 @@ def enter_stage(
         raise
 
     def noted(now: Record) -> Record:
+        if by:
+            now = now.noted(clock.now(), "set-weights", f"stage {index + 1}: on the word of {by}")
         told = f"stage {index + 1}: {shares(routes.weights)} was stored already, by an attempt that was cut off"
         return now.noted(clock.now(), "set-weights", told).renewed(clock.now()) if again else now
 
@@ -128,8 +130,6 @@ def enter_stage(
         now = noted(now)
         for mark in marks if now.cursor == record.cursor else ():
             now = replace(now.with_strata(mark.strata), cursor=mark.cursor, cursor_stage=index)
-        if by:
-            now = now.noted(clock.now(), "set-weights", f"stage {index + 1}: on the word of {by}")
         return replace(now, stage=index, timeline=(*now.timeline, change)).renewed(clock.now())
 
     amend(store, lease, entered)

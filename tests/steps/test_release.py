@@ -67,6 +67,14 @@ def test_a_promotion_claims_nothing_that_was_not_seen_and_names_who_asked_for_it
     assert [event.message for event in ended.events] == ([f"on the word of {by}"] if by else [])
 
 
+def test_what_held_a_rehearsal_comes_before_what_a_person_said(store, router):
+    store.update(lambda held: replace(held, rehearsal=StageResult(0.0, 0, 0, Assessment(Verdict.HOLD, "10 requests"))))
+    ended = rollback(
+        store, Lease(), router, FakeClock(), outcome=Outcome.HELD, reason="nobody approved it", confirm=QUICK
+    )
+    assert ended.reason == "10 requests; nobody approved it"
+
+
 def test_a_rollback_names_who_asked_for_it(store, router):
     ended = rollback(store, Lease(), router, FakeClock(), outcome=Outcome.HELD, reason="no", confirm=QUICK, by="alice")
     assert ended.events[-1] == replace(ended.events[-1], step="held", message="on the word of alice")

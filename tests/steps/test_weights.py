@@ -117,6 +117,13 @@ def test_a_stage_is_written_down_once(store, router):
     assert store.load().stage == 1
 
 
+def test_whoever_lets_a_stage_be_entered_is_in_the_record_also_when_it_was_entered_before(store, router):
+    for by in ("", "alice"):
+        enter_stage(store, Lease(), router, FakeClock(), index=0, confirm=Confirmation(requests=0), by=by)
+    said = [event.message for event in store.load().events if "word" in event.message]
+    assert said == ["stage 1: on the word of alice"]
+
+
 def test_a_stage_that_was_cut_off_after_its_write_tells_that_it_was_entered_again(store, router):
     enter(store, router, 0)
     assert store.load().events == ()

@@ -47,7 +47,7 @@ class Console:
             # What went wrong was told as a line of the step's own, if it had one.
             self.say(f"  ✗ {node.template}" + ("" if node.template in self.errors else f": {node.message or 'failed'}"))
         elif summary := node.outputs.get("summary"):
-            self.say(f"  ✓ {_verdict(summary)}")
+            self.say(f"  ✓ {_told(summary)}")
 
     def line(self, node: Node, text: str) -> None:
         if text.startswith(ERROR):
@@ -74,10 +74,12 @@ class Console:
             self.drawn = False
 
 
-def _verdict(summary: str) -> str:
-    """What an assessment says of itself, in a line."""
+def _told(summary: str) -> str:
+    """What an assessment or a load test says of itself, in a line."""
     try:
         told = json.loads(summary)
+        if "requests" in told:
+            return f"{told['requests']} requests, {sum(told['errors'].values())} failed, p95 {told['response_ms']['p95']:.0f} ms"
         return f"{told['verdict']}: {told['reason']}"
     except (ValueError, LookupError, TypeError):
         return summary

@@ -1,0 +1,57 @@
+"""`fairway intervene`: a person's verdict is written into the record of a running release, and nowhere else.
+
+Left out: who carries it out (test_judge.py), whole releases that are steered (e2e/test_tutorials.py).
+"""
+
+import pytest
+
+from fairway_steps.cli import _run
+from fairway_steps.model import Outcome, Verdict
+from fairway_steps.record import FileStore
+from records import record
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = FileStore(tmp_path / "r.json")
+    store.update(lambda _: record())
+    return store
+
+
+def said(store, *options):
+    return _run(["intervene", f"--record={store.uri}", *options])
+
+
+@pytest.mark.parametrize("verdict", ["advance", "promote", "rollback"])
+def test_the_last_word_waits_in_the_record_and_every_word_is_told(store, verdict, capsys):
+    assert said(store, "--verdict=rollback", "--by=bob") == 0
+    assert said(store, f"--verdict={verdict}", "--by=alice", "--reason=late") == 0
+    held = store.load()
+    assert (held.intervention.verdict, held.intervention.by) == (Verdict(verdict), "alice")
+    assert [event.message for event in held.events] == ["bob says rollback", f"alice says {verdict}: late"]
+    assert capsys.readouterr().out.endswith(f"release iris-1: {verdict}, at the next look\n")
+
+
+def test_whoever_does_not_say_is_named_by_user_and_host(store):
+    assert said(store, "--verdict=promote") == 0
+    assert "@" in store.load().intervention.by
+
+
+@pytest.mark.parametrize(
+    ("outcome", "options", "code", "sentence"),
+    [
+        (Outcome.PROMOTED, ("--verdict=rollback",), 1, "release iris-1 has ended: promoted; begin a new one"),
+        (None, ("--verdict=hold",), 2, "'hold' is not one of 'advance', 'promote', 'rollback'"),
+        (None, (), 2, "Missing option '--verdict'"),
+    ],
+)
+def test_what_cannot_be_said_is_refused(store, outcome, options, code, sentence, capsys):
+    store.update(lambda held: held.ended(1.0, outcome, "") if outcome else held)
+    assert said(store, *options) == code
+    assert sentence in capsys.readouterr().err
+    assert store.load().intervention is None
+
+
+def test_without_a_record_there_is_nobody_to_tell(tmp_path, capsys):
+    assert _run(["intervene", f"--record=file:{tmp_path}/none.json", "--verdict=promote"]) == 2
+    assert "there is no record" in capsys.readouterr().err
