@@ -30,7 +30,7 @@ def scale(service, version, replicas):
 
 def promoted(service, ramp):
     """The end of a ramp that was begun, and of its release."""
-    out, said = ramp.communicate(timeout=120)
+    out, said = ramp.communicate(timeout=300)
     assert (ramp.returncode, json.loads(out)["verdict"]) == (0, "promote"), said
     Steps(service).run("promote")
     return service.record()
@@ -41,7 +41,7 @@ def test_a_persons_weights_are_put_right_and_what_else_they_added_is_kept(servic
     with service.client() as client:
         steps.begin(stages="20@20s", candidate_policy="keep", primary_policy="keep")
         steps.ready()
-        ramp = steps.start("ramp")
+        ramp = steps.start("ramp", patience=service.parameters()["patience"])
         eventually(lambda: len(client.answered_by("v2")) > 20, 60)
         (rule,) = get(service.namespace, at)["spec"]["rules"]
         added = {
@@ -66,9 +66,9 @@ def test_a_persons_weights_are_put_right_and_what_else_they_added_is_kept(servic
 def test_an_autoscaler_may_scale_either_side_and_moves_no_weight(service):
     steps = Steps(service)
     with service.client() as client, Witness(service.namespace, service.name) as seen:
-        steps.begin(stages="20@10s,50@15s")
+        steps.begin(stages="20@15s,50@30s")
         steps.ready()
-        ramp = steps.start("ramp")
+        ramp = steps.start("ramp", patience=service.parameters()["patience"])
         for version, replicas in (("v1", 2), ("v2", 2), ("v1", 3), ("v2", 1), ("v1", 2)):
             scale(service, version, replicas)
             eventually(lambda version=version, replicas=replicas: len(service.pods(version)) == replicas, 60)
