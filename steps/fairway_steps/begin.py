@@ -4,11 +4,10 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import combinations
 
 from fairway_steps.clock import Clock
 from fairway_steps.errors import Fenced, Refused, UsageError
-from fairway_steps.feasible import feasible, fits
+from fairway_steps.feasible import feasible, fits, fitting
 from fairway_steps.model import (
     DEFAULT_RULES,
     Outcome,
@@ -25,7 +24,7 @@ from fairway_steps.record import Event, Record, RecordStore
 from fairway_steps.release import UNTOUCHED, Ending, close_unfinished
 from fairway_steps.routing.base import Router
 from fairway_steps.routing.claims import Claims
-from fairway_steps.schedule import collectors, misplaced, routes_of
+from fairway_steps.schedule import routes_of
 from fairway_steps.strategy import Strategy
 from fairway_steps.weights import shares
 
@@ -80,7 +79,7 @@ def begin(
     another route's, or that holds another release than the one to resume.
     """
     everyone = (candidate, *rivals)
-    _fitting(primary, everyone, stages, slos)
+    fitting(primary, everyone, stages, slos)
     if primary is None:
         primary, stages = candidate, ()
     else:
@@ -215,47 +214,6 @@ def _other(held: Record, asked: Mapping[str, object]) -> str:
 
 def _named(value: object) -> str:
     return f"{value.name}={value.uri}" if isinstance(value, Version) else str(value or "unset")
-
-
-def _fitting(
-    primary: Version | None, candidates: Sequence[Version], stages: Sequence[Stage], slos: Sequence[Slo]
-) -> None:
-    """Refuse versions, stages and SLOs that do not go together."""
-    if primary is None:
-        if len(candidates) > 1:
-            raise UsageError(
-                "several candidates are compared with a primary, and there is none",
-                mend="give --primary, or one --candidate",
-            )
-        return
-    _distinct(primary, *candidates)
-    _apart(stages, primary, *candidates)
-    if found := misplaced([version.name for version in candidates], stages, slos):
-        raise UsageError(f"--{found[0]}: {found[1]}")
-
-
-def _distinct(primary: Version, *candidates: Version) -> None:
-    roles = [("primary", primary), *(("candidate", version) for version in candidates)]
-    for (first, one), (second, other) in combinations(roles, 2):
-        if one.name == other.name or one.uri.rstrip("/") == other.uri.rstrip("/"):
-            raise UsageError(
-                f"{first} {one.name}={one.uri} and {second} {other.name}={other.uri} are the same version",
-                mend="give each its own name and address",
-            )
-
-
-def _apart(stages: Sequence[Stage], *versions: Version) -> None:
-    for collector in collectors(stages):
-        for version in versions:
-            if collector.name == version.name:
-                raise UsageError(
-                    f"{version.name} is what a route calls the collector", mend="give the version another name"
-                )
-            if collector.uri.rstrip("/") == version.uri.rstrip("/"):
-                raise UsageError(
-                    f"the collector {collector.uri} of a stage is {version.name} itself",
-                    mend="name the address that `fairway collector` listens on",
-                )
 
 
 def _preflight(routes: Routes, primary: Version, candidates: Sequence[Version], where: str) -> None:

@@ -1,11 +1,12 @@
-"""Whether a release can be carried out as it is asked for, as far as its strategy, its schedule and the kind of its route tell. Pure."""
+"""Whether a release can be carried out as it is asked for, as far as its strategy, its versions, its schedule and the kind of its route tell. Pure."""
 
 from collections.abc import Sequence
+from itertools import combinations
 
 from fairway_steps.errors import Refused, UsageError
-from fairway_steps.model import Slo, Stage
+from fairway_steps.model import Slo, Stage, Version
 from fairway_steps.routing.base import Capabilities
-from fairway_steps.schedule import routes_of
+from fairway_steps.schedule import collectors, misplaced, routes_of
 from fairway_steps.strategy import Strategy, unfit
 
 
@@ -28,3 +29,44 @@ def feasible(can: Capabilities, stages: Sequence[Stage], slos: Sequence[Slo]) ->
             f"the {relative[0].metric} SLO compares with the primary, which has no traffic in the last stage, 100 %",
             mend="give it a limit instead of a margin, or end the stages below 100",
         )
+
+
+def fitting(
+    primary: Version | None, candidates: Sequence[Version], stages: Sequence[Stage], slos: Sequence[Slo]
+) -> None:
+    """Refuse versions, stages and SLOs that do not go together."""
+    if primary is None:
+        if len(candidates) > 1:
+            raise UsageError(
+                "several candidates are compared with a primary, and there is none",
+                mend="give --primary, or one --candidate",
+            )
+        return
+    _distinct(primary, *candidates)
+    _apart(stages, primary, *candidates)
+    if found := misplaced([version.name for version in candidates], stages, slos):
+        raise UsageError(f"--{found[0]}: {found[1]}")
+
+
+def _distinct(primary: Version, *candidates: Version) -> None:
+    roles = [("primary", primary), *(("candidate", version) for version in candidates)]
+    for (first, one), (second, other) in combinations(roles, 2):
+        if one.name == other.name or one.uri.rstrip("/") == other.uri.rstrip("/"):
+            raise UsageError(
+                f"{first} {one.name}={one.uri} and {second} {other.name}={other.uri} are the same version",
+                mend="give each its own name and address",
+            )
+
+
+def _apart(stages: Sequence[Stage], *versions: Version) -> None:
+    for collector in collectors(stages):
+        for version in versions:
+            if collector.name == version.name:
+                raise UsageError(
+                    f"{version.name} is what a route calls the collector", mend="give the version another name"
+                )
+            if collector.uri.rstrip("/") == version.uri.rstrip("/"):
+                raise UsageError(
+                    f"the collector {collector.uri} of a stage is {version.name} itself",
+                    mend="name the address that `fairway collector` listens on",
+                )

@@ -10,7 +10,8 @@ from fairway_steps.model import DEFAULT_RULES, Mode, Rules, Slo, Stage, Verdict
 from fairway_steps.record import Lease, RecordStore, StageResult, required
 from fairway_steps.routing.base import Router, Served
 from fairway_steps.schedule import COLLECTOR, position
-from fairway_steps.stage_watch import Progress, StageWatch, final, kept, silent
+from fairway_steps.stage_results import final
+from fairway_steps.stage_watch import Progress, StageWatch, kept, silent
 
 
 def judge(

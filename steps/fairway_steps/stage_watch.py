@@ -18,6 +18,7 @@ from fairway_steps.metrics.base import MetricSource
 from fairway_steps.model import Assessment, Rules, Slo, Stage, Stratum, Verdict
 from fairway_steps.record import Basis, Lease, Record, RecordStore, StageResult, amend
 from fairway_steps.schedule import routes_of
+from fairway_steps.stage_results import changes, concluded, final, served_since
 from fairway_steps.windows import added
 from fairway_steps.words import count, number, value_of
 
@@ -92,9 +93,9 @@ class StageWatch:
         self.start = self.began
         resumed = False
         if record:
-            self.changed = _served_since(record, self.index)
+            self.changed = served_since(record, self.index)
             held = [result.at for result in record.results if result.stage == self.index]
-            self.start = min(self.began, max([*_changes(record, self.index)[-1:], *held], default=self.began))
+            self.start = min(self.began, max([*changes(record, self.index)[-1:], *held], default=self.began))
             self.strata, self.cursor, self.dropped = record.strata, record.cursor, dict(record.dropped)
             resumed = record.cursor_stage == self.index and not held
             if record.cursor and record.cursor_stage != self.index:
@@ -155,7 +156,7 @@ class StageWatch:
             amend(
                 self.store,
                 self.lease,
-                lambda r: r if final(r, self.index) else _concluded(r, result).renewed(now),
+                lambda r: r if final(r, self.index) else concluded(r, result).renewed(now),
             )
         return result
 
@@ -295,27 +296,3 @@ class StageWatch:
             missing=max((item.missing for item in weighed.evidence), default=0),
             problem=self.problem,
         )
-
-
-def _concluded(record: Record, result: StageResult) -> Record:
-    """The record with one more result; a person's word that it carries out is not carried out again."""
-    done = result.basis.intervention
-    waiting = None if record.intervention == done else record.intervention
-    return replace(record, results=(*record.results, result), intervention=waiting)
-
-
-def _changes(record: Record, index: int) -> list[float]:
-    return [change.at for change in record.timeline if change.stage == index]
-
-
-def _served_since(record: Record, index: int) -> float | None:
-    """When the weights of the stage were last served; None if they were never set."""
-    return max((c.at + (c.settled_after or 0.0) for c in record.timeline if c.stage == index), default=None)
-
-
-def final(record: Record, index: int) -> StageResult | None:
-    """The stage's last result, if it still holds: its weights were not set anew since, and it was not merely held."""
-    found = [result for result in record.results if result.stage == index]
-    if not found or found[-1].assessment.verdict is Verdict.HOLD:
-        return None
-    return None if any(at > found[-1].at for at in _changes(record, index)) else found[-1]
