@@ -12,10 +12,17 @@ HEAD = """\
 Generated from the code by `make golden`. How sources are described: [Where evidence comes from](metrics.md). For every
 preset fewer failures and shorter times are better; 4xx answers are the client's doing and no failures.
 
-**What is checked how.** `collector` is tested with a real collector, `envoy` with a real Envoy behind a real Prometheus; `envoy-gateway` and `kserve` in releases on a cluster with both. `istio`, `vllm`, `triton`,
-`otel-genai` and `knative` are tested on text in the form that the documentation linked below gives, with the labels that a scrape in a cluster adds; no
-such server has run in the tests. `knative-1.18` is compared with documentation alone. `fairway check-metrics` shows
-what your own servers expose, before a release.
+**What is checked how.** `fairway check-metrics` shows what your own servers expose, before a release.
+
+| preset | checked against |
+|---|---|
+| `collector` | the collector itself |
+| `envoy` | Envoy 1.40, behind a real Prometheus |
+| `envoy-gateway`, `kserve` | both themselves, in releases on a cluster |
+| `otel-genai` | OpenTelemetry's SDK and exporter with the instruments of its own conventions (0.66), read directly; no server that keeps them has run |
+| `vllm` | what the metric code of vLLM 0.32 exposed of requests that it was told of, read directly; no engine has run |
+| `istio`, `triton`, `knative` | text in the form that the documentation linked below gives, with the labels that a scrape in a cluster adds; no such server has run |
+| `knative-1.18` | documentation alone |
 
 """
 

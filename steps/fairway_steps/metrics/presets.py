@@ -181,6 +181,8 @@ PRESETS: Mapping[str, Preset] = {
             "time-per-output-token": ("gen_ai_server_time_per_output_token_seconds", "s"),
             "client-operation": ("gen_ai_client_operation_duration_seconds", "s"),
         },
+        note="Edges are those that the server gives its instruments. The SDK's own (0, 5, 10, 25 s and so on) tell nothing of answers faster than 5 s: "
+        "set the boundaries that the conventions advise.",
     ),
     "knative": Preset(
         "Knative's queue proxy, from Serving 1.19 on",

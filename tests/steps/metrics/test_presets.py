@@ -1,7 +1,7 @@
 """Each preset on the text that its server exposes, as upstream documents it, with the labels that a scrape in a cluster adds.
 
 The texts are written by the documentation that each preset names (series, labels, units), not taken from a running server: that the
-servers still expose them so is what this leaves out. Counting itself is in test_counting.py and test_scrape.py.
+servers still expose them so is what this leaves out (for some test_preset_servers.py asks). Counting itself is in test_counting.py and test_scrape.py.
 """
 
 import math
