@@ -167,7 +167,16 @@ def _drop_caches() -> None:
     if BUILD.exists():
         BUILD.rename(CACHE / f".dropped-{os.getpid()}")
     if dropped := [str(path) for path in CACHE.glob(".dropped-*")]:
-        os.posix_spawnp("nice", ["nice", "-n", "19", "rm", "-rf", *dropped], os.environ, setsid=True)
+        silent = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in range(3)]
+        remove = [
+            "nice",
+            "-n",
+            "19",
+            "rm",
+            "-rf",
+            *dropped,
+        ]  # else whoever reads what `make lab` prints waits for it, too
+        os.posix_spawnp("nice", remove, os.environ, file_actions=silent, setsid=True)
 
 
 def make(component: Component) -> None:
