@@ -39,23 +39,28 @@ test: .venv/.dev .venv/.prometheus lint types check ## All of the above, then ev
 unit: .venv/.dev ## The tests that start no servers, in seconds
 	$(BIN)/pytest -m "not local and not cluster"
 
-lab: .venv/.dev ## Bring up a whole cluster on this machine: Kubernetes, Argo, Tekton, Envoy Gateway, KServe, Prometheus (root)
+.root:
+	@[ "$$(uname -s) $$(id -u)" = "Linux 0" ] || { \
+	  echo "error: the lab needs Linux and root; run it as \`sudo make $(MAKECMDGOALS)\`, or in a VM. To run the end-to-end tests on a cluster" \
+	    "of your own (kind, k3d, any other) instead: make e2e KUBECONFIG=\$$HOME/.kube/config   (docs/lab.md says what it must hold)" >&2; exit 1; }
+
+lab: .root .venv/.dev ## Bring up a whole cluster on this machine: Kubernetes, Argo, Tekton, Envoy Gateway, KServe, Prometheus (root)
 	@$(LAB) up
 
-lab-status: .venv/.dev ## Tell what of the lab runs
+lab-status: .root .venv/.dev ## Tell what of the lab runs
 	@$(LAB) status
 
-lab-shell: .venv/.dev ## A shell inside the lab, with kubectl and argo at hand
+lab-shell: .root .venv/.dev ## A shell inside the lab, with kubectl and argo at hand
 	@$(LAB) shell
 
-lab-down: .venv/.dev ## Remove every trace of the lab, but not its cache
+lab-down: .root .venv/.dev ## Remove every trace of the lab, but not its cache
 	@$(LAB) down
 
 e2e: .venv/.dev ## The end-to-end tests on the lab; make e2e KUBECONFIG=FILE: on another cluster
 	@$(if $(filter command,$(firstword $(origin KUBECONFIG))),env KUBECONFIG="$(abspath $(KUBECONFIG))" \
 		PATH="$(CURDIR)/$(BIN):$$PATH",$(LAB) run --) env FAIRWAY_E2E=1 $(BIN)/pytest -m "not local" -n 2 --dist loadfile --no-loadscope-reorder tests/e2e/cluster tests/contract $(TESTS)
 
-bench-cluster: .venv/.dev ## Measure a release on the lab: where its time goes, its API requests, its images
+bench-cluster: .root .venv/.dev ## Measure a release on the lab: where its time goes, its API requests, its images
 	@$(LAB) run -- env PYTHONPATH=tests:. $(BIN)/python bench/cluster_release.py $(WHAT)
 
 golden: .venv/.dev ## Rewrite what is rendered from the code: manifests and reference
@@ -104,4 +109,4 @@ clean: ## Remove what was made
 .venv/.prometheus: .venv/.uv requirements/debian.py
 	@$(BIN)/python requirements/debian.py prometheus >/dev/null && touch $@ || command -v prometheus >/dev/null || test -z "$(CI)"
 
-.PHONY: help setup demo fmt lint types check test unit lab lab-status lab-shell lab-down e2e golden matrix bench bench-cluster lock clean
+.PHONY: .root help setup demo fmt lint types check test unit lab lab-status lab-shell lab-down e2e golden matrix bench bench-cluster lock clean

@@ -16,7 +16,7 @@ from lab.progress import LabError, part, say
 
 @click.group(help=__doc__)
 def main() -> None:
-    pass
+    machine.refuse(machine.kind())
 
 
 @main.command("check", help="Tell what this machine lacks to hold a lab; 0 if nothing.")
@@ -68,6 +68,8 @@ def _enter(command: list[str]) -> None:
     """Become the command, in the lab's network namespace."""
     if not network.exists() or not KUBECONFIG.exists():
         raise LabError("there is no lab to enter; `make lab` brings one up")
+    if not up.current():
+        raise LabError("the lab was made from other files than these; `make lab` renews what has changed")
     path = os.pathsep.join([str(ARGO.folder), str(KUBECTL.parent), os.environ.get("PATH", "")])
     os.environ.update({"KUBECONFIG": str(KUBECONFIG), "PATH": path, "FAIRWAY_LAB": "1"})
     words = inside(*command)

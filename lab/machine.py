@@ -39,6 +39,18 @@ OLDEST_GO = (1, 21)
 
 def check() -> None:
     """Raises LabError, which says all that is missing."""
+    wants = kind()
+    if Path("/var/lib/kubelet/config.yaml").exists():
+        wants.append("to be no node of a cluster already: there is /var/lib/kubelet/config.yaml")
+    if not wants:
+        wants += _go() + _disk()
+    if not wants and (packages := missing_packages()) and shutil.which("apt-get") is None:
+        wants.append(f"these, which Debian has as packages: {', '.join(packages)}")
+    refuse(wants)
+
+
+def kind() -> list[str]:
+    """What no installation mends: another system, another processor, another user."""
     wants = []
     if sys.platform != "linux":
         wants.append("Linux: the lab is made of its namespaces and cgroups")
@@ -46,12 +58,11 @@ def check() -> None:
         wants.append(f"an x86-64 processor, for the programs that the registries hold; this is {platform.machine()}")
     if hasattr(os, "geteuid") and os.geteuid() != 0:
         wants.append("root: it makes network namespaces, mounts and cgroups; run it as `sudo make lab`, or in a VM")
-    if Path("/var/lib/kubelet/config.yaml").exists():
-        wants.append("to be no node of a cluster already: there is /var/lib/kubelet/config.yaml")
-    if not wants:
-        wants += _go() + _disk()
-    if not wants and (packages := missing_packages()) and shutil.which("apt-get") is None:
-        wants.append(f"these, which Debian has as packages: {', '.join(packages)}")
+    return wants
+
+
+def refuse(wants: list[str]) -> None:
+    """Raises LabError if there are any."""
     if wants:
         raise LabError(
             "this machine cannot hold the lab. It needs\n" + "\n".join(f"- {want}" for want in wants) + f"\n{ELSEWHERE}"

@@ -1,9 +1,15 @@
 """What of the lab runs, and what does not."""
 
+import subprocess
+
 from lab import down, processes, up
+from lab.addons import argo, envoy_gateway, kserve, prometheus, tekton
 from lab.kubectl import kubectl
 from lab.places import KUBECONFIG
 from lab.progress import LabError
+
+LAB = {"kube-system", *(addon.NAMESPACE for addon in (argo, envoy_gateway, kserve, prometheus, tekton))}
+"""Whose Deployments are the lab's own."""
 
 
 def status() -> int:
@@ -18,13 +24,23 @@ def status() -> int:
         return 3
     for name, lives in known.items():
         print(f"  {name:<28}{'up' if lives else 'DOWN'}")
-    told = up.told_ready()
+    told, waiting = up.told_ready(), True
     try:
         columns = "NAMESPACE:.metadata.namespace,NAME:.metadata.name,WANTED:.spec.replicas,READY:.status.readyReplicas"
-        print(kubectl("get", "deployments", "--all-namespaces", f"--output=custom-columns={columns}", timeout=15))
-    except LabError as error:
-        print(error)
+        table = kubectl("get", "deployments", "--all-namespaces", f"--output=custom-columns={columns}", timeout=15)
+        print(table)
+        waiting = any(not _complete(*line.split()) for line in table.splitlines()[1:])
+    except (LabError, subprocess.TimeoutExpired) as error:
+        print(f"the API server does not answer: {error}")
     current = bool(told) and told["lab"] == up.lab_digest()
-    print("it is ready" if current else "it is not complete, or made from other pins: `make lab` mends that")
+    if not current or not all(known.values()):
+        print("it is not complete, or made from other pins: `make lab` mends that")
+    else:
+        print("it is up, and not all of it is ready" if waiting else "it is ready")
     print(f"KUBECONFIG={KUBECONFIG}, inside the network namespace: `make lab-shell`")
-    return 0 if current and all(known.values()) else 1
+    return 0 if current and all(known.values()) and not waiting else 1
+
+
+def _complete(namespace: str, _: str, wanted: str, ready: str) -> bool:
+    """Whether a Deployment has what it is to have; those of releases are not the lab's."""
+    return namespace not in LAB or wanted in ("0", ready)

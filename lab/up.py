@@ -36,8 +36,8 @@ def alone() -> Iterator[None]:
 def up() -> None:
     """From whatever state to a lab that is ready. A second call finds nothing to do."""
     began = time.monotonic()
-    told = told_ready()
-    if told and told["lab"] == lab_digest() and all(processes.known().values()):
+    told, known = told_ready(), processes.known()
+    if told and told["lab"] == lab_digest() and known and all(known.values()):
         if told["project"] == project.digest():
             say(f"the lab is up; {HOW}")
             return
@@ -53,6 +53,11 @@ def up() -> None:
 
 
 HOW = "`make lab-shell` has kubectl and argo, `make e2e` runs the tests, `make lab-down` removes it"
+
+
+def current() -> bool:
+    """Whether the lab holds what these files say, images and manifests of the project included."""
+    return told_ready() == {"lab": lab_digest(), "project": project.digest()}
 
 
 def told_ready() -> dict[str, str]:

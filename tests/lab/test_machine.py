@@ -5,8 +5,10 @@ import sys
 from typing import NamedTuple
 
 import pytest
+from click.testing import CliRunner
 
-from lab import machine
+from lab import machine, up
+from lab.__main__ import main
 from lab.progress import LabError
 
 
@@ -44,6 +46,15 @@ def test_without_root_it_says_so_and_how_to_go_elsewhere(able):
     told = refusal()
     assert "- root" in told
     assert "make e2e KUBECONFIG=" in told
+
+
+@pytest.mark.parametrize("command", ["build", "up", "status", "down", "shell", "run"])
+def test_every_command_says_so_before_it_touches_anything(able, command):
+    able.setattr(machine.os, "geteuid", lambda: 1000)
+    able.setattr(up.fcntl, "flock", lambda *_: pytest.fail("it took the lock first"))
+    done = CliRunner().invoke(main, [command, *(["true"] if command == "run" else [])])
+    assert isinstance(done.exception, LabError)
+    assert "- root" in str(done.exception)
 
 
 def test_off_linux_it_says_so(able):
