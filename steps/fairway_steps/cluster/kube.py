@@ -23,6 +23,7 @@ from fairway_steps.cluster.watching import follow
 from fairway_steps.errors import DomainError, FairwayError, TransientError
 
 LOG = logging.getLogger(__name__)
+Statuses = list[int]
 ATTEMPTS = 4
 TIMEOUT = (3.0, 20.0)
 """Seconds to connect, and to answer."""
@@ -65,7 +66,10 @@ class KubernetesCluster:
 
     def create(self, ref: Reference, manifest: Manifest) -> Manifest:
         body = _identified(ref, manifest)
-        status, answer = self._send("POST", "create", ref, query={"fieldManager": FIELD_MANAGER}, body=body)
+        sent: Statuses = []
+        status, answer = self._send("POST", "create", ref, query={"fieldManager": FIELD_MANAGER}, body=body, sent=sent)
+        if status == 409 and sent[:-1] and (found := self.get(ref)) and _holds(found, manifest):
+            return found  # an attempt before was stored, and its answer lost
         return self._object("create", ref, status, answer)
 
     def apply(self, ref: Reference, owned: Manifest, *, force: bool = False, dry_run: bool = False) -> Manifest:
@@ -180,15 +184,20 @@ class KubernetesCluster:
         body: Manifest | None = None,
         content: str = "application/json",
         many: bool = False,
+        path: str = "",
+        sent: Statuses | None = None,
     ) -> tuple[int, bytes]:
-        """One request, repeated when the server is away or asks for it. Every one of ours may be: none adds up."""
-        path = self._path(ref, many=many or method == "POST")
+        """One request, repeated when the server is away or asks for it. Every one of ours may be: none adds up.
+
+        ``sent`` takes the status of each attempt, 0 where there was no answer.
+        """
+        path = path or self._path(ref, many=many or method == "POST")
         for attempt in range(ATTEMPTS):
             last = attempt == ATTEMPTS - 1
             try:
                 answer = self._open(method, path, dict(query or {}), body, content, TIMEOUT)
                 try:
-                    status, said, headers = answer.status, answer.read(), dict(answer.headers)
+                    status, said, headers = answer.status, answer.read(), answer.headers
                 finally:
                     answer.release_conn()
             except urllib3.exceptions.HTTPError as error:
@@ -196,7 +205,9 @@ class KubernetesCluster:
                     raise TransientError(
                         f"the API server does not answer ({_short(error)}): cannot {verb} {ref}"
                     ) from error
-                status, said, headers = 0, b"", {}
+                status, said, headers = 0, b"", urllib3.HTTPHeaderDict()
+            if sent is not None:
+                sent.append(status)
             if (status and status not in AGAIN) or last:
                 return status, said
             LOG.debug("to %s %s was answered with %s: trying again", verb, ref, status or "nothing")
@@ -242,10 +253,7 @@ class KubernetesCluster:
     def _plural(self, ref: Reference, root: str) -> str:
         """The resource of a kind: known, or asked for once."""
         if (known := self._plurals.get((ref.group, ref.kind))) is None:
-            answer = self._open("GET", root, {}, None, "", TIMEOUT)
-            body = answer.read()
-            answer.release_conn()
-            served = self._object("discover", ref, answer.status, body)
+            served = self._object("discover", ref, *self._send("GET", "discover", ref, path=root))
             names = [r["name"] for r in served.get("resources", []) if r["kind"] == ref.kind and "/" not in r["name"]]
             if not names:
                 raise refusal("discover", ref, 404, b"")
@@ -260,6 +268,13 @@ def _events(ref: Reference) -> Reference:
 def _identified(ref: Reference, manifest: Manifest) -> dict[str, Any]:
     metadata = {**manifest.get("metadata", {}), "name": ref.name, "namespace": ref.namespace}
     return {**manifest, "apiVersion": ref.api_version, "kind": ref.kind, "metadata": metadata}
+
+
+def _holds(found: Manifest, wanted: Manifest) -> bool:
+    """Whether an object holds all that was to be created, its name and labels apart."""
+    return all(
+        found.get(key) == value for key, value in wanted.items() if key not in ("metadata", "apiVersion", "kind")
+    )
 
 
 def _typed(ref: Reference, item: Manifest) -> Manifest:

@@ -87,8 +87,9 @@ def cluster(server, clock):
     made.close()
 
 
-def test_a_server_that_asks_for_a_pause_gets_it(server, cluster, clock):
-    server.script += [(429, {"Retry-After": "3"}, b"slow down"), (200, {}, FOUND)]
+@pytest.mark.parametrize("name", ["Retry-After", "retry-after"])
+def test_a_server_that_asks_for_a_pause_gets_it(server, cluster, clock, name):
+    server.script += [(429, {name: "3"}, b"slow down"), (200, {}, FOUND)]
     began = clock.now()
     assert cluster.get(REF) == FOUND
     assert clock.now() - began == 3.0
@@ -118,6 +119,36 @@ def test_a_server_that_is_away_is_transient(clock, unused_port):
     with pytest.raises(TransientError, match=r"does not answer.*cannot read HTTPRoute ns/iris"):
         cluster.get(REF)
     cluster.close()
+
+
+def test_the_kinds_of_a_group_are_asked_for_again_while_the_server_is_busy(server, cluster):
+    other = Reference("example.com", "v1", "Fern", "ns", "green")
+    served = {"resources": [{"name": "ferns", "kind": "Fern"}]}
+    server.script += [status(503, "busy"), (200, {}, served), (200, {}, {"kind": "Fern"})]
+    assert cluster.get(other) == {"kind": "Fern"}
+    assert server.asked[-1][1].startswith("/apis/example.com/v1/namespaces/ns/ferns/green")
+
+
+def test_a_server_that_is_away_before_the_kinds_are_known_is_transient(clock, unused_port):
+    configuration = Configuration()
+    configuration.host = f"http://127.0.0.1:{unused_port}"
+    cluster = KubernetesCluster(configuration, "ns", clock)
+    with pytest.raises(TransientError, match="does not answer"):
+        cluster.get(Reference("example.com", "v1", "Fern", "ns", "green"))
+    cluster.close()
+
+
+def test_what_was_created_though_its_answer_was_lost_is_no_conflict_with_itself(server, cluster):
+    mine = {"data": {"a": "1"}}
+    ref = Reference.of("configmap", "ns", "x")
+    server.script += [status(504, "timeout"), status(409, "already exists"), (200, {}, {"kind": "ConfigMap"} | mine)]
+    assert cluster.create(ref, mine)["data"] == {"a": "1"}
+    server.script += [status(504, "timeout"), status(409, "already exists"), (200, {}, {"data": {"a": "another's"}})]
+    with pytest.raises(Conflict):
+        cluster.create(ref, mine)
+    server.script += [status(409, "already exists")]
+    with pytest.raises(Conflict):
+        cluster.create(ref, mine)
 
 
 def test_a_conflict_is_told_at_once(server, cluster):
