@@ -105,5 +105,5 @@ def test_no_value_becomes_code_or_another_argument(value):
     args = template(step_spec("rollback"))["container"]["args"]
     quoted = json.dumps(value)[1:-1]  # as Argo substitutes: inside of the JSON text of the template
     filled = json.loads(json.dumps(args).replace("{{inputs.parameters.reason}}", quoted))
-    assert filled[1] == f"--reason={value}"
+    assert f"--reason={value}" in filled
     assert len(filled) == len(args)

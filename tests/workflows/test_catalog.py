@@ -103,7 +103,11 @@ def test_passing_every_default_is_the_same_as_passing_nothing(spec, step_command
         assert full.params == bare.params
 
 
-EXAMPLES = {"version": "v1=http://127.0.0.1:1", "slos": "[{metric: error-rate, limit: 1%}]"}
+EXAMPLES = {
+    "version": "v1=http://127.0.0.1:1",
+    "versions": "v2=http://127.0.0.1:2",
+    "slos": "[{metric: error-rate, limit: 1%}]",
+}
 
 
 def example(param: Param) -> str:

@@ -53,7 +53,7 @@ def argument_twice(body):
 
 
 def argument_out_of_enum(body):
-    arguments(body, "hold", "decline")[-2]["value"] = "hold"
+    next(p for p in arguments(body, "hold", "decline") if p["name"] == "outcome")["value"] = "hold"
 
 
 def unknown_input(body):
@@ -142,7 +142,8 @@ def endless_recursion_over_two(body):
 
 
 def default_out_of_enum(body):
-    template(body, "rollback")["inputs"]["parameters"][1]["default"] = "rolledback"
+    inputs = template(body, "rollback")["inputs"]["parameters"]
+    next(p for p in inputs if p["name"] == "outcome")["default"] = "rolledback"
 
 
 def workflow_value_out_of_enum(body):
