@@ -4,10 +4,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fairway_steps.assess import assess
-from fairway_steps.assess.contest import Contest
 from fairway_steps.model import Assessment
 from fairway_steps.record import Record, StageResult
+from fairway_steps.verdict import decided, weighed
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,26 +31,14 @@ def replay(record: Record) -> Iterator[Replayed]:
 def _again(record: Record, result: StageResult) -> Assessment | None:
     basis, slos = result.basis, tuple(item.slo for item in result.assessment.evidence)
     strata = [stratum for stratum in record.strata if stratum.end <= result.until]
-    if weights := record.stages[result.stage].weights:
-        contest = Contest(slos, strata, weights, record.primary.name, basis.rules)
-        return contest.decide(
-            over=basis.over,
-            on_inconclusive=basis.on_inconclusive,
-            problem=basis.problem,
-            dropped=basis.dropped,
-            intervention=basis.intervention,
-        )
-    return assess(
+    found = weighed(
         slos,
         strata,
+        record.stages[result.stage],
         candidate=record.candidate.name,
         primary=record.primary.name,
         weight=result.weight,
-        over=basis.over,
-        is_last=basis.is_last,
         rules=basis.rules,
-        on_inconclusive=basis.on_inconclusive,
-        problem=basis.problem,
-        gone=basis.gone,
-        intervention=basis.intervention,
+        is_last=basis.is_last,
     )
+    return decided(found, record.candidate.name, basis)

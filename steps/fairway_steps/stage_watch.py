@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from fairway_steps.assess import Weighed, decide, weigh
+from fairway_steps.assess import Weighed
 from fairway_steps.assess.contest import Contest
 from fairway_steps.clock import Clock
 from fairway_steps.config.spec import patience_for
@@ -19,6 +19,7 @@ from fairway_steps.model import Assessment, Rules, Slo, Stage, Stratum, Verdict
 from fairway_steps.record import Basis, Lease, Record, RecordStore, StageResult, amend
 from fairway_steps.schedule import routes_of
 from fairway_steps.stage_results import changes, concluded, final, served_since
+from fairway_steps.verdict import decided, weighed
 from fairway_steps.windows import added
 from fairway_steps.words import count, number, value_of
 
@@ -105,19 +106,19 @@ class StageWatch:
 
     def run(self, *, is_last: bool, otherwise: Verdict) -> tuple[Assessment, Basis]:
         basis = Basis(self.rules, over=False, is_last=is_last, on_inconclusive=otherwise)
-        if (known := self._weigh(is_last=is_last)).harm and (verdict := self._decide(known, basis)):
+        if (known := self._weigh(is_last=is_last)).harm and (verdict := decided(known, self.candidate, basis)):
             return verdict, basis  # found by a look whose step was killed before it could say so
         while True:
             now = self.clock.now()
             self._read(now, self.stage)
-            weighed = self._weigh(is_last=is_last)
+            found = self._weigh(is_last=is_last)
             if not self.complete:
                 self._listen()
-            self._tell(now, weighed)
-            over = self._over(now, weighed)
+            self._tell(now, found)
+            over = self._over(now, found)
             gone = {name: why[-1] for name, why in self.gone.items() if len(why) >= GONE_AFTER}
-            if isinstance(weighed, Contest):
-                self._drop({name: f"it cannot be reached: {why}" for name, why in gone.items()} | {**weighed.harmful})
+            if isinstance(found, Contest):
+                self._drop({name: f"it cannot be reached: {why}" for name, why in gone.items()} | {**found.harmful})
             if over and not (gone or self.was_read or self.intervention):
                 if self.store and self.changed is None:
                     raise Unassessable(
@@ -133,7 +134,7 @@ class StageWatch:
                 dropped=dict(self.dropped),
                 intervention=self.intervention,
             )
-            verdict = self._decide(weighed, basis)
+            verdict = decided(found, self.candidate, basis)
             if verdict:
                 return verdict, basis
             ahead = (self.horizon if now < self.horizon else self.deadline) - now
@@ -185,9 +186,9 @@ class StageWatch:
                 if len(self.dropped) < len(self.alive):
                     self.drop(name, why)
 
-    def _over(self, now: float, weighed: Weighed | Contest) -> bool:
+    def _over(self, now: float, found: Weighed | Contest) -> bool:
         """Whether the stage is to be concluded now; not while the candidate's last answer is in doubt."""
-        enough = not self.problem and not any(item.missing for item in weighed.evidence)
+        enough = not self.problem and not any(item.missing for item in found.evidence)
         return not any(self.gone.values()) and (
             self.complete or now >= self.deadline or (now >= self.horizon and enough)
         )
@@ -236,37 +237,15 @@ class StageWatch:
         self.strata, self.cursor, self.intervention = held.strata, held.cursor, held.intervention
 
     def _weigh(self, *, is_last: bool) -> Weighed | Contest:
-        if self.stage.weights:
-            return Contest(self.slos, self.strata, self.stage.weights, self.primary, self.rules)
-        return weigh(
+        return weighed(
             self.slos,
             self.strata,
+            self.stage,
             candidate=self.candidate,
             primary=self.primary,
             weight=self.stage.weight,
+            rules=self.rules,
             is_last=is_last,
-            rules=self.rules,
-        )
-
-    def _decide(self, weighed: Weighed | Contest, basis: Basis) -> Assessment | None:
-        if isinstance(weighed, Contest):
-            return weighed.decide(
-                over=basis.over,
-                on_inconclusive=basis.on_inconclusive,
-                problem=basis.problem,
-                dropped=basis.dropped,
-                intervention=basis.intervention,
-            )
-        return decide(
-            weighed,
-            candidate=self.candidate,
-            over=basis.over,
-            is_last=basis.is_last,
-            rules=self.rules,
-            on_inconclusive=basis.on_inconclusive,
-            problem=basis.problem,
-            gone=basis.gone,
-            intervention=basis.intervention,
         )
 
     def _listen(self) -> None:
@@ -275,7 +254,7 @@ class StageWatch:
                 why = alive()
                 self.gone[name] = [*self.gone.get(name, ()), why] if why else []
 
-    def _tell(self, now: float, weighed: Weighed | Contest) -> None:
+    def _tell(self, now: float, found: Weighed | Contest) -> None:
         elapsed, served = max(0.0, now - self.start), self.samples()
         requests = sum(served[name] for name in self.alive)
         place = f"stage {self.index + 1}/{len(self.stages)} {self.stage.label}"
@@ -283,7 +262,7 @@ class StageWatch:
         weights = dict(self.stage.weights) or {self.candidate: self.stage.weight}
         here = [s for s in self.strata if s.weight == weights.get(s.version)]
         settling = ["settling"] if here and all(s.settling for s in here) else []
-        values = [] if isinstance(weighed, Contest) else [value_of(item) for item in weighed.evidence]
+        values = [] if isinstance(found, Contest) else [value_of(item) for item in found.evidence]
         parts = [time, *(f"{name} {count(served[name])}" for name in self.alive if name not in self.dropped)]
         parts += [*settling, *values, *(why[-1] for why in self.gone.values() if why)]
         self.progress(
@@ -293,6 +272,6 @@ class StageWatch:
             elapsed=round(elapsed, 3),
             duration=self.stage.duration,
             requests=requests,
-            missing=max((item.missing for item in weighed.evidence), default=0),
+            missing=max((item.missing for item in found.evidence), default=0),
             problem=self.problem,
         )

@@ -7,7 +7,7 @@ looking. This watches then, from the same cursor, and never while somebody else 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from fairway_steps.assess import assess
+from fairway_steps.assess import Weighed
 from fairway_steps.assess.contest import Contest
 from fairway_steps.clock import Clock
 from fairway_steps.errors import TransientError
@@ -16,7 +16,9 @@ from fairway_steps.model import Assessment, Outcome, Rules, Verdict
 from fairway_steps.record import Basis, Lease, Record, RecordStore, StageResult, amend, required
 from fairway_steps.release import drop, rollback
 from fairway_steps.routing.base import Router
+from fairway_steps.stage_results import concluded
 from fairway_steps.stage_watch import Progress, silent
+from fairway_steps.verdict import decided, weighed
 from fairway_steps.weights import Confirmation
 
 QUIET = 5.0
@@ -49,8 +51,10 @@ def watch(
         elif now - since >= quiet and record.stage >= 0 and record.timeline:
             record = _look(store, lease, source, record, now)
             seen = record.cursor
-            out = _out(record)
-            if found := _harm(record, out):
+            known = _weighed(record)
+            # Why those of several candidates that do harm are to lose their traffic, or have lost it.
+            out = {**known.harmful, **record.dropped} if isinstance(known, Contest) else {}
+            if found := _harm(record, known, out):
                 _end(store, lease, router, clock, record, found, out)
                 return found
             for name in sorted(set(out) - set(record.dropped)):
@@ -75,35 +79,32 @@ def _added(record: Record, cursor: str, reading: Reading, now: float) -> Record:
     return fresh.renewed(now)
 
 
-def _contest(record: Record) -> Contest:
-    weights = record.stages[record.stage].weights
-    return Contest(record.slos, record.strata, weights, record.primary.name, _rules(record))
-
-
 def _rules(record: Record) -> Rules:
     """Only harm ends it: health is for the stages to find."""
     return replace(record.rules, early_end=False)
 
 
-def _out(record: Record) -> dict[str, str]:
-    """Why those of several candidates that do harm are to lose their traffic, or have lost it."""
-    return {**_contest(record).harmful, **record.dropped} if record.stages[record.stage].weights else {}
-
-
-def _harm(record: Record, out: Mapping[str, str]) -> Assessment | None:
-    """The verdict, if it is harm, of several candidates by all of them."""
-    if record.stages[record.stage].weights:
-        return _contest(record).decide(over=False, dropped=out)
-    found = assess(
+def _weighed(record: Record) -> Weighed | Contest:
+    return weighed(
         record.slos,
         record.strata,
+        record.stages[record.stage],
         candidate=record.candidate.name,
         primary=record.primary.name,
         weight=_weight(record),
-        over=False,
         rules=_rules(record),
+        is_last=False,
     )
-    return found if found and found.verdict is Verdict.ROLLBACK else None
+
+
+def _harm(record: Record, known: Weighed | Contest, out: Mapping[str, str]) -> Assessment | None:
+    """The verdict, if it is harm, of several candidates by all of them."""
+    found = decided(known, record.candidate.name, _basis(record, out))
+    return found if isinstance(known, Contest) or (found and found.verdict is Verdict.ROLLBACK) else None
+
+
+def _basis(record: Record, out: Mapping[str, str]) -> Basis:
+    return Basis(_rules(record), over=False, dropped=out)
 
 
 def _end(
@@ -121,9 +122,9 @@ def _end(
         weight=_weight(record),
         assessment=assessment,
         until=max(stratum.end for stratum in record.strata),
-        basis=Basis(_rules(record), over=False, dropped=dropped),
+        basis=_basis(record, dropped),
     )
-    amend(store, lease, lambda r: replace(r, results=(*r.results, result)))
+    amend(store, lease, lambda r: concluded(r, result))
     rollback(store, lease, router, clock, outcome=Outcome.ROLLED_BACK, reason=assessment.reason, confirm=Confirmation())
 
 

@@ -16,7 +16,7 @@ from fairway_steps.strategy import Strategy
 from fairway_workflows import performance
 from fairway_workflows.catalog import step_spec
 from fairway_workflows.options import JUDGED, LOAD, LOAD_SHARED, MAJOR
-from fairway_workflows.parameters import BEGUN, NEEDED, READY, REHEARSAL_URL, SCHEDULE, default, mapped
+from fairway_workflows.parameters import BEGUN, NEEDED, READY, REHEARSAL_URL, SCHEDULE, default, mapped, option_of
 from fairway_workflows.safety import RESOURCES, TIMEOUT, TIMEOUTS, Safety
 from fairway_workflows.tekton import CATEGORIES, CATEGORY, STEP_ACTION_SINCE, metadata, param
 
@@ -103,8 +103,7 @@ def _params(strategy: Strategy) -> list[dict[str, Any]]:
 
 
 def _param(name: str, step: str, option: str, value: str = "") -> dict[str, Any]:
-    like = next(one for one in step_spec(step).params if one.name == option)
-    declared = param(like) | {"name": name}
+    declared = param(option_of(step, option)) | {"name": name}
     if name in NEEDED:
         declared.pop("default", None)
     return declared | {"default": value} if value else declared
