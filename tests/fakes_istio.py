@@ -8,6 +8,7 @@ from typing import Any
 
 from fairway_steps.cluster import Cluster, Manifest, Reference
 from fairway_steps.model import Version
+from fairway_steps.routing.istio import IstioRouter
 from fakes_gateway import GatewayLab
 
 DEFINED = "networking.istio.io"
@@ -34,6 +35,8 @@ def http(primary: str) -> list[dict[str, Any]]:
 class IstioLab(GatewayLab):
     """One VirtualService between versions, each a Service with one ready endpoint."""
 
+    back_end = IstioRouter
+
     def __init__(self, cluster: Cluster, names: tuple[str, ...] = ("v1", "v2.1")) -> None:
         super().__init__(cluster, "virtualservice", names)
 
@@ -50,6 +53,10 @@ class IstioLab(GatewayLab):
         told = {"type": "Reconciled", "status": said[0], "message": said[2]}
         generation = self.stored()["metadata"]["generation"]
         self._status({"status": {"observedGeneration": generation, "conditions": [told]}})
+
+    def reconcile(self) -> None:
+        """Do what istiod does once all proxies have what is stored."""
+        self.accept()
 
     def foreign(self) -> object:
         found = copy.deepcopy(dict(self.stored()))

@@ -9,6 +9,7 @@ from typing import Any
 
 from fairway_steps.cluster import Cluster, Manifest, Reference
 from fairway_steps.model import Version
+from fairway_steps.routing.kserve_llm import LlmRouter
 from fakes_gateway import write_endpoints, write_status
 
 COUNT = itertools.count()
@@ -18,6 +19,8 @@ SINCE = "2026-01-01T00:00:00Z"
 
 class LlmLab:
     """One group; the first member has all traffic, by the weight its owner gave it."""
+
+    back_end = LlmRouter
 
     def __init__(self, cluster: Cluster, names: tuple[str, ...] = ("v1", "v2.1")) -> None:
         self.cluster = cluster

@@ -16,8 +16,6 @@ from fairway_steps.model import Routes, Version
 from fairway_steps.routing import backends
 from fairway_steps.routing.base import Router, Served
 from fairway_steps.routing.gateway_api import GatewayRouter
-from fairway_steps.routing.istio import IstioRouter
-from fairway_steps.routing.kserve_llm import LlmRouter
 from fakes_cluster import FakeCluster
 from fakes_gateway import GatewayLab
 from fakes_istio import IstioLab, ModelMeshLab
@@ -128,34 +126,8 @@ class GatewayWorld:
 
 
 @dataclass
-class IstioWorld:
-    lab: IstioLab
-
-    @property
-    def known(self) -> dict[str, Version]:
-        return self.lab.versions
-
-    def router(self) -> Router:
-        class Reconciled(IstioRouter):
-            """With an istiod that says at once that all proxies have what is stored."""
-
-            def settled(router) -> bool | None:  # noqa: N805 - the test's own self is the world
-                self.lab.accept()
-                return super().settled()
-
-        counters = lambda: Served(dict.fromkeys(self.known, 0), 0, 0, lasting=False)  # noqa: E731
-        return Reconciled(self.lab.ref, "iris", self.lab.versions, self.lab.cluster, SystemClock(), counters=counters)
-
-    def foreign(self) -> object:
-        return self.lab.foreign()
-
-    def name_unknown(self) -> None:
-        self.lab.add_unknown()
-
-
-@dataclass
-class RevisionWorld:
-    lab: RevisionLab
+class StoredWorld:
+    lab: IstioLab | RevisionLab | LlmLab
 
     @property
     def known(self) -> dict[str, Version]:
@@ -179,44 +151,18 @@ class RevisionWorld:
         self.lab.add_unknown()
 
 
-@dataclass
-class LlmWorld:
-    lab: LlmLab
-
-    @property
-    def known(self) -> dict[str, Version]:
-        return self.lab.versions
-
-    def router(self) -> Router:
-        class Reconciled(LlmRouter):
-            """With a controller that does at once what is stored."""
-
-            def settled(router) -> bool | None:  # noqa: N805 - the test's own self is the world
-                self.lab.reconcile()
-                return super().settled()
-
-        counters = lambda: Served(dict.fromkeys(self.known, 0), 0, 0, lasting=False)  # noqa: E731
-        return Reconciled(self.lab.ref, "iris", self.lab.versions, self.lab.cluster, SystemClock(), counters=counters)
-
-    def foreign(self) -> object:
-        return self.lab.foreign()
-
-    def name_unknown(self) -> None:
-        self.lab.add_unknown()
-
-
 IN_CLUSTER: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "httproute": ("gateway_api", lambda cluster: GatewayWorld(GatewayLab(cluster, "httproute", NAMES))),
     "grpcroute": ("gateway_api", lambda cluster: GatewayWorld(GatewayLab(cluster, "grpcroute", NAMES))),
-    "virtualservice": ("istio", lambda cluster: IstioWorld(IstioLab(cluster, NAMES))),
-    "ksvc": ("ksvc", lambda cluster: RevisionWorld(KnativeLab(cluster, NAMES))),
-    "inferenceservice": ("inferenceservice", lambda cluster: RevisionWorld(KServeLab(cluster, NAMES[:2]))),
-    "llminferenceservice": ("llminferenceservice", lambda cluster: LlmWorld(LlmLab(cluster, NAMES))),
+    "virtualservice": ("istio", lambda cluster: StoredWorld(IstioLab(cluster, NAMES))),
+    "ksvc": ("ksvc", lambda cluster: StoredWorld(KnativeLab(cluster, NAMES))),
+    "inferenceservice": ("inferenceservice", lambda cluster: StoredWorld(KServeLab(cluster, NAMES[:2]))),
+    "llminferenceservice": ("llminferenceservice", lambda cluster: StoredWorld(LlmLab(cluster, NAMES))),
 }
 """By the kind of route: the fixture of a real cluster that knows it, and its world over a cluster."""
 MORE = {
-    "modelmesh": ("modelmesh", lambda cluster: IstioWorld(ModelMeshLab(cluster, NAMES))),
-    "standard": ("inferenceservice", lambda cluster: RevisionWorld(StandardLab(cluster, NAMES[:2]))),
+    "modelmesh": ("modelmesh", lambda cluster: StoredWorld(ModelMeshLab(cluster, NAMES))),
+    "standard": ("inferenceservice", lambda cluster: StoredWorld(StandardLab(cluster, NAMES[:2]))),
 }
 """Those that carry only a part of what their kind can, or nothing: strategies are tried on them, too."""
 WORLDS = (

@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from on_cluster.kube import apply, gateway, has_kind, kubectl, prometheus
+from on_cluster.kube import apply, gateway, has_kind, kubectl, named, prometheus
 from on_cluster.manifests import rendered
+from on_cluster.release import Service
 
 ROOT = Path(__file__).parents[3]
 TEKTON = ("tekton", "tekton/rbac", "tekton/tasks", "tekton/stepactions", "tekton/pipelines")
@@ -36,6 +37,14 @@ def tekton(space: str) -> str:
         pytest.skip("this cluster has no Tekton Pipelines")
     apply(space, rendered(*TEKTON))
     return space
+
+
+@pytest.fixture
+def service(space: str, address: str, request: pytest.FixtureRequest) -> Iterator[Service]:
+    """A service of the test's own, of Deployments; idle, its versions would still be probed and scraped beside the tests that follow."""
+    made = Service(space, named(request), address)
+    yield made
+    made.retire()
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,8 @@ import requests
 
 from lab.binaries import PROMETHEUS
 from lab.places import NODE_ADDRESS, STATE
-from on_cluster.kube import eventually, named
-from on_cluster.release import Service, metrics
+from on_cluster.kube import eventually
+from on_cluster.release import metrics
 from on_cluster.steps import Steps
 
 pytestmark = pytest.mark.skipif(not os.environ.get("FAIRWAY_LAB"), reason="only the lab's Prometheus is ours to stop")
@@ -69,8 +69,7 @@ def away(prometheus):
     prometheus.start()
 
 
-def test_a_good_version_is_held_while_prometheus_is_away_and_goes_on_afterwards(space, address, request, prometheus):
-    service = Service(space, named(request), address)
+def test_a_good_version_is_held_while_prometheus_is_away_and_goes_on_afterwards(space, service, prometheus):
     service.deploy()
     steps = Steps(service)
     with service.client() as client:

@@ -7,21 +7,13 @@ Leaves out: what the template does (test_canary.py), a GitOps controller's own b
 
 from pathlib import Path
 
-import pytest
 import yaml
 
-from on_cluster.kube import apply, eventually, items, kubectl, named
+from on_cluster.kube import apply, eventually, items, kubectl
 from on_cluster.release import PROMETHEUS, Service
 from on_cluster.workflows import ended, nodes, story
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "canary-workflow.yaml"
-
-
-@pytest.fixture
-def service(space, address, request):
-    made = Service(space, named(request), address)
-    yield made
-    made.retire()
 
 
 def run(service, **changed):

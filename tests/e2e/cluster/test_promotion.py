@@ -11,21 +11,13 @@ import math
 
 import pytest
 
-from on_cluster.kube import apply, get, named
-from on_cluster.release import Service
+from on_cluster.kube import apply, get
 from on_cluster.steps import Steps
 from on_cluster.versions import deployment
 from on_cluster.witness import Witness
 
 pytestmark = pytest.mark.usefixtures("within_reach")
 STAGES = "10@4s,30@4s"
-
-
-@pytest.fixture
-def service(space, address, request):
-    made = Service(space, named(request), address)
-    yield made
-    made.retire()
 
 
 def split(service, client, change, until):

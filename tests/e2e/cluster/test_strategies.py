@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from on_cluster.kube import eventually, named
+from on_cluster.kube import eventually
 from on_cluster.pipelines import condition, create, results, skipped, tasks
 from on_cluster.pipelines import ended as run_ended
 from on_cluster.pipelines import story as run_story
@@ -19,11 +19,6 @@ from on_cluster.release import MODEL, SLOS, Service
 from on_cluster.workflows import ended, node, outputs, story, submit
 
 LOAD = {"load_rate": "30", "load_duration": "5s"}
-
-
-@pytest.fixture
-def service(space, address, request):
-    return Service(space, named(request), address)
 
 
 def url(service):
