@@ -24,7 +24,7 @@ def status() -> int:
         return 3
     for name, lives in known.items():
         print(f"  {name:<28}{'up' if lives else 'DOWN'}")
-    told, waiting = up.told_ready(), True
+    waiting = True
     try:
         columns = "NAMESPACE:.metadata.namespace,NAME:.metadata.name,WANTED:.spec.replicas,READY:.status.readyReplicas"
         table = kubectl("get", "deployments", "--all-namespaces", f"--output=custom-columns={columns}", timeout=15)
@@ -32,13 +32,12 @@ def status() -> int:
         waiting = any(not _complete(*line.split()) for line in table.splitlines()[1:])
     except (LabError, subprocess.TimeoutExpired) as error:
         print(f"the API server does not answer: {error}")
-    current = bool(told) and told["lab"] == up.lab_digest()
-    if not current or not all(known.values()):
+    if not (whole := up.whole()):
         print("it is not complete, or made from other pins: `make lab` mends that")
     else:
         print("it is up, and not all of it is ready" if waiting else "it is ready")
     print(f"KUBECONFIG={KUBECONFIG}, inside the network namespace: `make lab-shell`")
-    return 0 if current and all(known.values()) and not waiting else 1
+    return 0 if whole and not waiting else 1
 
 
 def _complete(namespace: str, _: str, wanted: str, ready: str) -> bool:

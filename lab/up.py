@@ -36,13 +36,12 @@ def alone() -> Iterator[None]:
 def up() -> None:
     """From whatever state to a lab that is ready. A second call finds nothing to do."""
     began = time.monotonic()
-    told, known = told_ready(), processes.known()
-    if told and told["lab"] == lab_digest() and known and all(known.values()):
-        if told["project"] == project.digest():
+    if whole():
+        if current():
             say(f"the lab is up; {HOW}")
             return
         say("the lab is up; the project has changed since")
-        _project(told["lab"])
+        _project(lab_digest())
     else:
         machine.check()
         if left := down.remains():
@@ -53,6 +52,12 @@ def up() -> None:
 
 
 HOW = "`make lab-shell` has kubectl and argo, `make e2e` runs the tests, `make lab-down` removes it"
+
+
+def whole() -> bool:
+    """Whether a lab that was made from these files is there, and all of its processes live."""
+    known = processes.known()
+    return told_ready().get("lab") == lab_digest() and bool(known) and all(known.values())
 
 
 def current() -> bool:

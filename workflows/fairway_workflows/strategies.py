@@ -1,31 +1,28 @@
-"""The strategies by name: what each is rendered with, and by which builder."""
+"""The strategies by name: what each is rendered with.
 
-from collections.abc import Callable, Mapping
+Blue-green is one pod of stages, so that the steps of a cut-over can be seconds apart; both versions keep their capacity until the promotion,
+which comes after the soak. A mirror is the first stage of a canary. An A/B/n split is one stage, judged by ``assess`` as any other: which candidate
+has won is in the record, so what follows a verdict is the canary's. With none, the candidate gets all of the traffic as soon as it is ready.
+"""
+
+from collections.abc import Mapping
 
 from hera.workflows import WorkflowTemplate
 
 from fairway_steps.strategy import Strategy
-from fairway_workflows import ab, blue_green, canary, mirror, none, performance
+from fairway_workflows import performance, release
 from fairway_workflows.options import ReleaseOptions
 
 OPTIONS: Mapping[Strategy, ReleaseOptions] = {
-    Strategy.CANARY: canary.CanaryOptions(),
-    Strategy.BLUE_GREEN: blue_green.OPTIONS,
-    Strategy.MIRROR: mirror.OPTIONS,
-    Strategy.AB: ab.OPTIONS,
+    Strategy.CANARY: ReleaseOptions(),
+    Strategy.BLUE_GREEN: ReleaseOptions(strategy=Strategy.BLUE_GREEN, granularity="release"),
+    Strategy.MIRROR: ReleaseOptions(strategy=Strategy.MIRROR),
+    Strategy.AB: ReleaseOptions(strategy=Strategy.AB, load_test="no"),
     Strategy.PERFORMANCE: performance.OPTIONS,
-    Strategy.NONE: none.OPTIONS,
-}
-BUILDERS: Mapping[Strategy, Callable[[ReleaseOptions], WorkflowTemplate]] = {
-    Strategy.CANARY: canary.build,
-    Strategy.BLUE_GREEN: blue_green.build,
-    Strategy.MIRROR: mirror.build,
-    Strategy.AB: ab.build,
-    Strategy.PERFORMANCE: performance.build,
-    Strategy.NONE: none.build,
+    Strategy.NONE: ReleaseOptions(strategy=Strategy.NONE, load_test="no"),
 }
 
 
 def build(options: ReleaseOptions) -> WorkflowTemplate:
-    """The workflow of the strategy that the options name."""
-    return BUILDERS[options.strategy](options)
+    """The workflow of the strategy that the options name, self-contained."""
+    return release.build(options) if options.strategy.releases else performance.build(options)
