@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from on_cluster.kube import apply, gateway, has_kind, kubectl, named, prometheus
+from on_cluster.kube import apply, gateway, has_kind, kubectl, lacks, named, prometheus
 from on_cluster.manifests import rendered
 from on_cluster.release import Service
 
@@ -20,7 +20,7 @@ TEKTON = ("tekton", "tekton/rbac", "tekton/tasks", "tekton/stepactions", "tekton
 def space(request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace of its own; what it held is deleted with it, unless a test failed."""
     if not has_kind("WorkflowTemplate"):
-        pytest.skip("this cluster has no Argo Workflows")
+        lacks("Argo Workflows")
     name = f"e2e-{request.module.__name__.rpartition('.')[2].removeprefix('test_').replace('_', '-')}-{uuid.uuid4().hex[:5]}"
     kubectl("create", "namespace", name)
     apply(name, rendered())
@@ -34,7 +34,7 @@ def space(request: pytest.FixtureRequest) -> Iterator[str]:
 def tekton(space: str) -> str:
     """The same namespace with the Tasks, StepActions and Pipelines as well."""
     if not has_kind("PipelineRun"):
-        pytest.skip("this cluster has no Tekton Pipelines")
+        lacks("Tekton Pipelines")
     apply(space, rendered(*TEKTON))
     return space
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from lab.binaries import ARGO
-from on_cluster.kube import apply, has_kind, kubectl
+from on_cluster.kube import apply, has_kind, kubectl, lacks
 from on_cluster.manifests import MANIFESTS
 from on_cluster.pipelines import EXAMPLE
 from on_cluster.workflows import argo
@@ -33,7 +33,7 @@ def objects(file):
 def test_the_api_server_takes_it(space, file):
     found = objects(file)
     if missing := sorted({each["kind"] for each in found if not has_kind(each["kind"])}):
-        pytest.skip(f"this cluster has no {', '.join(missing)}")
+        lacks(", ".join(missing))
     told = apply(space, found, "--dry-run=server", "--validate=strict")
     assert told.count("(server dry run)") == len(found) > 0
 
@@ -42,14 +42,14 @@ def test_the_api_server_takes_it(space, file):
 def test_the_api_server_takes_a_folder_as_kubectl_apply_k_sends_it(space, folder):
     found = [each for each in yaml.safe_load_all(kubectl("kustomize", str(MANIFESTS / folder))) if each]
     if missing := sorted({each["kind"] for each in found if not has_kind(each["kind"])}):
-        pytest.skip(f"this cluster has no {', '.join(missing)}")
+        lacks(", ".join(missing))
     told = apply(space, found, "--dry-run=server", "--validate=strict")
     assert told.count("(server dry run)") == len(found) > 10
 
 
 def test_the_api_server_takes_the_run_of_the_example(space):
     if not has_kind("PipelineRun"):
-        pytest.skip("this cluster has no Tekton Pipelines")
+        lacks("Tekton Pipelines")
     told = kubectl("create", "-n", space, "--dry-run=server", "--validate=strict", "-f", str(EXAMPLE))
     assert "(server dry run)" in told
 

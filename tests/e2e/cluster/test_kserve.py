@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from on_cluster.inference import inference_service, store_models
-from on_cluster.kube import apply, eventually, get, has_kind, kubectl, named
+from on_cluster.kube import apply, eventually, get, has_kind, kubectl, lacks, named
 from on_cluster.release import PROMETHEUS, Service, lost
 from on_cluster.steps import Steps
 from on_cluster.witness import Witness
@@ -26,9 +26,9 @@ STOPPED = "serving.kserve.io/stop"
 @pytest.fixture(scope="module")
 def models(space):
     if not has_kind("InferenceService"):
-        pytest.skip("this cluster has no KServe")
+        lacks("KServe")
     if get(space, "clusterservingruntime/fairway-digits") is None:
-        pytest.skip("this cluster has no runtime fairway-digits; lab/addons/kserve.py shows the lab's")
+        lacks("runtime fairway-digits; lab/addons/kserve.py shows the lab's")
     store_models(space)
     return space
 
