@@ -60,7 +60,23 @@ def routes_of(
 
 
 def misplaced(candidates: Sequence[str], stages: Sequence[Stage], slos: Sequence[Slo]) -> tuple[str, str] | None:
-    """Why an A/B/n split cannot be as it is asked for: the field and a sentence. None if it can, or if none is asked for."""
+    """Why candidates, stages and SLOs do not go together: the field and a sentence. None if they do."""
+    return _unseen(stages, slos) or _unsplit(candidates, stages, slos)
+
+
+def _unseen(stages: Sequence[Stage], slos: Sequence[Slo]) -> tuple[str, str] | None:
+    """Why a reward could not be told in each stage."""
+    mirror = next((index for index, stage in enumerate(stages) if stage.mirror), None)
+    if mirror is None or not any(slo.metric is Metric.REWARD for slo in slos):
+        return None
+    return "stages", (
+        f"stage {mirror + 1}, {stages[mirror].label}, shows no user the candidate's answers, so no reward of it exists there; leave that "
+        f"stage out, or the reward"
+    )
+
+
+def _unsplit(candidates: Sequence[str], stages: Sequence[Stage], slos: Sequence[Slo]) -> tuple[str, str] | None:
+    """Why an A/B/n split cannot be as it is asked for; None also if none is asked for."""
     split = next((stage.weights for stage in stages if stage.weights), {})
     strange, left = [n for n in split if n not in candidates], [n for n in candidates if n not in split]
     wrong = ("", "")

@@ -584,6 +584,7 @@ def test_yaml_s_old_surprises_do_not_happen():
         (MINIMAL + "notify: [{to: github, repository: a/b, token-from: ghp_x}]\n", "release.yaml:8: notify[0].token-from: it is neither env:NAME nor file:PATH"),
         (MINIMAL + "notify: [{to: slack, url: 'env:X', on: [done]}]\n", "release.yaml:8: notify[0].on[0]: 'done' is none of promoted"),
         (MINIMAL + "report:\n", "release.yaml:8: report: nothing is not text"),
+        (MINIMAL.replace("10@20s", "mirror:9@5s").replace("error-rate, limit", "reward, margin"), "release.yaml:5: stages: stage 1, mirror 9 %, shows no user the candidate's answers, so no reward of it exists there; leave that stage out, or the reward"),
     ],
 )  # fmt: skip
 def test_bad_files_get_one_sentence_with_their_line(text, sentence):

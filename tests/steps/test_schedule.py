@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairway_steps.errors import UsageError
-from fairway_steps.model import HeaderMatch, Mirror, Routes, Stage, Stickiness, Version
-from fairway_steps.schedule import collectors, position, routes_of
+from fairway_steps.model import HeaderMatch, Metric, Mirror, Routes, Slo, Stage, Stickiness, Version
+from fairway_steps.schedule import collectors, misplaced, position, routes_of
 
 STAGES = (Stage(10, 1.0), Stage(25, 2.0), Stage(50, 3.0))
 
@@ -33,6 +33,16 @@ def test_copies_go_to_the_collector_in_front_of_the_candidate():
     assert position(stages, 0, "v1", "v2").routes == Routes({"v1": 100}, mirror=Mirror("collector", 30))
     assert collectors(stages) == (Version("collector", "http://c:8090"),)
     assert collectors(stages[1:]) == ()
+
+
+def test_a_reward_in_a_mirror_which_no_user_sees_is_refused_and_one_among_testers_is_not():
+    copies, testers, ramp = Stage(0, 1.0, mirror=30), Stage(0, 1.0, header="x-canary=always"), Stage(10, 1.0)
+    reward = Slo(Metric.REWARD, 0.02, relative=True)
+    field, sentence = misplaced(["v2"], (copies, ramp), (Slo(Metric.ERROR_RATE, 0.01), reward))
+    assert (field, sentence.split(",")[:2]) == ("stages", ["stage 1", " mirror 30 %"])
+    assert "shows no user" in sentence
+    assert misplaced(["v2"], (testers, ramp), (reward,)) is None
+    assert misplaced(["v2"], (copies, ramp), (Slo(Metric.ERROR_RATE, 0.01),)) is None
 
 
 @pytest.mark.parametrize("index", [-1, 3, 100])
