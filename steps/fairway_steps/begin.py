@@ -115,7 +115,7 @@ def begin(
             LOG.warning("release %s was left unfinished by %s: restoring its route first", held.release_id, held.holder)
             why = f"left unfinished by {held.holder}"
             held = close_unfinished(store, router, clock, holder=holder, reason=why, ending=ending)
-    feasible(router.capabilities, stages, slos)
+    feasible(router.capabilities, stages, slos, sticky=sticky)
     routes = router.read()
     if not (dry_run and held is not None and held.outcome is None):  # whose route would be restored first
         _preflight(routes, primary, everyone, f"--service {service} --route {route}")

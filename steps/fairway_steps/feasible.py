@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from fairway_steps.errors import Refused, UsageError
-from fairway_steps.model import Slo, Stage, Version
-from fairway_steps.routing.base import Capabilities
+from fairway_steps.model import Slo, Stage, Stickiness, Version
+from fairway_steps.routing.base import STICKY, Capabilities
 from fairway_steps.schedule import collectors, misplaced, routes_of
 from fairway_steps.strategy import Strategy, unfit
 
@@ -17,8 +17,15 @@ def fits(strategy: Strategy, stages: Sequence[Stage]) -> None:
         raise UsageError(f"stages: {sentence}", mend=mend)
 
 
-def feasible(can: Capabilities, stages: Sequence[Stage], slos: Sequence[Slo]) -> None:
+def feasible(
+    can: Capabilities, stages: Sequence[Stage], slos: Sequence[Slo], *, sticky: Stickiness | None = None
+) -> None:
     """Refuse what the route's back end cannot carry, and a comparison with a primary that has no traffic left."""
+    if sticky and not can.sticky:
+        raise Refused(
+            f"the route cannot keep users on their version, sticky {sticky.how}: {can.why(STICKY)}",
+            mend="leave sticky out, or let the application assign users and send their version's header",
+        )
     for stage in stages:
         for missing in can.lacks(routes_of(stage, "primary", "candidate")):
             raise Refused(

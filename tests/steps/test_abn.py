@@ -273,14 +273,9 @@ def test_what_does_not_go_together_is_refused_before_anything_is_touched(tmp_pat
 
 def test_a_route_that_keeps_no_user_on_a_version_is_refused_before_anything_is_touched(tmp_path, monkeypatch):
     monkeypatch.setattr(FakeRouter, "capabilities", Capabilities())
-
-    def refuse(router, asked, versions):
-        del versions
-        if lacking := [name for routes in asked for name in router.capabilities.lacks(routes)]:
-            raise Refused(f"cannot carry {lacking[0]}")
-
-    monkeypatch.setattr(FakeRouter, "preflight", refuse)
-    with pytest.raises(Refused, match="cannot carry stickiness"):
+    with pytest.raises(
+        Refused, match="cannot keep users on their version, sticky header:x-user: its kind has no field for it"
+    ):
         World(tmp_path, Users({}))
     assert not (tmp_path / "r.json").exists()
     world = World(tmp_path, Users({}), sticky=None)

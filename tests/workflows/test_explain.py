@@ -18,6 +18,17 @@ candidate: v2=http://127.0.0.1:8002
 stages: header:x-canary=always@20s,50@5s,100@5m
 slos: [{metric: error-rate, limit: 1%}]
 """
+SPLIT = """\
+strategy: ab
+service: iris
+route: envoy:./route
+primary: v1=http://127.0.0.1:8001
+candidate: [v3=http://127.0.0.1:8003, v2=http://127.0.0.1:8002]
+stages: v2=30+v3=20@1h
+sticky: cookie:user
+slos: [{metric: reward, margin: 2%}]
+metrics: {source: rest, url: 'http://127.0.0.1:8099', paths: {requests: .n, failures: .f, users: .n, reward: .r, reward-squares: .s}}
+"""
 LOAD = "load-test: {url: 'http://127.0.0.1:8002/infer', rate: 50, duration: 30s}\n"
 
 
@@ -60,6 +71,14 @@ def test_the_stages_are_told_as_the_split_that_each_makes(explain):
     ]
 
 
+def test_a_split_names_all_candidates_and_what_keeps_users_on_their_version(explain, tmp_path):
+    (tmp_path / "release.yaml").write_text(SPLIT)
+    code, lines = explain("ab", "--file", str(tmp_path / "release.yaml"))
+    assert code == 0, lines
+    assert lines[0].endswith("v1 → v3 or v2")
+    assert "stage 1 of 1, 3600 s: v1 50 %, v2 30 %, v3 20 %, by cookie:user" in text(lines)
+
+
 @pytest.mark.parametrize("rehearsed", [False, True])
 def test_a_file_decides_what_would_else_be_told_as_a_condition(explain, tmp_path, rehearsed):
     (tmp_path / "release.yaml").write_text(FILE + LOAD * rehearsed)
@@ -91,6 +110,12 @@ def test_a_performance_test_needs_no_route(explain):
             1,
             "the route cannot carry a stage mirror:50: a Knative Service copies no requests",
         ),
+        (
+            ("ab", "--route", "httproute/team/iris", "--sticky", "header:x-user"),
+            1,
+            "the route cannot keep users on their version, sticky header:x-user: Gateway API has no stable field",
+        ),
+        (("ab", "--route", "envoy:./r", "--sticky", "x-user"), 2, "x-user"),
         (("canary",), 2, "--route is missing"),
         (("canary", "--route", "ingress/a/b"), 2, "route 'ingress/a/b' is of no kind that Fairway knows"),
         (

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fairway_steps.model import Stage
+from fairway_steps.model import Stage, Stickiness
 from fairway_steps.schedule import routes_of
 from fairway_steps.weights import described
 from fairway_steps.words import number
@@ -40,10 +40,11 @@ class Schedule:
     stages: Sequence[Stage]
     primary: str
     candidate: str
+    sticky: Stickiness | None = None
 
     def lines(self) -> Iterator[str]:
         for index, stage in enumerate(self.stages):
-            split = described(routes_of(stage, self.primary, self.candidate))
+            split = described(routes_of(stage, self.primary, self.candidate, sticky=self.sticky))
             yield f"stage {index + 1} of {len(self.stages)}, {number(stage.duration)} s: {split}"
 
 

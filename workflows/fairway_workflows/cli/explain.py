@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from fairway_steps.cli.params import STAGES, option
+from fairway_steps.cli.params import STICKY as USERS
 from fairway_steps.errors import UsageError
-from fairway_steps.model import Stage
+from fairway_steps.model import Stage, Stickiness
 from fairway_steps.routing.base import HEADER_MATCH, MIRROR, STICKY
 from fairway_steps.strategy import Strategy
 
@@ -26,6 +27,11 @@ Example:
 @click.argument("strategy", type=click.Choice([s.value for s in Strategy]))
 @option("route", help="The service's route; what it cannot carry is refused.  [default: the file's]")
 @option("stages", STAGES, help="The schedule.  [default: the file's, else the strategy's own]")
+@option(
+    "sticky",
+    USERS,
+    help="What users are told apart by, who then keep their version: header:NAME or cookie:NAME.  [default: the file's]",
+)
 @option("file", help="A release file, for all that it says.")
 @option(
     "approval",
@@ -33,7 +39,12 @@ Example:
     help="Where a person is asked.  [default: the file's, else none]",
 )
 def explain(
-    strategy: str, route: str | None, stages: tuple[Stage, ...] | None, file: str | None, approval: str | None
+    strategy: str,
+    route: str | None,
+    stages: tuple[Stage, ...] | None,
+    sticky: Stickiness | None,
+    file: str | None,
+    approval: str | None,
 ) -> None:
     """Tell step by step what a release would do, before it does.
 
@@ -52,14 +63,18 @@ def explain(
             f"{file} is of strategy {spec.strategy}, not {chosen}", mend="name that one, or change the file"
         )
     asked = Approval(approval or (spec.approval if spec else Approval.NONE))
-    given, schedule, head = _known(chosen, spec, route or (spec.route if spec else ""), stages)
+    given, schedule, head = _known(chosen, spec, route or (spec.route if spec else ""), stages, sticky)
     template = build(replace(OPTIONS[chosen], approval=asked)).to_dict()
     for line in (*head, *(_line(one) for one in explained(template, given, schedule))):
         click.echo(line)
 
 
 def _known(
-    strategy: Strategy, spec: "ReleaseSpec | None", route: str, stages: Sequence[Stage] | None
+    strategy: Strategy,
+    spec: "ReleaseSpec | None",
+    route: str,
+    stages: Sequence[Stage] | None,
+    sticky: Stickiness | None,
 ) -> "tuple[dict[str, str | None], Schedule, list[str]]":
     """What is known of the release, refused where it cannot be, and the lines that say so."""
     from fairway_steps.config import parse_stages
@@ -83,11 +98,13 @@ def _known(
     if not route:
         raise UsageError("--route is missing", mend="name the service's route, such as envoy:./route, or give a --file")
     can = capabilities_of(route)
-    feasible(can, held, spec.slos if spec else ())
+    sticky = sticky or (spec.sticky if spec else None)
+    feasible(can, held, spec.slos if spec else (), sticky=sticky)
     service = spec.service if spec else route.rpartition("/")[2]
     carried = ", ".join(name for name, has in CARRIES.items() if getattr(can, has)) or "no split"
-    head = [f"{strategy}: {service} on {route}, which can carry {carried}; {primary} → {candidate}"]
-    return {"service": service, "route": route, **load}, Schedule(held, primary, candidate), head
+    candidates = " or ".join(one.name for one in spec.candidates) if spec else candidate
+    head = [f"{strategy}: {service} on {route}, which can carry {carried}; {primary} → {candidates}"]
+    return {"service": service, "route": route, **load}, Schedule(held, primary, candidate, sticky), head
 
 
 CARRIES = {"weights": "weights", HEADER_MATCH: "header_match", MIRROR: "mirror", STICKY: "sticky"}
