@@ -100,9 +100,12 @@ async def _run(
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
+        # Many who end a process tell it twice (``timeout``, a group and its leader): what was measured is told first.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, before)
         for signum, handler in before.items():
             loop.remove_signal_handler(signum)
-            signal.signal(signum, handler)
+            signal.signal(signum, signal.SIG_IGN if came else handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     say(crew.news())
     return ended, decided[0] if decided else "", came[0] if came else 0
 
