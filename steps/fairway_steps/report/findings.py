@@ -70,21 +70,28 @@ class StageView:
 
 def stages(record: Record) -> list[StageView]:
     """Every assessment, in the order in which they were made."""
-    return [_stage(record, result) for result in record.results]
+    made, title = record.rehearsal, f"Rehearsal: a load test of {record.candidate.name}, which has no users"
+    rehearsed = [_view(record, made, title)] if made else []
+    return [*rehearsed, *(_stage(record, result) for result in record.results)]
 
 
 def _stage(record: Record, result: StageResult) -> StageView:
-    verdict = result.assessment.verdict
     got = wording.shares(result.measured, fractions=True) if result.measured is not None else "not measured"
+    title = f"Stage {result.stage + 1}: {wording.stage(record, result.stage, result.weight)}"
+    return _view(record, result, title, ("measured", got))
+
+
+def _view(record: Record, result: StageResult, title: str, *more: tuple[str, str]) -> StageView:
+    verdict = result.assessment.verdict
     samples = ", ".join(f"{name} {wording.count(n)}" for name, n in result.samples.items()) or wording.NONE
     facts = (
-        ("measured", got),
+        *more,
         ("requests", samples),
         ("waited", wording.duration(result.waited)),
         ("at", wording.since(record.created, result.at)),
     )
     return StageView(
-        title=f"Stage {result.stage + 1}: {wording.stage(record, result.stage, result.weight)}",
+        title=title,
         verdict=verdict.value,
         tone=TONES[verdict],
         reason=wording.sentence(result.assessment.reason, record),

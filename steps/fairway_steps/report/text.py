@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fairway_steps.model import Result, Version
-from fairway_steps.record import Record
+from fairway_steps.record import Record, StageResult
 from fairway_steps.report import view, wording
 from fairway_steps.report.counts import ClientCount, counted, measured
 from fairway_steps.report.findings import ArmView, arms
@@ -34,12 +34,20 @@ def result(record: Record, client: ClientCount | None = None) -> dict[str, Any]:
         "failed_attempts": {name: dict(classes) for name, classes in measured(record).failed.items()},
         "lost": counts.lost,
         "counted_by": counts.witness.value,
+        **_rehearsal(record),
         "stages": _stages(record),
         **_candidates(record),
         "evidence_s": round(view.evidence_seconds(record), 3),
         "started": wording.iso(record.created),
         "finished": wording.iso(record.finished),
     }
+
+
+def _rehearsal(record: Record) -> dict[str, Any]:
+    if not (made := record.rehearsal):
+        return {}
+    told = {"verdict": made.assessment.verdict.value, "reason": made.assessment.reason, "samples": dict(made.samples)}
+    return {"rehearsal": told}
 
 
 def _candidates(record: Record) -> dict[str, Any]:
@@ -75,7 +83,7 @@ def text(record: Record, client: ClientCount | None = None) -> str:
         ),
     ]
     parts = [f"{sign} {view.headline(record)}", f"  {view.reason(record)}", "", *_aligned(facts)]
-    if record.results:
+    if _rows(record):
         parts += ["", *_table(["stage", "asked", "measured", "requests", "waited", "verdict"], _rows(record))]
     if told := _arms(record):
         parts += ["", *(f"  {view.SIGNS[arm.tone]} {arm.sentence}" for arm in told)]
@@ -97,7 +105,7 @@ def markdown(record: Record, client: ClientCount | None = None) -> str:
     candidates = ", ".join(f"candidate {_version(one)}" for one in record.candidates)
     versions = f"primary {_version(record.primary)}, {candidates}"
     parts += ["", f"{_md(record.service)}: {versions}; {_md(record.release_id)}, {_began(record)}."]
-    if record.results:
+    if _rows(record):
         cells = [tuple(_md(cell) for cell in row) for row in _rows(record)]
         parts += [
             "",
@@ -146,13 +154,21 @@ def _stages(record: Record) -> list[dict[str, Any]]:
 
 def _rows(record: Record) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
+    if made := record.rehearsal:
+        passed = made.assessment.verdict.value
+        rows.append(("rehearsal", "0 %", wording.NONE, _samples(made), wording.duration(made.waited), passed))
     for stage in record.results:
         shares = [(stage.measured or {}).get(one.name, 0.0) for one in record.candidates]
         got = wording.NONE if stage.measured is None else ", ".join(map(wording.percent, shares))
-        samples = ", ".join(f"{version} {wording.count(n)}" for version, n in stage.samples.items()) or wording.NONE
         where, asked = f"{stage.stage + 1} of {len(record.stages)}", wording.stage(record, stage.stage, stage.weight)
-        rows.append((where, asked, got, samples, wording.duration(stage.waited), stage.assessment.verdict.value))
+        rows.append(
+            (where, asked, got, _samples(stage), wording.duration(stage.waited), stage.assessment.verdict.value)
+        )
     return rows
+
+
+def _samples(stage: StageResult) -> str:
+    return ", ".join(f"{version} {wording.count(n)}" for version, n in stage.samples.items()) or wording.NONE
 
 
 def _arms(record: Record) -> tuple[ArmView, ...]:
@@ -161,9 +177,11 @@ def _arms(record: Record) -> tuple[ArmView, ...]:
 
 def _doubts(record: Record) -> list[str]:
     """The sentences of all evidence that did not pass."""
+    assessed = [("rehearsal", record.rehearsal)] if record.rehearsal else []
+    assessed += [(f"stage {stage.stage + 1}", stage) for stage in record.results]
     return [
-        f"stage {stage.stage + 1}, {wording.metric(found.slo)}: {wording.sentence(found.sentence, record)}"
-        for stage in record.results
+        f"{where}, {wording.metric(found.slo)}: {wording.sentence(found.sentence, record)}"
+        for where, stage in assessed
         for found in stage.assessment.evidence
         if found.result is not Result.PASS
     ]

@@ -128,3 +128,15 @@ def test_a_record_cannot_steer_a_terminal():
 def test_a_record_cannot_break_out_of_markdown():
     told = markdown(replace(failing(), reason="a | b <img src=x> [c](d) `e`\n# f"))
     assert "a \\| b &lt;img src=x&gt; \\[c\\](d) \\`e\\` \\# f." in told.replace("A \\|", "a \\|")
+
+
+def test_a_rehearsal_has_a_row_of_its_own_and_says_what_it_found():
+    record = promoted()
+    short = replace(record.results[0], assessment=held().results[0].assessment, samples={"v2": 19}, waited=0.0)
+    told, plain = text(replace(record, rehearsal=short)), text(record)
+    assert [row.split()[:3] for row in told.splitlines() if row.startswith("  rehearsal ")] == [["rehearsal", "0", "%"]]
+    assert "rehearsal, error rate: 0 of 19 requests to v2 failed" in told
+    assert "| rehearsal | 0 % |" in markdown(replace(record, rehearsal=short))
+    assert result(replace(record, rehearsal=short))["rehearsal"]["verdict"] == "hold"
+    assert "rehearsal" not in plain
+    assert "rehearsal" not in result(record)

@@ -128,3 +128,16 @@ def test_a_mean_is_no_share_of_requests():
     (stage,) = findings.stages(replace(held(), results=(StageResult(START, 0, 10, assessed),)))
     found = stage.findings[0]
     assert (found.observed, found.limit, found.allowed, found.exceeded) == ("20 ms", "≤ 30 ms", None, "–")  # noqa: RUF001 - likewise
+
+
+def test_a_rehearsal_is_told_before_the_stages_with_its_evidence():
+    evidence = Evidence(ERRORS, Result.FAIL, "200 of 1,000 requests to v2 failed", 1000, 200, 0.2, 0.17, 0.23, 40.0)
+    made = StageResult(
+        START + 2, 0, 0, Assessment(Verdict.ROLLBACK, "v2 breaks its SLO", (evidence,)), samples={"v2": 1000}
+    )
+    plain = replace(never_ready(), rehearsal=made)
+    (only,) = findings.stages(plain)
+    assert (only.title, only.verdict) == ("Rehearsal: a load test of v2, which has no users", "rollback")
+    assert only.facts[0] == ("requests", "v2 1,000")
+    assert [(one.slo, one.observed, one.limit) for one in only.findings] == [("error rate", "20 %", "≤ 1 %")]
+    assert [one.title for one in findings.stages(replace(promoted(), rehearsal=made))][1].startswith("Stage 1")
