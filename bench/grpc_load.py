@@ -2,7 +2,7 @@
 
 The server (a process of its own, grpcio) waits a seeded lognormal time and keeps what it really took, so the quantiles of the
 very same calls are compared. What it cannot see, the library's way to it and back, is the difference that is left. Costs are CPU
-time of all threads of the sending process. With ghz on the PATH the same calls are sent by it, for the ratio.
+time of all threads of the sending process. The same calls are sent by ghz, for the ratio, where Go is there to build it.
 """
 
 import argparse
@@ -10,8 +10,6 @@ import asyncio
 import json
 import os
 import random
-import resource
-import shutil
 import subprocess
 import sys
 import time
@@ -24,6 +22,7 @@ from typing import Any
 import grpc
 import numpy as np
 from grpc import aio
+from load_tools import ghz, timed
 from realtime import awake, real_time
 from realtime import told as scheduling
 
@@ -112,7 +111,7 @@ def load(address: str, rate: float, seconds: float, *, fast: bool) -> tuple[Resu
     return measured([records]), records.cpu * span / len(records.offsets)
 
 
-def accuracy(rate: int, seconds: int) -> None:
+def accuracy(rate: int, seconds: int, other: str) -> None:
     """Both ways, ours and ghz's, go through the same libraries of the server, so the difference of the two is the clients'."""
     with serving(0.02) as address:
         result, _ = load(address, rate, seconds, fast=True)
@@ -121,15 +120,15 @@ def accuracy(rate: int, seconds: int) -> None:
     print(f"accuracy at {rate:g}/s: {len(result)} calls of median 20 ms, {sum(result.failures.values())} failed")
     print(f"  rate off by {abs(achieved / rate - 1):.4%}; client limited: {result.meta.client_limited or 'no'}")
     rows = {"ours": (result.service / 1e6, injected / 1e6)}
-    if found := shutil.which("ghz"):
-        report, _, theirs = ghz(found, rate, seconds, 0.02)
+    if other:
+        report, _, theirs = by_ghz(other, rate, seconds, 0.02)
         rows["ghz"] = (np.array([each["latency"] for each in report["details"]]) / 1e6, theirs / 1e6)
     for who, (seen, true) in rows.items():
         told = ", ".join(f"{name} {np.quantile(seen, q) - np.quantile(true, q):+.3f}" for name, q in QUANTILES.items())
         print(f"  {who:<5} service time less what the handler took, ms: {told}")
 
 
-def cost(rates: tuple[int, ...]) -> None:
+def cost(rates: tuple[int, ...], other: str) -> None:
     print("CPU of a call, all threads (the server answers at once)")
     for rate in rates:
         each = {}
@@ -142,8 +141,8 @@ def cost(rates: tuple[int, ...]) -> None:
                 f"rate off by {told['off']:.4%}, failed {told['failed']}; {told['limited'] or 'not client limited'}"
                 + (f" [goal 0.1 %: {'met' if told['off'] <= 0.001 else 'MISSED'}]" if rate == 2000 else "")
             )
-        if found := shutil.which("ghz"):
-            report, theirs, _ = ghz(found, rate, 4)
+        if other:
+            report, theirs, _ = by_ghz(other, rate, 4)
             off = abs(report["rps"] / rate - 1)
             print(
                 f"  ghz     at {rate:>5}/s  {theirs:6.1f} µs a call, ours is {min(each.values()) / theirs:.2f} of it; rate off by {off:.4%}"
@@ -163,7 +162,7 @@ def told(address: str, rate: int, *, fast: bool) -> None:
     print(json.dumps({"cpu": cpu, "off": off, "failed": failed, "limited": result.meta.client_limited}))
 
 
-def ghz(program: str, rate: int, seconds: int, median: float = 0.0) -> tuple[dict[str, Any], float, np.ndarray]:
+def by_ghz(program: str, rate: int, seconds: int, median: float = 0.0) -> tuple[dict[str, Any], float, np.ndarray]:
     """Its report, µs of CPU a call, and what the server says the calls took."""
     from fairway_steps.loadtest.grpc.infer import model_infer  # noqa: PLC0415 - only with ghz
 
@@ -172,18 +171,14 @@ def ghz(program: str, rate: int, seconds: int, median: float = 0.0) -> tuple[dic
         protoset.write_bytes(model_infer().schema)
         tensor = {"name": "x", "shape": [64], "datatype": "FP32", "contents": {"fp32_contents": [1.0] * 64}}
         body = json.dumps({"model_name": "m", "inputs": [tensor]})
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(
+        _, used = timed(
             [
-                *(program, "--insecure", "--protoset", protoset, "--call", f"{V2}/ModelInfer", "-d", body),
+                *(program, "--insecure", "--protoset", str(protoset), "--call", f"{V2}/ModelInfer", "-d", body),
                 *("-c", "50", "--connections", "4", "--rps", str(rate), "-n", str(rate * seconds)),
-                *("-O", "json", "-o", out, address),
-            ],
-            check=True,
+                *("-O", "json", "-o", str(out), address),
+            ]
         )
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)  # the server is not reaped yet
         report = json.loads(out.read_text())
-        used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         return report, used * 1e6 / report["count"], took(address)
 
 
@@ -201,7 +196,8 @@ if __name__ == "__main__":
         told(given.load, given.rate, fast=given.fast)
     else:
         print(f"load average {os.getloadavg()[0]:.1f}; {scheduling(on=real_time(on=True))}")
+        other = ghz()
         with awake():
-            accuracy(100, 4)
-            accuracy(1000, 4)
-            cost((100, 1000, 2000))
+            accuracy(100, 4, other)
+            accuracy(1000, 4, other)
+            cost((100, 1000, 2000), other)

@@ -1,4 +1,4 @@
-"""The load testers to compare with: fortio and oha (built once from their registries), hey and wrk (from the system).
+"""The load testers to compare with: fortio, oha and for gRPC ghz (built once from their registries), hey and wrk (from the system).
 
 Each run gives what the tool itself says: requests, requests per second, latencies in ms by quantile (those it tells), and the CPU
 time it took. Built tools lie in the user's cache folder.
@@ -19,6 +19,7 @@ import numpy as np
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "fairway" / "load-tools"
 FORTIO = "fortio.org/fortio@v1.57.3"
+GHZ = "github.com/bojand/ghz/cmd/ghz@v0.121.0"
 OHA = "1.16.0"
 WANTED = (50, 90, 95, 99, 99.9)
 
@@ -50,9 +51,8 @@ Tool = Callable[[Job], Ran]
 
 def tools() -> dict[str, Tool]:
     """Those at hand; building what can be built. Says on stderr what is missing, and how to get it."""
-    CACHE.mkdir(parents=True, exist_ok=True)
     found: dict[str, Tool] = {}
-    if fortio := _built("fortio", ["go", "install", FORTIO], {"GOBIN": str(CACHE / "bin")}, CACHE / "bin" / "fortio"):
+    if fortio := _go("fortio", FORTIO):
         found["fortio"] = lambda job: _fortio(fortio, job)
     if hey := _system("hey"):
         found["hey"] = lambda job: _hey(hey, job)
@@ -65,6 +65,15 @@ def tools() -> dict[str, Tool]:
     return found
 
 
+def ghz() -> str:
+    """Its program; empty, and why on stderr, where there is none."""
+    return _go("ghz", GHZ)
+
+
+def _go(name: str, package: str) -> str:
+    return _built(name, ["go", "install", package], {"GOBIN": str(CACHE / "bin")}, CACHE / "bin" / name)
+
+
 def _system(name: str) -> str:
     path = shutil.which(name) or ""
     if not path:
@@ -75,6 +84,7 @@ def _system(name: str) -> str:
 def _built(name: str, command: Sequence[str], env: dict[str, str], path: Path) -> str:
     if path.exists():
         return str(path)
+    CACHE.mkdir(parents=True, exist_ok=True)
     if not shutil.which(command[0]):
         sys.stderr.write(f"{name} is left out: {command[0]} is not installed\n")
         return ""
