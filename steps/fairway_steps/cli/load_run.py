@@ -41,7 +41,9 @@ def carry_out(
 
     known = None if limits is None else [limit.seconds for limit in limits if limit.metric == "response"]
     tasks = [replace(task, limits=tuple(known or ())) if decision else task for task in todo.values()]
-    _allow_sockets(sum(task.settings.connections for task in tasks))
+    _allow_sockets(
+        sum(task.settings.connections for task in tasks), closed=any(task.plan.rate is None for task in tasks)
+    )
     ended, decided, signum = run_in_loop(_run(tasks, _workers(workers, tasks), decision, version))
     results = {
         name: measured(shares, limits=known, version=task.version, decided=decided)
@@ -50,12 +52,20 @@ def carry_out(
     return combined(results), ended, signum
 
 
-def _allow_sockets(connections: int) -> None:
-    """As many open files as the connections need, up to what this process may ask for; the default is often 1024."""
+def _allow_sockets(connections: int, *, closed: bool) -> None:
+    """As many open files as the connections need, up to what this process may ask for; the default is often 1024.
+
+    Users of a closed loop need a connection each from the start; an open loop may well do with fewer.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = connections + OTHER_FILES
     if soft != resource.RLIM_INFINITY and soft < wanted:
         most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        if closed and most < wanted:
+            raise UsageError(
+                f"{connections} users need {wanted} open files, and this process may have {hard}",
+                mend="lower --connections, or raise the limit (ulimit -n)",
+            )
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
 

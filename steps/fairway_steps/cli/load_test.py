@@ -72,7 +72,7 @@ fairway load-test --url http://127.0.0.1:8000/v1/chat/completions --rate 2 --dat
     help="closed: each of --connections sends when it was answered, and stalls stay unseen.",
 )
 @option("method", click.Choice(["GET", "POST"]), help="[default: POST with a payload, else GET]")
-@option("payload", help="The body of each request, literal JSON.")
+@option("payload", help="The body of each request; JSON, unless --content-type is another.")
 @option("payload-file", help="A file with the body of each request.")
 @option("payload-url", help="Where to fetch the body of each request, once.")
 @option("dataset", help="A JSON Lines file: one body a line, taken in turn; or the rows of a --template.")

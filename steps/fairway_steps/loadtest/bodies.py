@@ -11,7 +11,7 @@ from typing import Any
 
 from fairway_steps.errors import DomainError, UsageError
 from fairway_steps.loadtest import tensors
-from fairway_steps.loadtest.payloads import Payloads
+from fairway_steps.loadtest.payloads import Payloads, from_json
 from fairway_steps.loadtest.templates import render
 
 MAX_BYTES = 1_000_000_000
@@ -25,7 +25,7 @@ FETCH_SECONDS = 30.0
 class Source:
     """What to send.
 
-    At most one of ``literal`` (JSON), ``file``, ``url``, ``tensors`` and ``template`` is set; a ``dataset`` (JSON Lines, one body a line)
+    At most one of ``literal``, ``file``, ``url``, ``tensors`` and ``template`` is set; a ``dataset`` (JSON Lines, one body a line)
     goes alone or as the ``row`` of a template. Of tensors and templates ``variants`` bodies are made, from ``seed``.
     """
 
@@ -39,8 +39,11 @@ class Source:
     seed: int = 1
 
 
-def payloads(source: Source) -> Payloads:
-    """The bodies in turn; without any source each request goes without. Raises UsageError for what cannot be sent."""
+def payloads(source: Source, *, as_json: bool = True) -> Payloads:
+    """The bodies in turn; without any source each request goes without. Raises UsageError for what cannot be sent.
+
+    ``as_json`` says whether that is what they are sent as: what is none is then refused.
+    """
     given = [name for name in ("literal", "file", "url", "tensors", "template") if getattr(source, name)]
     if len(given) > 1 or (given and given != ["template"] and source.dataset):
         names = [*given, *(["dataset"] if source.dataset else [])]
@@ -48,7 +51,12 @@ def payloads(source: Source) -> Payloads:
     if not 1 <= source.variants <= MAX_VARIANTS:
         raise UsageError(f"--variants {source.variants} cannot be", mend=f"give 1 to {MAX_VARIANTS:,}")
     bodies, size = [], 0
-    for body in _bodies(source, given[0] if given else ""):
+    check = as_json and given and given != ["tensors"]
+    for number, body in enumerate(_bodies(source, given[0] if given else ""), start=1):
+        if check:
+            from_json(
+                body, _options(given) + (f", body {number}," if number > 1 else ""), mend="name its --content-type"
+            )
         size += len(body)
         if size > MAX_BYTES:
             raise UsageError(f"the payloads are larger than {MAX_BYTES:,} bytes together", mend="use fewer of them")
@@ -59,7 +67,7 @@ def payloads(source: Source) -> Payloads:
 def _bodies(source: Source, kind: str) -> Iterable[bytes]:
     rows = _rows(source.dataset) if source.dataset else []
     if kind == "literal":
-        return [_literal(source.literal)]
+        return [source.literal.encode()]
     if kind == "file":
         return [_read("--payload-file", source.file)]
     if kind == "url":
@@ -73,24 +81,13 @@ def _bodies(source: Source, kind: str) -> Iterable[bytes]:
     return rows or [b""]
 
 
-def _literal(text: str) -> bytes:
-    try:
-        json.loads(text)
-    except ValueError as error:
-        raise UsageError(f"--payload is not JSON: {error}", mend="use --payload-file for other bodies") from error
-    return text.encode()
-
-
 def _rows(path: str) -> list[bytes]:
     """The lines of a JSON Lines file, each checked."""
     rows = []
     for number, line in enumerate(_read("--dataset", path).splitlines(), start=1):
         if not line.strip():
             continue
-        try:
-            json.loads(line)
-        except ValueError as error:
-            raise UsageError(f"--dataset {path}, line {number}, is not JSON: {error}") from error
+        from_json(line, f"--dataset {path}, line {number},", mend="write one JSON body on each line")
         rows.append(line.strip())
     if not rows:
         raise UsageError(f"--dataset {path} is empty", mend="write one JSON body on each line")

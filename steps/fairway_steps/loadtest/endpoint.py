@@ -14,6 +14,7 @@ from fairway_steps.loadtest.tls import PLAIN, Tls
 
 GRPC = ("grpc", "grpcs")
 SCHEMES = ("http", "https", *GRPC)
+MAX_CONNECTIONS = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,13 @@ class Endpoint:
     streams: int = 50
     raw: bool = False
 
+    @property
+    def as_json(self) -> bool:
+        """Whether its payloads are sent as JSON; a header has the last word."""
+        given = {name.lower(): value for name, value in self.headers.items()}
+        media = given.get("content-type", self.content_type).partition(";")[0].strip().lower()
+        return media == "application/json" or media.endswith("+json")
+
 
 def plan(endpoint: Endpoint) -> AnyPlan:
     """When its requests are due. Raises UsageError for what cannot be."""
@@ -81,7 +89,12 @@ def task(endpoint: Endpoint, plan: AnyPlan) -> Task:
     """What is to be done; all that can be checked beforehand is. Raises UsageError."""
     if endpoint.timeout <= 0 or endpoint.connections < 1:
         raise UsageError("--timeout and --connections must be above 0")
-    bodies = payloads(endpoint.source)
+    if endpoint.connections > MAX_CONNECTIONS:
+        raise UsageError(
+            f"{endpoint.connections} connections are more than the {MAX_CONNECTIONS:,} that a client has to a server",
+            mend="lower --connections",
+        )
+    bodies = payloads(endpoint.source, as_json=endpoint.as_json)
     aim = target(endpoint, with_body=bodies.bodies != (b"",))
     settings = Settings(endpoint.timeout, endpoint.connections)
     return Task(aim, plan, aim.prepare(bodies), settings, endpoint.version)

@@ -61,7 +61,7 @@ class Generation:
             return
         try:
             event = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             self.garbled = self.garbled or f"event {len(self._events) + 1} of the stream is not JSON"
             return
         if not isinstance(event, dict):

@@ -212,4 +212,4 @@ def _cause(meta: Meta) -> str:
     if not meta.backlog:
         return "lower the rate or give it more CPU"
     busy = f"all {meta.connections} connections were busy and up to {meta.backlog} requests waited for one"
-    return f"{busy}; allow more connections"
+    return f"{busy}; allow more connections, or lower the rate"

@@ -1,6 +1,10 @@
 """Which body each request carries: a fixed list of them, taken in turn. Pure."""
 
+import json
 from dataclasses import dataclass, field
+from typing import Any
+
+from fairway_steps.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +29,13 @@ class Payloads:
     def share(self, worker: int, workers: int) -> "Payloads":
         """What the process ``worker`` of ``workers`` sends of these."""
         return Payloads(self.bodies, self.first + worker * self.stride, self.stride * workers)
+
+
+def from_json(body: bytes | str, what: str, *, mend: str = "") -> Any:
+    """What ``body`` says. Raises UsageError, which calls it ``what``, for one that is not JSON."""
+    try:
+        return json.loads(body)
+    except RecursionError as error:
+        raise UsageError(f"{what} is nested too deeply", mend="give a flatter one") from error
+    except ValueError as error:
+        raise UsageError(f"{what} is not JSON: {error}", mend=mend) from error

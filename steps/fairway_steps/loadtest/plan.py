@@ -206,7 +206,10 @@ def _warm(offsets: "array[int]", warm_up: WarmUp) -> int:
 
 def _check(profile: Profile, seconds: float | None, requests: int | None, warm_up: WarmUp) -> None:
     if profile.peak > MAX_RATE:
-        raise UsageError(f"a rate of {profile.peak:g} per second is over the {MAX_RATE:g} that one load test may send")
+        raise UsageError(
+            f"a rate of {profile.peak:g} per second is over the {MAX_RATE:g} that one load test may send",
+            mend="lower it, or let several run side by side",
+        )
     _check_length(seconds, requests, warm_up)
     lasting = min(profile.seconds, seconds if seconds is not None else math.inf)
     if requests is None and not math.isfinite(lasting):
@@ -216,7 +219,7 @@ def _check(profile: Profile, seconds: float | None, requests: int | None, warm_u
     if total > MAX_REQUESTS:
         raise UsageError(
             f"the plan has about {total:,.0f} requests, more than the {MAX_REQUESTS:,} of which a load test keeps a record",
-            mend="lower the rate or the duration",
+            mend="lower the rate or the duration, or run several",
         )
 
 

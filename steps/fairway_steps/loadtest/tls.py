@@ -28,6 +28,8 @@ PLAIN = Tls()
 """Nothing out of the ordinary."""
 _ALERT = re.compile(r"(?:SSL|TLS)V\d+_ALERT_(?P<what>\w+)")
 _WORDS = {
+    "KEY_VALUES_MISMATCH": "the key is not the certificate's",
+    "NO_CERTIFICATE_OR_CRL_FOUND": "there is none in it",
     "WRONG_VERSION_NUMBER": "the server does not speak TLS there",
     "TLSV1_ALERT_NO_APPLICATION_PROTOCOL": "the server offers none of the protocols asked for (ALPN), such as HTTP/1.1",
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the server asks for a client certificate",
@@ -39,14 +41,19 @@ def context(tls: Tls, protocols: Sequence[str]) -> ssl.SSLContext:
     try:
         made = ssl.create_default_context(cafile=tls.ca_file or None)
     except (OSError, ssl.SSLError) as error:
-        raise UsageError(f"CA file {tls.ca_file} cannot be used: {reason(error)}") from error
+        raise UsageError(
+            f"CA file {tls.ca_file} cannot be used: {reason(error)}", mend="give certificates in PEM"
+        ) from error
     if tls.key_file and not tls.cert_file:
         raise UsageError("a key without its certificate is of no use", mend="give the certificate, too")
     if tls.cert_file:
         try:
             made.load_cert_chain(tls.cert_file, tls.key_file or None, password=_no_password)
         except (OSError, ssl.SSLError, ValueError) as error:
-            raise UsageError(f"certificate {tls.cert_file} cannot be used: {reason(error)}") from error
+            raise UsageError(
+                f"certificate {tls.cert_file} cannot be used: {reason(error)}",
+                mend="give it and its key in PEM; without --key-file the key is in the same file",
+            ) from error
     if tls.insecure:
         made.check_hostname = False
         made.verify_mode = ssl.CERT_NONE
@@ -60,6 +67,8 @@ def reason(error: BaseException | None) -> str:
         return error.verify_message
     if isinstance(error, ssl.SSLError) and (said := _said(error.reason or "")):
         return said
+    if isinstance(error, ssl.SSLError) and "PEM lib" in str(error):
+        return "a certificate or a key is not to be found"
     if isinstance(error, ConnectionError):
         return os.strerror(error.errno).lower() if error.errno else str(error) or "the connection was closed"
     if isinstance(error, OSError) and error.strerror:

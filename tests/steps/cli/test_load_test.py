@@ -109,6 +109,35 @@ def test_empty_options_are_unset_and_a_payload_may_be_a_file(tmp_path: Path):
     assert b"Content-Type: application/octet-stream" in server.requests[0]
 
 
+@pytest.mark.parametrize("how", ["--content-type=text/plain", "--header=Content-Type: text/plain"])
+def test_a_body_of_another_type_may_be_anything(how: str):
+    with serving(always(OK)) as server:
+        done = fairway(f"--url={server.url}", "--requests=1", "--payload=so be it", how)
+    assert done.returncode == 0, done.stderr
+    assert server.requests[0].endswith(b"\r\n\r\nso be it")
+    assert server.requests[0].lower().count(b"content-type: text/plain") == 1
+
+
+def test_users_that_this_machine_has_no_files_for_are_refused():
+    done = subprocess.run(
+        [
+            "bash",
+            "-c",
+            'ulimit -n 300 && exec "$@"',
+            "bash",
+            *FAIRWAY,
+            "--url=http://127.0.0.1:1/",
+            "--loop=closed",
+            "--connections=100",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "100 users need 356 open files, and this process may have 300" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("args", "sentence"),
     [
@@ -118,7 +147,12 @@ def test_empty_options_are_unset_and_a_payload_may_be_a_file(tmp_path: Path):
         (["--rate=40000", "--duration=1h"], "more than the 10,000,000"),
         (["--timeout=0"], "--timeout and --connections must be above 0"),
         (["--connections=0"], "--timeout and --connections must be above 0"),
+        (["--connections=65536"], "65536 connections are more than the 65,535"),
+        (["--rate=50001"], "let several run side by side"),
         (["--payload={"], "--payload is not JSON"),
+        (["--payload={", "--header=content-type: application/problem+json; charset=utf-8"], "name its --content-type"),
+        ([f"--payload={'[' * 50_000}"], "--payload is nested too deeply"),
+        (["--template={{ 'open' }}"], "--template is not JSON"),
         (["--payload={}", "--payload-file=x"], "exclude each other"),
         (["--payload-file=/no/such"], "--payload-file /no/such cannot be read"),
         (["--header=nonsense"], "is not 'NAME: VALUE'"),

@@ -23,10 +23,11 @@ def test_without_a_source_there_is_no_body():
 def test_a_literal_a_file_a_url_a_data_set(tmp_path: Path, rows: str):
     (tmp_path / "body").write_bytes(b"\x00\x01")
     assert payloads(Source(literal='{"a": 1}')).bodies == (b'{"a": 1}',)
-    assert payloads(Source(file=str(tmp_path / "body"))).bodies == (b"\x00\x01",)
+    assert payloads(Source(file=str(tmp_path / "body")), as_json=False).bodies == (b"\x00\x01",)
+    assert payloads(Source(literal="so be it"), as_json=False).bodies == (b"so be it",)
     assert payloads(Source(dataset=rows)).bodies == (b'{"prompt": "a", "n": 1}', b'{"prompt": "b", "n": 2}')
-    with serving(always(answer(body=b"fetched", Connection="close"))) as server:
-        assert payloads(Source(url=server.url)).bodies == (b"fetched",)
+    with serving(always(answer(body=b"[1]", Connection="close"))) as server:
+        assert payloads(Source(url=server.url)).bodies == (b"[1]",)
 
 
 def test_tensors_are_bodies_that_differ_and_repeat_with_their_seed():
@@ -77,6 +78,9 @@ def test_a_template_that_loops_or_reaches_for_more_is_one_sentence(template: str
     ("source", "sentence"),
     [
         (Source(literal="{"), "--payload is not JSON"),
+        (Source(literal="[" * 50_000), "--payload is nested too deeply"),
+        (Source(file=__file__), "--payload-file is not JSON"),
+        (Source(template="{% if index %}x{% else %}1{% endif %}", variants=2), "--template, body 2, is not JSON"),
         (Source(literal="1", file="x"), "--payload and --payload-file exclude each other"),
         (Source(literal="1", dataset="x"), "--payload and --dataset exclude each other"),
         (Source(file="/no/such"), "--payload-file /no/such cannot be read"),

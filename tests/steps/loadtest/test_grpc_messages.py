@@ -138,6 +138,8 @@ def test_a_raw_value_that_does_not_fit_is_one_sentence():
 def test_a_body_that_is_not_json_is_one_sentence():
     with pytest.raises(UsageError, match="the payload is not JSON"):
         encoder(echo("Unary"))(b"{")
+    with pytest.raises(UsageError, match="the payload is nested too deeply"):
+        encoder(echo("Unary"))(b"[" * 50_000)
 
 
 def test_no_body_is_an_empty_message():

@@ -144,6 +144,7 @@ def test_a_stream_that_does_not_say_that_it_ended_was_cut():
         ({"error": {"message": "out of memory", "code": 500}}, "out of memory", ""),
         ({"error": "busy"}, "busy", ""),
         (b"{", "", "event 1 of the stream is not JSON"),
+        (b"[" * 50_000, "", "event 1 of the stream is not JSON"),
         (b"3", "", "is no JSON object"),
         ({"choices": ["x"]}, "", "not one of a generated answer"),
         ({"choices": 3}, "", "not one of a generated answer"),

@@ -202,8 +202,12 @@ def test_files_that_cannot_be_used_are_one_sentence(authority: Authority, tmp_pa
     (tmp_path / "locked").write_bytes(authority.key.private_bytes(pem, serialization.PrivateFormat.PKCS8, secret))
     for tls, sentence in (
         (Tls(str(tmp_path / "absent")), "CA file .* cannot be used"),
-        (Tls(cert_file=str(tmp_path / "nothing")), "certificate .* cannot be used"),
-        (Tls(cert_file=cert, key_file=other), "certificate .* cannot be used"),
+        (Tls(str(tmp_path / "nothing")), "CA file .* cannot be used: there is none in it"),
+        (
+            Tls(cert_file=str(tmp_path / "nothing")),
+            "certificate .* cannot be used: a certificate or a key is not to be found",
+        ),
+        (Tls(cert_file=cert, key_file=other), "certificate .* cannot be used: the key is not the certificate's"),
         (Tls(cert_file=cert, key_file=str(tmp_path / "locked")), "has a password"),
         (Tls(key_file=key), "a key without its certificate"),
     ):

@@ -6,7 +6,6 @@ a stream.
 """
 
 import copy
-import json
 import struct
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,6 +16,7 @@ from google.protobuf.message import Message
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.grpc.infer import INPUT, from_rest
 from fairway_steps.loadtest.grpc.schema import Method
+from fairway_steps.loadtest.payloads import from_json
 
 Adapt = Callable[[Mapping[str, Any]], dict[str, Any]]
 
@@ -48,10 +48,7 @@ def encoder(method: Method, *, model: str = "", version: str = "", raw: bool = F
         return _bytes(message)
 
     def encode(body: bytes) -> bytes:
-        try:
-            value = json.loads(body or b"{}")
-        except ValueError as error:
-            raise UsageError(f"the payload is not JSON: {error}") from error
+        value = from_json(body or b"{}", "the payload")
         if method.many_in:
             return join([one(item) for item in (value if isinstance(value, list) else [value])])
         return join([one(value)])
