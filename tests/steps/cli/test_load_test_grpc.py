@@ -142,7 +142,8 @@ def test_on_sigterm_it_ends_with_what_it_has(server):
     assert process.returncode == 143, err
     told = json.loads(out)
     assert told["stopped"] is True
-    assert 20 <= told["requests"] <= len(echo.calls)
+    assert told["requests"] >= 20
+    assert told["requests"] - told["errors"].get("cancelled", 0) <= len(echo.calls)
 
 
 def test_too_few_open_files_are_the_clients_limit(server):

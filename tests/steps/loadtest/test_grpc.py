@@ -392,6 +392,8 @@ def test_a_server_that_asks_for_a_client_certificate_gets_it(pair):
         ours = Files(pair["server"][0], *pair["client"])
         assert errors(load(f"{url}/{ECHO}/Unary", {}, tls=ours)) == [""] * 3
         assert set(errors(load(url, V2, tls=Files(pair["server"][0])))) <= {"tls", "reset", "connect"}
+        with pytest.raises(DomainError, match=r"client certificate.*\(tls\)|certificate required \(tls\)"):
+            target(f"{url}/{ECHO}/Unary", tls=Files(pair["server"][0]))
 
 
 def test_plain_text_to_a_tls_port_is_one_sentence(pair):
@@ -429,7 +431,7 @@ def test_a_target_can_be_sent_to_another_process(server):
         ("grpc://h:1", {"tls": Files(ca_file="x")}, "certificates are of no use"),
         ("grpcs://h:1", {"tls": Files(insecure=True)}, "gRPC always checks the server's certificate"),
         ("grpcs://h:1", {"tls": Files(ca_file=__file__)}, "cannot be used"),
-        ("grpcs://h:1", {"tls": Files(cert_file=__file__)}, "client certificate"),
+        ("grpcs://h:1", {"tls": Files(cert_file=__file__)}, "a certificate or a key is not to be found"),
         ("grpc://h:1", {"streams": 0}, "0 calls over a connection are none"),
     ],
 )

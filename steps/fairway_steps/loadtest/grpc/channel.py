@@ -21,7 +21,7 @@ from grpc import aio
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.client import ConnectionFailed, Exhausted
 from fairway_steps.loadtest.spoken import PREFACE
-from fairway_steps.loadtest.tls import reason
+from fairway_steps.loadtest.tls import Tls, context, reason
 
 _LOOK = 5.0  # seconds for each step of finding out
 _FILES = 4  # that a connection of the library takes, about: what one that failed let go of is no proof that there were enough
@@ -75,17 +75,7 @@ class Peer:
 
     def context(self) -> ssl.SSLContext:
         """The same TLS by Python's own library; it tells what is wrong with files and peers. Raises UsageError."""
-        try:
-            context = ssl.create_default_context(cafile=self.ca_file or None)
-        except (OSError, ssl.SSLError) as error:
-            raise UsageError(f"CA file {self.ca_file} cannot be used: {reason(error)}") from error
-        if self.cert_file:
-            try:
-                context.load_cert_chain(self.cert_file, self.key_file or None)
-            except (OSError, ssl.SSLError) as error:
-                raise UsageError(f"client certificate {self.cert_file} cannot be used: {reason(error)}") from error
-        context.set_alpn_protocols(["h2"])
-        return context
+        return context(Tls(self.ca_file, self.cert_file, self.key_file), ("h2",))
 
     def open(self) -> aio.Channel:
         if self.secure:

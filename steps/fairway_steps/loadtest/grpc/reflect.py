@@ -51,9 +51,12 @@ def _why(peer: Peer, failure: str, details: str) -> str:
 
     from fairway_steps.loadtest.grpc.channel import why  # noqa: PLC0415
 
-    if failure in ("timeout", "grpc-deadline-exceeded", "reset"):
-        return f"{' '.join(details.split())} ({failure})"
+    told = f"{' '.join(details.split())} ({failure})"
+    if failure in ("timeout", "grpc-deadline-exceeded"):
+        return told
     found = asyncio.run(why(peer))
+    if failure == "reset" and found.error != "tls":  # which breaks off after a handshake that seemed well
+        return told
     return f"{found.detail} ({found.error})"
 
 
