@@ -12,9 +12,9 @@ from scipy import special
 from fairway_steps.assess import assess
 from fairway_steps.model import Histogram, Metric, Slo, Stratum
 from fairway_steps.stats import mixture, quantile, rate
-from fairway_steps.stats.comparison import RateVsPrimary, e_values_of
+from fairway_steps.stats.comparison import RateVsPrimary
 from fairway_steps.stats.evidence import bar
-from fairway_steps.stats.plan import decided_by, requests_to_compare, requests_to_find
+from fairway_steps.stats.plan import decided_by, e_values_of, requests_to_compare, requests_to_find
 from fairway_steps.stats.slowness import SHARES
 
 BAR = bar(0.05)

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from scipy import special
 
 from fairway_steps.stats import mixture
-from fairway_steps.stats.comparison import RateVsPrimary, e_values_of
+from fairway_steps.stats.comparison import RateVsPrimary
 from fairway_steps.stats.evidence import bar
+from fairway_steps.stats.plan import e_values_of
 from fairway_steps.stats.reward import MIN_UNITS, PLANNED
 
 BAR = bar(0.05)

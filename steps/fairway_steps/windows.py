@@ -8,10 +8,13 @@ than a ``GROWTH``-th of that takes in the next reading. So a stage of an hour ha
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
+from types import MappingProxyType
 
 from fairway_steps.model import Histogram, Stratum
 
 GROWTH = 30
+UNWEIGHTED: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -22,7 +25,7 @@ class Window:
     end: float
     strata: dict[str, Stratum] = field(default_factory=dict)
     began: float = math.nan
-    weights: dict[str, int] = field(default_factory=dict)
+    weights: Mapping[str, int] = field(default_factory=lambda: UNWEIGHTED)
     settling: bool = False
 
     @property
@@ -32,11 +35,11 @@ class Window:
 
     def follows(self, before: "Window | None") -> None:
         """Take a place after ``before``: in its run, if the versions of both have the same weights."""
-        own = {name: stratum.weight for name, stratum in self.strata.items()}
+        own: Mapping[str, int] = {name: stratum.weight for name, stratum in self.strata.items()}
         if before and own == before.weights:
-            self.began, self.weights = before.began, own
+            self.began, self.weights = before.began, before.weights
         elif before and all(before.weights.get(name, weight) == weight for name, weight in own.items()):
-            self.began, self.weights = before.began, before.weights | own
+            self.began, self.weights = before.began, {**before.weights, **own}
         else:
             self.began, self.weights = self.start, own
 
@@ -52,7 +55,7 @@ class Window:
         for name, stratum in later.strata.items():
             self.strata[name] = merge(self.strata[name], stratum) if name in self.strata else stratum
         self.end = max(self.end, later.end)
-        self.weights |= {name: stratum.weight for name, stratum in later.strata.items()}
+        self.weights = {**self.weights, **{name: stratum.weight for name, stratum in later.strata.items()}}
 
     def aligned(self) -> list[Stratum]:
         return [replace(self.strata[name], start=self.start, end=self.end) for name in sorted(self.strata)]
@@ -64,16 +67,26 @@ def windows(strata: Iterable[Stratum]) -> list[Window]:
     Latencies that a source of its own tells (``metrics.combined``) have windows of their own, also where the times are the same.
     """
     found: list[Window] = []
-    for stratum in sorted(strata, key=lambda s: (s.start, s.end, _is_timed(s), s.version)):
-        last = found[-1] if found else None
-        if last and stratum.version not in last.strata and stratum.start < last.end:
+    last = None
+    for stratum in _ordered(strata):
+        if last and stratum.start < last.end and stratum.version not in last.strata:
             last.strata[stratum.version] = stratum
             last.settling |= stratum.settling
             last.end = max(last.end, stratum.end)
         else:
-            found.append(Window(stratum.start, stratum.end, {stratum.version: stratum}, settling=stratum.settling))
-    for index, window in enumerate(found):
-        window.follows(found[index - 1] if index else None)
+            last = Window(stratum.start, stratum.end, {stratum.version: stratum}, settling=stratum.settling)
+            found.append(last)
+    for before, window in zip([None, *found], found, strict=False):
+        window.follows(before)
+    return found
+
+
+def _ordered(strata: Iterable[Stratum]) -> list[Stratum]:
+    """By start, end, whether they tell latencies alone, and version: the last key first, for a key of several parts is dear to make."""
+    found = sorted(strata, key=attrgetter("version"))
+    found.sort(key=_is_timed)
+    found.sort(key=attrgetter("end"))
+    found.sort(key=attrgetter("start"))
     return found
 
 

@@ -13,6 +13,7 @@ from functools import cached_property
 from fairway_steps.assess.counts import ROUNDING
 from fairway_steps.assess.shared import Shared
 from fairway_steps.stats.columns import Columns
+from fairway_steps.stats.counts import Array
 
 FINE = 0.51
 
@@ -32,16 +33,14 @@ class Beside:
         return int(self.shared.other.sizes.sum())
 
     @cached_property
-    def weights(self) -> list[float]:
+    def weights(self) -> Array:
         """By how much each of the primary's windows counts."""
-        own, other = self.shared.own.sizes.tolist(), self.shared.other.sizes.tolist()
-        return [mine / max(1, theirs) for mine, theirs in zip(own, other, strict=True)]
+        weights: Array = self.shared.own.sizes / self.shared.other.sizes.clip(1)
+        return weights
 
     def error_rates(self) -> tuple[float, float]:
         own, other = self.shared.own, self.shared.other
-        errors = sum(weight * many for weight, many in zip(self.weights, other.errors.tolist(), strict=True))
-        of = sum(weight * many for weight, many in zip(self.weights, other.requests.tolist(), strict=True))
-        return float(own.errors.sum()) / max(1, self.requests), errors / of if of else 0.0
+        return float(own.errors.sum()) / max(1, self.requests), other.error_rate(self.weights)
 
     def quantiles(self, q: float) -> tuple["Place", "Place"]:
         """Where the quantile of the candidate and of the primary lies."""
@@ -54,7 +53,7 @@ class Beside:
     @cached_property
     def _pools(self) -> tuple["_Pool", "_Pool"]:
         own, other = self.shared.own, self.shared.other
-        return _Pool.of(own, [1.0] * len(self.weights)), _Pool.of(other, self.weights)
+        return _Pool.of(own, 1.0), _Pool.of(other, self.weights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ class _Pool:
     histograms: Mapping[tuple[float, ...], Sequence[float]]
 
     @classmethod
-    def of(cls, columns: Columns, weights: Sequence[float]) -> "_Pool":
+    def of(cls, columns: Columns, weights: Array | float) -> "_Pool":
         requests, errors, timed = columns.weighted(weights)
         return cls(requests, errors, timed, columns.histograms(weights))
 

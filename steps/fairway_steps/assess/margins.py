@@ -82,7 +82,7 @@ class Margin:
         standing = Standing(
             requests=here.requests, seen=both, log_e=log_e, kept=self.kept(), harmful=harmful, open_=open_
         )
-        state = self._fresh.after(self._harm)
+        state = self._fresh.after_one_look(self._harm)
         seen = self._seen(here if standing.proved else both, state)  # what proves a stage is its own
         ending = self._ending(standing, seen)
         said = seen.said if not harmful or seen.over else seen.shares

@@ -3,9 +3,11 @@
 Whole counts as floats: exact up to 2**53, as everywhere in ``stats``.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, wraps
+from itertools import chain
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from fairway_steps.stats.counts import Array
 from fairway_steps.stats.latency import SAME
 
 Rows = NDArray[np.intp]
+NO_ROWS: Rows = np.empty(0, dtype=np.intp)
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,12 @@ class Buckets:
         np.cumsum(self.counts[:, ::-1], axis=1, out=whole[:, -2::-1])
         return whole
 
+    def at(self, rows: Rows) -> "Buckets":
+        """Of some rows alone, by their place among them."""
+        place = np.searchsorted(rows, self.rows)
+        kept = np.flatnonzero(rows[np.minimum(place, rows.size - 1)] == self.rows) if rows.size else NO_ROWS
+        return Buckets(self.edges, place[kept], self.counts[kept])
+
     def around(self, line: float) -> tuple[int, int]:
         """The columns of ``above`` that tell surely, and perhaps, what took longer than ``line`` seconds."""
         edges = np.array(self.edges)
@@ -42,34 +51,51 @@ class Buckets:
         return int(np.searchsorted(edges, line, "right")) + 1, int(np.searchsorted(edges, line, "left"))
 
 
+def _column(read: Callable[["Columns"], NDArray[Any]]) -> "cached_property[NDArray[Any]]":
+    """One that is read of all strata once; some of them take it from there."""
+
+    @wraps(read)
+    def column(columns: "Columns") -> NDArray[Any]:
+        whole = columns.whole
+        return read(columns) if whole is None else getattr(whole, read.__name__)[columns.rows]
+
+    return cached_property(column)
+
+
 @dataclass(frozen=True)
 class Columns:
-    """Strata in their order, column by column."""
+    """Strata in their order, column by column; perhaps some ``rows`` of a ``whole``."""
 
     strata: Sequence[Stratum]
+    whole: "Columns | None" = None
+    rows: Rows = field(default_factory=lambda: NO_ROWS)
 
     def some(self, rows: Sequence[int]) -> "Columns":
         """Of rows that rise."""
-        return self if len(rows) == len(self.strata) else Columns([self.strata[row] for row in rows])
+        if len(rows) == len(self.strata):
+            return self
+        return Columns([self.strata[row] for row in rows], self, np.asarray(rows, dtype=np.intp))
 
-    @cached_property
+    @_column
     def requests(self) -> Array:
         return np.array([stratum.requests for stratum in self.strata], dtype=np.float64)
 
-    @cached_property
+    @_column
     def errors(self) -> Array:
-        return np.array([sum(stratum.failures.values()) for stratum in self.strata], dtype=np.float64)
+        return np.array(
+            [sum(some.values()) if (some := each.failures) else 0 for each in self.strata], dtype=np.float64
+        )
 
-    @cached_property
+    @_column
     def seconds(self) -> Array:
         """The sums of their latencies."""
         return np.array([stratum.seconds for stratum in self.strata], dtype=np.float64)
 
-    @cached_property
+    @_column
     def has_latency(self) -> NDArray[np.bool_]:
         return np.array([stratum.latency is not None for stratum in self.strata], dtype=bool)
 
-    @cached_property
+    @_column
     def timed(self) -> Array:
         """How many requests their histograms hold."""
         timed = np.zeros(len(self.strata))
@@ -84,10 +110,11 @@ class Columns:
 
     @cached_property
     def buckets(self) -> tuple[Buckets, ...]:
+        if self.whole is not None:
+            parts = [some.at(self.rows) for some in self.whole.buckets]
+            return tuple(sorted((part for part in parts if part.rows.size), key=lambda part: int(part.rows[0])))
         found: dict[tuple[float, ...], tuple[list[int], list[tuple[int, ...]]]] = {}
-        edges: tuple[float, ...] = ()
-        rows: list[int] = []
-        counts: list[tuple[int, ...]] = []
+        edges: tuple[float, ...] | None = None
         for row, stratum in enumerate(self.strata):
             if stratum.latency is None:
                 continue
@@ -96,7 +123,7 @@ class Columns:
                 rows, counts = found.setdefault(edges, ([], []))
             rows.append(row)
             counts.append(stratum.latency.counts)
-        return tuple(Buckets(e, np.array(r), np.array(c, dtype=np.float64)) for e, (r, c) in found.items())
+        return tuple(Buckets(e, np.array(rows), _table(counts, len(e))) for e, (rows, counts) in found.items())
 
     def over(self, lines: Array | float) -> tuple[Array, Array]:
         """How many surely, and perhaps, took longer than a line in seconds; each stratum's own, or NaN for none."""
@@ -121,16 +148,20 @@ class Columns:
             found[some.rows] = np.cumsum(each, axis=1)[:, -1]
         return found
 
-    def weighted(self, weights: Sequence[float]) -> tuple[float, float, float]:
+    def error_rate(self, weights: Array) -> float:
+        """The weighted share of requests that failed; 0 of none."""
+        of, errors = total(np.array([self.requests, self.errors]).T * weights[:, None]).tolist()
+        return errors / of if of else 0.0
+
+    def weighted(self, weights: Array | float) -> tuple[float, float, float]:
         """The weighted sums of sizes, errors and timed requests."""
-        rows = np.array([self.sizes, self.errors, self.timed]) * np.array(weights)
-        requests, errors, timed = _last(rows.T).tolist()
+        requests, errors, timed = total((np.array([self.sizes, self.errors, self.timed]) * weights).T).tolist()
         return requests, errors, timed
 
-    def histograms(self, weights: Sequence[float]) -> dict[tuple[float, ...], list[float]]:
+    def histograms(self, weights: Array | float) -> dict[tuple[float, ...], list[float]]:
         """The weighted sums of buckets, by their edges."""
-        each = np.array(weights)
-        return {some.edges: _last(some.counts * each[some.rows][:, None]).tolist() for some in self.buckets}
+        each = np.broadcast_to(weights, self.sizes.shape)
+        return {some.edges: total(some.counts * each[some.rows][:, None]).tolist() for some in self.buckets}
 
     def sums(self, limit: float | None) -> Array:
         """What adds up over strata, a row each: requests, errors, timed, and those surely and perhaps over ``limit`` seconds.
@@ -162,6 +193,10 @@ def broken(sums: Array, *, share: bool) -> Array:
     )
 
 
-def _last(rows: Array) -> Array:
+def _table(rows: Sequence[Sequence[int]], width: int) -> Array:
+    return np.fromiter(chain.from_iterable(rows), np.float64, len(rows) * width).reshape(len(rows), width)
+
+
+def total(rows: Array) -> Array:
     """Their sum, one after the other, so that it has the same bits however many there are."""
     return np.cumsum(rows, axis=0)[-1] if len(rows) else np.zeros(rows.shape[1])

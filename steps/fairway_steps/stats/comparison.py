@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import special
 
 from fairway_steps.stats.counts import Array, Counts, rates, running
@@ -128,6 +127,14 @@ class RateVsPrimary:
             likelihood, peak = tuple(path[-1].tolist()), _peak(path, peak)
         return replace(self._counted(strata.table), likelihood=likelihood, peak=peak) if strata.table.size else self
 
+    def after_one_look(self, strata: "Strata") -> "RateVsPrimary":
+        """The state after them, looked at once."""
+        if not strata.table.size:
+            return self
+        *_, path = self._paths(strata.likelihoods)
+        state = replace(self._counted(strata.table), likelihood=tuple(path[-1].tolist()))
+        return replace(state, peak=self.peak.highest(state.now))
+
     def log_es(self, strata: "Strata", part: slice) -> Array:
         """Ln of the e-value after each of them: of ``VIOLATED`` or ``MET``."""
         return np.concatenate([np.empty(0), *(_mixture(path) for path in self._paths(strata.likelihoods, part))])
@@ -231,22 +238,6 @@ class RateVsPrimary:
         below = POINTS + 1 + np.flatnonzero(at[POINTS + 1 :] < at[0] - REACH / POINTS / 4)[::-1]
         keep = np.concatenate((below, np.arange(POINTS + 1)))
         return interpolate.CubicSpline(at[keep], likelihood[keep])
-
-
-def e_values_of(
-    test: RateVsPrimary,
-    errors: NDArray[np.int_],
-    n: NDArray[np.int_],
-    errors_primary: NDArray[np.int_],
-    n_primary: NDArray[np.int_],
-) -> tuple[Array, Array]:
-    """Ln of both e-values at every look of many releases at once, all begun at ``test``'s odds ratios: shape (releases, strata)."""
-    shape = errors.shape
-    flat = [array.ravel().astype(np.float64) for array in (errors, n, errors_primary, n_primary)]
-    grid = test.grid()
-    path = log_likelihoods(flat[0], flat[1], flat[2], flat[3], grid).reshape(*shape, grid.size).cumsum(axis=1)
-    violated, met = mixtures(path.reshape(-1, grid.size))
-    return violated.reshape(shape), met.reshape(shape)
 
 
 def log_likelihood_ratio(

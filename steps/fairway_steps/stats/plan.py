@@ -9,13 +9,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 from scipy import stats as distributions
 
-from fairway_steps.stats.comparison import MARGIN, WORSE_THAN, RateVsPrimary, e_values_of
+from fairway_steps.stats.comparison import MARGIN, WORSE_THAN, RateVsPrimary, mixtures
 from fairway_steps.stats.counts import Array
 from fairway_steps.stats.evidence import ALPHA, BETA, bar
 from fairway_steps.stats.mixture import best_rho
+from fairway_steps.stats.odds import log_likelihoods
 from fairway_steps.stats.rate import log_e_mets, log_e_violateds
 from fairway_steps.stats.reward import MIN_UNITS, PLANNED
 
@@ -234,3 +236,19 @@ def _simulated(
             return Needed(at * own, at * rest)
         each *= 2
     return None
+
+
+def e_values_of(
+    test: RateVsPrimary,
+    errors: NDArray[np.int_],
+    n: NDArray[np.int_],
+    errors_primary: NDArray[np.int_],
+    n_primary: NDArray[np.int_],
+) -> tuple[Array, Array]:
+    """Ln of both e-values at every look of many releases at once, all begun at ``test``'s odds ratios: shape (releases, strata)."""
+    shape = errors.shape
+    flat = [array.ravel().astype(np.float64) for array in (errors, n, errors_primary, n_primary)]
+    grid = test.grid()
+    path = log_likelihoods(flat[0], flat[1], flat[2], flat[3], grid).reshape(*shape, grid.size).cumsum(axis=1)
+    violated, met = mixtures(path.reshape(-1, grid.size))
+    return violated.reshape(shape), met.reshape(shape)

@@ -7,6 +7,7 @@ likelihood of one stratum (test_odds).
 
 import functools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,7 +17,8 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import StratifiedTable
 
 from fairway_steps import codec
-from fairway_steps.stats.comparison import RateVsPrimary, e_values_of, log_likelihood_ratio, mantel_haenszel
+from fairway_steps.stats.comparison import RateVsPrimary, log_likelihood_ratio, mantel_haenszel
+from fairway_steps.stats.plan import e_values_of
 
 LOG_20 = math.log(20)
 STRATA = [(9, 300, 40, 3000), (7, 300, 44, 3000), (11, 300, 39, 3000)]
@@ -297,3 +299,15 @@ def test_odds_allowed_in_a_stratum_move_the_question():
     for allowed in (0.0, 0.2, 4.5, math.nan):
         with pytest.raises(ValueError, match="is not from"):
             RateVsPrimary().update(*counts, allowed=allowed)
+
+
+def test_strata_looked_at_once_leave_the_state_of_strata_looked_at_one_by_one_but_for_its_peak():
+    rng = np.random.default_rng(5)
+    n, m = rng.poisson(300, 3000), rng.poisson(900, 3000)
+    for x, y in ((rng.binomial(n, 0.01), rng.binomial(m, 0.01)), (n[:0], m[:0])):
+        counts = x, n[: x.size], y, m[: y.size]
+        strata = RateVsPrimary().read(*counts)
+        each, once = RateVsPrimary().after(strata), RateVsPrimary().after_one_look(strata)
+        assert replace(each, peak=once.peak) == once
+        assert once.peak == once.peak.highest(once.now)
+        assert once.peak.violated <= each.peak.violated

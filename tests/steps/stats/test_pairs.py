@@ -110,3 +110,21 @@ def test_a_look_holds_what_was_known_last():
     assert held(np.array([0.5, 1.0, 2.0]), looks, 1, 6).tolist() == [0.0, 0.5, 0.5, 2.0, 2.0]
     assert held(np.array([]), [], 0, 2).tolist() == [0.0, 0.0]
     assert [bisect_left(looks, look) for look in looks] == [0, 1, 1]
+
+
+def test_columns_of_some_strata_are_those_read_of_them_alone():
+    rng, kinds = random.Random(7), (EDGES, (0.15, math.inf), (0.1, math.inf))
+    strata = [
+        window("v1", at, [rng.randrange(9) for _ in edges], rng.randrange(3), edges)
+        for at, edges in enumerate(rng.choices(kinds, k=60))
+    ]
+    strata[20:24] = [replace(each, latency=None, seconds=1.0) for each in strata[20:24]]
+    whole = Columns(strata)
+    for size in (0, 1, 5, 30, 60):
+        rows = sorted(rng.sample(range(60), size))
+        part, alone = whole.some(rows), Columns([strata[row] for row in rows])
+        for name in ("requests", "errors", "seconds", "has_latency", "timed", "sizes"):
+            assert getattr(part, name).tolist() == getattr(alone, name).tolist(), name
+        assert [b.edges for b in part.buckets] == [b.edges for b in alone.buckets]
+        for ours, theirs in zip(part.buckets, alone.buckets, strict=True):
+            assert (ours.rows.tolist(), ours.counts.tolist()) == (theirs.rows.tolist(), theirs.counts.tolist())
