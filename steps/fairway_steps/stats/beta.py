@@ -5,6 +5,7 @@ and the whole less its mirror image above it (DLMF 8.17.4); so nothing is lost i
 """
 
 import math
+from typing import Any
 
 TINY = 1e-300
 CLOSE, MOST = 1e-15, 1_000_000
@@ -38,14 +39,18 @@ def continued_fraction(a: float, b: float, x: float) -> float:
     """1 + d1/(1 + d2/(1 + ...)) of DLMF 8.17.22, by Lentz' method; quick below the mean."""
     value, c, d = 1.0, 1.0, 0.0
     for k in range(1, MOST):
-        m = k // 2
-        if k % 2:
-            term = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
-        else:
-            term = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        term: float = numerator(k, a, b, x)
         d = 1 / ((1 + term * d) or TINY)
         c = (1 + term / c) or TINY
         value *= c * d
         if abs(c * d - 1) < CLOSE:
             break
     return value
+
+
+def numerator(k: int, a: Any, b: Any, x: float) -> Any:
+    """The ``k``-th d of that fraction; of arrays of ``a`` and ``b`` one of each pair (``fractions``)."""
+    m = k // 2
+    if k % 2:
+        return -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+    return m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
