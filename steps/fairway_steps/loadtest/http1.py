@@ -16,6 +16,7 @@ _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-9]\d\d)(?: [^\r\n]*)?", re.DOTALL)
 _LENGTH = re.compile(rb"\d{1,18}")
 _CHUNK = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")
 _PREFIX = b"HTTP/1."
+BODILESS = (204, 304)
 
 
 class ProtocolError(ValueError):
@@ -28,7 +29,10 @@ MAX_KNOWN_SIZE = 2048
 
 
 class Head(NamedTuple):
-    """What the head of an answer says: ``length`` is -1 if it tells none; ``flaw`` is why its framing cannot be right."""
+    """What the head of an answer says: ``length`` is -1 if it tells none; ``flaw`` is why its framing cannot be right.
+
+    ``whole`` is the length of such an answer, head and all, if the head tells it and a body may follow; else 0.
+    """
 
     status: int
     headers: dict[bytes, bytes]
@@ -36,6 +40,7 @@ class Head(NamedTuple):
     length: int
     chunked: bool
     flaw: str
+    whole: int
 
 
 class Parser:
@@ -70,6 +75,8 @@ class Parser:
 
     def feed(self, data: bytes) -> bool:
         """Take bytes as they come; true once the answer is complete. Raises ProtocolError."""
+        if not self.begun and self._whole(data):
+            return True
         self.begun = True
         self._buffer = self._buffer + data if self._buffer else data
         while not self.complete and self._step():
@@ -77,6 +84,18 @@ class Parser:
         if self.complete and self._buffer:
             self.keep_alive = False  # more than was asked for: what follows cannot be trusted
         return self.complete
+
+    def _whole(self, data: bytes) -> bool:
+        """Whether a first read was all of an answer whose head is known: nearly all are, and this is half of the work."""
+        end = data.find(b"\r\n\r\n")
+        head = self._known.get(data[:end])
+        if head is None or head.whole != len(data) or self._bodiless:
+            return False
+        self.status, self.headers, self.keep_alive = head.status, head.headers, head.keep_alive
+        self.begun = self.complete = True
+        if self._wanted is not None and (sink := self._wanted(self)) is not None and head.length:
+            sink(data[end + 4 :])
+        return True
 
     def eof(self) -> bool:
         """The other side has closed; true if that is how this answer ends."""
@@ -114,7 +133,7 @@ class Parser:
 
     def _frame(self, head: Head) -> None:
         """How the body ends (RFC 9112, section 6.3)."""
-        if self._bodiless or head.status in (204, 304):
+        if self._bodiless or head.status in BODILESS:
             self.complete = True
         elif head.flaw:
             raise ProtocolError(head.flaw)
@@ -217,7 +236,9 @@ def _parsed(head: bytes) -> Head:
     elif length is not None and _LENGTH.fullmatch(length) is None:
         flaw = "the content-length is no number"
     size = int(length) if length is not None and not flaw else -1
-    return Head(int(match[2]), headers, alive, size, (coding or b"").lower().endswith(b"chunked"), flaw)
+    status = int(match[2])
+    whole = len(head) + 4 + size if size >= 0 and status >= 200 and status not in BODILESS else 0
+    return Head(status, headers, alive, size, (coding or b"").lower().endswith(b"chunked"), flaw, whole)
 
 
 def fields(lines: list[bytes]) -> dict[bytes, bytes]:

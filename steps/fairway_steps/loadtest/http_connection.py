@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import time
+from collections.abc import Mapping
 from typing import Protocol, cast
 
 from fairway_steps.loadtest.client import Answer, Done
@@ -53,6 +54,10 @@ class HttpConnection(asyncio.Protocol):
         self._socket = sock
         self._early = b""  # what came over a connection before its first request, which is told what that was
         self._fresh = True
+        self._headers: Mapping[bytes, bytes] | None = (
+            None  # of the last answer, and what they said; many answers have the same
+        )
+        self._origin = ("", -1)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -149,12 +154,17 @@ class HttpConnection(asyncio.Protocol):
         reusable = parser.complete and parser.keep_alive and error != "protocol"
         if not reusable:
             self.abort()
-        version, upstream = "", -1
-        if self._label and parser.status:
-            version = parser.headers.get(self._label, b"").decode("ascii", "ignore")[:MAX_LABEL]
-            upstream = int(UPSTREAM_HEADER in parser.headers)
+        if parser.headers is not self._headers:
+            self._headers, self._origin = parser.headers, self._from(parser.headers)
+        version, upstream = self._origin
         stream = self._generation.stream if self._generation is not None else None
         self._report(self, index, Answer(parser.status, error, version, upstream, reusable, detail, self._at, stream))
+
+    def _from(self, headers: Mapping[bytes, bytes]) -> tuple[str, int]:
+        """Which version an answer names, and whether a proxy has it from behind it; nothing of no answer."""
+        if not (self._label and self._parser.status):
+            return "", -1
+        return headers.get(self._label, b"").decode("ascii", "ignore")[:MAX_LABEL], int(UPSTREAM_HEADER in headers)
 
     def _flaw(self) -> tuple[str, str]:
         """What is wrong with an answer that came whole and well: its class and a sentence, or neither."""

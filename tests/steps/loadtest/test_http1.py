@@ -84,6 +84,31 @@ def test_more_than_one_answer_ends_the_connection():
     assert not parser.keep_alive
 
 
+@pytest.mark.parametrize("head", [False, True])
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(LENGTH, CHUNKED, INTERIM, EMPTY, ZERO),
+        LENGTH[:-1],
+        LENGTH + b"H",
+        EMPTY[:-2] + b"Content-Length: 2\r\n\r\nno",
+        b"HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\nno",
+        b"HTTP/1.1 100 Continue\r\nContent-Length: 0\r\n\r\n",
+        LENGTH.replace(b"X-A", b"Connection: close\r\nX-A"),
+    ],
+    ids=repr,
+)
+def test_an_answer_whose_head_is_known_is_read_as_one_whose_is_not(data: bytes, *, head: bool):
+    taken: list[list[bytes]] = []
+    parser = Parser(head=head, wanted=lambda parser: taken[-1].append)
+    seen = []
+    for _ in range(3):
+        taken.append([])
+        parser.reset()
+        seen.append((parser.feed(data), parser.status, parser.headers, parser.keep_alive, parser.begun, taken[-1]))
+    assert seen[1] == seen[2] == seen[0]
+
+
 @pytest.mark.parametrize(
     "data",
     [
