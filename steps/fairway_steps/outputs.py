@@ -4,7 +4,7 @@ Argo reads ``outputs.parameters[].valueFrom.path``; Tekton reads ``$(results.NAM
 results of a pod, so each is kept to 1 kB.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,13 +29,19 @@ class Sink:
     folder: Path | None = None
     results: Mapping[str, Path] | None = None
 
-    def write(self, values: Mapping[str, str]) -> None:
-        """Write all values. Raises UsageError for a result that does not exist, FairwayError where it cannot write."""
+    def check(self, names: Collection[str]) -> None:
+        """Fail before the work, not after it: UsageError for a result that is none of ``names``, FairwayError for no folder."""
         for name, path in (self.results or {}).items():
-            if name not in values:
-                raise UsageError(
-                    f"--result {name}: there is no such output", mend=f"one of {', '.join(sorted(values))}"
-                )
+            if name not in names:
+                raise UsageError(f"--result {name}: there is no such output", mend=f"one of {', '.join(sorted(names))}")
+            _folder(path.parent)
+        if self.folder is not None:
+            _folder(self.folder)
+
+    def write(self, values: Mapping[str, str]) -> None:
+        """Write all values. Raises as ``check`` does, and FairwayError where it cannot write."""
+        self.check(values)
+        for name, path in (self.results or {}).items():
             if len(values[name].encode()) > RESULT_BYTES:
                 raise FairwayError(f"--result {name}: {len(values[name].encode())} bytes, over Tekton's share of 1 kB")
             _write(path, values[name])
@@ -55,9 +61,15 @@ def parse_results(pairs: Sequence[str]) -> dict[str, Path]:
     return parsed
 
 
+def _folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FairwayError(f"output {path} cannot be written: {error.strerror}") from error
+
+
 def _write(path: Path, value: str) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(value, encoding="utf-8")
     except OSError as error:
         raise FairwayError(f"output {path} cannot be written: {error.strerror}") from error

@@ -43,3 +43,5 @@ def test_an_unwritable_place_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(FairwayError, match="cannot be written"):
         Sink(tmp_path / "file").write({"verdict": "hold"})
+    with pytest.raises(FairwayError, match="cannot be written"):
+        Sink(tmp_path / "file").check(["verdict"])

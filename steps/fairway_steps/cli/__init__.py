@@ -4,6 +4,7 @@ Commands are found through the distribution's own entry points (group ``fairway.
 not import the workflows, and loaded only when called.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -20,6 +21,7 @@ from fairway_steps.errors import FairwayError
 GROUP = "fairway.commands"
 SOON = 0.05
 """Seconds after which a signal that was dropped comes again."""
+FULL = (errno.ENOSPC, errno.EDQUOT)
 EXTRAS = {
     "hera": "workflows",
     "scipy": "assess",
@@ -114,7 +116,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
-def _run(args: Sequence[str] | None) -> int:  # noqa: PLR0911 - one return an exit code
+def _run(args: Sequence[str] | None) -> int:  # noqa: C901, PLR0911 - one return an exit code
     try:
         signal.signal(signal.SIGTERM, _terminate)
         if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
@@ -144,5 +146,10 @@ def _run(args: Sequence[str] | None) -> int:  # noqa: PLR0911 - one return an ex
         return 2
     except BrokenPipeError:
         sys.stderr.close()
+        return 1
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        click.echo(f"error: there is no room to write: {error.strerror}", err=True)
         return 1
     return result if isinstance(result, int) else 0

@@ -92,6 +92,8 @@ def step(
         def run(output: str, out_dir: str | None, result: Sequence[str], log_format: str, **values: Any) -> int:
             log.configure(log_format)
             sink = Sink(Path(out_dir) if out_dir else None, parse_results(result))
+            if not mutates:  # what takes users off a version does so whatever becomes of its outputs
+                sink.check([o.name for o in outputs])
             answer = function(**values)
             sink.write({o.name: answer.outputs.get(o.name, o.default) for o in outputs})
             click.echo(

@@ -167,6 +167,7 @@ def test_users_that_this_machine_has_no_files_for_are_refused():
         (["--ca-file=/no/such"], "are of no use"),
         (["--url=https://127.0.0.1:1/", "--ca-file=/no/such"], "CA file /no/such cannot be used"),
         (["--url=nowhere"], "URL 'nowhere' is no endpoint"),
+        (["--result=sumary=x"], "--result sumary: there is no such output; one of samples, summary"),
         (["--url=http://[::1/"], "URL 'http://[::1/' cannot be read: Invalid IPv6 URL"),
     ],
     ids=" ".join,
@@ -176,6 +177,26 @@ def test_wrong_options_are_one_sentence_and_exit_2(args: list[str], sentence: st
     assert (done.returncode, done.stdout) == (2, "")
     assert sentence in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_outputs_that_cannot_be_written_cost_no_load():
+    with serving(always(OK)) as server:
+        done = fairway(f"--url={server.url}", "--requests=1", "--out-dir=/dev/null/x")
+    assert (done.returncode, done.stdout, server.requests) == (1, "", [])
+    assert "output /dev/null/x cannot be written" in done.stderr
+
+
+def test_a_full_disk_is_one_sentence():
+    with serving(always(OK)) as server, Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*FAIRWAY, f"--url={server.url}", "--requests=1"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: there is no room to write: ")
 
 
 def test_an_endpoint_that_refuses_is_unusable(unused_port: int, tmp_path: Path):
