@@ -78,7 +78,6 @@ bench: .venv/.dev ## Measure: verdicts beside those of other systems, start-up o
 	$(BIN)/python bench/startup.py
 	$(BIN)/python bench/release.py
 	$(BIN)/python bench/load_test.py
-	$(BIN)/python bench/grpc_load.py
 
 lock: .venv/.uv ## Resolve and pin every requirement anew, with hashes
 	$(BIN)/python requirements/lock.py

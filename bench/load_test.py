@@ -1,4 +1,4 @@
-"""How exact the load test is and what it costs, beside other tools, in one run: `python bench/load_test.py`, about 5 minutes.
+"""How exact the load test is and what it costs, beside other tools, in one run: `python bench/load_test.py`, about 6 minutes, gRPC (bench/grpc_load.py) included.
 
 Loopback only. The server (tests/known_server.py) waits seeded times and writes down what it really did, so each tool's
 quantiles are compared with those of the very requests that it sent: no sampling error is left. Goals are printed beside
@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import os
+import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -304,7 +305,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", default="false", choices=["true", "false"])
     parser.add_argument(
-        "--only", default="", help="memory, quantiles, rates, streams, stall, costs; separated by commas"
+        "--only", default="", help="memory, quantiles, rates, streams, stall, costs, grpc; separated by commas"
     )
     for name, kind in (("send", str), ("rate", float), ("seconds", float), ("closed", int), ("loop", str)):
         parser.add_argument(f"--{name}", type=kind)
@@ -331,11 +332,16 @@ def main() -> None:
         "costs": lambda _: costs(seconds / 2, others),
     }
     chosen = [name for name in arguments.only.split(",") if name] or [
-        name for name in parts if name != "stall" or others
+        name for name in (*parts, "grpc") if name != "stall" or others
     ]
     with awake(), known_server() as server:
         for name in chosen:
-            parts[name](server)
+            if name != "grpc":
+                parts[name](server)
+    if "grpc" in chosen:
+        say("\ngRPC")
+        real_time(on=False)  # it is for its own processes to ask for
+        subprocess.run([sys.executable, Path(__file__).with_name("grpc_load.py")], check=True)
 
 
 if __name__ == "__main__":
