@@ -56,7 +56,10 @@ def _failures(result: Result) -> str:
 def _rows(result: Result) -> list[str]:
     rows: dict[str, NDArray[Any]] = {"response": result.response, "service": result.service, "slip": result.slip}
     if found := tokens(result):
-        rows |= {"TTFT": found.ttft, "ITL": found.itl, "TPOT": found.tpot[found.tpot == found.tpot]}
+        rows |= {"TTFT": found.ttft, "TTFT sent": found.ttft_sent, "ITL": found.itl}
+        if found.output_total != found.events:
+            rows["ITL/token"] = found.itl_weighted
+        rows |= {"TPOT": found.tpot[found.tpot == found.tpot], "TPOT norm": found.normalized_tpot}
     return [
         f"{name:<10}" + "".join(_cell(number) for number in quantiles(values).values()) for name, values in rows.items()
     ]
@@ -71,7 +74,8 @@ def _streamed(result: Result) -> list[str]:
     if found is None:
         return []
     rate = f", {found.per_second:.4g} tokens/s" if found.per_second is not None else ""
-    lines = [f"{found.output_total} output tokens in {found.events} events{rate}"]
+    each = f" ({found.output_total / found.events:.3g} each)" if found.output_total != found.events else ""
+    lines = [f"{found.output_total} output tokens in {found.events} events{each}{rate}"]
     if found.counted:
         lines.append(
             f"{found.counted} answers told no usage: their events were counted (an OpenAI API tells it with stream_options.include_usage)"

@@ -15,6 +15,7 @@ from fairway_steps.loadtest.result import Meta, Result, result_of
 from fairway_steps.loadtest.samples import read, write
 from fairway_steps.loadtest.streaming import Limit, Tokens, exceeded, goodput, over, tokens
 from fairway_steps.loadtest.summary import SUMMARY_BYTES, summary, to_json
+from fairway_steps.loadtest.table import table
 from load_records import MS, records
 
 
@@ -49,6 +50,24 @@ def test_every_measure_by_hand():
     assert list(values.normalized_tpot / MS) == [pytest.approx(80 / 3), 31, 90 / 8]
     assert (values.output_total, values.events, values.coalesced, values.counted) == (12, 8, 1, 0)
     assert values.per_second == pytest.approx(12 / 0.290)
+
+
+def test_the_table_shows_every_measure():
+    result, _ = found(three())
+    lines = table(result, summary(result), []).splitlines()
+    medians = {line[:10].strip(): line[10:20].strip() for line in lines[2:] if line[10:20].strip() not in ("", "-")}
+    assert {name: medians[name] for name in ("TTFT", "TTFT sent", "ITL", "ITL/token", "TPOT", "TPOT norm")} == {
+        "TTFT": "40.00",
+        "TTFT sent": "39.00",
+        "ITL": "15.00",
+        "ITL/token": "10.00",
+        "TPOT": "9.11",
+        "TPOT norm": "26.67",
+    }
+    assert "12 output tokens in 8 events (1.5 each), 41.38 tokens/s" in lines
+    plain = measured([records([80], streams={0: stream(0, 10, 20, 40, output=3)})])
+    assert "ITL/token" not in table(plain, summary(plain), [])
+    assert "3 output tokens in 3 events, " in table(plain, summary(plain), [])
 
 
 def test_a_gap_before_several_tokens_is_shared_among_them():
