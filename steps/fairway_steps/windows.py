@@ -33,6 +33,11 @@ class Window:
         """Whether it takes in what comes next; the first ones of a run, and what was settling, never do."""
         return self.end - self.start < (self.start - self.began) / GROWTH and not self.settling
 
+    @property
+    def is_timed(self) -> bool:
+        """Whether it tells latencies alone, those of a source of their own."""
+        return any(map(_is_timed, self.strata.values()))
+
     def follows(self, before: "Window | None") -> None:
         """Take a place after ``before``: in its run, if the versions of both have the same weights."""
         own: Mapping[str, int] = {name: stratum.weight for name, stratum in self.strata.items()}
@@ -91,17 +96,17 @@ def _ordered(strata: Iterable[Stratum]) -> list[Stratum]:
 
 
 def added(strata: Sequence[Stratum], fresh: Iterable[Stratum], closed: float = -math.inf) -> tuple[Stratum, ...]:
-    """``strata`` with a reading more: taken in by the last window, or as the next one. No count is lost.
+    """``strata`` with a reading more: taken in by the last window of its kind, or as the next one. No count is lost.
 
     What ends at ``closed`` or before takes in nothing more: a verdict rests on it.
     """
     kept = windows(strata)
     for window in windows(fresh):
-        last = kept[-1] if kept else None
+        last = next((each for each in reversed(kept) if each.is_timed == window.is_timed), None)
         if last and last.end > closed and last.takes(window):
             last.absorb(window)
             continue
-        window.follows(last)
+        window.follows(kept[-1] if kept else None)
         kept.append(window)
     return tuple(stratum for window in kept for stratum in window.aligned())
 
@@ -156,14 +161,19 @@ def _compatible(left: Stratum, right: Stratum) -> bool:
     """Whether merging two strata loses nothing."""
     if _is_timed(left) != _is_timed(right):
         return False
-    if not (left.requests and right.requests) or left.latency is right.latency is None:
+    if not (_counts(left) and _counts(right)) or left.latency is right.latency is None:
         return True
     return left.latency is not None and right.latency is not None and left.latency.edges == right.latency.edges
 
 
+def _counts(stratum: Stratum) -> bool:
+    """Whether it holds a request, or the latency of one."""
+    return stratum.requests > 0 or _is_timed(stratum)
+
+
 def _add(left: Stratum, right: Stratum) -> Histogram | None:
-    if not (left.requests and right.requests):
-        return left.latency if left.requests else right.latency
+    if not (_counts(left) and _counts(right)):
+        return left.latency if _counts(left) else right.latency
     if left.latency is None or right.latency is None or left.latency.edges != right.latency.edges:
         return None
     return Histogram(

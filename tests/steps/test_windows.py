@@ -160,3 +160,27 @@ def test_latencies_of_a_source_of_their_own_stand_beside_one_another_also_at_the
     assert all(len({bool(s.latency) for s in window.strata.values()}) == 1 for window in found)
     assert sum(s.requests for s in strata) == 600
     assert sum(s.latency.total for s in strata if s.latency) == 600
+
+
+@pytest.mark.parametrize("behind", [0.0, 0.3])
+def test_two_sources_keep_twice_the_windows_of_one_and_lose_no_count(behind):
+    """Ten minutes of a look a second; the second source is read at the same moments, or a little later."""
+    strata = ()
+    for at in range(600):
+        own = [second(at, version) for version in ("v1", "v2")]
+        timed = [
+            replace(s, start=at + behind, end=at + behind + 1, requests=0, failures={}, latency=Histogram((1.0,), (3,)))
+            for s in own
+        ]
+        strata = added(strata, [*own, *timed])
+    assert len(windows(strata)) <= 2 * len(windows(filled(600, "v1", "v2")))
+    assert sum(s.requests for s in strata) == sum(s.latency.total for s in strata if s.latency) == 2 * 3 * 600
+    assert sum(s.errors for s in strata) == 2 * 600
+
+
+def test_a_window_of_counts_takes_in_no_latencies_that_stand_alone():
+    strata = filled(200)
+    (*_, last), timed = windows(strata), second(200, requests=0, latency=Histogram((1.0,), (3,)))
+    assert last.is_open
+    found = added(strata, [replace(timed, failures={})])
+    assert found[:-1] == strata

@@ -146,7 +146,7 @@ class Margin:
 
     def _beside(self, weight: int | None = None) -> Beside:
         shared = self.scene.shared.at(weight)
-        return Beside(shared.timed() if self._is_latency else shared)
+        return Beside(shared.timed() if self._is_latency else shared.counted())
 
     @cached_property
     def _pairs(self) -> tuple[Pairs, Pairs]:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 
-from fairway_steps.stats.columns import Columns
+from fairway_steps.stats.columns import Columns, Mask
 from fairway_steps.windows import Window
 
 
@@ -21,10 +22,10 @@ class Shared:
 
     @classmethod
     def of(cls, windows: Sequence[Window], rows: Sequence[int], own: Columns, other: Columns) -> "Shared":
-        """Of windows that all hold the candidate, ``own``, and in ``rows`` the primary, ``other``; one still open is known once it is followed."""
-        looks = [row + windows[row].is_open for row in rows]
-        known = len(looks) - (looks[-1:] == [len(windows)])
-        return cls(own.some(rows[:known]), other.some(range(known)), looks[:known])
+        """Of windows that all hold the candidate, ``own``, and in ``rows`` the primary, ``other``."""
+        known = _known(windows, timed=not own.requests.all())
+        looks = [look for row in rows if (look := known[row]) < len(windows)]
+        return cls(own.some(rows[: len(looks)]), other.some(range(len(looks))), looks)
 
     @cached_property
     def weights(self) -> list[int]:
@@ -40,5 +41,27 @@ class Shared:
 
     def timed(self) -> "Shared":
         """Those with latencies of both, if there are any."""
-        rows = (self.own.has_latency & self.other.has_latency).nonzero()[0].tolist()
+        return self._where(self.own.has_latency & self.other.has_latency)
+
+    def counted(self) -> "Shared":
+        """Those with requests: latencies of a source of their own are of the same requests once more."""
+        return self._where((self.own.requests > 0) | (self.other.requests > 0))
+
+    def _where(self, there: Mask) -> "Shared":
+        rows = there.nonzero()[0].tolist()
         return self.some(rows) if 0 < len(rows) < len(self.looks) else self
+
+
+def _known(windows: Sequence[Window], *, timed: bool) -> list[int]:
+    """After which of the windows each is known: one still open once the next of its kind is there, and none before those that precede it.
+
+    Those of latencies alone are of another kind than those of counts; whether there may be any says ``timed``.
+    """
+    following = {False: len(windows), True: len(windows)}
+    found = []
+    for row in reversed(range(len(windows))):
+        window = windows[row]
+        kind = timed and window.is_timed
+        found.append(following[kind] if window.is_open else row)
+        following[kind] = row
+    return list(accumulate(reversed(found), max))

@@ -27,7 +27,8 @@ class CombinedSource:
         times = self.latency.read(versions, weights, second, now)
         if times.problem:
             return Reading((), cursor, problem=times.problem)
-        strata = (*(_counted(one) for one in counts.strata), *(_timed(one) for one in times.strata))
+        timed = (_timed(one) for one in times.strata if _tells(one))
+        strata = (*(_counted(one) for one in counts.strata), *timed)
         after = json.dumps([counts.cursor, times.cursor]) if counts.cursor or times.cursor else ""
         return Reading(strata, after, complete=counts.complete and times.complete)
 
@@ -44,6 +45,11 @@ class CombinedSource:
 
 def _counted(stratum: Stratum) -> Stratum:
     return replace(stratum, latency=None, seconds=0.0, latencies={})
+
+
+def _tells(stratum: Stratum) -> bool:
+    """Whether it holds a latency: without one it would be no different from counts of nothing."""
+    return any(some.total for some in (stratum.latency, *stratum.latencies.values()) if some)
 
 
 def _timed(stratum: Stratum) -> Stratum:

@@ -17,6 +17,7 @@ from fairway_steps.stats.counts import Array
 from fairway_steps.stats.latency import SAME
 
 Rows = NDArray[np.intp]
+Mask = NDArray[np.bool_]
 NO_ROWS: Rows = np.empty(0, dtype=np.intp)
 
 
@@ -92,7 +93,7 @@ class Columns:
         return np.array([stratum.seconds for stratum in self.strata], dtype=np.float64)
 
     @_column
-    def has_latency(self) -> NDArray[np.bool_]:
+    def has_latency(self) -> Mask:
         return np.array([stratum.latency is not None for stratum in self.strata], dtype=bool)
 
     @_column

@@ -172,6 +172,33 @@ def test_an_open_window_is_not_compared_until_it_is_closed():
     assert evidence(ERRORS, [*strata, *open_, *later]).log_e > evidence(ERRORS, strata).log_e
 
 
+def apart(strata, behind=0.0):
+    """The same, their latencies as a source of its own tells them."""
+    for one in strata:
+        yield replace(one, latency=None, seconds=0.0)
+        span = {"start": one.start + behind, "end": one.end + behind}
+        yield replace(one, **span, requests=0, failures={}, seconds=0.0)
+
+
+@pytest.mark.parametrize("behind", [0.0, 0.3])
+def test_latencies_of_a_source_of_their_own_count_no_request_twice(behind):
+    strata = traffic(3, own=(0.06, 1.0), beside=(0.03, 1.0))
+    once, twice = evidence(ERRORS, strata), evidence(ERRORS, list(apart(strata, behind)))
+    assert replace(once, log_e=0.0) == replace(twice, log_e=0.0)
+    assert twice.requests == 50 * 39  # the last window is open
+
+
+def test_an_open_window_that_latencies_alone_follow_is_still_open():
+    strata = traffic(1, 31)
+    open_ = [Stratum(v, 31.0, 32.0, w, 50, {"http-500": x}) for v, w, x in (("v1", 90, 0), ("v2", 10, 50))]
+    timed = [
+        Stratum(v, 31.5, 32.5, w, 0, latency=Histogram(FINE, (1,) * len(FINE))) for v, w in (("v1", 90), ("v2", 10))
+    ]
+    later = [Stratum(v, 32.0, 34.0, w, 50) for v, w in (("v1", 90), ("v2", 10))]
+    assert evidence(ERRORS, [*strata, *open_, *timed]).log_e == evidence(ERRORS, strata).log_e
+    assert evidence(ERRORS, [*strata, *open_, *timed, *later]).log_e > evidence(ERRORS, strata).log_e
+
+
 def test_a_primary_whose_counts_cannot_be_is_no_evidence():
     strata = [replace(s, failures={"x": s.requests + 1}) if s.version == "v1" else s for s in traffic(1)]
     found = judged([ERRORS], strata, on_inconclusive=Verdict.PROMOTE)
