@@ -27,12 +27,14 @@ from urllib.parse import urlsplit
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.client import Connection, ConnectionFailed, Done, Exhausted
 from fairway_steps.loadtest.http1 import Head
-from fairway_steps.loadtest.http_connection import HttpConnection
+from fairway_steps.loadtest.http_connection import BufferedConnection, HttpConnection
 from fairway_steps.loadtest.payloads import Payloads
 from fairway_steps.loadtest.spoken import spoken
 from fairway_steps.loadtest.tls import PLAIN, Tls, context, reason
 
 ALPN = ("http/1.1",)
+ROOM = 1 << 18
+"""Bytes that are read at once, at most."""
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _OURS = frozenset({"content-length", "transfer-encoding", "connection", "expect", "upgrade"})
@@ -122,6 +124,7 @@ class Http:
         self.prepared = [request.to_bytes(body) for body in payloads.bodies]
         self.bodiless, self.expect = request.method == "HEAD", request.expect
         self.known: dict[bytes, Head] = {}
+        self.room = memoryview(bytearray(ROOM))
         self.label = request.label_header.lower().encode()
         self._tls = context(request.tls, ALPN) if request.url.startswith("https:") else None
         self._name = request.tls.server_name or self._host
@@ -129,9 +132,11 @@ class Http:
 
     async def connect(self, done: Done) -> Connection:
         sock = await self._socket()
-        connection = HttpConnection(self, done, sock)
+        loop = asyncio.get_running_loop()
+        kind = BufferedConnection if isinstance(loop, asyncio.SelectorEventLoop) else HttpConnection
+        connection = kind(self, done, sock)
         try:
-            await asyncio.get_running_loop().create_connection(
+            await loop.create_connection(
                 lambda: connection, sock=sock, ssl=self._tls, server_hostname=self._name if self._tls else None
             )
         except (ssl.SSLError, OSError) as error:

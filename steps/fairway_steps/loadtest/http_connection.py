@@ -28,6 +28,7 @@ class Sent(Protocol):
     expect: bytes
     bodiless: bool
     known: dict[bytes, Head]
+    room: memoryview
 
     def pick(self, index: int, /) -> int:
         """Which of ``prepared`` is for request ``index``."""
@@ -43,7 +44,7 @@ class HttpConnection(asyncio.Protocol):
             client.label,
             client.expect,
         )
-        self._report = done
+        self._room, self._report = client.room, done
         self._parser = Parser(head=client.bodiless, wanted=self._wanted, known=client.known)
         self._index = -1
         self._at = 0
@@ -178,3 +179,14 @@ class HttpConnection(asyncio.Protocol):
         if generation.cut or (self._events is not None and self._events.open):
             return "truncated", "the stream ended before its answer did"
         return "", ""
+
+
+class BufferedConnection(HttpConnection, asyncio.BufferedProtocol):
+    """For asyncio's own loops, which map 256 kB of memory for each read (and unmap it) of a protocol without a buffer: 10 µs."""
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        del sizehint
+        return self._room
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.data_received(bytes(self._room[:nbytes]))
