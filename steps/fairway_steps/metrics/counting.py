@@ -81,7 +81,7 @@ def count(
         if points is not None and not before:
             newcomers[name] = (members[0].labels, min(one.samples[0][0] for one in members))
         drops = [drop for one in members for drop in _drops(_since(one, before))]
-        if doubt := [seen for _, seen, high, low in drops if high >= OFTEN and 2 * low >= high]:
+        if doubt := [seen for _, seen, high, low in drops if unexplained(high, low)]:
             doubtful[name] = (members[0].labels, min(doubt))
         resets = [at for at, *_ in drops]
         zero = bool(before) or name not in existed
@@ -92,6 +92,11 @@ def count(
         # One that is absent since a restart begins at zero when it comes back.
         after[name] = {one: point if point[0] >= last else (last, 0.0) for one, point in taken.items()}
     return Counted(increments, after, doubtful, newcomers)
+
+
+def unexplained(high: float, low: float) -> bool:
+    """Whether a counter that stood at ``high`` and stands at ``low`` fell by less than a restart explains."""
+    return low < high and high >= OFTEN and 2 * low >= high
 
 
 def _since(series: Series, points: Mapping[str, Point], *, zero: bool = False) -> list[Point]:

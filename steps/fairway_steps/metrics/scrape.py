@@ -10,9 +10,10 @@ from typing import Any
 
 from fairway_steps.errors import TransientError, UsageError
 from fairway_steps.metrics.base import Counters, Reading, capped, decode_counters, difference, encode_counters
+from fairway_steps.metrics.counting import unexplained
 from fairway_steps.metrics.exposition import Sample, parse
 from fairway_steps.metrics.http import Access, no_secret, problem_of
-from fairway_steps.metrics.names import MetricNames, workload
+from fairway_steps.metrics.names import Matcher, MetricNames, workload
 from fairway_steps.metrics.preflight import Inspection, Seen
 from fairway_steps.metrics.tally import finite, tally
 from fairway_steps.model import Stratum, Version
@@ -61,6 +62,9 @@ class ScrapeSource:
             return Reading((), cursor, problem=f"{self.url} cannot be understood: {error}")
         if silent := [v for v in versions if weights.get(v, 0) > 0 and v not in after.counters]:
             return Reading((), cursor, problem=f"{self.url} has no metrics of {', '.join(silent)}")
+        if before is not None and (fell := _fell(before, after)):
+            told = f"the requests of {', '.join(fell)} at {self.url} went down by less than a restart explains"
+            return Reading((), cursor, problem=f"{told}: they are not counted by one process")
         return Reading(() if before is None else tuple(self._strata(before, after, weights)), _encode(after))
 
     def inspect(self, versions: Sequence[str], now: float) -> Sequence[Inspection]:
@@ -73,13 +77,16 @@ class ScrapeSource:
         except ValueError as error:
             raise UsageError(f"{self.url} cannot be understood: {error}", mend="see what it is") from error
         names, found = self.names, snapshot.counters
-        told = {one.labels.get(names.label, "") for one in parse(text) if one.name in names.requests}
         shown = {one.name for one in parse(text)}
+        wanted = set(names.requests) or shown
+        counting = [one.labels for one in parse(text) if one.name in wanted and names.fits(one.labels)]
+        series = {version: sum(map(self._matcher(version).matches, counting)) for version in versions}
+        told = {labels.get(names.label, "") for labels in counting}
         apart = {name for some in names.failures.values() for name in some} - set(names.requests)
         return [
             Inspection(
                 where=self.url,
-                seen=tuple(_seen(v, found[v]) if v in found else Seen(v, 0) for v in versions),
+                seen=tuple(_seen(v, series[v], found[v]) if v in found else Seen(v, 0) for v in versions),
                 label=names.label,
                 others=tuple(sorted(told - {""})),
                 failures=bool(names.failing or names.failures),
@@ -108,8 +115,9 @@ class ScrapeSource:
         return answer.content.decode("utf-8", errors="replace")
 
     def _snapshot(self, text: str, versions: Sequence[str], now: float) -> Snapshot:
-        asked = {v: self.names.ask(self.service, v, workload(self._known.get(v))) for v in versions}
+        asked = {version: self._matcher(version) for version in versions}
         mine: dict[str, list[Sample]] = {}
+        known: set[tuple[str, frozenset[tuple[str, str]]]] = set()
         uptime: float | None = None
         for sample in parse(text):
             if self.names.uptime and sample.name == self.names.uptime:
@@ -123,8 +131,14 @@ class ScrapeSource:
                         f"{sample.name} of {sample.labels[self.names.label]!r} is of {' and '.join(owners)}"
                     )
                 for version in owners:
+                    if (one := (sample.name, frozenset(sample.labels.items()))) in known:
+                        raise ValueError(f"{sample.name} of {version} is there twice, with the same labels")
+                    known.add(one)
                     mine.setdefault(version, []).append(sample)
         return Snapshot(now, uptime, {version: tally(self.names, samples) for version, samples in mine.items()})
+
+    def _matcher(self, version: str) -> Matcher:
+        return self.names.ask(self.service, version, workload(self._known.get(version)))
 
     def _strata(self, before: Snapshot, after: Snapshot, weights: Mapping[str, int]) -> Iterable[Stratum]:
         restarted = _restarted(before, after)
@@ -134,10 +148,10 @@ class ScrapeSource:
             yield capped(stratum) if self.names.overlap else stratum
 
 
-def _seen(version: str, counters: Counters) -> Seen:
+def _seen(version: str, series: int, counters: Counters) -> Seen:
     edges = sorted(counters.latency)
     under = tuple(counters.latency[edge] for edge in edges)
-    return Seen(version, 1, counters.requests, edges=tuple(edges), under=under, latencies=counters.latencies)
+    return Seen(version, series, counters.requests, edges=tuple(edges), under=under, latencies=counters.latencies)
 
 
 class _Away(Exception):
@@ -149,6 +163,14 @@ def _restarted(before: Snapshot, after: Snapshot) -> bool:
     if before.uptime is None or after.uptime is None:
         return False
     return after.uptime < before.uptime - 1 or after.uptime + SLACK < after.at - before.at
+
+
+def _fell(before: Snapshot, after: Snapshot) -> list[str]:
+    """The versions whose requests are fewer, and not those of a new process."""
+    if _restarted(before, after):
+        return []
+    both = before.counters.keys() & after.counters.keys()
+    return sorted(v for v in both if unexplained(before.counters[v].requests, after.counters[v].requests))
 
 
 def _encode(snapshot: Snapshot) -> str:

@@ -249,3 +249,31 @@ def test_a_request_that_failed_at_every_attempt_is_one_failure(source, says):
     tried = 'envoy_cluster_upstream_rq_pending_failure_eject{envoy_cluster_name="iris/v2"} 6'
     says(envoy(requests=2, codes=[("503", 2)], more=tried))
     assert [s.failures for s in source.read(["v1", "v2"], BOTH, cursor, 1.0).strata] == [{}, {"connect": 2}]
+
+
+def test_requests_that_went_down_by_too_little_for_a_restart_are_no_evidence(url, says):
+    """As of replicas behind one address. What a new process counts is, however much that is."""
+    source = ScrapeSource(url, "iris", PLAIN)
+
+    def reading(requests: int, cursor: str, at: float, started: str = ""):
+        says(f'{started}requests_total{{version="v2",status="200"}} {requests}\n')
+        return source.read(["v2"], {"v2": 10}, cursor, at)
+
+    cursor = reading(1000, "", 100.0).cursor
+    fell = reading(900, cursor, 101.0)
+    assert (fell.strata, fell.cursor) == ((), cursor)
+    assert "the requests of v2" in fell.problem
+    assert "went down by less than a restart explains" in fell.problem
+    assert [s.requests for s in reading(20, cursor, 101.0).strata] == [20]
+    assert [s.requests for s in reading(1010, cursor, 102.0).strata] == [10]
+    cursor = reading(1000, "", 100.0, "process_start_time_seconds 50\n").cursor
+    assert [s.requests for s in reading(900, cursor, 110.0, "process_start_time_seconds 105\n").strata] == [900]
+
+
+def test_a_series_that_is_there_twice_is_no_evidence_and_one_that_is_not_there_is_not_shown(url, says):
+    source, line = ScrapeSource(url, "iris", PLAIN), 'requests_total{version="v2",status="200"} 5\n'
+    says(line + line)
+    assert "requests_total of v2 is there twice, with the same labels" in source.read(["v2"], BOTH, "", 1.0).problem
+    says(f'{line}latency_seconds_bucket{{version="v3",le="+Inf"}} 5\n')
+    (shown,) = source.inspect(["v2", "v3"], 1.0)
+    assert {seen.version: seen.series for seen in shown.seen} == {"v2": 1, "v3": 0}

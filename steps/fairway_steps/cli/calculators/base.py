@@ -160,6 +160,10 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
     return [model for argument in get_args(annotation) for model in _models(argument)]
 
 
+def _plural(kind: str) -> str:
+    return kind.replace("list", "lists", 1) if kind.startswith("list of") else f"{kind}s"
+
+
 def _kind(annotation: Any) -> str:
     """A type in words that JSON knows."""
     origin, arguments = get_origin(annotation), [a for a in get_args(annotation) if a is not type(None)]
@@ -168,10 +172,10 @@ def _kind(annotation: Any) -> str:
     if origin is Annotated:
         return _kind(arguments[0])
     if origin in (list, tuple):
-        return f"list of {_kind(arguments[0])}s"
+        return f"list of {_plural(_kind(arguments[0]))}"
     if origin is dict:
         inner_kind = _kind(arguments[1])
-        return "object" if inner_kind == "object" else f"object of {inner_kind}s"
+        return "object" if inner_kind == "object" else f"object of {_plural(inner_kind)}"
     if arguments:
         return " or ".join(_kind(argument) for argument in arguments)
     return {float: "number", int: "whole number", str: "text", bool: "true or false"}.get(annotation, "object")
