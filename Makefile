@@ -47,6 +47,9 @@ unit: .venv/.dev ## The tests that start no servers, in seconds
 lab: .root .venv/.dev ## Bring up a whole cluster on this machine: Kubernetes, Argo, Tekton, Envoy Gateway, KServe, Prometheus (root)
 	@$(LAB) up
 
+istiod: .root .venv/.dev ## Build istiod, which the contract tests of VirtualServices start where it is (about 5 min, once)
+	@$(LAB) build --with istiod
+
 lab-status: .root .venv/.dev ## Tell what of the lab runs
 	@$(LAB) status
 
@@ -70,7 +73,7 @@ golden: .venv/.dev ## Rewrite what is rendered from the code: manifests and refe
 	$(BIN)/python docs/presets.py
 
 matrix: .venv/.dev ## Rewrite the matrix of strategies and routes from its contract tests
-	$(BIN)/pytest -q tests/contract/test_strategies.py --matrix docs/matrix.json
+	$(BIN)/pytest -q tests/contract/test_strategies.py tests/contract/test_istiod.py --matrix docs/matrix.json
 	$(BIN)/python docs/matrix.py
 
 bench: .venv/.dev ## Measure: verdicts beside those of other systems, start-up of each step, the overhead of a release, the load test
@@ -108,4 +111,4 @@ clean: ## Remove what was made
 .venv/.prometheus: .venv/.uv requirements/debian.py
 	@$(BIN)/python requirements/debian.py prometheus >/dev/null && touch $@ || command -v prometheus >/dev/null || test -z "$(CI)"
 
-.PHONY: .root help setup demo fmt lint types check test unit lab lab-status lab-shell lab-down e2e golden matrix bench bench-cluster lock clean
+.PHONY: .root help setup demo fmt lint types check test unit lab istiod lab-status lab-shell lab-down e2e golden matrix bench bench-cluster lock clean

@@ -25,11 +25,12 @@ def check_() -> None:
 
 
 @main.command("build", help="Build the programs that are not in the cache, and start nothing.")
-def build_() -> None:
+@click.option("--with", "more", multiple=True, type=click.Choice(sorted(binaries.MORE)), help="Build this besides.")
+def build_(more: tuple[str, ...]) -> None:
     with up.alone():
         machine.check()
         machine.install_packages()
-        binaries.make_all()
+        binaries.make_all([*binaries.ALL, *(binaries.MORE[name] for name in more)])
 
 
 @main.command("up", help="Bring the lab up; what is there is left.")

@@ -27,9 +27,12 @@ def binary(name: str) -> Path | None:
 
 
 @contextmanager
-def kubeconfig(folder: Path) -> Iterator[Path]:
-    """The kubeconfig of a real API server: KUBECONFIG's, else one that is started here. Skips the test without one."""
-    if given := os.environ.get("KUBECONFIG"):
+def kubeconfig(folder: Path, *, own: bool = False) -> Iterator[Path]:
+    """The kubeconfig of a real API server: KUBECONFIG's, else one that is started here, as always for the test's ``own``.
+
+    Skips the test without one.
+    """
+    if not own and (given := os.environ.get("KUBECONFIG")):
         yield Path(given)
         return
     etcd, server = binary("etcd"), binary("kube-apiserver")

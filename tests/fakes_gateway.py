@@ -8,6 +8,7 @@ import copy
 import itertools
 import json
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -178,14 +179,21 @@ def write_status(cluster: Any, ref: Reference, patch: Manifest) -> None:
     answer.release_conn()
 
 
-def write_endpoints(cluster: Any, service: str, *, ready: bool = True) -> Reference:
-    """A Service's one endpoint, ready or not."""
+def write_endpoints(cluster: Any, service: str, *, ready: bool = True, pods: Sequence[str] = ("pod",)) -> Reference:
+    """A Service's endpoints, one of each pod, ready or not."""
     ref = Reference(*SLICE, cluster.namespace, f"{service}-1")
     found = {
         "metadata": {"labels": {"kubernetes.io/service-name": service}},
         "addressType": "IPv4",
         "ports": [{"name": "", "port": 8080, "protocol": "TCP"}],
-        "endpoints": [{"addresses": ["198.18.0.7"], "conditions": {"ready": ready}}],
+        "endpoints": [
+            {
+                "addresses": [f"198.18.0.{number}"],
+                "conditions": {"ready": ready},
+                "targetRef": {"kind": "Pod", "name": pod},
+            }
+            for number, pod in enumerate(pods, 7)
+        ],
     }
     cluster.apply(ref, found, force=True)
     return ref

@@ -95,10 +95,14 @@ class FakeRouter:
 
 
 class ModelServer:
-    """Answers every POST with its own name, and counts. The headers ``x-status`` and ``x-sleep`` say how."""
+    """Answers every POST with its own name, and counts. The headers ``x-status`` and ``x-sleep`` say how.
+
+    With ``echo``, the name of a header, it answers with that instead, and counts what was ``heard`` in it.
+    """
 
     def __init__(self, name: str) -> None:
-        self.name, self.requests = name, 0
+        self.name, self.requests, self.echo = name, 0, ""
+        self.heard: Counter[str] = Counter()
         lock, owner = threading.Lock(), self
 
         class Handler(BaseHTTPRequestHandler):
@@ -113,15 +117,18 @@ class ModelServer:
                 self.rfile.read(int(self.headers.get("content-length", 0)))
                 with lock:
                     owner.requests += 1
+                    owner.heard[self.headers.get(owner.echo, "")] += 1
                 time.sleep(float(self.headers.get("x-sleep", 0)))
                 self.send_response(int(self.headers.get("x-status", 200)))
-                self.send_header("content-length", str(len(owner.name)))
+                said = self.headers.get(owner.echo, "") if owner.echo else owner.name
+                self.send_header("content-length", str(len(said)))
                 self.end_headers()
-                self.wfile.write(owner.name.encode())
+                self.wfile.write(said.encode())
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self.version = Version(name, f"http://127.0.0.1:{self._server.server_address[1]}")
+        self.port = int(self._server.server_address[1])
+        self.version = Version(name, f"http://127.0.0.1:{self.port}")
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 

@@ -12,28 +12,15 @@ import click
 import pytest
 
 import matrix
-from fairway_steps.begin import begin
 from fairway_steps.cli import fairway
 from fairway_steps.clock import SystemClock
-from fairway_steps.errors import DomainError, Fenced, UsageError
-from fairway_steps.model import Outcome, Routes, Stage, Stickiness
-from fairway_steps.record import FileStore, Lease
-from fairway_steps.release import ensure_safe, promote, rollback
-from fairway_steps.strategy import Strategy
-from fairway_steps.weights import Confirmation, await_settled, enter_stage
+from fairway_steps.errors import DomainError, UsageError
+from fairway_steps.model import Routes, Stickiness
+from fairway_steps.weights import await_settled
+from releases import STRATEGIES, Release
 from route_worlds import IN_CLUSTER, MORE, NAMES, world_of
 
 FIRST, SECOND, THIRD = NAMES
-CONFIRM = Confirmation(settle=10.0, requests=0, wait=0.0)
-TESTERS = Stage(0, 1.0, header="x-canary=always")
-STRATEGIES = {
-    "canary": (Strategy.CANARY, (Stage(10, 1.0), Stage(50, 1.0))),
-    "canary, testers first": (Strategy.CANARY, (TESTERS, Stage(50, 1.0))),
-    "blue-green": (Strategy.BLUE_GREEN, (Stage(50, 1.0), Stage(100, 1.0))),
-    "mirror": (Strategy.MIRROR, (Stage(0, 1.0, mirror=50), Stage(50, 1.0))),
-    "mirror, answers compared": (Strategy.MIRROR, (Stage(0, 1.0, mirror=50, through="collector"),)),
-    "none": (Strategy.NONE, ()),
-}
 SPLITS = {
     "A/B/n split": Routes({FIRST: 50, SECOND: 30, THIRD: 20}),
     "A/B split, users kept on their version": Routes({FIRST: 50, SECOND: 50}, sticky=Stickiness(header="x-user")),
@@ -93,44 +80,6 @@ def worlds(back_end, tmp_path, request):
         return world_of(back_end, folder, request.getfixturevalue)
 
     return opened
-
-
-class Release:
-    """A release of the second version, as far as it may be begun."""
-
-    def __init__(self, world, strategy, stages, folder):
-        self.world, self.strategy = world, strategy
-        if any(stage.through for stage in stages):
-            collector = world.lab.collector() if hasattr(world.lab, "collector") else None
-            uri = collector.uri if collector else "http://127.0.0.1:4"
-            stages = tuple(Stage(s.weight, s.duration, s.header, s.mirror, uri) if s.through else s for s in stages)
-            if collector:
-                world.lab.versions = world.lab.versions | {collector.name: collector}
-        self.stages, self.store, self.clock = stages, FileStore(folder / "record.json"), SystemClock()
-
-    def begin(self):
-        return begin(
-            self.store, self.world.router(), self.clock,
-            service="iris", route="theirs", primary=self.world.known[FIRST], candidate=self.world.known[SECOND],
-            strategy=self.strategy, stages=self.stages, slos=(), holder="a", lease_for=60.0, resume=False, gone=lambda _: False,
-        )  # fmt: skip
-
-    def run(self, end):
-        """Through its stages to an end; each step has a router of its own, as a process of its own has."""
-        record = self.begin()
-        lease = Lease(record.release_id, record.token)
-        for index in range(len(self.stages)):
-            enter_stage(self.store, lease, self.world.router(), self.clock, index=index, confirm=CONFIRM)
-        router = self.world.router()
-        if end == "promoted":
-            return promote(self.store, lease, router, self.clock, alive=lambda: "", confirm=CONFIRM)
-        if end == "rolled back":
-            back = Outcome.ROLLED_BACK
-            return rollback(self.store, lease, router, self.clock, outcome=back, reason="", confirm=CONFIRM)
-        _, record = ensure_safe(self.store, router, self.clock, holder="b")
-        with pytest.raises(Fenced):  # the killed one was not dead
-            self.world.router().apply(Routes({SECOND: 100}), self.world.known, fence=lease.token)
-        return record
 
 
 def stored(world):
