@@ -73,7 +73,7 @@ golden: .venv/.dev ## Rewrite what is rendered from the code: manifests and refe
 	$(BIN)/python docs/presets.py
 
 matrix: .venv/.dev ## Rewrite the matrix of strategies and routes from its contract tests
-	$(BIN)/pytest -q tests/contract/test_strategies.py tests/contract/test_istiod.py --matrix docs/matrix.json
+	$(BIN)/pytest -q tests/contract/test_strategies.py tests/contract/test_istiod.py tests/contract/test_traefik.py --matrix docs/matrix.json
 	$(BIN)/python docs/matrix.py
 
 bench: .venv/.dev ## Measure: verdicts beside those of other systems, start-up of each step, the overhead of a release, the load test

@@ -100,7 +100,7 @@ class ModelServer:
     With ``echo``, the name of a header, it answers with that instead, and counts what was ``heard`` in it.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, host: str = "127.0.0.1") -> None:
         self.name, self.requests, self.echo = name, 0, ""
         self.heard: Counter[str] = Counter()
         lock, owner = threading.Lock(), self
@@ -125,10 +125,10 @@ class ModelServer:
                 self.end_headers()
                 self.wfile.write(said.encode())
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer((host, 0), Handler)
         self._server.daemon_threads = True
         self.port = int(self._server.server_address[1])
-        self.version = Version(name, f"http://127.0.0.1:{self.port}")
+        self.version = Version(name, f"http://{host}:{self.port}")
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
