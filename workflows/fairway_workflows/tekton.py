@@ -22,6 +22,11 @@ CATEGORY = "Deployment"
 TASK_SINCE = "0.50.0"
 STEP_ACTION_SINCE = "1.0.0"
 FOLDER = FOLDERS["fairway"]
+FILES = {
+    "name": "files",
+    "optional": True,
+    "description": "Files for params to name, as /workspace/files/NAME: payloads, templates, tokens, results of other tools; or to write.",
+}
 
 
 def task(spec: StepSpec, images: Images, safety: Safety) -> dict[str, Any]:
@@ -36,7 +41,8 @@ def task(spec: StepSpec, images: Images, safety: Safety) -> dict[str, Any]:
         "apiVersion": "tekton.dev/v1",
         "kind": "Task",
         "metadata": _metadata(spec, safety, TASK_SINCE),
-        "spec": _declared(spec) | {"steps": [step], "volumes": [{"name": name, "emptyDir": {}} for name in FOLDERS]},
+        "spec": _declared(spec)
+        | {"workspaces": [FILES], "steps": [step], "volumes": [{"name": name, "emptyDir": {}} for name in FOLDERS]},
     }
 
 
