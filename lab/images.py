@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import tarfile
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from lab.places import CACHE, IMAGE_STORE
 from lab.processes import run
 
 REMEMBERED = IMAGE_STORE / "fairway-images.json"
+REMEMBERING = threading.Lock()
 NON_ROOT = "65532:65532"
 
 
@@ -80,8 +82,9 @@ def load(archive: Path, name: str, digest: str) -> None:
     """Import an archive into the node's store, remember what it was made from, and delete it."""
     run(*CTR, "images", "import", "--snapshotter", "overlayfs", str(archive))
     archive.unlink()
-    known = json.loads(REMEMBERED.read_text(encoding="utf-8")) if REMEMBERED.exists() else {}
-    REMEMBERED.write_text(json.dumps(known | {name: digest}, indent=1), encoding="utf-8")
+    with REMEMBERING:
+        known = json.loads(REMEMBERED.read_text(encoding="utf-8")) if REMEMBERED.exists() else {}
+        REMEMBERED.write_text(json.dumps(known | {name: digest}, indent=1), encoding="utf-8")
 
 
 def remembered(name: str) -> str:

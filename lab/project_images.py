@@ -2,7 +2,9 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
@@ -12,8 +14,8 @@ from lab.processes import run
 from lab.progress import part
 
 KINDS = ("core", "assess", "loadtest", "model-server")
-BASE = "localhost/fairway-lab-base:bookworm"
 PACKAGES = "python3,python3-venv,ca-certificates"
+BASE = f"localhost/fairway-lab-base:{hashlib.sha256(PACKAGES.encode()).hexdigest()[:12]}"
 STORE = CACHE / "buildah"
 PIP_CONFIG = CACHE / "pip.conf"
 BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -24,21 +26,36 @@ def name_of(kind: str) -> str:
     return f"docker.io/library/fairway-{kind}:{metadata.version('fairway')}"
 
 
-def bring() -> None:
-    """Build and import what has changed since the node got it."""
-    if all(remembered(name_of(kind)) == digest(kind) for kind in KINDS):
+@contextmanager
+def coming() -> Iterator[Callable[[], None]]:
+    """Build and import what has changed since the node got it, beside whatever else is done; what is yielded waits for it.
+
+    The first is built alone: it makes the layer of the project's code that all others share.
+    """
+    first, *others = [kind for kind in KINDS if remembered(name_of(kind)) != digest(kind)] or [""]
+    if not first:
+        yield lambda: None
         return
     _base()
     PIP_CONFIG.write_text(f"[global]\ncert = {BUNDLE}\n", encoding="utf-8")
-    for kind in KINDS:
-        if remembered(name_of(kind)) != digest(kind):
-            with part(f"image fairway-{kind}"):
-                _build(kind)
+    with ThreadPoolExecutor(2) as pool:
+        made = {first: pool.submit(_bring, first)}
+        made |= {kind: pool.submit(_bring, kind, made[first]) for kind in others}
+
+        def wait() -> None:
+            for kind, one in made.items():
+                with part(f"image fairway-{kind}"):
+                    one.result()
+
+        try:
+            yield wait
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def digest(kind: str) -> str:
     """What the image depends on: every file that its Containerfile copies, and the Containerfile itself."""
-    sum_ = hashlib.sha256(f"{BASE} {PACKAGES}".encode())
+    sum_ = hashlib.sha256(BASE.encode())
     for path in _sources(kind):
         sum_.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
     return sum_.hexdigest()
@@ -64,7 +81,9 @@ def _base() -> None:
         archive.unlink()
 
 
-def _build(kind: str) -> None:
+def _bring(kind: str, after: Future[None] | None = None) -> None:
+    if after is not None:
+        after.result()
     tag, archive = name_of(kind), CACHE / f"image-{kind}.tar"
     _buildah(
         *("bud", "--layers", "--network", "host", "--build-arg", f"BASE={BASE}", "--build-arg", f"IMAGE={kind}"),

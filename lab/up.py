@@ -4,7 +4,7 @@ import fcntl
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -41,7 +41,8 @@ def up() -> None:
             say(f"the lab is up; {HOW}")
             return
         say("the lab is up; the project has changed since")
-        _project(lab_digest())
+        with project_images.coming() as images:
+            _project(images)
     else:
         machine.check()
         if left := down.remains():
@@ -87,28 +88,29 @@ def _whole() -> None:
     with part("images of the cluster's programs"):
         for image in static_images():
             image.bring()
-    with part("etcd and control plane"):
-        control_plane.begin()
-    with part("node"):
-        node.begin()
-        processes.await_("kubelet", node.registered)
-        await_condition("Ready", f"node/{NODE}")
-    for addon in ADDONS:
-        with part(f"install {_name(addon)}"):
-            addon.install()
-    for addon in ADDONS:
-        with part(f"{_name(addon)} is ready"):
-            addon.ready()
-    _project(lab_digest())
+    with project_images.coming() as images:
+        with part("etcd and control plane"):
+            control_plane.begin()
+        with part("node"):
+            node.begin()
+            processes.await_("kubelet", node.registered)
+            await_condition("Ready", f"node/{NODE}")
+        for addon in ADDONS:
+            with part(f"install {_name(addon)}"):
+                addon.install()
+        for addon in ADDONS:
+            with part(f"{_name(addon)} is ready"):
+                addon.ready()
+        _project(images)
 
 
-def _project(lab: str) -> None:
+def _project(images: Callable[[], None]) -> None:
     """The project's images and manifests; all that changes with its code."""
     READY.unlink(missing_ok=True)
-    project_images.bring()
+    images()
     with part("manifests of the project"):
         project.install()
-    READY.write_text(json.dumps({"lab": lab, "project": project.digest()}), encoding="utf-8")
+    READY.write_text(json.dumps({"lab": lab_digest(), "project": project.digest()}), encoding="utf-8")
 
 
 def _containerd() -> None:
