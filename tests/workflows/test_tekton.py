@@ -47,7 +47,9 @@ def test_arguments_pass_every_param_and_write_every_result(spec, made):
 
 
 def test_a_task_takes_files_where_its_pod_has_none_of_its_own():
-    offered = {made["metadata"]["name"]: made["spec"].get("workspaces", []) for _, made in MADE if made["kind"] == "Task"}
+    offered = {
+        made["metadata"]["name"]: made["spec"].get("workspaces", []) for _, made in MADE if made["kind"] == "Task"
+    }
     assert {(one["name"], one["optional"]) for many in offered.values() for one in many} == {("files", True)}
     assert all(offered.values())
 

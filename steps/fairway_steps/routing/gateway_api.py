@@ -110,7 +110,7 @@ class GatewayRouter(StoredRouter):
             try:
                 gateway = self.cluster.get(at)
             except DomainError as error:
-                LOG.debug("the Gateway's own status is not for us to see: %s", error)
+                LOG.info("not checked: whether the proxies of %s run; this account may not read it (%s)", at, error)
                 continue
             if gateway is None:
                 return f"there is no {at}"

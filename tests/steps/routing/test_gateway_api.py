@@ -168,7 +168,8 @@ def test_a_gateway_that_is_not_programmed_is_told(lab, router):
     assert router.trouble == "there is no Gateway default/eg"
 
 
-def test_a_gateway_that_is_not_ours_to_see_is_believed(lab, router):
+def test_a_gateway_that_is_not_ours_to_see_is_believed_and_that_is_said_once(lab, router, caplog):
+    caplog.set_level("INFO", logger="fairway_steps")
     real = lab.cluster.get
 
     def get(ref):
@@ -178,6 +179,9 @@ def test_a_gateway_that_is_not_ours_to_see_is_believed(lab, router):
 
     lab.cluster.get = get
     assert router.settled() is True
+    assert router.settled() is True
+    (said,) = caplog.messages
+    assert said.startswith("not checked: whether the proxies of Gateway default/eg run; this account may not read it")
 
 
 def test_no_share_without_ready_endpoints(lab, router):
