@@ -17,8 +17,9 @@ from lab.node import CTR, hierarchies
 from lab.places import CGROUP, CONTAINERD, NETNS, STATE, netns_path
 from lab.processes import run, wait_until
 from lab.progress import LabError
-from lab.project_images import STORE
+from lab.project_images import RUN, STORE
 
+CNI_RESULTS = Path("/var/lib/cni/results")
 FIRST = "kubelet"
 """Else it would start again what is ended."""
 ORDER = (
@@ -69,11 +70,16 @@ def _end_all(found: Callable[[], list[int]]) -> None:
 
 
 def _remove_habits() -> None:
-    """Folders that a kubelet makes whatever it is told, if nothing of somebody else is in them."""
+    """What a kubelet, CNI and buildah make wherever they are told to work; folders only if nothing of somebody else is in them."""
+    logs = Path("/var/log/containers")
+    for link in logs.glob("*.log"):
+        if link.is_symlink() and link.readlink().is_relative_to(STATE):
+            link.unlink(missing_ok=True)
+    shutil.rmtree(RUN, ignore_errors=True)
     plugins = Path("/var/lib/kubelet/device-plugins")
     for file in ("kubelet_internal_checkpoint", "kubelet.sock"):
         (plugins / file).unlink(missing_ok=True)
-    for folder in (plugins, plugins.parent, Path("/var/log/containers")):
+    for folder in (plugins, plugins.parent, logs, CNI_RESULTS, CNI_RESULTS.parent):
         with contextlib.suppress(OSError):
             folder.rmdir()
 
@@ -94,6 +100,9 @@ def _end_containers() -> None:
         )
         if names := listed.stdout.split():
             subprocess.run([*CTR, kind, "delete", *flags, *names], capture_output=True, check=False, timeout=120)
+        for name in names:
+            for result in CNI_RESULTS.glob(f"*-{name}-*"):
+                result.unlink(missing_ok=True)
 
 
 def _pod_processes() -> list[int]:

@@ -18,7 +18,8 @@ from lab.places import CACHE, IMAGE_STORE
 from lab.processes import run
 
 REMEMBERED = IMAGE_STORE / "fairway-images.json"
-REMEMBERING = threading.Lock()
+LOADING = threading.Lock()
+"""Of two imports at once that share layers, one may miss a snapshot that the other is about to make."""
 NON_ROOT = "65532:65532"
 
 
@@ -80,9 +81,9 @@ class StaticImage:
 
 def load(archive: Path, name: str, digest: str) -> None:
     """Import an archive into the node's store, remember what it was made from, and delete it."""
-    run(*CTR, "images", "import", "--snapshotter", "overlayfs", str(archive))
-    archive.unlink()
-    with REMEMBERING:
+    with LOADING:
+        run(*CTR, "images", "import", "--snapshotter", "overlayfs", str(archive))
+        archive.unlink()
         known = json.loads(REMEMBERED.read_text(encoding="utf-8")) if REMEMBERED.exists() else {}
         REMEMBERED.write_text(json.dumps(known | {name: digest}, indent=1), encoding="utf-8")
 

@@ -35,10 +35,22 @@ def start(name: str, command: list[str], env: Mapping[str, str] | None = None) -
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
             (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
             (os.POSIX_SPAWN_DUP2, 1, 2),
+            *((os.POSIX_SPAWN_CLOSE, inherited) for inherited in _inherited()),
         ],
         setsid=True,
     )
     (PIDS / name).write_text(f"{pid} {_born(pid)}\n", encoding="utf-8")
+
+
+def _inherited() -> list[int]:
+    """Files that whoever called us left open: a lock among them would be held as long as the lab lives."""
+    found = []
+    for path in Path("/proc/self/fd").iterdir():
+        file = int(path.name)
+        with contextlib.suppress(OSError):  # the listing's own, closed since
+            if file > 2 and os.get_inheritable(file):
+                found.append(file)
+    return found
 
 
 def known() -> dict[str, bool]:

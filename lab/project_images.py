@@ -17,6 +17,7 @@ KINDS = ("core", "assess", "loadtest", "model-server")
 PACKAGES = "python3,python3-venv,ca-certificates"
 BASE = f"localhost/fairway-lab-base:{hashlib.sha256(PACKAGES.encode()).hexdigest()[:12]}"
 STORE = CACHE / "buildah"
+RUN = Path("/run/fairway-lab-buildah")
 PIP_CONFIG = CACHE / "pip.conf"
 BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -97,6 +98,6 @@ def _bring(kind: str, after: Future[None] | None = None) -> None:
 
 def _buildah(*command: str) -> str:
     STORE.mkdir(parents=True, exist_ok=True)
-    store = ("--root", str(STORE), "--runroot", "/run/fairway-lab-buildah", "--storage-driver", "overlay")
+    store = ("--root", str(STORE), "--runroot", str(RUN), "--storage-driver", "overlay")
     env = {"BUILDAH_ISOLATION": "chroot", "TMPDIR": os.environ.get("TMPDIR", "/var/tmp")}  # noqa: S108 - buildah's own default
     return run("buildah", *store, *command, env=env, timeout=2400)

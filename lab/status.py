@@ -29,7 +29,8 @@ def status() -> int:
         columns = "NAMESPACE:.metadata.namespace,NAME:.metadata.name,WANTED:.spec.replicas,READY:.status.readyReplicas"
         table = kubectl("get", "deployments", "--all-namespaces", f"--output=custom-columns={columns}", timeout=15)
         print(table)
-        waiting = any(not _complete(*line.split()) for line in table.splitlines()[1:])
+        rows = [line.split() for line in table.splitlines()[1:]]
+        waiting = bool(LAB - {row[0] for row in rows}) or any(not _complete(*row) for row in rows)
     except (LabError, subprocess.TimeoutExpired) as error:
         print(f"the API server does not answer: {error}")
     if not (whole := up.whole()):

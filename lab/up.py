@@ -140,6 +140,7 @@ def _code() -> Iterator[Path]:
     folder = ROOT / "lab"
     yield from folder.rglob("*.py")
     yield from (folder / "go").rglob("go.*")
+    yield ROOT / "requirements" / "dev.txt"  # Envoy and others come as Python packages
 
 
 def _name(addon: ModuleType) -> str:

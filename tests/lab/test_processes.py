@@ -3,8 +3,10 @@
 Leaves out: the network namespace that they run in.
 """
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +32,14 @@ def test_what_was_started_is_known_until_it_is_ended(here):
     assert processes.known() == {"sleeper": True}
     processes.end("sleeper")
     assert processes.known() == {}
+
+
+def test_it_holds_no_file_of_whoever_called(here, tmp_path):
+    with (tmp_path / "lock").open("w") as lock:
+        os.set_inheritable(lock.fileno(), True)
+        processes.start("sleeper", ["sleep", "600"])
+    pid = (here / "pids" / "sleeper").read_text().split()[0]
+    assert sorted(path.name for path in Path(f"/proc/{pid}/fd").iterdir()) == ["0", "1", "2"]
 
 
 def test_one_that_does_not_listen_is_ended_all_the_same(here):
