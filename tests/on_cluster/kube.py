@@ -89,6 +89,12 @@ def has_kind(kind: str) -> bool:
     return kind in kinds()
 
 
+def spares(what: str) -> None:
+    """Skip a test that would hurt whoever else uses the cluster: it runs on the lab alone."""
+    if "FAIRWAY_LAB" not in os.environ:
+        pytest.skip(f"on a cluster of others, {what} is left alone")
+
+
 def lacks(what: str) -> NoReturn:
     """The cluster lacks something: a test that wants it is skipped, but on the lab, which has it all, it fails."""
     told = f"this cluster has no {what}"

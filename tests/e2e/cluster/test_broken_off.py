@@ -11,7 +11,7 @@ import time
 import pytest
 
 from lab.addons.argo import NAMESPACE
-from on_cluster.kube import eventually, items, kubectl, named
+from on_cluster.kube import eventually, items, kubectl, named, spares
 from on_cluster.release import Service
 from on_cluster.workflows import argo, ended, node, nodes, story, submit, workflow
 
@@ -93,6 +93,7 @@ def test_a_step_that_is_killed_is_done_again_and_advances_once(service):
 
 
 def test_a_controller_that_was_away_while_a_person_was_asked_goes_on_at_the_same_stage(service):
+    spares("Argo's controller")
     service = service("asked")
     with service.client() as client:
         name = submit(service.namespace, "canary-approval-v1", **service.parameters(stages="50@4s", **ASKED))

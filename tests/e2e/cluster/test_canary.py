@@ -2,7 +2,7 @@
 requests/s with a record of each: the good candidate is promoted where it stands, the bad ones are rolled back, and no
 request is lost because of a route change.
 
-Leaves out: InferenceServices (test_kserve.py), copies (test_copy.py), what is killed or stopped (test_broken_off.py).
+Leaves out: InferenceServices (test_kserve.py), what a copy does step by step (test_promotion.py), what is killed or stopped (test_broken_off.py).
 """
 
 from datetime import datetime
@@ -10,15 +10,7 @@ from datetime import datetime
 import pytest
 
 from on_cluster.kube import eventually
-from on_cluster.release import Service
 from on_cluster.workflows import ended, node, outputs, story, submit
-
-
-@pytest.fixture
-def service(space, address, request):
-    made = Service(space, request.node.callspec.id if hasattr(request.node, "callspec") else "iris", address)
-    yield made
-    made.retire()
 
 
 @pytest.mark.carries("canary", "HTTPRoute")
@@ -36,6 +28,20 @@ def test_a_good_candidate_is_promoted_where_it_stands(space, service):
     promoted = datetime.fromisoformat(node(found, "promote")["finishedAt"]).timestamp()
     late = [one for one in client.answered_by("v1") if one.sent > promoted]
     assert len(late) <= 3
+
+
+def test_a_good_candidate_is_promoted_by_copy(space, service):
+    service.deploy()
+    with service.client() as client:
+        found = ended(space, submit(space, "canary-v1", **service.parameters(stages="50@10s", promotion="copy")))
+    assert found["status"]["phase"] == "Succeeded", story(found)
+    assert service.record()["outcome"] == "promoted"
+    service.check("v1", client)
+    assert client.failed() == []
+    finished = service.record()["finished"]
+    assert {one.version for one in client.since(finished)} == {"v2"}, "the primary runs what the candidate ran"
+    assert service.replicas("v2") == 0
+    assert outputs(node(found, "promote"))["stable-version"] == "v1"
 
 
 @pytest.mark.parametrize("behave", ["slow", "failing", "crashing"])
