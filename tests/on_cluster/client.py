@@ -8,7 +8,7 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -44,6 +44,7 @@ class Client:
     rate: float = 50.0
     limit: float = 900.0
     path: str = f"/v2/models/{MODEL}/infer"
+    headers: Mapping[str, str] = field(default_factory=dict)
     records: list[Request] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -70,7 +71,7 @@ class Client:
     async def _run(self) -> None:
         connector = aiohttp.TCPConnector(limit=0)
         timeout = aiohttp.ClientTimeout(total=15)
-        headers = {"host": self.host, "content-type": "application/json"}
+        headers = {"host": self.host, "content-type": "application/json", **self.headers}
         async with aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers) as session:
             began, count, open_ = time.monotonic(), 0, set()
             while not self._stop.is_set() and time.monotonic() - began < self.limit:

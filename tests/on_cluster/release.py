@@ -45,6 +45,7 @@ class Service:
     new: str = "v2"
     kind: str = "deployment"
     given: dict[str, str] = field(default_factory=dict)
+    deployed: list[str] = field(default_factory=list)
 
     @property
     def host(self) -> str:
@@ -66,8 +67,10 @@ class Service:
         """What its Service is called."""
         return f"{self.version(name)}-predictor" if self.kind == "inferenceservice" else self.version(name)
 
-    def client(self, rate: float = 50.0) -> Client:
-        return Client(self.address, self.host, rate)
+    def client(self, rate: float = 50.0, **headers: str) -> Client:
+        return Client(
+            self.address, self.host, rate, headers={name.replace("_", "-"): it for name, it in headers.items()}
+        )
 
     def deploy(self, behave: str = "good", **candidate: Any) -> None:
         """Both versions, and all traffic on v1, which is waited for."""
@@ -80,6 +83,7 @@ class Service:
 
     def deploy_version(self, name: str, behave: str = "good", **more: Any) -> None:
         """``more`` is given to `deployment`."""
+        self.deployed.append(name)
         apply(self.namespace, deployment(self.version(name), behave, **{"model": name} | more))
 
     def await_version(self, name: str) -> None:
@@ -88,7 +92,7 @@ class Service:
 
     def retire(self) -> None:
         """Take its own versions away: idle, they would still be probed and scraped beside the tests that follow."""
-        named = [f"{self.kind}/{self.primary}", f"{self.kind}/{self.candidate}"]
+        named = [f"{self.kind}/{self.version(name)}" for name in sorted({"v1", self.new, *self.deployed})]
         kubectl("delete", *named, "-n", self.namespace, "--ignore-not-found", "--wait=false")
 
     def expose(self, version: str = "v1") -> None:

@@ -1,6 +1,7 @@
 """Covers: the strategies besides the canary as `argo submit` runs them, on plain Deployments behind a Gateway and under 50 requests/s with a
-record of each, none lost: blue-green with a rehearsal, a candidate that the rehearsal ends, a mirror that goes on into a canary, performance
-as a gate, none; a canary that people steer; blue-green and performance as Tekton Pipelines.
+record of each, none lost: blue-green with a rehearsal, a candidate that the rehearsal ends, a mirror that goes on into a canary, one whose
+answers a collector compares, an A/B/n split, performance as a gate, none; a canary that testers meet first, and one that people steer;
+blue-green and performance as Tekton Pipelines.
 
 Leaves out: the canary (test_canary.py, test_tekton.py), what only this machine can show (e2e/test_tutorials.py).
 """
@@ -8,22 +9,38 @@ Leaves out: the canary (test_canary.py, test_tekton.py), what only this machine 
 import json
 import subprocess
 import sys
+from importlib.metadata import version
+from pathlib import Path
 
 import pytest
+import yaml
 
-from on_cluster.kube import eventually
+from on_cluster.kube import apply, eventually, kubectl
 from on_cluster.pipelines import condition, create, results, skipped, tasks
 from on_cluster.pipelines import ended as run_ended
 from on_cluster.pipelines import story as run_story
 from on_cluster.release import MODEL, SLOS, Service
+from on_cluster.warehouse import PATHS, warehouse
+from on_cluster.witness import Witness
 from on_cluster.workflows import ended, node, outputs, story, submit
 
 LOAD = {"load_rate": "30", "load_duration": "5s"}
+COLLECTOR = Path(__file__).parents[3] / "examples" / "collector.yaml"
 
 
 def url(service):
     """The candidate's own address, past the route."""
     return f"http://{service.candidate}.{service.namespace}/v2/models/{MODEL}/infer"
+
+
+def collector(service):
+    """The one of the examples, between the versions of this service."""
+    text = COLLECTOR.read_text().replace("iris-v1.team", f"{service.primary}.{service.namespace}")
+    text = text.replace("iris-v2.team", f"{service.candidate}.{service.namespace}")
+    text = text.replace("fairway-core:0.1.0", f"fairway-core:{version('fairway')}").replace(
+        "namespace: team", "namespace: " + service.namespace
+    )
+    return list(yaml.safe_load_all(text))
 
 
 def steered(service, verdict, by):
@@ -36,21 +53,38 @@ def steered(service, verdict, by):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.carries("canary, testers first", "HTTPRoute")
+def test_testers_meet_the_candidate_before_any_user_does(space, service):
+    service.deploy()
+    with service.client() as client, service.client(rate=10, x_canary="always") as testers:
+        found = ended(space, submit(space, "canary-v1", **service.parameters(stages="header:x-canary=always@8s,50@8s")))
+    assert found["status"]["phase"] == "Succeeded", story(found)
+    first, second = (one for one in service.record()["timeline"] if one["stage"] >= 0)
+    before_users = [
+        one for one in testers.since(first["at"] + first["settled_after"] + 1) if one.sent < second["at"] - 1
+    ]
+    assert {one.version for one in before_users} == {"v2"}
+    assert {one.version for one in client.records if one.sent < second["at"] - 1} == {"v1"}
+    service.check("v2", client)
+    assert client.failed() == testers.failed() == []
+
+
+@pytest.mark.carries("blue-green", "HTTPRoute")
 def test_blue_green(space, service):
     service.deploy()
-    before = service.replicas("v1")
     given = service.parameters(stages="50@3s,100@10s") | {"load_url": url(service), **LOAD}
-    with service.client() as client:
-        name = submit(space, "blue-green-v1", **given)
-        eventually(lambda: list(service.weights()) == [service.candidate], 300, why="all users are over")
-        soaking = service.replicas("v1")
-        found = ended(space, name)
+    with service.client() as client, Witness(space, service.name) as seen:
+        found = ended(space, submit(space, "blue-green-v1", **given))
     assert found["status"]["phase"] == "Succeeded", story(found)
+    over = seen.when(lambda now: now.backends == {service.candidate})
+    released = seen.when(lambda now: now.replicas[service.primary] == 0, after=over)
+    for state in seen.states()[:released]:
+        for side in (service.primary, service.candidate):
+            assert (state.replicas[side], state.ready[side]) == (1, 1), "both sides stand by until the end"
+    assert seen.told(released) - seen.told(over) >= 10, "the soak"
     record = service.record()
     assert (record["outcome"], record["strategy"]) == ("promoted", "blue-green")
     assert record["rehearsal"]["assessment"]["verdict"] == "advance"
-    assert soaking == before, "the old side stands by until the end"
-    assert service.replicas("v1") == 0, "and is then released"
     service.check("v2", client)
     assert client.failed() == []
 
@@ -67,6 +101,7 @@ def test_a_rehearsal_keeps_a_failing_candidate_from_all_users(space, service):
     service.check("v1", client)
 
 
+@pytest.mark.carries("mirror", "HTTPRoute")
 def test_mirror(space, service):
     service.deploy()
     with service.client() as client:
@@ -82,6 +117,53 @@ def test_mirror(space, service):
     assert client.failed() == []
 
 
+@pytest.mark.carries("mirror, answers compared", "HTTPRoute")
+def test_a_candidate_that_answers_otherwise_is_found_by_copies_and_meets_no_user(space, service):
+    """v1 and v2 read the digit of every request here differently."""
+    service.deploy()
+    apply(space, collector(service))
+    kubectl("rollout", "status", "deployment/collector", "-n", space, "--timeout=120s", timeout=150)
+    slos = json.dumps([*json.loads(SLOS)[:1], {"metric": "difference-rate", "limit": "2%"}])
+    given = service.parameters(stages=f"mirror:50:service/{space}/collector?port=8090@1m,50@10s", slos=slos)
+    with service.client() as client:
+        found = ended(space, submit(space, "mirror-v1", **given))
+    assert found["status"]["phase"] == "Failed", story(found)
+    record = service.record()
+    assert (record["outcome"], record["stage"]) == ("rolled-back", 0), story(found)
+    assert "v2 differs from v1 in 100 % of comparisons" in json.dumps(record["results"][-1]["assessment"])
+    assert client.answered_by("v2") == []
+    service.check("v1", client)
+    assert client.failed() == []
+
+
+@pytest.mark.carries("A/B/n split", "HTTPRoute")
+def test_the_best_of_several_is_promoted(space, service, within_reach):
+    """Within reach, for it is told from here what users were worth."""
+    for name in ("v1", "v2", "v3"):
+        service.deploy_version(name)
+    for name in ("v1", "v2", "v3"):
+        service.await_version(name)
+    service.expose()
+    with service.client() as client, warehouse(client, {"v1": 0.3, "v2": 0.3, "v3": 0.7}) as sums:
+        given = service.parameters(
+            stages="v2=30+v3=30@2m",
+            candidate=",".join(f"{name}=deployment/{space}/{service.version(name)}" for name in ("v2", "v3")),
+            slos=json.dumps([{"metric": "error-rate", "limit": "2%"}, {"metric": "reward", "margin": "20%"}]),
+            metrics=json.dumps({"source": "rest", "url": f"{sums}/$version", "paths": PATHS}),
+        )
+        found = ended(space, submit(space, "ab-v1", **given))
+    assert found["status"]["phase"] == "Succeeded", story(found)
+    record = service.record()
+    assert (record["outcome"], record["results"][-1]["assessment"]["winner"]) == ("promoted", "v3")
+    first = next(one for one in record["timeline"] if one["stage"] == 0)
+    assert first["asked"] == {"v1": 40, "v2": 30, "v3": 30}
+    assert {one.version for one in client.since(first["at"])} == {"v1", "v2", "v3"}
+    service.check("v3", client)
+    assert client.failed() == []
+    assert [service.replicas(name) for name in ("v1", "v2", "v3")] == [0, 0, 1]
+
+
+@pytest.mark.carries("none", "HTTPRoute")
 def test_none(space, service):
     service.deploy()
     given = {name: one for name, one in service.parameters().items() if name not in ("stages", "slos", "metrics")}
