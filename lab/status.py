@@ -3,13 +3,13 @@
 import subprocess
 
 from lab import down, processes, up
-from lab.addons import argo, envoy_gateway, kserve, prometheus, tekton
+from lab.addons import argo, envoy_gateway, kserve, tekton
 from lab.kubectl import kubectl
 from lab.places import KUBECONFIG
 from lab.progress import LabError
 
-LAB = {"kube-system", *(addon.NAMESPACE for addon in (argo, envoy_gateway, kserve, prometheus, tekton))}
-"""Whose Deployments are the lab's own."""
+LAB = {"kube-system", *(addon.NAMESPACE for addon in (argo, envoy_gateway, kserve, tekton))}
+"""Whose Deployments are the lab's own; Prometheus is a process."""
 
 
 def status() -> int:

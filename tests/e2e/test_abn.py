@@ -30,6 +30,8 @@ def shown() -> str:
     return re.search(r"^```yaml\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)[1]
 
 
+@pytest.mark.carries("A/B/n split", "Envoy (files)")
+@pytest.mark.carries("A/B split, users kept on their version", "Envoy (files)")
 def test_the_tutorial_runs_as_it_is_written(tmp_path):
     script, release = PAGE.read_text().partition("## Try it")[2], shown()
     ports = ("8001", "8002", "8003", "9001", "9002", "9003", "8080", "9901", "8099")

@@ -52,6 +52,7 @@ def test_performance(tutorial, tmp_path):
     assert seen == {"v1"}
 
 
+@pytest.mark.carries("none", "Envoy (files)")
 def test_none(tutorial):
     said, record, seen = tutorial("none.md")
     assert "v2 is ready; strategy none asks for no more" in said
