@@ -38,8 +38,8 @@ def test_it_holds_no_file_of_whoever_called(here, tmp_path):
     with (tmp_path / "lock").open("w") as lock:
         os.set_inheritable(lock.fileno(), True)
         processes.start("sleeper", ["sleep", "600"])
-    pid = (here / "pids" / "sleeper").read_text().split()[0]
-    assert sorted(path.name for path in Path(f"/proc/{pid}/fd").iterdir()) == ["0", "1", "2"]
+    open_ = Path(f"/proc/{(here / 'pids' / 'sleeper').read_text().split()[0]}/fd")
+    assert processes.wait_until(lambda: {path.name for path in open_.iterdir()} == {"0", "1", "2"}, 10)
 
 
 def test_one_that_does_not_listen_is_ended_all_the_same(here):
