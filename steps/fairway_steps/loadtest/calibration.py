@@ -14,7 +14,7 @@ from typing import NamedTuple, cast
 from fairway_steps.clock import SystemClock
 from fairway_steps.loadtest.crew import Crew, Here, Task
 from fairway_steps.loadtest.http import Request
-from fairway_steps.loadtest.loops import run_in_loop
+from fairway_steps.loadtest.loops import run_in_loop, run_until_terminated
 from fairway_steps.loadtest.measured import measured
 from fairway_steps.loadtest.plan import MAX_RATE, SECOND, Closed, constant
 from fairway_steps.loadtest.records import Records
@@ -42,7 +42,7 @@ def calibrate(tasks: Sequence[Task], workers: int) -> Found:
     with _echo() as url:
         plan = constant(peak, seconds=max(LENGTH, 2 / peak))
         task = Task(Request(url), plan, settings=Settings(connections=connections))
-        meta = measured(run_in_loop(_carried_out([task], workers))[0]).meta
+        meta = measured(run_until_terminated(_carried_out([task], workers))[0]).meta
     return Found("" if meta.client_limited == meta.late else meta.client_limited, meta.late)
 
 
