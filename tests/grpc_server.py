@@ -1,7 +1,7 @@
 """A gRPC server with one method of each kind, reflection, and answers that its requests ask for.
 
 ``Ask`` says what it wants: ``text`` to be echoed, ``delay`` (ms) before each answer, ``count`` answers, ``code`` to fail
-with (after the answers). The schema is built here, as protoc would compile it, so that the tests need no compiler.
+with (after the answers; ``text`` says why). The schema is built here, as protoc would compile it, so that the tests need no compiler.
 """
 
 import sys
@@ -118,7 +118,7 @@ class Echo:
 
     def _fail(self, ask, context) -> None:
         if ask.code:
-            context.abort(getattr(grpc.StatusCode, ask.code), "as was asked")
+            context.abort(getattr(grpc.StatusCode, ask.code), ask.text or "as was asked")
 
 
 def _reflection(version: str) -> grpc.GenericRpcHandler:

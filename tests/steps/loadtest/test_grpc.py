@@ -24,6 +24,7 @@ from fairway_steps.errors import DomainError, UsageError
 from fairway_steps.loadtest.client import Answer
 from fairway_steps.loadtest.engine import run
 from fairway_steps.loadtest.grpc import target
+from fairway_steps.loadtest.grpc.failures import classify
 from fairway_steps.loadtest.payloads import Payloads
 from fairway_steps.loadtest.plan import SECOND, Plan, constant
 from fairway_steps.loadtest.records import Records
@@ -196,6 +197,39 @@ def test_a_status_is_a_class_of_its_own(server, code, method):
     assert errors(records) == [f"grpc-{code.lower().replace('_', '-')}"] * 3
     assert [end.status for end in records.ends] == [getattr(grpc.StatusCode, code).value[0]] * 3
     assert records.details[errors(records)[0]].endswith("as was asked")
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("INTERNAL", "certificate expired"),
+        ("INTERNAL", "HTTP/1.1 502 Bad Gateway"),
+        ("INTERNAL", "upstream: received http2 header with status: 503"),
+        ("UNAVAILABLE", "redis: connection refused"),
+        ("UNAVAILABLE", "backend: socket closed"),
+        ("DEADLINE_EXCEEDED", "Deadline Exceeded"),
+    ],
+)
+def test_a_status_of_the_server_is_its_code_whatever_its_words(server, code, words):
+    url, _ = server
+    records = load(f"{url}/{ECHO}/Unary", {"code": code, "text": words}, deadline=4.0)
+    assert errors(records) == [f"grpc-{code.lower().replace('_', '-')}"] * 3
+
+
+@pytest.mark.parametrize(
+    ("details", "error"),
+    [
+        ("failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:1: Connection refused", "connect"),
+        ("failed to connect to all addresses; last error: UNKNOWN: Ssl handshake failed: SSL_ERROR_SSL", "tls"),
+        ("DNS resolution failed for no-such.invalid:1: Domain name not found", "dns"),
+        ("Trying to connect an http1.x server (HTTP status 200)", "protocol"),
+        ("Received http2 header with status: 503", "http-503"),
+        ("Received RST_STREAM with error code 2", "reset"),
+    ],
+)
+def test_a_status_of_the_library_is_told_by_its_words(details, error):
+    assert classify(14, details) == error
+    assert classify(14, details, told=True) == (error if error == "http-503" else "grpc-unavailable")
 
 
 def test_an_unknown_method_is_told_with_those_there_are(server):

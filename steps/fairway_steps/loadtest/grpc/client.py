@@ -103,6 +103,7 @@ class _Slot:
         self._client, self._shared, self._report = client, shared, done
         self._loop = asyncio.get_running_loop()
         self._rpc: Any = None
+        self._sent = 0
         self._task: asyncio.Task[None] | None = None
         self._open = True
         call = client.call
@@ -115,6 +116,7 @@ class _Slot:
             return False
         call, messages = self._client.call, self._client.messages(index)
         request: Any = _paced(messages, call.interval) if call.many_in else messages[0]
+        self._sent = time.monotonic_ns()
         self._rpc = self._shared.method(request, metadata=self._metadata, timeout=self._deadline)
         self._task = self._loop.create_task(self._carry(index, self._rpc))
         return True
@@ -158,8 +160,9 @@ class _Slot:
         version = ""
         if label:
             version = _named(error.initial_metadata(), label) or _named(error.trailing_metadata(), label)
-        name = classify(number, details, begun=bool(events))
-        if name == "grpc-deadline-exceeded" and self._deadline is not None:
+        name = classify(number, details, begun=bool(events), told=bool(error.trailing_metadata()))
+        late = self._deadline is not None and at >= self._sent + round(self._deadline * 1e9)
+        if name == "grpc-deadline-exceeded" and late:  # a server may have deadlines of its own
             name = "timeout"
         stream = Stream(events) if events else None
         self._end(
