@@ -39,6 +39,11 @@ class Limit:
         milliseconds = f"{self.seconds * 1000:g}"
         return milliseconds if self.metric == "response" else f"{self.metric}:{milliseconds}"
 
+    @property
+    def from_due(self) -> bool:
+        """Whether it counts tokens from the moment that a request was due."""
+        return self.metric in ("ttft", "normalized_tpot")
+
 
 METRICS = ("response", "ttft", "ttft_sent", "tpot", "normalized_tpot")
 

@@ -229,6 +229,20 @@ def test_a_client_that_was_the_limit_warns():
     assert "allow more connections" in done.stderr
 
 
+def test_a_late_client_is_told_by_a_limit_on_tokens_beside_a_wide_one_on_responses():
+    async def answering(number, writer):
+        await asyncio.sleep(0.4 if number == 5 else 0)
+        writer.write(OK)
+
+    options = ["--requests=40", "--duration=10s", "--rate=40", "--connections=1", "--output=json"]
+    with serving(answering) as server:
+        told = [
+            json.loads(fairway(f"--url={server.url}", f"--limits={limits}", *options).stdout)["client_limited"]
+            for limits in ("10s", "10s,ttft:250ms")
+        ]
+    assert told == [False, True]
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_it_at_once_and_keeps_what_was_measured(tmp_path: Path, signum: int, code: int, workers: int):
