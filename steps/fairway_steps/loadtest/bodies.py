@@ -4,9 +4,12 @@ All bodies are made before the first request, so that making them costs none of 
 """
 
 import json
+import re
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from fairway_steps.errors import DomainError, UsageError
@@ -95,27 +98,53 @@ def _rows(path: str) -> list[bytes]:
 
 
 def _fetched(url: str) -> bytes:
+    """What is at a URL. In a thread, for the time-out of the library is of each read, and a server may trickle."""
+    told: SimpleQueue[bytes | Exception] = SimpleQueue()
+
+    def fetch() -> None:
+        try:
+            told.put(_fetch(url))
+        except Exception as error:  # noqa: BLE001 - raised below
+            told.put(error)
+
+    threading.Thread(target=fetch, daemon=True).start()
+    try:
+        body = told.get(timeout=FETCH_SECONDS)
+    except Empty:
+        raise DomainError(f"--payload-url {_shown(url)} cannot be fetched: no answer in time") from None
+    if isinstance(body, Exception):
+        raise body
+    return body
+
+
+def _fetch(url: str) -> bytes:
     import requests  # noqa: PLC0415 - only when asked for
 
+    option = f"--payload-url {_shown(url)}"
     try:
         with requests.get(url, timeout=FETCH_SECONDS, stream=True) as answer:
             answer.raise_for_status()
             body = bytearray()
             for piece in answer.iter_content(1 << 16):
                 body += piece
-                _check_size(f"--payload-url {url}", body)
+                _check_size(option, body)
             return bytes(body)
     except (
         requests.exceptions.MissingSchema,
         requests.exceptions.InvalidSchema,
         requests.exceptions.InvalidURL,
     ) as error:
-        raise UsageError(f"--payload-url {url!r} is no URL", mend="write http://… or https://…") from error
+        raise UsageError(f"{option} is no URL", mend="write http://… or https://…") from error
     except requests.RequestException as error:
         status = getattr(error.response, "status_code", None)
         late = isinstance(error, requests.Timeout)
         why = f"status {status}" if status else "no answer in time" if late else "its server cannot be reached"
-        raise DomainError(f"--payload-url {url} cannot be fetched: {why}") from error
+        raise DomainError(f"{option} cannot be fetched: {why}") from error
+
+
+def _shown(url: str) -> str:
+    """Without a name and a password."""
+    return re.sub(r"//[^/?#]*@", "//", url)
 
 
 def _read(option: str, path: str) -> bytes:

@@ -1,5 +1,6 @@
 """Payloads from every source, and templates that misbehave. Left out: tensors (test_tensors.py)."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -123,3 +124,25 @@ def test_payloads_that_fill_the_memory_are_refused_before_they_do(monkeypatch):
     monkeypatch.setattr("fairway_steps.loadtest.bodies.MAX_BYTES", 10_000)
     with pytest.raises(UsageError, match="larger than 10,000 bytes together"):
         payloads(Source(tensors="x:FP64[1,100]", variants=100_000))
+
+
+def test_the_password_in_a_url_is_not_told(unused_port: int):
+    with pytest.raises(DomainError) as caught:
+        payloads(Source(url=f"http://name:secret@127.0.0.1:{unused_port}/body"))
+    assert (
+        str(caught.value)
+        == f"--payload-url http://127.0.0.1:{unused_port}/body cannot be fetched: its server cannot be reached"
+    )
+
+
+def test_a_url_that_trickles_ends_in_time(monkeypatch):
+    monkeypatch.setattr("fairway_steps.loadtest.bodies.FETCH_SECONDS", 0.3)
+
+    async def trickling(_number, writer):
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n")
+        for _ in range(60):
+            writer.write(b"1")
+            await asyncio.sleep(0.05)
+
+    with serving(trickling) as server, pytest.raises(DomainError, match="no answer in time"):
+        payloads(Source(url=server.url))
