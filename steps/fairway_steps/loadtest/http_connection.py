@@ -93,7 +93,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _wanted(self, parser: Parser) -> Sink | None:
         """Who takes the body of the answer that begins."""
-        if 200 <= parser.status < 300 and parser.headers.get(b"content-type", b"").startswith(EVENTS):
+        if 200 <= parser.status < 300 and parser.headers.get(b"content-type", b"").lower().startswith(EVENTS):
             generation = self._generation = Generation()
             self._events = EventStream(lambda data: generation.take(data, self._at))
             return self._events.feed

@@ -23,6 +23,7 @@ from fairway_steps.loadtest.plan import constant
 from fairway_steps.loadtest.result import Result
 from fairway_steps.loadtest.streaming import tokens
 from known_server import known_server
+from raw_server import always, answer, serving
 
 MS = 1_000_000
 STATED = 0.5 * MS
@@ -62,6 +63,13 @@ def test_every_event_is_seen_after_it_was_written_and_in_its_order(server: str, 
     usage = path.startswith("v1")
     assert (found.output_total, found.counted) == (100, 0 if usage else 10)
     assert set(result.streams.prompt_tokens) == ({7} if usage else {-1})
+
+
+@pytest.mark.parametrize("media", ["text/event-stream", "Text/Event-Stream; charset=utf-8"])
+def test_a_stream_is_known_by_its_media_type_in_any_case(media: str):
+    with serving(always(answer(body=b'data: {"text_output": "a"}\n\n' * 2, Content_Type=media))) as server:
+        result, _ = load(server.url, requests=2)
+    assert list(result.streams.events) == [2, 2]
 
 
 def test_ttft_and_itl_are_within_the_stated_error(server: str):
