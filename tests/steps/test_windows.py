@@ -6,7 +6,7 @@ Leaves out: who adds what when (test_judge.py), and what the windows are evidenc
 
 import math
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, permutations
 
 import pytest
 from hypothesis import given
@@ -114,6 +114,12 @@ strata = st.lists(
     ),
     max_size=100,
 )
+
+
+def test_the_order_of_two_strata_of_one_span_changes_nothing():
+    given_strata = [second(0), second(0, requests=0), second(0, "v1")]
+    told = [[window.strata for window in windows(mixed)] for mixed in permutations(given_strata)]
+    assert all(each == told[0] for each in told)
 
 
 @given(strata)
