@@ -45,19 +45,30 @@ def ksvc(real):
 
 
 @pytest.fixture(scope="session")
-def inferenceservice(ksvc):
-    """A real cluster that knows KServe's kinds besides, where no KServe rules: its webhook takes but one mode."""
+def no_kserve(real, tmp_path_factory):
+    """A real cluster where no KServe rules, whose webhook takes but one mode: an API server apart, where the cluster has one."""
     webhook = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/inferenceservice.serving.kserve.io"
-    if asked(ksvc, "GET", webhook)["kind"] == "ValidatingWebhookConfiguration":
-        pytest.skip("this cluster's KServe is not in mode Knative: an API server without KUBECONFIG has none")
-    install_crds(ksvc, "serving.kserve.io", ("inferenceservices",))
-    return ksvc
+    if asked(real, "GET", webhook)["kind"] != "ValidatingWebhookConfiguration":
+        yield real
+        return
+    with kubeconfig(tmp_path_factory.mktemp("apart"), own=True) as path:
+        cluster = connect({"KUBECONFIG": str(path)}, SystemClock())
+        yield cluster
+        cluster.close()
 
 
 @pytest.fixture(scope="session")
-def modelmesh(inferenceservice, istio):
+def inferenceservice(no_kserve):
+    """A real cluster that knows KServe's kinds, and Knative's below them."""
+    install_crds(no_kserve, "serving.knative.dev", ("services", "revisions"))
+    install_crds(no_kserve, "serving.kserve.io", ("inferenceservices",))
+    return no_kserve
+
+
+@pytest.fixture(scope="session")
+def modelmesh(inferenceservice):
     """A real cluster that knows the kinds of a ModelMesh behind Istio."""
-    del istio  # the same cluster
+    install_crds(inferenceservice, "networking.istio.io", ("virtualservices", "destinationrules"))
     return inferenceservice
 
 

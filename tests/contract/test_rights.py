@@ -128,7 +128,10 @@ def test_a_release_through_istio_needs_what_istios_role_gives(releaser, istio):
 
 @pytest.mark.parametrize("kind", ["ksvc", "inferenceservice"])
 def test_a_release_between_revisions_needs_what_their_roles_give(releaser, request, kind):
-    lab = REVISIONS[kind](request.getfixturevalue(kind))
+    cluster = request.getfixturevalue(kind)
+    if cluster is not request.getfixturevalue("real"):
+        pytest.skip("the account is known to this cluster, whose KServe is not in mode Knative")
+    lab = REVISIONS[kind](cluster)
     try:
         router = lab.back_end(lab.ref, "iris", lab.versions, releaser, SystemClock())
         saved = router.snapshot()
