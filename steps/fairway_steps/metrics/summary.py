@@ -62,25 +62,34 @@ class SummarySource:
         return Reading(strata, identity, complete=True)
 
     def _parts(self, versions: Sequence[str]) -> dict[str, tuple[int, Mapping[str, int], Sequence[int]]] | None:
-        """By version: requests, failures by class, and counts over the limits in their order; None if nobody can tell."""
-        told = self._told
+        """By version: requests, failures by class, and counts over the limits in their order; None if nobody can tell.
+
+        Requests that name no version are those of the version that was tested, and of no other by guess: what several versions
+        answered is told apart only by version.
+        """
+        told, named = self._told, self._told.get("versions", {})
+        cancelled = told["errors"].get("cancelled", 0)
+        unnamed = told["requests"] - cancelled - sum(named.values()) > 0
         if by_version := told.get("by_version"):
-            return {
-                name: (
-                    counts[0],
-                    {"failed": counts[1]} if counts[1] else {},
-                    [counts[2 + self._places[one]] for one in self._over],
-                )
-                for name, counts in by_version.items()
-                if name in versions
-            }
-        named = [name for name in told.get("versions", {}) if name != "other"]
-        sole = named[0] if len(named) == 1 else self._version or (versions[0] if len(versions) == 1 else "")
-        if sole not in versions or len(named) > 1:
+            return (
+                None
+                if unnamed
+                else {
+                    name: (
+                        counts[0],
+                        {"failed": counts[1]} if counts[1] else {},
+                        [counts[2 + self._places[one]] for one in self._over],
+                    )
+                    for name, counts in by_version.items()
+                    if name in versions
+                }
+            )
+        only = versions[0] if len(versions) == 1 else ""
+        sole = (self._version or only) if unnamed else next(iter(named), "")
+        if sole not in versions or set(named) - {sole}:
             return None
         failures = {name: count for name, count in told["errors"].items() if name != "cancelled"}
-        requests = told["requests"] - told["errors"].get("cancelled", 0)
-        return {sole: (requests, failures, list(self._over.values()))}
+        return {sole: (told["requests"] - cancelled, failures, list(self._over.values()))}
 
     def _stratum(
         self, version: str, weight: int, requests: int, failures: Mapping[str, int], over: Sequence[int]

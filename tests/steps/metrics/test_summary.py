@@ -94,6 +94,22 @@ def test_requests_that_may_be_anyones_are_no_evidence():
     assert "does not tell which version" in reading.problem
 
 
+def test_good_answers_of_nobody_do_not_thin_out_a_versions_failures():
+    labels = dict.fromkeys(range(4), "v2")
+    result = measured([records([10.0] * 40, versions=labels, errors={0: "http-503", 1: "http-503"})])
+    assert SummarySource(told(result), LIMITS).read(["v1", "v2"], {}, "", 0.0).strata == ()
+    (whole,) = SummarySource(told(result), LIMITS, "v2").read(["v1", "v2"], {}, "", 0.0).strata
+    assert (whole.version, whole.requests) == ("v2", 40), "unless somebody says whose they are"
+    assert SummarySource(told(result), LIMITS, "v1").read(["v1", "v2"], {}, "", 0.0).strata == ()
+
+
+def test_several_versions_and_answers_of_nobody_are_no_evidence_on_any():
+    result = measured([records([10.0] * 6, versions={0: "v1", 1: "v1", 2: "v2", 3: "v2"}, errors={4: "connect"})])
+    reading = SummarySource(told(result), LIMITS).read(["v1", "v2"], {}, "", 0.0)
+    assert reading.strata == ()
+    assert "does not tell which version" in reading.problem
+
+
 def test_what_was_cancelled_is_nobodys_failure():
     result = measured([records([10, 10], errors={1: "cancelled"})])
     (stratum,) = SummarySource(told(result), LIMITS).read(["v2"], {}, "", 0.0).strata
