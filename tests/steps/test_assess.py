@@ -391,3 +391,14 @@ def test_good_candidates_are_rarely_rolled_back_and_bad_ones_always():
 
     assert sum(rolled_back(0.008) for _ in range(60)) <= 3
     assert sum(rolled_back(0.03) for _ in range(60)) == 60
+
+
+@pytest.mark.parametrize("surely", [0, 8, 12, 40, 200])
+def test_more_surely_slow_requests_never_turn_a_hold_into_a_promotion(surely):
+    """A limit of 200 ms between edges at 100 and 250: a fifth of the requests may be over it or not."""
+    slo = Slo(Metric.LATENCY, 0.2, 0.95)
+    hidden = 0 if surely == 200 else 50
+    histogram = Histogram((0.1, 0.25, math.inf), (200 - surely - hidden, hidden, surely))
+    strata = [Stratum("v2", 0.0, 10.0, 10, 200, {}, histogram, 20.0)]
+    found = assess([slo], strata, candidate="v2", over=True, is_last=True)
+    assert found.verdict in (Verdict.HOLD, Verdict.ROLLBACK)

@@ -104,11 +104,13 @@ class Average:
             return Ending(Result.PASS, "within", f"seen after {seen}")
         testable = any(away.testable for away in columns)
         calm = testable and log_e < open_.alarming
-        why = (
-            "do not prove it"
-            if testable
+        sized = any(away.n >= MIN_UNITS and math.isfinite(away.squares) for away in columns)
+        few = (
+            "have no spread that a proof could go by"
+            if sized
             else f"have too little known of their spread for a proof, {MIN_UNITS} windows would"
         )
+        why = "do not prove it" if testable else few
         return Ending(Result.INCONCLUSIVE, "over", f"{seen} {why}", doubt=Doubt.OVER if calm else Doubt.HARM)
 
     @property

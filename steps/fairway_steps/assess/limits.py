@@ -16,7 +16,7 @@ from fairway_steps.stats.columns import broken
 from fairway_steps.stats.counts import Array
 from fairway_steps.stats.late import mixed
 from fairway_steps.stats.latency import quantile, tail
-from fairway_steps.stats.rate import confidence_interval, log_e_met, log_e_violateds, requests_to_prove
+from fairway_steps.stats.rate import confidence_interval, log_e_met, log_e_violated, log_e_violateds, requests_to_prove
 from fairway_steps.words import count, interval, limit_of, name_of, seconds, share
 
 
@@ -71,7 +71,7 @@ class Limit:
         _, high = confidence_interval(found.most, found.of_least, found.allowed)
         kept = _log_e_kept(self._here)
         result, where, after = Result.INCONCLUSIVE, self._far_side, f"{self._count(found.of_least)} do not prove it"
-        doubt: Doubt | None = Doubt.HARM if log_e >= open_.alarming else Doubt.OVER
+        doubt: Doubt | None = Doubt.HARM if max(log_e, self._perhaps(found)) >= open_.alarming else Doubt.OVER
         if harmful:
             result, after, doubt = Result.FAIL, f"seen after {self._count(found.of_most)}", None
         elif missing:
@@ -81,6 +81,9 @@ class Limit:
             more, doubt = self._to_prove(self._here, open_.enough), Doubt.PROOF
             missing, where = more, "within" if found.within else where
             after = f"{self._count(in_stage)}{self._at_weight} do not prove that it is kept, about {more:,} more would"
+        elif slo.metric is Metric.LATENCY and not slo.of and 2 * (timed + errors) < requests:
+            where, doubt = "against", Doubt.FEW
+            after = f"a latency was measured of only {timed:,} of {self._count(requests)}"
         elif found.within:
             result, where, doubt = Result.PASS, "within", None
             seen = f"seen after {self._count(found.of_least)}"
@@ -91,6 +94,10 @@ class Limit:
         return Evidence(
             slo, result, sentence, found.of_least, found.least, observed, low, high, log_e, missing, kept, doubt=doubt
         )
+
+    def _perhaps(self, found: Exceedances) -> float:
+        """Ln e of harm at one look, if all that may have broken the limit did: where edges hide them, more that surely did are no comfort."""
+        return log_e_violated(found.most, found.of_least, found.allowed) if found.most > found.least else -math.inf
 
     @property
     def _at_weight(self) -> str:

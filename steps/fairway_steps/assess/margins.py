@@ -92,7 +92,7 @@ class Margin:
             slo=slo,
             result=ending.result,
             sentence=seen.hidden
-            if ending.doubt is Doubt.BUCKETS
+            if ending.doubt is Doubt.BUCKETS and seen.hidden
             else f"{said}; {ending.where} {allowed}; {ending.after}",
             requests=both.requests,
             exceeded=state.errors,
@@ -115,6 +115,8 @@ class Margin:
         if missing := missing_here(slo, now.requests):
             result, after = too_few(slo, now.requests)
             return Ending(result, "against", after, missing, Doubt.FEW)
+        if unseen := self._unseen(now.seen):
+            return Ending(Result.INCONCLUSIVE, "against", unseen, doubt=Doubt.FEW)
         if now.proved:
             return Ending(Result.PASS, "within", f"proved by {count(now.requests)} of {candidate} at this weight")
         if seen.hidden:
@@ -125,9 +127,24 @@ class Margin:
             return Ending(Result.INCONCLUSIVE, "not proved within", f"seen after {told}", missing, Doubt.PROOF)
         if now.log_e >= now.open_.alarming:
             return Ending(Result.INCONCLUSIVE, "it may be over", f"{told} do not prove it yet", doubt=Doubt.HARM)
+        if seen.over and 2 * self._pairs[0].counts[1].sum() < now.seen.requests:
+            return Ending(Result.INCONCLUSIVE, "over", f"{told} have too few edges to prove it", doubt=Doubt.BUCKETS)
         if seen.over:
             return Ending(Result.INCONCLUSIVE, "over", f"{told} do not prove it", doubt=Doubt.OVER)
         return Ending(Result.PASS, "within", f"seen after {told}")
+
+    def _unseen(self, both: Beside) -> str:
+        """What was not measured of either side, in words, if it is too much for what was to say anything; empty if not."""
+        slo, candidate, primary = self.slo, self.scene.candidate, self.scene.primary
+        if both.requests_beside < slo.min_requests:
+            return f"{both.requests_beside:,} of {primary} beside are too few, {slo.min_requests} are needed"
+        own = self.scene.columns
+        served, timed, failed = (int(column[self.scene.is_here].sum()) for column in (own.sizes, own.timed, own.errors))
+        if self._is_latency and not slo.of and 2 * (timed + failed) < served:
+            return f"a latency was measured of only {timed:,} of {count(served)} of {candidate}"
+        if 2 * (beside := self._beside(self.scene.weight).requests) < served:
+            return f"only {beside:,} of {count(served)} of {candidate} were measured beside {primary}"
+        return ""
 
     def _seen(self, both: Beside, state: RateVsPrimary) -> Seen:
         names = self.scene.candidate, self.scene.primary

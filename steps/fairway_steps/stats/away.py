@@ -25,7 +25,8 @@ class Total:
 
     @property
     def testable(self) -> bool:
-        return self.n >= MIN_UNITS and math.isfinite(self.squares)
+        """Whether there are enough of them, and a spread to measure how far they lie over the limit by."""
+        return self.n >= MIN_UNITS and math.isfinite(self.squares) and self.squares > self.total**2 / self.n
 
 
 @dataclass(frozen=True)

@@ -127,6 +127,13 @@ def test_errors_that_come_in_bursts_condemn_by_the_request_and_not_by_the_stratu
     assert by[Unit.STRATUM] <= 3
 
 
+@pytest.mark.parametrize("limit", [0.01, 0.02, 0.05])
+def test_a_version_that_fails_every_request_of_every_window_is_not_promoted_for_want_of_spread(limit):
+    strata = [replace(stratum(100, 100, version="v2", start=float(at)), weight=50) for at in range(100)]
+    found = judged([replace(BURSTS, limit=limit)], strata, over=True, is_last=True)
+    assert found.verdict in (Verdict.HOLD, Verdict.ROLLBACK)
+
+
 def test_a_rate_by_strata_is_found_over_its_limit_and_told_so():
     found = judged([BURSTS], bursts(1, 0.1, seconds=400), over=False)
     assert found.verdict is Verdict.ROLLBACK

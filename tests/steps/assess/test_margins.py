@@ -294,3 +294,56 @@ def test_an_slo_without_evidence_of_harm_does_not_hide_that_of_another():
     found = judged(slos, strata, over=False, rules=DEFAULT_RULES)
     assert found.verdict is Verdict.ROLLBACK
     assert found.evidence[0].result is Result.FAIL
+
+
+def plain(version, at, requests, *, failed=0, bucket=100, timed=None):
+    """All answers in one bucket."""
+    fine = requests - failed if timed is None else timed
+    counts = [fine if place == bucket else 0 for place in range(len(FINE))]
+    failures = {"http-500": failed} if failed else {}
+    return Stratum(
+        version,
+        float(at),
+        at + 1.0,
+        90 if version == "v1" else 10,
+        requests,
+        failures,
+        Histogram(FINE, tuple(counts)),
+        0.1,
+    )
+
+
+def promoted(slo, strata, mode=Mode.GUARD):
+    found = judged([slo], strata, over=True, is_last=True, rules=Rules(mode=mode))
+    assert found is not None
+    return found.verdict is Verdict.PROMOTE
+
+
+@pytest.mark.parametrize("quantile", [0.95, 0.99])
+def test_a_slower_candidate_is_not_promoted_where_no_edge_can_prove_it(quantile):
+    """The primary lies in one bucket: no edge has a share of its requests above it."""
+    slo = replace(P95, quantile=quantile)
+    both = [(plain("v1", at, 900), plain("v2", at, 100)) for at in range(40)]
+    slow = [(plain("v1", at, 900), plain("v2", at, 100, bucket=147)) for at in range(40)]
+    assert promoted(slo, [one for pair in both for one in pair])
+    assert not promoted(slo, [one for pair in slow for one in pair])
+
+
+def test_a_primary_that_hardly_served_is_no_measure():
+    strata = [plain("v2", at, 30, failed=9) for at in range(40)]
+    assert not promoted(ERRORS, [plain("v1", 0, 1), *strata, *(plain("v1", at, 0) for at in range(1, 40))])
+
+
+def test_failures_where_the_primary_was_not_measured_are_not_overlooked():
+    beside = [one for at in range(3) for one in (plain("v1", at, 900), plain("v2", at, 100))]
+    assert promoted(ERRORS, beside)
+    assert not promoted(ERRORS, [*beside, *(plain("v2", at, 100, failed=100) for at in range(3, 60))])
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("slo", [P95, Slo(Metric.LATENCY, 0.5, 0.95)])
+def test_requests_whose_latency_nobody_knows_are_not_taken_for_fast(slo, mode):
+    known = [one for at in range(40) for one in (plain("v1", at, 900), plain("v2", at, 300))]
+    hidden = [one for at in range(40) for one in (plain("v1", at, 900), plain("v2", at, 300, timed=60))]
+    assert promoted(slo, known, Mode.GUARD)
+    assert not promoted(slo, hidden, mode)
