@@ -115,7 +115,7 @@ class Margin:
         if missing := missing_here(slo, now.requests):
             result, after = too_few(slo, now.requests)
             return Ending(result, "against", after, missing, Doubt.FEW)
-        if unseen := self._unseen(now.seen):
+        if unseen := self._unseen(now):
             return Ending(Result.INCONCLUSIVE, "against", unseen, doubt=Doubt.FEW)
         if now.proved:
             return Ending(Result.PASS, "within", f"proved by {count(now.requests)} of {candidate} at this weight")
@@ -133,17 +133,17 @@ class Margin:
             return Ending(Result.INCONCLUSIVE, "over", f"{told} do not prove it", doubt=Doubt.OVER)
         return Ending(Result.PASS, "within", f"seen after {told}")
 
-    def _unseen(self, both: Beside) -> str:
+    def _unseen(self, now: Standing) -> str:
         """What was not measured of either side, in words, if it is too much for what was to say anything; empty if not."""
         slo, candidate, primary = self.slo, self.scene.candidate, self.scene.primary
-        if both.requests_beside < slo.min_requests:
-            return f"{both.requests_beside:,} of {primary} beside are too few, {slo.min_requests} are needed"
+        if now.seen.requests_beside < slo.min_requests:
+            return f"{now.seen.requests_beside:,} of {primary} beside are too few, {slo.min_requests} are needed"
         own = self.scene.columns
         served, timed, failed = (int(column[self.scene.is_here].sum()) for column in (own.sizes, own.timed, own.errors))
         if self._is_latency and not slo.of and 2 * (timed + failed) < served:
             return f"a latency was measured of only {timed:,} of {count(served)} of {candidate}"
-        if 2 * (beside := self._beside(self.scene.weight).requests) < served:
-            return f"only {beside:,} of {count(served)} of {candidate} were measured beside {primary}"
+        if 2 * now.requests < served:
+            return f"only {now.requests:,} of {count(served)} of {candidate} were measured beside {primary}"
         return ""
 
     def _seen(self, both: Beside, state: RateVsPrimary) -> Seen:
