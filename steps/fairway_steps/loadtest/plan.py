@@ -124,7 +124,17 @@ def arrivals(
             if at >= begin and len(offsets) > warm_up.requests:
                 break
         offsets.extend(islice(moments, requests - 1))
-    return _warmed(offsets, profile.mean, warm_up)
+    plan = _warmed(offsets, 0.0, warm_up)
+    return replace(plan, rate=_nominal(profile, warm_up.seconds or plan.offsets[plan.warm_up] / SECOND, last, requests))
+
+
+def _nominal(profile: Profile, begin: float, last: float, requests: int | None) -> float:
+    """The mean rate of what is measured: from the end of the warm-up to that of the plan."""
+    if profile.even:
+        return profile.first
+    before = profile.expected(begin)
+    end = last if requests is None else min(last, profile.moment(before + requests))
+    return (profile.expected(end) - before) / (end - begin)
 
 
 def constant(rate: float, *, seconds: float | None = None, requests: int | None = None, warm_up: float = 0.0) -> Plan:

@@ -57,11 +57,9 @@ class Profile:
         return max(max(segment.start, segment.end) for segment in self.segments)
 
     @property
-    def mean(self) -> float:
-        """The nominal rate."""
-        if len(self.segments) == 1 and self.segments[0].start == self.segments[0].end:
-            return self.first
-        return self.expected(self.seconds) / self.seconds
+    def even(self) -> bool:
+        """Whether it is one rate all along."""
+        return all(rate == self.first for segment in self.segments for rate in (segment.start, segment.end))
 
     def after(self, seconds: float) -> "Profile":
         """The profile that begins with so long at its first rate."""

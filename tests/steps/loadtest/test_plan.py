@@ -239,3 +239,19 @@ def test_plans_of_other_kinds_are_refused_in_one_sentence(make, sentence: str):
     with pytest.raises(UsageError) as caught:
         make()
     assert sentence in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("profile", "options", "rate"),
+    [
+        ("10@2s,100@2s", {"seconds": 2}, 10),
+        ("10@2s,100@2s", {"requests": 120}, 40),
+        ("10@2s,100@2s", {"requests": 1000}, 55),
+        ("10..100@2s", {"warm_up": WarmUp(seconds=2)}, 55),
+        ("10@2s,100@2s", {"warm_up": WarmUp(requests=20)}, 100),
+        ("10", {"requests": 3, "warm_up": WarmUp(seconds=1)}, 10),
+        ("10@1s,20@1s", {"warm_up": WarmUp(requests=29), "poisson": 2}, 20),
+    ],
+)
+def test_the_nominal_rate_is_that_of_what_is_measured(profile: str, options: dict, rate: float):
+    assert arrivals(parse_profile(profile), **options).rate == pytest.approx(rate)
