@@ -14,7 +14,7 @@ from typing import Any
 
 from fairway_steps.errors import DomainError, UsageError
 from fairway_steps.loadtest import tensors
-from fairway_steps.loadtest.payloads import Payloads, from_json
+from fairway_steps.loadtest.payloads import Payloads, encoded, from_json
 from fairway_steps.loadtest.templates import render
 
 MAX_BYTES = 1_000_000_000
@@ -70,7 +70,7 @@ def payloads(source: Source, *, as_json: bool = True) -> Payloads:
 def _bodies(source: Source, kind: str) -> Iterable[bytes]:
     rows = _rows(source.dataset) if source.dataset else []
     if kind == "literal":
-        return [source.literal.encode()]
+        return [encoded(source.literal, "--payload")]
     if kind == "file":
         return [_read("--payload-file", source.file)]
     if kind == "url":

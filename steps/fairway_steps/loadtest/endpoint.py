@@ -7,6 +7,7 @@ from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.bodies import Source, moments, payloads
 from fairway_steps.loadtest.client import Target
 from fairway_steps.loadtest.crew import Task
+from fairway_steps.loadtest.payloads import encoded
 from fairway_steps.loadtest.plan import AnyPlan, WarmUp, arrivals, closed, replay
 from fairway_steps.loadtest.profile import parse_profile
 from fairway_steps.loadtest.settings import Settings
@@ -121,7 +122,7 @@ def target(endpoint: Endpoint, *, with_body: bool) -> Target:
         endpoint.method or ("POST" if with_body else "GET"),
         headers,
         label_header=endpoint.label_header,
-        expect=endpoint.expect.encode(),
+        expect=encoded(endpoint.expect, "--expect"),
         tls=endpoint.tls,
     )
 

@@ -31,6 +31,16 @@ class Payloads:
         return Payloads(self.bodies, self.first + worker * self.stride, self.stride * workers)
 
 
+def encoded(text: str, what: str) -> bytes:
+    """``text`` in UTF-8. Raises UsageError, which calls it ``what``, for what has no such form: bytes of another encoding, half a pair."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{what} cannot be written in UTF-8", mend="mend its letters, or use --payload-file"
+        ) from error
+
+
 def from_json(body: bytes | str, what: str, *, mend: str = "") -> Any:
     """What ``body`` says. Raises UsageError, which calls it ``what``, for one that is not JSON."""
     try:

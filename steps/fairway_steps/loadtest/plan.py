@@ -21,6 +21,8 @@ MAX_REQUESTS = 10_000_000
 MAX_RATE = 50_000.0
 """Requests per second that one process cannot be expected to pass."""
 SECOND = 1_000_000_000
+LONGEST = 366 * 86400.0
+"""Seconds after which nothing is due."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -112,8 +114,8 @@ def arrivals(
     last = profile.seconds if seconds is None else min(profile.seconds, seconds + warm_up.seconds)
     marks: Iterator[float] = count(0.0, 1.0) if poisson is None else _exponential(poisson)
     end = last * SECOND if math.isinf(last) else round(last * SECOND)
-    within = takewhile(math.isfinite, map(profile.moment, marks))
-    moments = takewhile(lambda at: at < end, (round(at * SECOND) for at in within))
+    within = takewhile(lambda at: at <= last, map(profile.moment, marks))
+    moments = takewhile(lambda at: at < end, _due(within))
     offsets = array("q")
     if requests is None:
         offsets.extend(moments)
@@ -169,7 +171,7 @@ def replay(
     for before, at in zip(chain(times[:1], times), times, strict=False):
         if not math.isfinite(at) or at < before:
             raise UsageError(f"the trace goes back in time at {at:g} s", mend="sort its moments")
-    offsets = array("q", (round((at - times[0]) / speed * SECOND) for at in times))
+    offsets = array("q", _due((at - times[0]) / speed for at in times))
     if requests is not None:
         del offsets[_warm(offsets, warm_up) + requests :]
     if seconds is not None:
@@ -191,6 +193,14 @@ def paired(plan: Plan, seed: int) -> tuple[Plan, Plan]:
     warm = plan.warm_up // 2
     one, other = (array("q", (plan.offsets[place] for place in places)) for places in (firsts, (i ^ 1 for i in firsts)))
     return Plan(one, plan.rate / 2, warm), Plan(other, plan.rate / 2, warm)
+
+
+def _due(moments: Iterable[float]) -> Iterator[int]:
+    """Nanoseconds, of seconds."""
+    for at in moments:
+        if at > LONGEST:
+            raise UsageError(f"a request would be due after {at:g} s", mend="plan no more than a year")
+        yield round(at * SECOND)
 
 
 def _exponential(seed: int) -> Iterator[float]:

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fairway_steps.errors import UsageError
+from fairway_steps.loadtest.payloads import encoded
 
 CPU_SECONDS = 10
 SECONDS = 60.0
@@ -47,7 +48,7 @@ def render(template: str, rows: Sequence[Any], variants: int, seed: int) -> list
     answer = json.loads(done.stdout)
     if "wrong" in answer:
         raise UsageError(f"--template {answer['wrong']}", mend=answer["mend"])
-    return [body.encode() for body in answer["bodies"]]
+    return [encoded(body, "what --template writes") for body in answer["bodies"]]
 
 
 def main() -> None:

@@ -143,6 +143,10 @@ def test_users_that_this_machine_has_no_files_for_are_refused():
     [
         (["--rate=0"], "a rate of 0"),
         (["--duration=0"], "a duration of 0"),
+        (["--rate=1e-12", "--requests=3"], "a request would be due after 1e+12 s"),
+        (["--rate=1e-300", "--requests=3"], "a request would be due after 1e+300 s"),
+        (["--payload=\udcff"], "--payload cannot be written in UTF-8"),
+        (["--expect=\udcff"], "--expect cannot be written in UTF-8"),
         (["--requests=0"], "0 requests"),
         (["--rate=40000", "--duration=1h"], "more than the 10,000,000"),
         (["--timeout=0"], "--timeout and --connections must be above 0"),

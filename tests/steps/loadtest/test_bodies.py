@@ -64,6 +64,7 @@ def test_a_template_has_its_rows_and_random_fields(rows: str):
         ("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "recursion"),
         ("{{ nothing }}", "'nothing' is undefined; it may use index, row"),
         ("{% if %}", "a mistake in line 1"),
+        (r"{{ '\ud800' }}", "what --template writes cannot be written in UTF-8"),
         ("{{ row.x }}", "'row' is undefined"),
     ],
 )

@@ -250,8 +250,14 @@ def test_plans_of_other_kinds_are_refused_in_one_sentence(make, sentence: str):
         ("10..100@2s", {"warm_up": WarmUp(seconds=2)}, 55),
         ("10@2s,100@2s", {"warm_up": WarmUp(requests=20)}, 100),
         ("10", {"requests": 3, "warm_up": WarmUp(seconds=1)}, 10),
-        ("10@1s,20@1s", {"warm_up": WarmUp(requests=29), "poisson": 2}, 20),
+        ("10@1s,20@1s", {"warm_up": WarmUp(requests=30), "poisson": 1}, 20),
     ],
 )
 def test_the_nominal_rate_is_that_of_what_is_measured(profile: str, options: dict, rate: float):
     assert arrivals(parse_profile(profile), **options).rate == pytest.approx(rate)
+
+
+@pytest.mark.parametrize(("moments", "speed"), [([0, 1e300], 1.0), ([0, 5], 1e-300), ([0, 5], 5e-324)])
+def test_a_trace_that_never_ends_is_refused(moments: list[float], speed: float):
+    with pytest.raises(UsageError, match=r"a request would be due after .* s; plan no more than a year"):
+        replay(moments, speed=speed)
