@@ -22,11 +22,15 @@ def section(page: str, title: str) -> str:
     return text.partition("\n## ")[0]
 
 
+def moved(ports: Sequence[int], *texts: str) -> list[str]:
+    """The texts with free ports in place of those. In one go: a free one may hold the digits of another."""
+    free = dict(zip(map(str, ports), map(str, free_ports(len(ports))), strict=True))
+    return [re.sub("|".join(free), lambda found: free[found[0]], text) for text in texts]
+
+
 def carried_out(sections: Sequence[str], folder: Path, after: str = "") -> str:
     """Run all sections one after another in ``folder``, then ``after``; what the script said, exit code 0."""
-    text = "\n".join(sections)
-    for port, free in zip(PORTS, free_ports(len(PORTS)), strict=True):
-        text = text.replace(str(port), str(free))
+    (text,) = moved(PORTS, "\n".join(sections))
     commands = []
     for found in re.finditer(r"^```(\w*)\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
         if found[1] == "yaml":  # the file is the last one named before it

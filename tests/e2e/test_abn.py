@@ -18,11 +18,14 @@ import yaml
 
 from fairway_workflows.demo.servers import free_ports, model_servers
 from servers import MODEL
+from tutorial import moved
 
 pytestmark = pytest.mark.local
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "ab.md"
 USERS = ROOT / "examples" / "ab_users.py"
+PORTS = (8001, 8002, 8003, 9001, 9002, 9003, 8080, 9901, 8099)
+"""Those that the page names."""
 
 
 def shown() -> str:
@@ -34,27 +37,27 @@ def shown() -> str:
 @pytest.mark.carries("A/B split, users kept on their version", "Envoy (files)")
 def test_the_tutorial_runs_as_it_is_written(tmp_path):
     script, release = PAGE.read_text().partition("## Try it")[2], shown()
-    ports = ("8001", "8002", "8003", "9001", "9002", "9003", "8080", "9901", "8099")
-    for port, free in zip(ports, free_ports(len(ports)), strict=True):
-        script, release = script.replace(port, str(free)), release.replace(port, str(free))
+    script, release = moved(PORTS, script, release)
     (tmp_path / "release.yaml").write_text(release)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     lines = "\n".join(re.findall(r"^```\n(.*?)^```", script, re.MULTILINE | re.DOTALL))
-    shell = subprocess.Popen(
-        ["bash", "-eu", "-c", lines],
-        cwd=tmp_path,
-        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        said, _ = shell.communicate(timeout=900)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(shell.pid, signal.SIGKILL)
-        shell.communicate()
+    heard = tmp_path / "said.txt"  # no pipe, which what runs in the background would keep open
+    with heard.open("wb") as file:
+        shell = subprocess.Popen(
+            ["bash", "-eu", "-c", lines],
+            cwd=tmp_path,
+            env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            start_new_session=True,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            shell.wait(timeout=900)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(shell.pid, signal.SIGKILL)
+            shell.wait()
+    said = heard.read_text()
     assert shell.returncode == 0, said
     assert "v3 was promoted" in said
     assert re.search(r"v2 .*: the mean reward of a user of v2 is 0\.\d+ and of v1 0\.\d+ at the same time", said)
