@@ -18,6 +18,10 @@ SCHEMES = ("http", "https", *GRPC)
 MAX_CONNECTIONS = 65_535
 
 
+LONGEST_VERSION = 63
+"""As of a label of Kubernetes; what an answer names is cut there, too."""
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """What a command's options, or an entry of an endpoints file, say; headers are resolved, times in seconds, None is unset.
@@ -94,6 +98,11 @@ def task(endpoint: Endpoint, plan: AnyPlan) -> Task:
         raise UsageError(
             f"{endpoint.connections} connections are more than the {MAX_CONNECTIONS:,} that a client has to a server",
             mend="lower --connections",
+        )
+    if len(endpoint.version) > LONGEST_VERSION or not endpoint.version.isascii():
+        raise UsageError(
+            f"--version {endpoint.version[:20]!r}… is no name of a version",
+            mend=f"give up to {LONGEST_VERSION} letters of ASCII",
         )
     bodies = payloads(endpoint.source, as_json=endpoint.as_json)
     aim = target(endpoint, with_body=bodies.bodies != (b"",))

@@ -143,6 +143,7 @@ def test_users_that_this_machine_has_no_files_for_are_refused():
     [
         (["--rate=0"], "a rate of 0"),
         (["--duration=0"], "a duration of 0"),
+        ([f"--version={'v' * 1200}"], "is no name of a version; give up to 63 letters of ASCII"),
         (["--rate=1e-12", "--requests=3"], "a request would be due after 1e+12 s"),
         (["--rate=1e-300", "--requests=3"], "a request would be due after 1e+300 s"),
         (["--payload=\udcff"], "--payload cannot be written in UTF-8"),
