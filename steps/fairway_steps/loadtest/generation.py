@@ -6,6 +6,7 @@ usage or nothing do not. Which API it is shows in the events themselves.
 
 import json
 from array import array
+from collections.abc import Callable
 from typing import Any
 
 from fairway_steps.loadtest.client import Stream
@@ -26,7 +27,9 @@ class Generation:
     same bytes before and after, and no quote or backslash between, they are the same JSON with another string in that place.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, heard: Callable[[bytes], None] | None = None) -> None:
+        """``heard`` is told the text of the answer, piece by piece."""
+        self._heard = heard
         self._before = self._after = b""
         self._common = self._tries = 0  # the length of both together, 0 while they are not known
         self._thinks = 0
@@ -53,8 +56,7 @@ class Generation:
         if self._common and len(data) > self._common and data.startswith(self._before) and data.endswith(self._after):
             text = data[len(self._before) : -len(self._after)]
             if b'"' not in text and b"\\" not in text:
-                self._events.append(at)
-                self._reasoning += self._thinks
+                self._again(text, at)
                 return
         if data == DONE:
             self._finished = True
@@ -77,6 +79,13 @@ class Generation:
                 self.garbled or f"event {len(self._events) + 1} of the stream is not one of a generated answer"
             )
 
+    def _again(self, text: bytes, at: int) -> None:
+        """Take in an event that differs from one before in its text alone."""
+        self._events.append(at)
+        self._reasoning += self._thinks
+        if self._heard is not None and not self._thinks:
+            self._heard(text)
+
     def _learn(self, event: dict[str, Any], data: bytes, thinks: int) -> None:
         """What surrounds the one string of an event that brings nothing but text."""
         texts = _texts(event)
@@ -97,6 +106,9 @@ class Generation:
             self._usage(usage)
         if self._brings(event):
             self._events.append(at)
+        if self._heard is not None:
+            for text in _words(event):
+                self._heard(text.encode("utf-8", "replace"))
 
     def _brings(self, event: dict[str, Any]) -> bool:
         choices = event.get("choices")
@@ -122,6 +134,17 @@ class Generation:
         output, prompt = usage.get("completion_tokens"), usage.get("prompt_tokens")
         self._output = output if isinstance(output, int) else self._output
         self._prompt = prompt if isinstance(prompt, int) else self._prompt
+
+
+def _words(event: dict[str, Any]) -> list[str]:
+    """What of an event is text of the answer."""
+    said = [choice.get("delta") or choice for choice in event.get("choices", [event])]
+    return [
+        each[name]
+        for each in said
+        for name in ("text", "text_output", "content", "refusal")
+        if isinstance(each.get(name), str)
+    ]
 
 
 def _texts(event: dict[str, Any]) -> list[Any]:

@@ -93,12 +93,12 @@ class HttpConnection(asyncio.Protocol):
 
     def _wanted(self, parser: Parser) -> Sink | None:
         """Who takes the body of the answer that begins."""
+        self._found, self._tail = False, b""
         if 200 <= parser.status < 300 and parser.headers.get(b"content-type", b"").lower().startswith(EVENTS):
-            generation = self._generation = Generation()
+            generation = self._generation = Generation(self._search if self._expect else None)
             self._events = EventStream(lambda data: generation.take(data, self._at))
             return self._events.feed
         if self._expect:
-            self._found, self._tail = False, b""
             return self._search
         return None
 
@@ -170,15 +170,18 @@ class HttpConnection(asyncio.Protocol):
     def _flaw(self) -> tuple[str, str]:
         """What is wrong with an answer that came whole and well: its class and a sentence, or neither."""
         generation = self._generation
+        missing = (
+            ("", "") if self._found or not self._expect else ("content-check", "the body has not what was expected")
+        )
         if generation is None:
-            return ("", "") if self._found else ("content-check", "the body has not what was expected")
+            return missing
         if generation.error:
             return "stream-error", f"the stream ended in an error: {generation.error}"
         if generation.garbled:
             return "content-check", generation.garbled
         if generation.cut or (self._events is not None and self._events.open):
             return "truncated", "the stream ended before its answer did"
-        return "", ""
+        return missing
 
 
 class BufferedConnection(HttpConnection, asyncio.BufferedProtocol):

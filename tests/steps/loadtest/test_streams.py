@@ -35,13 +35,14 @@ def server() -> Iterator[str]:
         yield url
 
 
-def load(url: str, *, requests: int = 10, rate: float = 50, ids: str = "") -> tuple[Result, int]:
+def load(url: str, *, requests: int = 10, rate: float = 50, ids: str = "", expect: bytes = b"") -> tuple[Result, int]:
     """The result, and the moment of its start by the monotonic clock."""
     bodies = tuple(json.dumps({"stream": True, "id": f"{ids}{i}"}).encode() for i in range(requests))
     zero: list[int] = []
 
     async def main():
-        crew = Here([Task(Request(url, "POST"), constant(rate, requests=requests), Payloads(bodies))], SystemClock())
+        target = Request(url, "POST", expect=expect)
+        crew = Here([Task(target, constant(rate, requests=requests), Payloads(bodies))], SystemClock())
         zero.append(crew._runs[0].zero)
         return await crew.result()
 
@@ -70,6 +71,14 @@ def test_a_stream_is_known_by_its_media_type_in_any_case(media: str):
     with serving(always(answer(body=b'data: {"text_output": "a"}\n\n' * 2, Content_Type=media))) as server:
         result, _ = load(server.url, requests=2)
     assert list(result.streams.events) == [2, 2]
+
+
+@pytest.mark.parametrize(("expect", "failures"), [("one two th", {}), ("four", {"content-check": 2})])
+def test_what_is_expected_is_looked_for_in_the_text_of_a_stream(expect: str, failures: dict[str, int]):
+    events = b"".join(b'data: {"text_output": "%s"}\n\n' % word for word in (b"one", b" two", b" three"))
+    with serving(always(answer(body=events, Content_Type="text/event-stream"))) as server:
+        result, _ = load(server.url, requests=2, expect=expect.encode())
+    assert result.failures == failures
 
 
 def test_ttft_and_itl_are_within_the_stated_error(server: str):
