@@ -79,7 +79,9 @@ def test_a_candidate_that_reads_digits_otherwise_is_rolled_back_before_any_user_
     assert only["samples"]["v2"] > 0
     assert place.weights() == {"v1": 100}
     seen = ended(users)
-    assert (seen["errors"], set(seen["versions"])) == ({}, {"v1"})
+    assert (set(seen["errors"]) - {"cancelled"}, set(seen["versions"])) == (set(), {"v1"}), (
+        "none lost but under way at the end"
+    )
     assert 'fairway_collector_requests_total{version="v2",code="200",error=""}' in metrics
     sample = json.loads((place.folder / "differ.jsonl").read_text().splitlines()[0])
     first, second = (sample[role]["body"]["outputs"][0]["data"] for role in ("primary", "candidate"))

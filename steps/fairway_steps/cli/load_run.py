@@ -87,6 +87,7 @@ async def _run(
 ) -> "tuple[list[list[Records]], str, int]":
     """Of each endpoint the records of each process, why the run ended early, and the signal that ended it, or 0."""
     from fairway_steps.loadtest.crew import Here
+    from fairway_steps.loadtest.loops import heard
     from fairway_steps.loadtest.several import Several
 
     came: list[int] = []
@@ -98,26 +99,18 @@ async def _run(
         if crew is not None:
             crew.stop()
 
-    loop = asyncio.get_running_loop()
-    before = {signum: signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGINT)}
-    for signum in before:
-        loop.add_signal_handler(signum, on_signal, signum)
-    crew = Here(tasks, SystemClock()) if workers == 1 else Several(tasks, workers)
-    say = _Progress()
-    watching = asyncio.create_task(_watch(crew, say, decision, version, decided))
-    try:
-        if came:
-            crew.stop()
-        ended = await crew.result()
-    finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
-        # Many who end a process tell it twice (``timeout``, a group and its leader): what was measured is told first.
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, before)
-        for signum, handler in before.items():
-            loop.remove_signal_handler(signum)
-            signal.signal(signum, signal.SIG_IGN if came else handler)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    # Many who end a process tell it twice (``timeout``, a group and its leader): what was measured is told first.
+    with heard(on_signal, (signal.SIGTERM, signal.SIGINT), then=lambda: bool(came)):
+        crew = Here(tasks, SystemClock()) if workers == 1 else Several(tasks, workers)
+        say = _Progress()
+        watching = asyncio.create_task(_watch(crew, say, decision, version, decided))
+        try:
+            if came:
+                crew.stop()
+            ended = await crew.result()
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
     say(crew.news())
     return ended, decided[0] if decided else "", came[0] if came else 0
 

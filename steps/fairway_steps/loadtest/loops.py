@@ -2,7 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -23,27 +24,40 @@ def run_in_loop(main: Coroutine[Any, Any, T], factory: Callable[[], asyncio.Abst
         return runner.run(main)
 
 
+@contextmanager
+def heard(
+    told: Callable[[int], None], signums: Sequence[int], then: Callable[[], bool] = lambda: False
+) -> Iterator[None]:
+    """The running loop calls ``told`` with each signal that comes; afterwards it is whose it was, or nobody's if ``then`` says so.
+
+    Not by the loop's own handlers: taking one of them away leaves the default for a moment, in which a signal that another
+    thread gets would end the process.
+    """
+    loop = asyncio.get_running_loop()
+    before = {signum: signal.getsignal(signum) for signum in signums}
+    for signum in signums:
+        signal.signal(signum, lambda number, _: loop.call_soon_threadsafe(told, number))
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, signal.SIG_IGN if then() else handler)
+
+
 def run_until_terminated(main: Coroutine[Any, Any, T]) -> T:
     """Run ``main``; SIGTERM cancels it, as SIGINT does, and is then told to whoever had it before: uvloop drops what a handler raises."""
     came: list[int] = []
 
     async def heeding() -> T:
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        before = signal.getsignal(signal.SIGTERM)
+        task = asyncio.current_task()
 
-        def on_signal() -> None:
-            came.append(signal.SIGTERM)
+        def on_signal(signum: int) -> None:
+            came.append(signum)
             if task is not None:
                 task.cancel()
 
-        loop.add_signal_handler(signal.SIGTERM, on_signal)
-        try:
+        with heard(on_signal, (signal.SIGTERM,)):
             return await main
-        finally:
-            mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-            loop.remove_signal_handler(signal.SIGTERM)
-            signal.signal(signal.SIGTERM, before)
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
     try:
         return run_in_loop(heeding())
