@@ -104,10 +104,9 @@ class Average:
             return Ending(Result.PASS, "within", f"seen after {seen}")
         testable = any(away.testable for away in columns)
         calm = testable and log_e < open_.alarming
-        sized = any(away.n >= MIN_UNITS and math.isfinite(away.squares) for away in columns)
         few = (
             "have no spread that a proof could go by"
-            if sized
+            if any(away.sized for away in columns)
             else f"have too little known of their spread for a proof, {MIN_UNITS} windows would"
         )
         why = "do not prove it" if testable else few

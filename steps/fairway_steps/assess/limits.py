@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from fairway_steps.assess.counts import Exceedances, exceedances, together
-from fairway_steps.assess.rest import Open, Scene, missing_here, no_data, too_few
+from fairway_steps.assess.rest import Open, Scene, missing_here, mostly_untimed, no_data, too_few
 from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo
 from fairway_steps.stats.columns import broken
 from fairway_steps.stats.counts import Array
@@ -81,7 +81,7 @@ class Limit:
             more, doubt = self._to_prove(self._here, open_.enough), Doubt.PROOF
             missing, where = more, "within" if found.within else where
             after = f"{self._count(in_stage)}{self._at_weight} do not prove that it is kept, about {more:,} more would"
-        elif slo.metric is Metric.LATENCY and not slo.of and 2 * (timed + errors) < requests:
+        elif mostly_untimed(slo, requests, timed, errors):
             where, doubt = "against", Doubt.FEW
             after = f"a latency was measured of only {timed:,} of {self._count(requests)}"
         elif found.within:

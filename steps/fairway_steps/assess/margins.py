@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from fairway_steps.assess.beside import Beside
-from fairway_steps.assess.rest import Ending, Open, Scene, missing_here, no_data, too_few
+from fairway_steps.assess.rest import Ending, Open, Scene, missing_here, mostly_untimed, no_data, too_few
 from fairway_steps.assess.seen import Seen, quantiles_seen, rates_seen
 from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo
 from fairway_steps.stats.comparison import VIOLATED, RateVsPrimary, Strata
@@ -140,7 +140,7 @@ class Margin:
             return f"{now.seen.requests_beside:,} of {primary} beside are too few, {slo.min_requests} are needed"
         own = self.scene.columns
         served, timed, failed = (int(column[self.scene.is_here].sum()) for column in (own.sizes, own.timed, own.errors))
-        if self._is_latency and not slo.of and 2 * (timed + failed) < served:
+        if mostly_untimed(slo, served, timed, failed):
             return f"a latency was measured of only {timed:,} of {count(served)} of {candidate}"
         if 2 * now.requests < served:
             return f"only {now.requests:,} of {count(served)} of {candidate} were measured beside {primary}"

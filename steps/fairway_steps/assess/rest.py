@@ -119,6 +119,11 @@ def too_few(slo: Slo, in_stage: int) -> tuple[Result, str]:
     )
 
 
+def mostly_untimed(slo: Slo, requests: int, timed: int, failed: int) -> bool:
+    """Whether an SLO of latency is to judge requests of most of which no latency is known; further latencies are told of some alone."""
+    return slo.metric is Metric.LATENCY and not slo.of and 2 * (timed + failed) < requests
+
+
 def no_data(slo: Slo, sentence: str) -> Evidence:
     return Evidence(slo, Result.NO_DATA, sentence, missing=slo.min_requests)
 

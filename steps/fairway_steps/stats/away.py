@@ -24,9 +24,14 @@ class Total:
     squares: float
 
     @property
+    def sized(self) -> bool:
+        """Whether there are enough of them."""
+        return self.n >= MIN_UNITS and math.isfinite(self.squares)
+
+    @property
     def testable(self) -> bool:
-        """Whether there are enough of them, and a spread to measure how far they lie over the limit by."""
-        return self.n >= MIN_UNITS and math.isfinite(self.squares) and self.squares > self.total**2 / self.n
+        """Whether they also have a spread to measure how far they lie over the limit by."""
+        return self.sized and self.squares > self.total**2 / self.n
 
 
 @dataclass(frozen=True)
