@@ -38,10 +38,17 @@ def carried_out(sections: Sequence[str], folder: Path, after: str = "") -> str:
             (folder / name).write_text(found[2], encoding="utf-8")
         elif not found[1]:
             commands.append(found[2])
+    code, said = run("\n".join([*commands, after, "wait"]), folder)
+    assert code == 0, said
+    return said
+
+
+def run(script: str, folder: Path) -> tuple[int, str]:
+    """Run ``script`` in ``folder`` to its end, and end what it left running; its exit code, and what it said."""
     heard = folder / "said.txt"  # no pipe, which what runs in the background would keep open
     with heard.open("wb") as file:
-        script = subprocess.Popen(
-            ["bash", "-eu", "-c", "\n".join([*commands, after, "wait"])],
+        shell = subprocess.Popen(
+            ["bash", "-eu", "-c", script],
             cwd=folder,
             env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
             start_new_session=True,
@@ -49,11 +56,9 @@ def carried_out(sections: Sequence[str], folder: Path, after: str = "") -> str:
             stderr=subprocess.STDOUT,
         )
         try:
-            code = script.wait(timeout=900)
+            code = shell.wait(timeout=900)
         finally:
             with suppress(ProcessLookupError):
-                os.killpg(script.pid, signal.SIGKILL)
-            script.wait()
-    said = heard.read_text(encoding="utf-8", errors="replace")
-    assert code == 0, said
-    return said
+                os.killpg(shell.pid, signal.SIGKILL)
+            shell.wait()
+    return code, heard.read_text(encoding="utf-8", errors="replace")

@@ -5,12 +5,10 @@ Leaves out: what the evidence means (tests/steps/assess/test_contest.py), the en
 """
 
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,7 +16,7 @@ import yaml
 
 from fairway_workflows.demo.servers import free_ports, model_servers
 from servers import MODEL
-from tutorial import moved
+from tutorial import moved, run
 
 pytestmark = pytest.mark.local
 ROOT = Path(__file__).parents[2]
@@ -41,24 +39,8 @@ def test_the_tutorial_runs_as_it_is_written(tmp_path):
     (tmp_path / "release.yaml").write_text(release)
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     lines = "\n".join(re.findall(r"^```\n(.*?)^```", script, re.MULTILINE | re.DOTALL))
-    heard = tmp_path / "said.txt"  # no pipe, which what runs in the background would keep open
-    with heard.open("wb") as file:
-        shell = subprocess.Popen(
-            ["bash", "-eu", "-c", lines],
-            cwd=tmp_path,
-            env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-            start_new_session=True,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            shell.wait(timeout=900)
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(shell.pid, signal.SIGKILL)
-            shell.wait()
-    said = heard.read_text()
-    assert shell.returncode == 0, said
+    code, said = run(lines, tmp_path)
+    assert code == 0, said
     assert "v3 was promoted" in said
     assert re.search(r"v2 .*: the mean reward of a user of v2 is 0\.\d+ and of v1 0\.\d+ at the same time", said)
     assert re.search(r"same  stage 1 at v2 30 %, v3 30 %: promote: v3 wins", said)
