@@ -53,6 +53,13 @@ def test_json_and_several_documents_are_read_and_empty_ones_passed_over(tmp_path
     ]
 
 
+def test_kinds_that_are_not_checked_prove_nothing(tmp_path):
+    (tmp_path / "map.yaml").write_text("kind: ConfigMap\n")
+    error = fairway(tmp_path).exception
+    assert isinstance(error, UsageError)
+    assert f"{tmp_path}: nothing was proved" in str(error)
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

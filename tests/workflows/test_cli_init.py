@@ -1,5 +1,10 @@
 """``fairway init``: where the file goes, and that no file is ever replaced. Left out: what is in it (steps/config)."""
 
+import resource
+import signal
+import subprocess
+import sys
+
 import pytest
 from click.testing import CliRunner
 
@@ -39,3 +44,16 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path, monkeypatch, p
     done = fairway_init(place)
     assert isinstance(done.exception, UsageError)
     assert "\n" not in str(done.exception)
+
+
+def test_a_full_disk_leaves_no_half_a_file_that_would_be_in_the_way(tmp_path):
+    """The limit of a file's size stands for the disk's."""
+
+    def full():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+
+    command = [sys.executable, "-B", "-m", "fairway_steps", "init"]
+    done = subprocess.run(command, cwd=tmp_path, preexec_fn=full, capture_output=True, text=True, check=False)
+    assert (done.returncode, list(tmp_path.iterdir())) == (2, [])
+    assert done.stderr.startswith("error: release.yaml cannot be written: ")

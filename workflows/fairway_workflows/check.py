@@ -18,6 +18,8 @@ from fairway_workflows.findings import Document, Finding, section
 ARGO = ("Workflow", "WorkflowTemplate", "ClusterWorkflowTemplate", "CronWorkflow")
 TEKTON = ("Task", "StepAction")
 PIPELINES = ("Pipeline", "PipelineRun")
+KINDS = (*ARGO, *TEKTON, *PIPELINES)
+"""What is checked."""
 
 
 def check(documents: Sequence[Document]) -> list[Finding]:

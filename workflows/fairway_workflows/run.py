@@ -11,7 +11,7 @@ from typing import Any
 
 from fairway_steps.cli.wiring import router, this_process
 from fairway_steps.clock import Clock
-from fairway_steps.config import Objectives, ReleaseSpec, absolute, written
+from fairway_steps.config import Notice, Objectives, ReleaseSpec, absolute, written
 from fairway_steps.config.spec import patience_for
 from fairway_steps.errors import FairwayError
 from fairway_steps.model import Outcome, Routes
@@ -110,7 +110,7 @@ def run_release(
     if traffic and traffic.problem:
         console.say(f"! {traffic.problem}")
     written = _report(spec, store, record, count, folder, console)
-    _notify(spec, store, record)
+    notify(spec.notify, store, record, console)
     code = EXIT_CODES.get(record.outcome or Outcome.BROKEN, SIGNALLED.get(result.stopped, 1))
     told = _told(record, count, spec, clock.now() - began)
     return Ending(code, told if written else {**told, "report": None})
@@ -271,12 +271,18 @@ def _report(
     return done.returncode == 0
 
 
-def _notify(spec: ReleaseSpec, store: RecordStore, record: Record) -> None:
-    for notice in spec.notify:
-        if record.outcome in notice.on:
-            about = {"url": notice.url, "repository": notice.repository, "token-from": notice.token_from}
-            given = [f"--{name}={value}" for name, value in about.items() if value]
-            _step(["notify", "--to", notice.to, *given, "--record", store.uri])
+def notify(notices: Sequence[Notice], store: RecordStore, record: Record, console: Console) -> None:
+    """Tell whoever wants to know of this end; on the console, too, what could not be delivered."""
+    for notice in notices:
+        if record.outcome not in notice.on:
+            continue
+        console.say(f"▸ notify {notice.to}")
+        about = {"url": notice.url, "repository": notice.repository, "token-from": notice.token_from}
+        given = [f"--{name}={value}" for name, value in about.items() if value]
+        done = _step(["notify", "--to", notice.to, *given, "--fail-on-error", "true", "--record", store.uri])
+        if done.returncode:
+            for line in (done.stdout or done.stderr).rstrip().splitlines():
+                console.say(f"! {line}")
 
 
 def _step(arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":

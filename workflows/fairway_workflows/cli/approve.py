@@ -19,7 +19,10 @@ def approve(record: str, answer: str | None, node: str | None, by: str | None) -
     from fairway_workflows import local
     from fairway_workflows.run import control_folder
 
-    control = control_folder(open_store(record))
+    store = open_store(record)
+    control = control_folder(store)
+    if not control.exists() and store.load() is None:
+        raise UsageError(f"there is no release at {record}", mend="name the record that `fairway run` says it writes")
     waiting = local.waiting(control)
     if answer is None:
         for one in waiting:

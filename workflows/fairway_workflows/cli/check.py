@@ -24,10 +24,10 @@ def check(paths: Sequence[str]) -> int:
     Works on any WorkflowTemplate, ClusterWorkflowTemplate, Workflow, CronWorkflow, Task, StepAction, Pipeline or
     PipelineRun; other kinds are noted and left alone. A line a finding: file: template: sentence.
 
-    Exit codes: 0 nothing found, 1 something found, 2 a file cannot be read.
+    Exit codes: 0 nothing found, 1 something found, 2 a file cannot be read or has nothing to check.
     """
+    from fairway_workflows.check import KINDS, faults
     from fairway_workflows.check import check as run
-    from fairway_workflows.check import faults
 
     documents = [document for path in paths for file in _files(Path(path)) for document in _documents(file)]
     if not documents:
@@ -37,8 +37,11 @@ def check(paths: Sequence[str]) -> int:
     findings = run(documents)
     for finding in findings:
         click.echo(str(finding), err=finding.note)
+    checked = [document for document in documents if document.kind in KINDS]
+    if not checked:
+        raise UsageError(f"{', '.join(paths)}: nothing was proved", mend=f"name a file with a {' or '.join(KINDS)}")
     found = len(faults(findings))
-    click.echo(f"{len(documents)} manifests checked: {found or 'nothing'} found", err=True)
+    click.echo(f"{len(checked)} manifests checked: {found or 'nothing'} found", err=True)
     return 1 if found else 0
 
 

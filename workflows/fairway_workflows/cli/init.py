@@ -1,5 +1,6 @@
 """``fairway init``."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -19,13 +20,16 @@ def init(path: str) -> None:
     if path == "-":
         click.echo(TEMPLATE, nl=False)
         return
+    target = Path(path)
     try:
-        with Path(path).open("x", encoding="utf-8") as file:
+        with target.open("x", encoding="utf-8") as file:
             file.write(TEMPLATE)
     except FileExistsError as error:
         raise UsageError(
             f"{path} is there already", mend="name another file, or print a new one with `fairway init -`"
         ) from error
     except OSError as error:
+        with suppress(OSError):
+            target.unlink()  # half a file, on a full disk, would be in the way of the next call
         raise UsageError(f"{path} cannot be written: {error.strerror}", mend="name a file that can be") from error
     click.echo(f"{path} written: fill it in, then `fairway run {path}`", err=True)
