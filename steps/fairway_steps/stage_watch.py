@@ -23,6 +23,8 @@ from fairway_steps.verdict import decided, weighed
 from fairway_steps.windows import added
 from fairway_steps.words import count, number, value_of
 
+LAG = 0.2
+"""Seconds after a scrape in which what it saw can be read for certain."""
 GONE_AFTER = 2
 """So many looks in a row at which the candidate cannot be reached, and it is gone: one may be a hiccup."""
 
@@ -67,6 +69,7 @@ class StageWatch:
     problem: str = ""
     complete: bool = False
     was_read: bool = False
+    newest: float = 0.0
     gone: dict[str, list[str]] = field(default_factory=dict)
     dropped: dict[str, str] = field(default_factory=dict)
     drop: Callable[[str, str], None] = kept
@@ -137,8 +140,14 @@ class StageWatch:
             verdict = decided(found, self.candidate, basis)
             if verdict:
                 return verdict, basis
-            ahead = (self.horizon if now < self.horizon else self.deadline) - now
-            self.clock.sleep(min(self.interval, ahead) if ahead > 0 else self.interval)
+            self._pause(now)
+
+    def _pause(self, now: float) -> None:
+        """An interval from look to look, and once less, so that what is scraped is read just after each scrape."""
+        late = max(0.0, now - self.newest - LAG) % self.interval
+        again, end = now + self.interval - late, self.horizon if now < self.horizon else self.deadline
+        left = (min(again, end) if end > now else again) - self.clock.now()
+        self.clock.sleep(left if left > 0 else LAG)
 
     def close(self, assessment: Assessment, basis: Basis, measured: Mapping[str, float] | None) -> StageResult:
         now = self.clock.now()
@@ -200,6 +209,7 @@ class StageWatch:
 
     def _read(self, now: float, stage: Stage, *, catching_up: bool = False) -> None:
         shares = self._shares(stage, self.dropped)
+        self.newest = now
         try:
             reading = self.source.read(self.named, shares, self.cursor, now)
         except TransientError as error:
@@ -213,6 +223,7 @@ class StageWatch:
         strata = () if reading.problem else reading.strata
         if not (catching_up or reading.complete):
             strata = tuple(replace(stratum, settling=self._settling(stratum)) for stratum in strata)
+        self.newest = max((stratum.end for stratum in strata if stratum.requests), default=now)
         self._save(strata, reading.cursor or self.cursor, now)
 
     def _settling(self, stratum: Stratum) -> bool:

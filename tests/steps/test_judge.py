@@ -20,6 +20,7 @@ from fairway_steps.model import Metric, Mode, Result, Rules, Slo, Stage, Verdict
 from fairway_steps.record import FileStore, Lease, WeightChange
 from fairway_steps.replay import replay
 from fairway_steps.routing.base import Served
+from fairway_steps.stage_watch import LAG
 from fakes_assess import FakeRouter, FakeSource, FileSource, Version, stratum
 from records import record
 
@@ -494,6 +495,23 @@ def test_what_cannot_be_watched_is_refused(world, options, sentence):
 def test_looks_do_not_overshoot_the_stage(world):
     world.judge(interval=5.0)
     assert [at - START for at, _ in world.source.reads] == [0.0, 5.0, 8.0]
+
+
+class Scraped(FakeSource):
+    """What the last scrape has seen; there is one each second."""
+
+    def read(self, versions, weights, cursor, now):
+        looks = [*self.reads, (now, dict(weights))]
+        found = super().read(versions, weights, cursor, math.floor(now - 0.7) + 0.7)
+        self.reads[:] = looks
+        return found
+
+
+def test_what_is_scraped_is_read_just_after_each_scrape(world):
+    world.source = Scraped(world.source.versions, START)
+    world.judge()
+    looks = [at - START for at, _ in world.source.reads]
+    assert looks == pytest.approx([0.0, 1.0, *(scrape + LAG for scrape in (1.7, 2.7, 3.7, 4.7, 5.7, 6.7, 7.7)), 8.0])
 
 
 # Replay
