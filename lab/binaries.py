@@ -19,6 +19,8 @@ from lab.progress import LabError, part
 PINS = Path(__file__).parent / "go"
 BUILD = CACHE / "build"
 MARK = ".complete"
+LEAN = ("-trimpath", "-pgo=off", "-gcflags=all=-dwarf=false")
+"""Nothing that is only for debuggers, and each package compiled once: with a profile each program has its own of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,15 +180,9 @@ def _drop_caches() -> None:
     if BUILD.exists():
         BUILD.rename(CACHE / f".dropped-{os.getpid()}")
     if dropped := [str(path) for path in CACHE.glob(".dropped-*")]:
+        # Else whoever reads what `make lab` prints waits for it, too.
         silent = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in range(3)]
-        remove = [
-            "nice",
-            "-n",
-            "19",
-            "rm",
-            "-rf",
-            *dropped,
-        ]  # else whoever reads what `make lab` prints waits for it, too
+        remove = ["nice", "-n", "19", "rm", "-rf", *dropped]
         os.posix_spawnp("nice", remove, os.environ, file_actions=silent, setsid=True)
 
 
@@ -199,7 +195,7 @@ def make(component: Component) -> None:
         place = _mended(component)
     stamps = [f"-X {name}={value.replace('VERSION', component.version)}" for name, value in component.stamps.items()]
     if component.programs:
-        _build(component, place, ["-trimpath", f"-tags={component.tags}", "-ldflags", " ".join(["-s", "-w", *stamps])])
+        _build(component, place, [*LEAN, f"-tags={component.tags}", "-ldflags", " ".join(["-s", "-w", *stamps])])
     for kept in component.keep:
         shutil.rmtree(component.folder / kept, ignore_errors=True)
         shutil.copytree(_module_folder(component) / kept, component.folder / kept)
