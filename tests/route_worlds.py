@@ -15,7 +15,7 @@ from fairway_steps.clock import SystemClock
 from fairway_steps.model import Routes, Version
 from fairway_steps.routing import backends
 from fairway_steps.routing.base import Router, Served
-from fairway_steps.routing.gateway_api import GatewayRouter
+from fairway_steps.routing.gateway_api import GatewayRouter, GrpcRouter
 from fakes_cluster import FakeCluster
 from fakes_gateway import GatewayLab
 from fakes_istio import IstioLab, ModelMeshLab
@@ -98,7 +98,7 @@ class GatewayWorld:
         return self.lab.versions
 
     def router(self) -> Router:
-        class Accepted(GatewayRouter):
+        class Accepted(GrpcRouter if self.lab.kind == "grpcroute" else GatewayRouter):
             """With a controller that takes up whatever is stored."""
 
             def settled(router) -> bool | None:  # noqa: N805 - the test's own self is the world

@@ -5,7 +5,7 @@ from itertools import combinations
 
 from fairway_steps.errors import Refused, UsageError
 from fairway_steps.model import Slo, Stage, Stickiness, Version
-from fairway_steps.routing.base import STICKY, Capabilities
+from fairway_steps.routing.base import COMPARED, STICKY, Capabilities
 from fairway_steps.schedule import collectors, misplaced, routes_of
 from fairway_steps.strategy import Strategy, unfit
 
@@ -29,7 +29,8 @@ def feasible(
     for stage in stages:
         for missing in can.lacks(routes_of(stage, "primary", "candidate")):
             raise Refused(
-                f"the route cannot carry a stage {stage.how}: {can.why(missing)}", mend="leave that stage out"
+                f"the route cannot carry a stage {stage.how}: {can.why(missing)}",
+                mend="leave that stage out" if missing != COMPARED else "mirror to the candidate itself",
             )
     if stages and stages[-1].weight == 100 and (relative := [slo for slo in slos if slo.relative]):
         raise UsageError(

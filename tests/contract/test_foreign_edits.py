@@ -10,7 +10,7 @@ import pytest
 
 from fairway_steps.clock import SystemClock
 from fairway_steps.drift import Drift
-from fairway_steps.model import Outcome, Routes, Stage
+from fairway_steps.model import Mirror, Outcome, Routes, Stage
 from fairway_steps.record import FileStore, Lease
 from fairway_steps.release import promote, rollback
 from fairway_steps.weights import Confirmation, enter_stage
@@ -19,6 +19,11 @@ from route_worlds import NAMES, world_of
 
 KINDS = ("httproute", "grpcroute", "virtualservice")
 FIRST, SECOND, _ = NAMES
+WAYS = {
+    "canary": (Stage(20, 5.0), Routes({FIRST: 80, SECOND: 20})),
+    "blue-green": (Stage(100, 5.0), Routes({SECOND: 100})),
+    "mirror": (Stage(0, 5.0, mirror=50), Routes({FIRST: 100}, mirror=Mirror(SECOND, 50))),
+}
 CONFIRM = Confirmation(settle=10.0, requests=0, wait=0.0)
 
 
@@ -28,9 +33,9 @@ def world(request, tmp_path):
         yield made
 
 
-def edit(world):
-    """Weights half and half, a timeout, a filter or header, and a rule of theirs in front; what of it is nobody's but theirs."""
-    rules, field = world.lab.rules(), world.router().part[0]
+def edit(world, rules):
+    """Half and half where there are weights, a timeout, a filter or header, and a rule of theirs in front; what of it is nobody's but theirs."""
+    field = world.router().part[0]
     istio = field == "http"
     for rule in rules:
         backends = rule.get("route" if istio else "backendRefs") or []
@@ -47,16 +52,21 @@ def edit(world):
 
 
 @pytest.mark.parametrize("end", ["promoted", "rolled back"])
-def test_weights_are_put_right_and_the_rest_of_an_edit_stays(world, tmp_path, end):
+@pytest.mark.parametrize("strategy", WAYS)
+def test_weights_are_put_right_and_the_rest_of_an_edit_stays(world, tmp_path, end, strategy):
+    """In a blue-green and a mirror, they put the rules back as those were before the release."""
+    stage, asked = WAYS[strategy]
+    before = world.lab.rules()
     v1, v2 = (world.known[name] for name in (FIRST, SECOND))
     store, lease, clock = FileStore(tmp_path / "record.json"), Lease("iris-1", 1), SystemClock()
-    begun = {"primary": v1, "candidate": v2, "stages": (Stage(20, 5.0),), "original": world.router().snapshot()}
+    begun = {"primary": v1, "candidate": v2, "stages": (stage,), "original": world.router().snapshot()}
     store.update(lambda _: record(**begun))
     enter_stage(store, lease, world.router(), clock, index=0, confirm=CONFIRM)
-    theirs = edit(world)
-    assert world.router().read() == Routes({FIRST: 50, SECOND: 50})
+    theirs = edit(world, world.lab.rules() if strategy == "canary" else before)
+    taken = {FIRST: 50, SECOND: 50} if strategy == "canary" else {FIRST: 100}
+    assert world.router().read() == Routes(taken)
     Drift(store, lease, world.router(), clock)()
-    assert world.router().read() == Routes({FIRST: 80, SECOND: 20})
+    assert world.router().read() == asked
     assert world.foreign() == theirs
     if end == "promoted":
         promote(store, lease, world.router(), clock, alive=lambda: "", confirm=CONFIRM)

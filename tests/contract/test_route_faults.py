@@ -1,5 +1,6 @@
 """What is done to a Gateway API route by others while a release writes it, over the cluster in memory and over a real API server: three
-conflicts in a row, weights that something else changes after a write was answered with 200, conditions that stay false.
+conflicts in a row, weights that something else changes after a write was answered with 200, conditions that stay false; each in a split, after a
+cut-over, and while requests are mirrored.
 
 Left out: other faults (tests/steps/routing/test_gateway_api.py, over the fake), real traffic (tests/e2e).
 """
@@ -8,13 +9,17 @@ import pytest
 
 from fairway_steps.clock import FakeClock
 from fairway_steps.errors import NotSettled
-from fairway_steps.model import Routes
+from fairway_steps.model import Mirror, Routes
 from fairway_steps.routing.gateway_api import GatewayRouter
 from fairway_steps.weights import Confirmation, await_settled, set_weights
 from fakes_cluster import FakeCluster
 from fakes_gateway import GatewayLab
 
-SPLIT = Routes({"v1": 80, "v2.1": 20})
+ASKED = {
+    "canary": Routes({"v1": 80, "v2.1": 20}),
+    "blue-green": Routes({"v2.1": 100}),
+    "mirror": Routes({"v1": 100}, mirror=Mirror("v2.1", 50)),
+}
 CONFIRM = Confirmation(settle=1.0, requests=0, wait=0.0)
 
 
@@ -36,7 +41,8 @@ class Disturbed:
         except Exception:
             self.conflicts += 1
             raise
-        self.after()
+        if not options.get("dry_run"):
+            self.after()
         return written
 
 
@@ -59,7 +65,12 @@ def router(lab, cluster):
     return made
 
 
-def test_after_three_conflicts_ours_is_written_and_every_foreign_edit_is_kept(lab, cluster, router):
+@pytest.fixture(params=ASKED.values(), ids=ASKED)
+def asked(request):
+    return request.param
+
+
+def test_after_three_conflicts_ours_is_written_and_every_foreign_edit_is_kept(lab, cluster, router, asked):
     edits = iter(range(3))
 
     def meanwhile():
@@ -70,16 +81,15 @@ def test_after_three_conflicts_ours_is_written_and_every_foreign_edit_is_kept(la
             lab.edit({"spec": {"rules": rules}, "metadata": {"annotations": {f"edit-{number}": "1"}}})
 
     cluster.before = meanwhile
-    assert router.apply(SPLIT, lab.versions) == SPLIT
+    assert router.apply(asked, lab.versions) == asked
     assert cluster.conflicts == 3
     found = lab.stored()
     assert found["spec"]["rules"][1]["backendRefs"][0]["weight"] == 4
     assert {f"edit-{number}" for number in range(3)} < set(found["metadata"]["annotations"])
-    one, two = lab.services.values()
-    assert lab.backends()[0] == [(one, 80), (two, 20)]
+    assert router.read() == asked
 
 
-def test_weights_that_something_else_writes_after_ours_are_never_done(lab, cluster, router):
+def test_weights_that_something_else_writes_after_ours_are_never_done(lab, cluster, router, asked):
     """The API server has answered with 200, and the read-back tells."""
     before = lab.stored()["spec"]
 
@@ -90,7 +100,7 @@ def test_weights_that_something_else_writes_after_ours_are_never_done(lab, clust
     cluster.after = reverted
     with pytest.raises(NotSettled, match="accepted, but the route now holds v1 100 %"):
         set_weights(
-            router, router.clock, routes=SPLIT, versions=lab.versions, fence=1, stage=0, why="stage", confirm=CONFIRM
+            router, router.clock, routes=asked, versions=lab.versions, fence=1, stage=0, why="stage", confirm=CONFIRM
         )
 
 
@@ -105,9 +115,9 @@ def test_weights_that_something_else_writes_after_ours_are_never_done(lab, clust
     ],
 )
 def test_a_route_that_is_stored_and_not_accepted_is_waited_for_and_fails_with_the_conditions_text(
-    lab, router, conditions, sentence
+    lab, router, asked, conditions, sentence
 ):
-    router.apply(SPLIT, lab.versions)
+    router.apply(asked, lab.versions)
     assert router.settled() is False
     assert "older generation" in router.trouble, "what was accepted is what was there before"
     lab.accept(**conditions)

@@ -97,6 +97,16 @@ def test_a_person_is_asked_where_the_approval_says(explain):
     assert any("is not YES: rollback" in line and "outcome held" in line for line in lines)
 
 
+def test_a_person_may_have_no_limit_of_time(explain, tmp_path):
+    (tmp_path / "release.yaml").write_text(FILE + "hold-timeout: none\napproval: before-traffic\n")
+    code, lines = explain("blue-green", "--file", str(tmp_path / "release.yaml"))
+    first = next(line for line in text(lines) if "ask a person" in line)
+    assert (code, first) == (
+        0,
+        "2 ask a person, until there is an answer: May the candidate get its first requests?",
+    )
+
+
 def test_a_performance_test_needs_no_route(explain):
     code, lines = explain("performance")
     assert (code, [line.split()[1] for line in lines[1:]]) == (0, ["wait-for-ready:", "load-test:", "assess:"])
@@ -105,6 +115,11 @@ def test_a_performance_test_needs_no_route(explain):
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
+        (
+            ("mirror", "--route", "grpcroute/team/iris", "--stages", "mirror:50:service/team/collector?port=8090@1m"),
+            1,
+            "a collector speaks HTTP/1.1, and compares no gRPC answers",
+        ),
         (
             ("mirror", "--route", "ksvc/team/iris"),
             1,

@@ -109,10 +109,9 @@ class _Walk:
                 yield Line(depth, number_of, f"{said}{name}:")
                 yield from self.steps(called["name"], inputs, place, depth + 1, within)
         elif "suspend" in called:
-            about = _plain(passed.get("about", ""))
-            yield Line(
-                depth, number_of, f"{said}ask a person, for {passed.get('timeout', '')}: {about}; no answer is NO"
-            )
+            about, limit = _plain(passed.get("about", "")), _filled(passed.get("timeout", ""), inputs)
+            how = f"for {limit}: {about}; no answer is NO" if limit else f"until there is an answer: {about}"
+            yield Line(depth, number_of, f"{said}ask a person, {how}")
         else:
             yield from self._pod(called, said, inputs, number_of, depth)
 

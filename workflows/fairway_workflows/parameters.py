@@ -44,7 +44,7 @@ DEFAULTS: Mapping[str, str] = {
 }
 NEEDED = frozenset({"slos", "stages", "load-url"})
 """Parameters without a default, though their options need not be given everywhere."""
-HOLD_TIMEOUT = "How long to wait for a person's answer; none is a no. The primary then gets all of the traffic back."
+HOLD_TIMEOUT = "How long to wait for a person's answer; none is a no. The primary then gets all of the traffic back. Empty: no limit."
 REHEARSAL_URL = "The candidate's own address, for a load test of it while it has no users; empty: none is made."
 
 

@@ -176,12 +176,17 @@ def arguments(spec: ReleaseSpec, store: RecordStore, *, resume: bool) -> dict[st
         "interval": f"{spec.interval!r}s",
         "patience": "" if spec.patience is None else f"{spec.patience!r}s",
         "on-inconclusive": spec.on_inconclusive.value,
-        "hold-timeout": f"{round(spec.hold_timeout)}s",
+        "hold-timeout": time_limit(spec),
         "resume": str(resume).lower(),
         "report": str(Path(spec.report).absolute()),
         "fail-on": "",
         **load_arguments(spec),
     }
+
+
+def time_limit(spec: ReleaseSpec) -> str:
+    """How long a person has to answer; empty for no limit."""
+    return "" if spec.hold_timeout is None else f"{round(spec.hold_timeout)}s"
 
 
 def load_arguments(spec: ReleaseSpec) -> dict[str, str]:

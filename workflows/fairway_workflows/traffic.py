@@ -19,6 +19,8 @@ from fairway_steps.report.counts import ClientCount
 
 MOST_REQUESTS = 2_000_000
 GRACE = 30.0
+UNLIMITED = 86_400.0
+"""Seconds for which a client goes on where a person has no limit of time."""
 NOBODY = "no version"
 """To whom a failure is put down that no version had a part in."""
 
@@ -54,7 +56,8 @@ def client(traffic: Traffic, *, lasting: float, folder: Path) -> Iterator[Client
 def longest(spec: ReleaseSpec) -> float:
     """How long a release may last at most, in seconds."""
     ramp = sum(stage.duration + patience_for(stage, spec.patience) for stage in spec.stages)
-    return spec.ready_timeout + ramp + (spec.hold_timeout * (len(spec.stages) + 2)) + 120.0
+    asked = UNLIMITED if spec.hold_timeout is None else spec.hold_timeout * (len(spec.stages) + 2)
+    return spec.ready_timeout + ramp + asked + 120.0
 
 
 def _start(traffic: Traffic, lasting: float, samples: Path, log: IO[bytes]) -> subprocess.Popen[bytes]:

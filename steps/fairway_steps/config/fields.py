@@ -17,6 +17,7 @@ from fairway_steps.config.types import (
     Seconds,
     Text,
     TextOrNumber,
+    TimeLimit,
     named_version,
     short,
 )
@@ -289,8 +290,10 @@ class Release(RulesItem):
     approval: Literal["none", "before-traffic", "before-promotion"] = Field(
         "none", description="Where a person is asked."
     )
-    hold_timeout: Period = Field(
-        3600.0, description="How long a person has before the traffic goes back.", examples=["1h"]
+    hold_timeout: TimeLimit = Field(
+        3600.0,
+        description="How long a person has before the traffic goes back; none: until somebody answers.",
+        examples=["1h", "none"],
     )
     record: str = Field("", description="Where the state is kept. Default: file:.fairway/SERVICE.json.")
     report: str = Field("fairway-report.html", description="Where the report is written.")

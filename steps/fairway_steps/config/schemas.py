@@ -9,13 +9,14 @@ DURATION_SCHEMA = {
     ],
     "examples": ["20s", "5m"],
 }
-PERIOD_SCHEMA = {
+PERIOD_SCHEMA: dict[str, Any] = {
     "anyOf": [
         {"type": "string", "pattern": r"^\s*(?=.*[1-9])\d+(\.\d+)?\s*(ms|s|m|h)?\s*$"},
         {"type": "number", "exclusiveMinimum": 0, "description": "seconds"},
     ],
     "examples": ["20s", "5m"],
 }
+TIME_LIMIT_SCHEMA = {"anyOf": [*PERIOD_SCHEMA["anyOf"], {"type": "string", "const": "none"}]}
 
 
 def _number(pattern: str, **bounds: float) -> dict[str, Any]:

@@ -105,7 +105,7 @@ class ReleaseSpec:
     patience: float | None = None
     on_inconclusive: Verdict = Verdict.HOLD
     approval: Approval = Approval.NONE
-    hold_timeout: float = 3600.0
+    hold_timeout: float | None = 3600.0
     record: str = ""
     report: str = "fairway-report.html"
     traffic: Traffic | None = None

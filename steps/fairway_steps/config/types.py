@@ -17,6 +17,7 @@ from fairway_steps.config.schemas import (
     PERIOD_SCHEMA,
     QUANTILE_SCHEMA,
     RISK_SCHEMA,
+    TIME_LIMIT_SCHEMA,
 )
 from fairway_steps.config.units import (
     nearest,
@@ -56,6 +57,10 @@ def _quantile(value: Any) -> Any:
 def _margin(value: Any) -> Any:
     text = _text(value)
     return parse_margin(text) if isinstance(text, str) else _wrong(value, "a margin such as 10%")
+
+
+def _time_limit(value: Any) -> Any:
+    return None if value == "none" else _above_zero(value)
 
 
 def _risk(value: Any) -> Any:
@@ -114,6 +119,7 @@ def _wrong(value: Any, wanted: str) -> Any:
 
 Seconds = Annotated[float, BeforeValidator(_duration), WithJsonSchema(DURATION_SCHEMA)]
 Period = Annotated[float, BeforeValidator(_above_zero), WithJsonSchema(PERIOD_SCHEMA)]
+TimeLimit = Annotated[float | None, BeforeValidator(_time_limit), WithJsonSchema(TIME_LIMIT_SCHEMA)]
 Limit = Annotated[str, BeforeValidator(_text), WithJsonSchema(LIMIT_SCHEMA)]
 TextOrNumber = Annotated[str, BeforeValidator(_text), WithJsonSchema({"type": ["string", "number"]})]
 Quantile = Annotated[float, BeforeValidator(_quantile), WithJsonSchema(QUANTILE_SCHEMA)]

@@ -10,8 +10,10 @@ from typing import Protocol
 
 from fairway_steps.model import Routes, Version
 from fairway_steps.routing.claims import Claims
+from fairway_steps.schedule import COLLECTOR
 
 HEADER_MATCH, MIRROR, STICKY, SEVERAL = "header matches", "a mirror", "stickiness", "more than two versions"
+COMPARED = "a mirror whose answers are compared"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,8 @@ class Capabilities:
     mirror: bool = False
     sticky: bool = False
     several: bool = True
+    compared: bool = True
+    """Whether a collector reads what a mirror copies."""
     reasons: Mapping[str, str] = field(default_factory=dict)
     """Why something is not carried, by the name that ``lacks`` gives it."""
 
@@ -37,6 +41,7 @@ class Capabilities:
             MIRROR: routes.mirror is not None and not self.mirror,
             STICKY: routes.sticky is not None and not self.sticky,
             SEVERAL: len(routes.weights) > 2 and not self.several,
+            COMPARED: routes.mirror is not None and routes.mirror.version == COLLECTOR and not self.compared,
         }
         return tuple(name for name, missing in asked.items() if missing)
 

@@ -5,13 +5,14 @@ read (``stored``). A backend without a share leaves the route. Several services 
 """
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 from fairway_steps.cluster import Manifest, Reference
 from fairway_steps.errors import DomainError, Refused
 from fairway_steps.model import Routes
 from fairway_steps.routing import conditions, rules, wayback
-from fairway_steps.routing.base import STICKY, Capabilities
+from fairway_steps.routing.base import COMPARED, STICKY, Capabilities
 from fairway_steps.routing.gateway_wayback import RULES
 from fairway_steps.routing.rules import Around
 from fairway_steps.routing.stored import StoredRouter
@@ -118,6 +119,19 @@ class GatewayRouter(StoredRouter):
                 return trouble
         self._programmed = True
         return ""
+
+
+class GrpcRouter(GatewayRouter):
+    """A route of a Gateway for gRPC."""
+
+    capabilities = replace(
+        GatewayRouter.capabilities,
+        compared=False,
+        reasons={
+            **GatewayRouter.capabilities.reasons,
+            COMPARED: "a collector speaks HTTP/1.1, and compares no gRPC answers",
+        },
+    )
 
 
 def _rules(found: Manifest) -> list[dict[str, Any]]:

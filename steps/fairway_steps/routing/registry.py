@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 KINDS = {
     "httproute": ("gateway_api", "GatewayRouter"),
-    "grpcroute": ("gateway_api", "GatewayRouter"),
+    "grpcroute": ("gateway_api", "GrpcRouter"),
     "virtualservice": ("istio", "IstioRouter"),
     "ksvc": ("knative", "KnativeRouter"),
     "inferenceservice": ("kserve", "KServeRouter"),

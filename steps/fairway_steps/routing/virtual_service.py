@@ -171,7 +171,7 @@ def _unmirrored(rule: Json, around: Around) -> Json:
 
 def _mirroring(base: Json, mirror: Mirror, around: Around) -> Json:
     place, like = around.places[mirror.version], base["route"][0]
-    if place.vmodel:
+    if any(at.vmodel for at in around.places.values()):
         raise Unknown(
             f"no mirror to {mirror.version}: copies of a ModelMesh's requests keep the header of the version they were sent to"
         )

@@ -12,7 +12,7 @@ from fairway_steps.cluster import Reference
 from fairway_steps.errors import Conflict, DomainError, NotReady, NotSettled, Refused, TransientError, UsageError
 from fairway_steps.model import HeaderMatch, Mirror, Routes, Stickiness, Version
 from fairway_steps.routing import rules
-from fairway_steps.routing.gateway_api import GatewayRouter
+from fairway_steps.routing.gateway_api import GatewayRouter, GrpcRouter
 from fairway_steps.weights import await_settled
 from fakes_cluster import FakeCluster
 from fakes_gateway import GatewayLab
@@ -225,6 +225,18 @@ def test_restore_needs_nothing_of_apply(lab, router, monkeypatch):
     monkeypatch.setattr(rules, "encode", None)
     router.restore(saved)
     assert lab.stored()["spec"] == before
+
+
+def test_a_mirror_of_grpc_goes_to_the_candidate_and_to_no_collector(clock):
+    lab = GatewayLab(FakeCluster(), "grpcroute", ("v1", "v2"))
+    known = lab.versions | {one.name: one for one in (lab.collector(),)}
+    router, before = GrpcRouter(lab.ref, "iris", known, lab.cluster, clock), lab.stored()
+    with pytest.raises(Refused, match=r"cannot carry a mirror whose answers are compared: .* compares no gRPC answers"):
+        router.preflight([Routes({"v1": 100}, mirror=Mirror("collector", 50))], known)
+    assert lab.stored() == before
+    wanted = Routes({"v1": 100}, mirror=Mirror("v2", 50))
+    router.preflight([wanted], known)
+    assert router.apply(wanted, known) == wanted
 
 
 def test_a_mirror_may_go_to_a_collector_s_service(lab, clock):

@@ -132,6 +132,9 @@ def test_models_of_a_modelmesh_are_told_apart_by_their_header():
     assert set_for == [{"mm-vmodel-id": name, "x-team": "iris"} for name in ("v1", "v2")]
     with pytest.raises(Unknown, match="no mirror to v2: copies of a ModelMesh's requests keep the header"):
         encode({"http": http}, Routes({"v1": 100}, mirror=Mirror("v2", 5)), MESH)
+    collected = Around("iris", {**MESH.places, "collector": place("collector")}, "ns")
+    with pytest.raises(Unknown, match="no mirror to collector: copies of a ModelMesh's requests keep the header"):
+        encode({"http": http}, Routes({"v1": 100}, mirror=Mirror("collector", 5)), collected)
 
 
 @pytest.mark.parametrize(

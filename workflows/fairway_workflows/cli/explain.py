@@ -82,10 +82,12 @@ def _known(
     from fairway_steps.routing.registry import capabilities_of
     from fairway_workflows.explain import Schedule
     from fairway_workflows.parameters import STAGES as SCHEDULES
-    from fairway_workflows.run import load_arguments
+    from fairway_workflows.run import load_arguments, time_limit
 
     primary, candidate = (spec.primary.name, spec.candidate.name) if spec else ("primary", "candidate")
-    load: dict[str, str | None] = {**load_arguments(spec)} if spec else {"load-url": None}
+    load: dict[str, str | None] = (
+        {**load_arguments(spec), "hold-timeout": time_limit(spec)} if spec else {"load-url": None}
+    )
     if not strategy.releases:
         return (
             {"candidate": candidate, **load},
