@@ -37,8 +37,11 @@ def errors(runs: int) -> Goal:
     drawn = {p: streams(rng, p, runs) for p in (0.008, 0.015)}
     back = int(RULES["Fairway, guard"](drawn[0.008]).rolled_back.sum())
     yield back / runs <= 0.005, f"G1  false rollback at 0.8 %: {back / runs:.4f} (goal: .005)"
-    wrong = int(RULES["Fairway, prove"](drawn[0.015]).promoted.sum())
-    yield wrong / runs <= 0.005, f"G1  false promotion at 1.5 %: {wrong / runs:.4f} (goal: .005)"
+    prove, guard = (int(RULES[f"Fairway, {mode}"](drawn[0.015]).promoted.sum()) for mode in ("prove", "guard"))
+    yield (
+        prove / runs <= 0.005,
+        f"G1  false promotion at 1.5 %: {prove / runs:.4f} by prove (goal: .005); {guard / runs:.4f} by guard, which does not promise it",
+    )
     yield _same_as_assessed(rng)
     at = int(RULES["Fairway, guard"](streams(rng, LIMIT, runs)).rolled_back.sum())
     top = interval(at, runs, 0.98)[1]

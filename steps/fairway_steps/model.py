@@ -208,12 +208,13 @@ class Slo:
     ``limit`` is a fraction for rates and seconds for latencies: the most, or for ``success-rate`` the least, that keeps
     the SLO. If it is ``relative``, it is a margin instead, a fraction: the candidate may be so much worse than the primary
     at the same time (in odds of a failure, or in latency). ``quantile`` (0 < q < 1) is set for ``latency`` alone: at most
-    ``1 - quantile`` of the requests may take longer than ``limit``. With fewer than ``min_requests`` observed requests
-    there is no verdict but hold. A ``critical`` SLO is also judged alone, and not only with the others, among which it
-    has its ``weight``. With the ``unit`` STRATUM each window of time counts once, by its own share.
+    ``1 - quantile`` of the requests may take longer than ``limit``. With fewer than ``min_requests`` observed requests in
+    a stage there is no verdict but hold, nor is there at a release's end with fewer than ``min_in_all`` of all its stages. A
+    ``critical`` SLO is also judged alone, and not only with the others, among which it has its ``weight``. With the ``unit`` STRATUM each window of time counts once, by its own share.
 
     The mean ``reward`` of a user has a margin, a fraction of the primary's, and a ``direction`` in which it is better. A ``series`` is the one
     called ``of``, compared by ``knobs``; without a ``direction`` neither way is. A ``latency`` may be ``of`` another one than the request's.
+    No request takes longer than ``timeout`` seconds: without one, no number of them proves that a ``latency-mean`` is kept.
     """
 
     metric: Metric
@@ -227,6 +228,8 @@ class Slo:
     of: str = ""
     direction: Direction | None = None
     knobs: Knobs | None = None
+    min_in_all: int = 0
+    timeout: float | None = None
 
     @property
     def better(self) -> Direction:

@@ -53,6 +53,12 @@ class Traffic:
             return 1 / self.look if stage.share else 0.0
         return self.rate * stage.share
 
+    def beside(self, slo: Slo, stage: Stage) -> float:
+        """How many of the primary's come meanwhile."""
+        if slo.metric is Metric.SERIES:
+            return 1 / self.look
+        return ((self.users or 0.0) if slo.metric is Metric.REWARD else self.rate) * (1 - stage.weight / 100)
+
 
 def find(slo: Slo, alpha: float, traffic: Traffic, share: float) -> int | None:
     """Of the candidate, until it is found harmful at the level ``alpha``; ``share`` is its part of the traffic. None: not known."""

@@ -74,7 +74,8 @@ def _need(
     whole = sum(stage.duration for stage in stages)
     share = sum(each * stage.duration for each, stage in zip(shares, stages, strict=True)) / whole
     harm, health = find(slo, level(slo, slos, rules), traffic, share), prove(slo, rules.beta, traffic, shares[-1])
-    problem = problem_of(slo, slos, stages, flows, rules, patience) if any(flows) else ""
+    beside = [traffic.beside(slo, stage) for stage in stages]
+    problem = problem_of(slo, slos, stages, flows, beside, rules, patience) if any(flows) else ""
     brought = [flow * stage.duration for flow, stage in zip(flows, stages, strict=True)]
     if slo.one_look:
         seen = [max(0.0, values - rules.burn_in) for values in brought]
@@ -114,7 +115,7 @@ def _at_an_end(needed: int | None, stages: Sequence[Stage], values: Sequence[flo
 
 
 def _proposed(stages: Sequence[Stage], traffic: Traffic, needs: Sequence[Need], rules: Rules) -> tuple[Stage, ...]:
-    """The same weights, as long each, for as many as the neediest SLO takes, and the minimum sample in each.
+    """The same weights, as long each, for as many as the neediest SLO takes, and the minimum sample in each and in all.
 
     To prove health takes as many in the last, and a series takes all of its values in each.
     """
@@ -123,7 +124,7 @@ def _proposed(stages: Sequence[Stage], traffic: Traffic, needs: Sequence[Need], 
         flows = [traffic.flow(need.slo, stage) for stage in stages]
         if not any(flows):
             continue
-        least, total = SPARE * need.slo.min_requests, float(need.find or 0)
+        least, total = SPARE * need.slo.min_requests, float(max(need.find or 0, need.slo.min_in_all))
         if need.slo.one_look:
             least, total = max(least, total + rules.burn_in), 0.0
         each = [max(total / sum(flows), least / flow) if flow else 0.0 for flow in flows]

@@ -269,8 +269,8 @@ def test_slos_of_each_metric():
     """
     slos = (
         Slo(Metric.ERROR_RATE, 0.01, None, 200),
-        Slo(Metric.LATENCY, 0.25, 0.95),
-        Slo(Metric.LATENCY, 1.0, 0.99),
+        Slo(Metric.LATENCY, 0.25, 0.95, min_in_all=82),
+        Slo(Metric.LATENCY, 1.0, 0.99, min_in_all=417),
         Slo(Metric.LATENCY_MEAN, 0.1),
     )
     assert parse_objectives(text) == parse_objectives("slos:" + text) == Objectives(slos)
@@ -291,8 +291,8 @@ def test_margins_rules_and_all_that_an_slo_may_say():
     assert parse_objectives(text) == Objectives(
         (
             Slo(Metric.ERROR_RATE, 0.5, relative=True, critical=True),
-            Slo(Metric.LATENCY, 2.0, 0.99, relative=True, weight=2.0),
-            Slo(Metric.SUCCESS_RATE, 0.995),
+            Slo(Metric.LATENCY, 2.0, 0.99, relative=True, weight=2.0, min_in_all=417),
+            Slo(Metric.SUCCESS_RATE, 0.995, min_in_all=836),
         ),
         Rules(Mode.PROVE, 0.01, 0.1, 3, early_end=False),
     )
@@ -398,6 +398,13 @@ def test_what_is_written_for_a_workflow_reads_the_same(slo, rules):
         ("- {metric: success-rate, limit: 0%}", "[0].limit: 0% is kept by every version"),
         ("- {metric: error-rate, limit: 1%, direction: higher}", "[0].direction: a lower error-rate is the better one"),
         ("- {metric: error-rate, limit: 1%, weight: 0}", "[0].weight: 0 is not above 0"),
+        (
+            "- {metric: error-rate, limit: 1%, timeout: 9s}",
+            "[0].timeout: error-rate has none; it belongs to metric: latency-mean",
+        ),
+        ("- {metric: series, of: gpu, timeout: 9s}", "[0].timeout: series has none"),
+        ("- {metric: latency-mean, limit: 1s, timeout: 1s}", "[0].timeout: 1 s is not above the limit"),
+        ("mode: prove\nslos: [{metric: latency-mean, limit: 1s}]", "as nothing bounds a latency; write timeout: 30s"),
         ("- {metric: error-rate, limit: 250ms}", "[0].limit: '250ms' is not a share of requests such as 1% or 0.01"),
         ("- {metric: latency, quantile: p95, limit: 1%}", "[0].limit: '1%' is not a latency such as 250ms or 1.5s"),
         ("- {metric: latency, quantile: p0, limit: 1s}", "[0].quantile: 'p0' is not a quantile between 0 and 1"),

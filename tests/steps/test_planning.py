@@ -4,6 +4,7 @@ with the proposed stages does decide.
 Leaves out: the numbers of requests themselves (stats/test_plan.py), and the words (cli/test_plan.py).
 """
 
+import math
 import random
 from dataclasses import replace
 
@@ -12,7 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairway_steps.assess import weigh
-from fairway_steps.model import DEFAULT_RULES, Direction, Knobs, Metric, Mode, Rules, Slo, Stage, Stratum, Unit
+from fairway_steps.model import (
+    DEFAULT_RULES,
+    Direction,
+    Histogram,
+    Knobs,
+    Metric,
+    Mode,
+    Rules,
+    Slo,
+    Stage,
+    Stratum,
+    Unit,
+)
 from fairway_steps.needs import Traffic
 from fairway_steps.planning import plan
 from fairway_steps.stats.rate import requests_to_prove
@@ -53,6 +66,68 @@ def test_a_stage_too_small_for_the_minimum_sample_is_told_beforehand():
         "and min-requests is 50"
     )
     assert undecidable([ERRORS], STAGES, 5.0, patience=[60.0, 10.0]) == ()
+
+
+def test_a_release_too_short_for_its_minimum_sample_in_all_is_told_beforehand():
+    strict = Slo(Metric.ERROR_RATE, 0.001, min_in_all=4188)
+    (said,) = undecidable([strict], STAGES, 20.0, patience=[60.0, 60.0])
+    assert said == (
+        "error-rate (limit 0.1 %) can never be decided: the release brings 1,320 requests of the candidate, the last patience included, "
+        "and fewer than 4,188 could not prove it kept; a min-requests of its own asks for less"
+    )
+    assert undecidable([strict], STAGES, 80.0, patience=[60.0, 60.0]) == ()
+    made = plan([strict], STAGES, Traffic(20.0, harmful=50.0))
+    assert plan([strict], made.proposed, Traffic(20.0, harmful=50.0)).problems == ()
+
+
+def test_a_margin_that_the_primary_s_traffic_can_never_tell_is_told_beforehand():
+    tail, errors = Slo(Metric.LATENCY, 0.1, 0.99, relative=True), Slo(Metric.ERROR_RATE, 0.5, relative=True)
+    (said,) = undecidable([tail, errors], (Stage(50, 60.0),), 20.0, patience=[0.0])
+    assert said == (
+        "p99 (limit 10 % over the primary) can never be decided: the release brings 600 requests of the primary beside, and it takes "
+        "1,000 until its p99 is known"
+    )
+    (few, scarce) = undecidable([tail, errors], (Stage(99, 60.0),), 20.0, patience=[0.0])
+    assert "brings 12 requests of the primary beside, and it takes 1,000 until its p99 is known" in few
+    assert "brings 12 requests of the primary beside, and it takes 50 until a margin can be judged" in scarce
+    assert undecidable([tail, errors], (Stage(50, 120.0),), 20.0, patience=[0.0]) == ()
+
+
+@given(st.sampled_from([0.9, 0.95, 0.99]), st.integers(50, 1500))
+def test_a_latency_margin_said_to_be_undecidable_is(quantile, requests):
+    """Whatever the candidate does: here all of its requests take for ever, after all that the primary brings."""
+    slo = Slo(Metric.LATENCY, 0.1, quantile, relative=True)
+    said = undecidable([slo], (Stage(50, 1.0),), 2.0 * requests, patience=[0.0])
+    fine, slow = (Histogram((0.1, 0.2, 9.0, math.inf), counts) for counts in ((0, requests, 0, 0), (0, 0, 0, requests)))
+    strata = [Stratum("v1", 0.0, 1.0, 50, requests, {}, fine), Stratum("v2", 0.0, 1.0, 50, requests, {}, fine)]
+    strata += [
+        Stratum("v2", 1.0, 2.0, 50, requests, {}, slow),
+        Stratum("v1", 1.0, 2.0, 50, 1, {}, Histogram(fine.edges, (0, 1, 0, 0))),
+    ]
+    log_e = weigh([slo], strata, candidate="v2", primary="v1").evidence[0].log_e
+    assert not said or log_e < math.log(20)
+
+
+def test_rates_by_windows_that_are_too_few_even_at_the_worst_are_told_beforehand():
+    strict = Slo(Metric.ERROR_RATE, 1e-5, unit=Unit.STRATUM, min_requests=1)
+    assert undecidable([strict], STAGES, 20.0, patience=[0.0, 0.0]) == ()
+    (said,) = undecidable([strict], (Stage(50, 5.0),), 20.0, patience=[0.0])
+    assert (
+        "can never be found broken by strata: about 5 windows of time are too few, even if every request breaks it"
+        in said
+    )
+    bursts = replace(strict, limit=0.01)
+    (said,) = undecidable([bursts], STAGES, 20.0, rules=PROVE, patience=[0.0, 0.0])
+    assert "can never be proved kept by strata" in said
+
+
+def test_a_mean_that_no_answer_proves_beside_its_timeout_is_told_beforehand():
+    slo = Slo(Metric.LATENCY_MEAN, 0.1, timeout=60.0)
+    (said,) = undecidable([slo], STAGES, 20.0, rules=PROVE, patience=[0.0, 0.0])
+    assert said.startswith(
+        "latency-mean (limit 100 ms) can never be proved kept: 600 requests in the last stage are too few beside a timeout of 60 s"
+    )
+    assert undecidable([replace(slo, timeout=1.0)], STAGES, 20.0, rules=PROVE, patience=[0.0, 0.0]) == ()
 
 
 def test_differences_are_counted_in_the_mirrored_stage_alone_and_no_one_knows_how_many():

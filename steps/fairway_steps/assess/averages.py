@@ -1,9 +1,10 @@
 """SLOs on an average: a mean latency, and rates of which each window of time is one witness (``unit: stratum``).
 
-Judged by the mean's asymptotic e-process (``stats.reward``), from how far each unit lies over the limit. Of a mean latency each request is
-a unit: the sum of latencies is exact, and the spread is bounded by the histogram's edges. Where answers lie beyond the last edge it
-has no bound, so half of the evidence comes from the windows' own means. Windows of which each is one unit need no independence
-of the requests within them, and at least 100 of them.
+Judged exactly (``stats.bets``), from how far each unit lies over the limit. Of a mean latency each request is a unit: the sum of latencies
+is exact, and the squares are bounded by the histogram's edges. Where answers lie beyond the last edge they have no bound, so half of
+the evidence comes from the windows' own means. Windows of which each is one unit need no independence of the requests within them.
+That a mean is over its limit can be proved since no latency is negative; that it is within takes a ``timeout``, longer than which none is: a
+request in a million that takes an hour would hide from all that came before it.
 """
 
 import math
@@ -11,14 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fairway_steps.assess.counts import ROUNDING
-from fairway_steps.assess.rest import Ending, Open, Scene, missing_here, no_data, too_few
+from fairway_steps.assess.rest import Ending, Open, Scene, few, no_data
 from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo, Unit
-from fairway_steps.stats.away import Away, Total, of_requests, of_windows, ratios
+from fairway_steps.stats.away import ENOUGH, Away, Reach, Total, of_requests, of_windows, ratios
 from fairway_steps.stats.columns import Columns, broken
 from fairway_steps.stats.counts import Array
 from fairway_steps.stats.late import mean_of, mixed
-from fairway_steps.stats.reward import MIN_UNITS, above_interval
 from fairway_steps.words import count, limit_of, name_of, number, seconds, share
+
+UNBOUNDED = "nothing bounds a latency, so no number of them proves a mean; a timeout would, longer than which none is"
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Average:
                 slo, f"no {lacking} of {scene.candidate} was measured{beside}, so {name_of(slo)} is not known"
             )
         best = max(columns, key=lambda away: (away.testable, away.n))
-        low, high = above_interval(best.n, best.total, best.squares)
+        low, high = best.interval()
         above = columns[0].total / columns[0].n
         kept = self.kept()
         if self.slo.metric is not Metric.LATENCY_MEAN or slo.unit is Unit.STRATUM:
@@ -90,27 +92,28 @@ class Average:
         over = above > ROUNDING * (self._limit or 1.0)
         if harmful:
             return Ending(Result.FAIL, "over", f"seen after {seen}")
-        if missing := missing_here(self.slo, in_stage):
-            result, after = too_few(self.slo, in_stage)
-            return Ending(result, "against", after, missing, Doubt.FEW)
+        if sample := few(self.slo, in_stage, in_stage, kept, open_):
+            return sample
         if kept >= open_.enough:
             return Ending(Result.PASS, "within", f"proved by {count(in_stage)} at this weight")
         if open_.must_prove:
-            more = max(1, math.ceil(in_stage * (open_.enough / kept - 1))) if kept > 0 else in_stage
-            return Ending(
-                Result.INCONCLUSIVE, "over" if over else "within", f"{seen} do not prove it kept", more, Doubt.PROOF
-            )
+            return self._unproved(in_stage, seen, kept, open_, "over" if over else "within")
         if not over:
             return Ending(Result.PASS, "within", f"seen after {seen}")
         testable = any(away.testable for away in columns)
         calm = testable and log_e < open_.alarming
-        few = (
-            "have no spread that a proof could go by"
-            if any(away.sized for away in columns)
-            else f"have too little known of their spread for a proof, {MIN_UNITS} windows would"
+        why = (
+            "do not prove it"
+            if testable
+            else f"have too little known of their spread for a proof, {ENOUGH} windows would"
         )
-        why = "do not prove it" if testable else few
         return Ending(Result.INCONCLUSIVE, "over", f"{seen} {why}", doubt=Doubt.OVER if calm else Doubt.HARM)
+
+    def _unproved(self, in_stage: int, seen: str, kept: float, open_: Open, where: str) -> Ending:
+        if not math.isfinite(self._reach.over):
+            return Ending(Result.INCONCLUSIVE, where, UNBOUNDED, doubt=Doubt.PROOF)
+        more = max(1, math.ceil(in_stage * (open_.enough / kept - 1))) if kept > 0 else in_stage
+        return Ending(Result.INCONCLUSIVE, where, f"{seen} do not prove it kept", more, Doubt.PROOF)
 
     @property
     def _own(self) -> Columns:
@@ -140,10 +143,19 @@ class Average:
     def _columns(self, *, health: bool) -> list[Away]:
         """The units that became known with each window: those of each process of which the evidence is the mean."""
         looks, end = self._looks, len(self.scene.windows)
-        by_window = of_windows(self._above(health=health), looks, end)
+        by_window = of_windows(self._above(health=health), looks, end, self._reach)
         if self.slo.metric is not Metric.LATENCY_MEAN or self.slo.unit is Unit.STRATUM:
             return [by_window]
-        return [of_requests(self._own, self._limit, looks, end), by_window]
+        return [of_requests(self._own, self._limit, looks, end, self._reach), by_window]
+
+    @property
+    def _reach(self) -> Reach:
+        """A share lies between 0 and 1, and so do two whose difference is asked for; a latency from 0 to its timeout."""
+        if self.slo.relative:
+            return Reach(1 + self.slo.limit, 1.0)
+        if self.slo.metric is Metric.LATENCY_MEAN:
+            return Reach(self._limit, math.inf if self.slo.timeout is None else self.slo.timeout - self._limit)
+        return Reach(self._limit, 1 - self._limit)
 
     def _above(self, *, health: bool) -> Array:
         """How far each window's own value lies over the limit; NaN if it has none."""
@@ -183,8 +195,14 @@ class Average:
         ends = (low + self._limit, high + self._limit)
         if metric is Metric.SUCCESS_RATE:
             ends = (1 - ends[1], 1 - ends[0])
-        known_ = all(map(math.isfinite, ends)) and not self.slo.relative
-        interval = f" (95 % interval {told(max(0.0, ends[0]))} to {told(ends[1])})" if known_ else ""
+        least, most = told(max(0.0, ends[0])), f"to {told(ends[1])}" if math.isfinite(ends[1]) else "on"
+        interval = (
+            ""
+            if self.slo.relative
+            else f" (95 % interval {least} {most})"
+            if most != "on"
+            else f" (95 % interval from {least} on)"
+        )
         value, reference = self._values(above)
         if metric is Metric.LATENCY_MEAN:
             return f"the mean latency of {name} is {seconds(value)}{interval}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from fairway_steps.assess.counts import Exceedances, exceedances, together
-from fairway_steps.assess.rest import Open, Scene, missing_here, mostly_untimed, no_data, too_few
+from fairway_steps.assess.rest import Open, Scene, few, missing_here, mostly_untimed, no_data
 from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo
 from fairway_steps.stats.columns import broken
 from fairway_steps.stats.counts import Array
@@ -74,8 +74,8 @@ class Limit:
         doubt: Doubt | None = Doubt.HARM if max(log_e, self._perhaps(found)) >= open_.alarming else Doubt.OVER
         if harmful:
             result, after, doubt = Result.FAIL, f"seen after {self._count(found.of_most)}", None
-        elif missing:
-            (result, after), doubt = too_few(slo, in_stage), Doubt.FEW
+        elif sample := few(slo, in_stage, found.of_least, kept, open_):
+            result, after, missing, doubt = sample.result, sample.after, sample.missing, sample.doubt
             where = "with" if found.within else where
         elif open_.must_prove and kept < open_.enough:
             more, doubt = self._to_prove(self._here, open_.enough), Doubt.PROOF

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from fairway_steps.assess.beside import Beside
-from fairway_steps.assess.rest import Ending, Open, Scene, missing_here, mostly_untimed, no_data, too_few
+from fairway_steps.assess.rest import Ending, Open, Scene, few, missing_here, mostly_untimed, no_data
 from fairway_steps.assess.seen import Seen, quantiles_seen, rates_seen
 from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo
 from fairway_steps.stats.comparison import VIOLATED, RateVsPrimary, Strata
@@ -112,9 +112,8 @@ class Margin:
         told = f"{count(now.seen.requests)} of {candidate} beside {now.seen.requests_beside:,} of {self.scene.primary}"
         if now.harmful:
             return Ending(Result.FAIL, "over", f"seen after {told}", missing_here(slo, now.requests))
-        if missing := missing_here(slo, now.requests):
-            result, after = too_few(slo, now.requests)
-            return Ending(result, "against", after, missing, Doubt.FEW)
+        if sample := few(slo, now.requests, now.seen.requests, now.kept, now.open_):
+            return sample
         if unseen := self._unseen(now):
             return Ending(Result.INCONCLUSIVE, "against", unseen, doubt=Doubt.FEW)
         if now.proved:

@@ -16,8 +16,12 @@ from fairway_steps.words import count
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """What the end of a stage asks for, as ln e: ``enough`` proves health, and it must where ``must_prove``; ``alarming`` is half a proof of harm."""
+    """What the end of a stage asks for, as ln e: ``enough`` proves health, and it must where ``must_prove``; ``alarming`` is half a proof of harm.
 
+    ``is_last``: after it nothing more comes, so the release as a whole must have had its minimum sample.
+    """
+
+    is_last: bool
     must_prove: bool
     enough: float
     alarming: float
@@ -117,6 +121,19 @@ def too_few(slo: Slo, in_stage: int) -> tuple[Result, str]:
     return Result.INCONCLUSIVE, (
         f"{count(in_stage, slo.metric.witness)}{where} {are} too few, {slo.min_requests} are needed"
     )
+
+
+def few(slo: Slo, in_stage: int, in_all: int, kept: float, open_: Open) -> Ending | None:
+    """Whether the minimum sample is missing, of the stage or of the whole release; not of the latter where health is proved, or is to be."""
+    if missing := missing_here(slo, in_stage):
+        result, after = too_few(slo, in_stage)
+        return Ending(result, "against", after, missing, Doubt.FEW)
+    missing = slo.min_in_all - in_all
+    if missing <= 0 or not open_.is_last or open_.must_prove or kept >= open_.enough:
+        return None
+    are = "is" if in_all == 1 else "are"
+    after = f"{count(in_all, slo.metric.witness)} in all {are} too few, {slo.min_in_all:,} are needed"
+    return Ending(Result.INCONCLUSIVE, "against", after, missing, Doubt.FEW)
 
 
 def mostly_untimed(slo: Slo, requests: int, timed: int, failed: int) -> bool:

@@ -86,7 +86,7 @@ def weigh(
         scene = scene.until(looks.seen - 1)
     state = looks.state
     bar = rollback(1, alpha=rules.alpha).bar
-    open_ = Open(is_last and rules.mode is Mode.PROVE, enough(rules.beta), bar / 2)
+    open_ = Open(is_last, is_last and rules.mode is Mode.PROVE, enough(rules.beta), bar / 2)
     last = looks.at(looks.seen - 1) if looks.seen else (0.0,) * len(slos)
     evidence, kept = [], []
     for index, slo in enumerate(slos):

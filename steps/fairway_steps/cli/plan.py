@@ -108,7 +108,10 @@ def _lines(made: "Plan", traffic: "Traffic", candidate: str, prove: bool) -> lis
         part = f"{count(requests)}, {in_all:,} in all" if index else count(requests)
         lines.append(f"  stage {index + 1}, {stage.label} for {_time(stage.duration)}: {part}")
     for need in made.needs:
-        lines += ["", f"{name_of(need.slo)} (limit {limit_of(need.slo)}), min-requests {need.slo.min_requests}"]
+        least = f"min-requests {need.slo.min_requests}" + (
+            f", {need.slo.min_in_all:,} in all" if need.slo.min_in_all else ""
+        )
+        lines += ["", f"{name_of(need.slo)} (limit {limit_of(need.slo)}), {least}"]
         if need.find is None and need.prove is None:
             lines.append(f"  {_unforeseen(need)}")
             continue
@@ -133,7 +136,7 @@ def _unforeseen(need: "Need") -> str:
         return "is compared once, at the end of each stage: --series-variation tells how many values that takes"
     if need.slo.metric is Metric.REWARD:
         return "takes at least 100 users of each version: --reward-variation tells how many, and --users how long"
-    return "takes as many as its values scatter: at least 100 requests, or windows of time for unit: stratum"
+    return "takes as many requests, or windows of time for unit: stratum, as its values scatter"
 
 
 def _harmful(need: "Need", traffic: "Traffic") -> str:

@@ -108,6 +108,11 @@ class SloItem(Item):
     quantile: Quantile | None = Field(
         None, description="For latency: which quantile is limited.", examples=["p95", 0.99]
     )
+    timeout: Period | None = Field(
+        None,
+        description="For latency-mean: longer than which no request takes, such as the route's own timeout. What proves a mean kept.",
+        examples=["30s"],
+    )
     direction: Literal["lower", "higher"] | None = Field(
         None,
         description="Which way is better. Each metric has one; stated here, it is checked. A series has none: neither way is, unless one is stated.",
@@ -121,7 +126,11 @@ class SloItem(Item):
     )
     weight: float = Field(1.0, gt=0, description="How much of the evidence's weight it has among the others.")
     min_requests: int = Field(
-        50, ge=1, description="With fewer requests (or comparisons) in a stage there is no verdict.", examples=[100]
+        50,
+        ge=1,
+        description="With fewer requests (or comparisons) in a stage there is no verdict. Where it is left out, a release also takes as many in all as "
+        "would prove the SLO kept if none broke it: 417 for a limit of 1 %, 82 for a p95.",
+        examples=[100],
     )
 
 

@@ -67,6 +67,7 @@ SLO_SCHEMA: dict[str, Any] = {
         {"if": _of("series", "latency"), "else": _without("of")},
         {"if": _of("reward"), "then": {"required": ["margin"], "properties": {"unit": {"const": "user"}}}},
         {"if": _of("latency"), "then": {"required": ["quantile"]}, "else": _without("quantile")},
+        {"if": _of("latency-mean"), "else": _without("timeout")},
         {
             "if": _of("latency", "latency-mean"),
             "then": {"properties": {"limit": LATENCY_SCHEMA}},

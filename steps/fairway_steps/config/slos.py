@@ -1,11 +1,13 @@
 """From the SLOs of a file to ``Slo``: what one field's type cannot say is checked here."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from fairway_steps.config.fields import SloItem
 from fairway_steps.config.text import Misfit, Where
 from fairway_steps.config.units import parse_limit
 from fairway_steps.model import Direction, Knobs, Metric, Slo, Unit
+from fairway_steps.undecidable import least_in_all
 
 NO_SLOS = "there are none; write for example {metric: error-rate, limit: 1%}"
 MIN_USERS = 100
@@ -29,6 +31,8 @@ def slos_from(items: Sequence[SloItem], prefix: Where) -> tuple[Slo, ...]:
 
 def _slo(item: SloItem, path: Where) -> Slo:
     metric = Metric(item.metric)
+    if "timeout" in item.model_fields_set and metric is not Metric.LATENCY_MEAN:
+        raise Misfit((*path, "timeout"), f"{metric} has none; it belongs to metric: latency-mean")
     if metric is Metric.SERIES:
         return _series(item, path)
     if named := [name for name in ("method", "knobs") if name in item.model_fields_set]:
@@ -57,6 +61,8 @@ def _counted(item: SloItem, metric: Metric, path: Where) -> Slo:
         limit = parse_limit(item.limit, metric) if item.limit is not None else float(item.margin or 0)
     except ValueError as error:
         raise Misfit((*path, "limit"), str(error)) from error
+    if item.timeout is not None and item.timeout <= limit:
+        raise Misfit((*path, "timeout"), f"{item.timeout:g} s is not above the limit, so nothing could break it")
     relative = item.margin is not None
     if item.unit == "user":
         raise Misfit((*path, "unit"), "no source tells an error's user; it belongs to metric: reward")
@@ -64,7 +70,7 @@ def _counted(item: SloItem, metric: Metric, path: Where) -> Slo:
         raise Misfit(
             (*path, "unit"), "a latency margin is compared request by request; write a limit, or leave unit out"
         )
-    return Slo(
+    slo = Slo(
         metric,
         limit,
         item.quantile,
@@ -74,7 +80,9 @@ def _counted(item: SloItem, metric: Metric, path: Where) -> Slo:
         item.weight,
         Unit(item.unit),
         of=item.of,
+        timeout=item.timeout,
     )
+    return slo if "min_requests" in item.model_fields_set else replace(slo, min_in_all=least_in_all(slo))
 
 
 def _check_comparison(item: SloItem, metric: Metric, path: Where) -> None:
@@ -139,4 +147,6 @@ def unprovable(slo: Slo) -> str:
         return "what is looked at once, by ranks, has no proof; write mode: guard"
     if slo.relative:
         return "" if slo.limit > 0 else "that nothing is worse at all has no proof; write a margin such as 10%"
+    if slo.metric is Metric.LATENCY_MEAN and slo.timeout is None:
+        return "a mean has no proof as long as nothing bounds a latency; write timeout: 30s, longer than which no request takes"
     return "that nothing ever fails has no proof; write a limit such as 0.1%" if slo.limit == 0 else ""

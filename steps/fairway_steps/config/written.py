@@ -28,11 +28,14 @@ def _slo(slo: Slo) -> dict[str, Any]:
             told["knobs"] = given
     else:
         told["margin" if slo.relative else "limit"] = _limit(slo)
+    if slo.timeout is not None:
+        told["timeout"] = f"{Decimal(repr(slo.timeout)):f}s"
     if slo.of:
         told["of"] = slo.of
     if slo.direction:
         told["direction"] = slo.direction.value
-    told["min-requests"] = slo.min_requests
+    if not slo.min_in_all:  # which only the default has
+        told["min-requests"] = slo.min_requests
     if slo.critical:
         told["critical"] = True
     if slo.unit is not Unit.REQUEST:

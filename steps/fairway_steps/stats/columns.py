@@ -3,6 +3,7 @@
 Whole counts as floats: exact up to 2**53, as everywhere in ``stats``.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
@@ -138,12 +139,20 @@ class Columns:
             perhaps[some.rows] = some.above[each, columns[which, 1]]
         return surely, perhaps
 
-    def squares(self, limit: float) -> Array:
-        """At most the sum of the squares of how far each timed request lies from ``limit`` seconds."""
+    def squares(self, limit: float, most: float = math.inf) -> Array:
+        """At most the sum of the squares of how far each timed request lies from ``limit`` seconds, if none takes longer than ``most``.
+
+        Infinite where one did.
+        """
         found = np.zeros(len(self.strata))
         for some in self.buckets:
-            between = zip((0.0, *some.edges[:-1]), some.edges, strict=True)
-            worst = np.array([max((edge - limit) ** 2, (below - limit) ** 2) for below, edge in between])
+            between = zip((0.0, *some.edges[:-1]), (min(edge, most) for edge in some.edges), strict=True)
+            worst = np.array(
+                [
+                    max((edge - limit) ** 2, (below - limit) ** 2) if below < most else math.inf
+                    for below, edge in between
+                ]
+            )
             with np.errstate(invalid="ignore"):
                 each = np.where(some.counts > 0, some.counts * worst, 0.0)
             found[some.rows] = np.cumsum(each, axis=1)[:, -1]

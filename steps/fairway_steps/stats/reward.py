@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fairway_steps.stats.counts import Array, running
 from fairway_steps.stats.evidence import ALPHA, NO_EVIDENCE, EValues, bar
-from fairway_steps.stats.mixture import best_rho, normal_one_sided, normal_one_sideds
+from fairway_steps.stats.mixture import best_rho, normal_one_sided
 
 Values = Sequence[float] | NDArray[np.float64]
 
@@ -128,34 +128,6 @@ class RewardVsPrimary:
     def interval(self, alpha: float = ALPHA) -> tuple[float, float]:
         """Differences of means, candidate minus primary, that the rewards do not exclude at any look."""
         return difference_interval(self.candidate, self.primary, alpha, self.planned)
-
-
-def means_above(n: Array, total: Array, squares: Array, planned: float = PLANNED) -> tuple[Array, Array]:
-    """Ln of the e-values against "the mean is at most a value" and "at least", at many looks.
-
-    From how far ``n`` units lie above the value: the sum of that, and at most that of its squares. None below ``MIN_UNITS`` or without any spread. A sum of
-    squares that is too large is an asymptotic variance that is too large, and proves the less.
-    """
-    violated, met = np.zeros(n.size), np.zeros(n.size)
-    some = np.flatnonzero(n >= MIN_UNITS)
-    variance = np.maximum(0.0, (squares[some] - total[some] * total[some] / n[some]) / (n[some] - 1))
-    some, variance = some[variance > 0], variance[variance > 0]
-    away, rho = total[some] / np.sqrt(variance), best_rho(planned, 2 * ALPHA)
-    violated[some], met[some] = normal_one_sideds(away, n[some], rho), normal_one_sideds(-away, n[some], rho)
-    return violated, met
-
-
-def above_interval(
-    n: int, total: float, squares: float, alpha: float = ALPHA, planned: float = PLANNED
-) -> tuple[float, float]:
-    """How far the mean may lie above the value, as the same sums do not exclude at any look; open below ``MIN_UNITS``."""
-    if n < MIN_UNITS:
-        return -math.inf, math.inf
-    return _around(total / n, _variance(n, total, squares), n, alpha, planned)
-
-
-def _variance(n: int, total: float, squares: float) -> float:
-    return max(0.0, (squares - total * total / n) / (n - 1)) if n > 1 else 0.0
 
 
 def ratio_rewards(numerators: Values, denominators: Values, ratio: float | None = None) -> list[float]:

@@ -161,8 +161,11 @@ def test_a_stage_ends_early_once_its_own_evidence_proves_every_slo_kept():
     assert found.reason == "v2 is proved to keep its SLOs: error-rate 0 % (limit 1 %)"
     assert judged([ERRORS], stratum(417), over=False, is_last=True).verdict is Verdict.PROMOTE
     assert judged([ERRORS, P99], stratum(417), over=False).verdict is Verdict.ADVANCE
-    assert judged([ERRORS, Slo(Metric.LATENCY_MEAN, 1.0)], stratum(2000), over=False).verdict is Verdict.ADVANCE
-    assert judged([ERRORS, Slo(Metric.LATENCY_MEAN, 0.0051)], stratum(2000), over=False) is None
+    assert (
+        judged([ERRORS, Slo(Metric.LATENCY_MEAN, 1.0, timeout=9.0)], stratum(2000), over=False).verdict
+        is Verdict.ADVANCE
+    )
+    assert judged([ERRORS, Slo(Metric.LATENCY_MEAN, 0.0051, timeout=9.0)], stratum(2000), over=False) is None
 
 
 def test_a_proof_of_an_earlier_stage_does_not_end_a_later_one():
@@ -175,6 +178,37 @@ def test_no_early_end_where_it_is_not_wanted_or_the_minimum_sample_is_missing():
     assert judged([ERRORS], stratum(2000), over=False, rules=replace(DEFAULT_RULES, early_end=False)) is None
     assert judged([replace(ERRORS, min_requests=3000)], stratum(2000), over=False) is None
     assert judged([ERRORS], stratum(2000), over=False, problem="away") is None
+
+
+STRICT = Slo(Metric.ERROR_RATE, 0.001, min_in_all=4188)
+
+
+def test_a_release_is_not_promoted_by_fewer_requests_in_all_than_could_prove_it_well():
+    strata = (stratum(1000), replace(stratum(2000, weight=50), start=1.0, end=2.0))
+    assert judged([STRICT], *strata, weight=50).verdict is Verdict.ADVANCE
+    found = judged([STRICT], *strata, weight=50, is_last=True)
+    assert found.verdict is Verdict.HOLD
+    assert found.reason.endswith("with a limit of 0.1 %; 3,000 requests in all are too few, 4,188 are needed")
+    assert (found.evidence[0].result, found.evidence[0].missing) == (Result.INCONCLUSIVE, 1188)
+    more = replace(stratum(1188, weight=50), start=2.0, end=3.0)
+    assert judged([STRICT], *strata, more, weight=50, is_last=True).verdict is Verdict.PROMOTE
+
+
+def test_a_margin_on_latency_asks_for_as_many_in_all_too():
+    slo = Slo(Metric.LATENCY, 0.1, 0.99, relative=True, min_in_all=417)
+    pair = [replace(stratum(300, version=name), weight=50) for name in ("v1", "v2")]
+    found = assess([slo], pair, candidate="v2", primary="v1", weight=50, is_last=True)
+    assert found.verdict is Verdict.HOLD
+    assert "300 requests in all are too few, 417 are needed" in found.reason
+
+
+def test_a_version_that_breaks_a_strict_limit_twentyfold_is_hardly_ever_promoted_for_want_of_requests():
+    """Limit 0.1 %, really 2 %, 50 requests: more than a third of such releases see no failure at all."""
+    rng, promoted = random.Random(3), 0
+    for _ in range(200):
+        errors = sum(rng.random() < 0.02 for _ in range(50))
+        promoted += judged([STRICT], stratum(50, errors), is_last=True).verdict is Verdict.PROMOTE
+    assert promoted == 0
 
 
 def test_mode_prove_promotes_on_proof_alone_and_says_what_is_missing():

@@ -88,9 +88,9 @@ def test_alone_it_needs_no_record_and_no_schedule(world, capsys):
 
 
 def test_whether_it_is_the_last_stage_can_be_said(world):
-    assert assess(world, *alone("--duration=6s", "--is-last=true")) == 0
+    assert assess(world, *alone("--duration=25s", "--is-last=true")) == 0
     assert outputs(world)["verdict"] == "promote"
-    assert assess(world, *alone("--stages=5@3s,10@3s", "--stage=1")) == 0
+    assert assess(world, *alone("--stages=5@3s,10@25s", "--stage=1")) == 0
     assert outputs(world)["verdict"] == "promote"
 
 

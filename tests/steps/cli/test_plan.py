@@ -38,7 +38,8 @@ def test_the_plan_says_what_each_slo_takes(release, capsys):
     assert "  stage 2, 50 % for 60 s: 600 requests, 720 in all" in out
     assert "harm, 2 times what is allowed: takes " in out
     assert "more than the 720 of this release" in out
-    assert "takes as many as its values scatter" in out
+    assert "takes as many requests, or windows of time for unit: stratum, as its values scatter" in out
+    assert "error-rate (limit 1 %), min-requests 50, 417 in all" in out
     assert "stages to find that harm in 9 releases of 10: 10@" in out
 
 

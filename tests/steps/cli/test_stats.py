@@ -128,6 +128,13 @@ def test_no_data_is_never_a_pass(result):
     assert result("rate-vs-limit", {"limit": 0.01, "strata": []})["verdict"] == "no-data"
     assert result("rate-vs-primary", {"strata": []})["verdict"] == "no-data"
     assert result("quantile-limit", {"limit": 1, "quantile": 0.5, "samples": []})["verdict"] == "no-data"
+    one_sided = {"errors": 1, "requests": 9, "primary_errors": 0, "primary_requests": 0}
+    assert result("rate-vs-primary", {"strata": [one_sided]})["verdict"] == "no-data"
+    for own, other in (([], []), ([1.0], []), ([], [1.0])):
+        assert result("quantile-compare", {"candidate": own, "primary": other, "edges": [0.5]})["verdict"] == "no-data"
+        told = result("reward", {"rewards": {"v1": other, "v2": own}, "primary": "v1"})
+        assert told["against_primary"]["v2"]["verdict"] == "no-data"
+    assert result("split", {"weights": {"v1": 90, "v2": 10}, "counts": {}})["verdict"] == "no-data"
     assert result("mann-whitney", {"candidate": [], "primary": [1]})["label"] == "no-data"
     assert result("score", {"metrics": []})["grade"] == "fail"
 
@@ -162,7 +169,6 @@ QUANTILE = {"limit": 0.1, "quantile": 0.9, "samples": [0.1]}
         ("quantile-limit", {"limit": 1, "quantile": 0.9, "buckets": {"1": 5}}, "the buckets do not end in +Inf"),
         ("quantile-limit", {"limit": 1, "quantile": 0.9, "buckets": {"x": 5}}, "an edge of a bucket is not a number"),
         ("quantile-compare", {"candidate": [1], "primary": [-1]}, "a sample of the primary is negative"),
-        ("quantile-compare", {"candidate": [1], "primary": []}, "there is no sample of the primary"),
         ("quantile-compare", {"edges": [2, 1], "candidate": [1], "primary": [1]}, "are not edges in seconds that rise"),
         ("reward", {"rewards": {"a": [1]}}, "1 versions cannot be ranked"),
         ("reward", {"rewards": {"a": [1], "b": [1]}, "primary": "c"}, "'c' is not among the versions"),

@@ -114,11 +114,15 @@ def _bounded(value: Any, where: str) -> None:
         _bounded(item, f"{where}[{key}]" if isinstance(value, list) else f"{where}.{key}")
 
 
-def outcome(test: Any, given: Sequential) -> dict[str, Any]:
-    """What every sequential test tells."""
+def outcome(test: Any, given: Sequential, *beside: int) -> dict[str, Any]:
+    """What every sequential test tells; ``beside`` is how much it saw of others that it compares with."""
     now, peak = test.now, test.peak
-    found = finding(now, peak, given.alpha, given.beta) if test.n else Result.NO_DATA
-    return {"verdict": found.value, **logs(now, peak)}
+    return {"verdict": verdict_of(now, peak, given, test.n, *beside), **logs(now, peak)}
+
+
+def verdict_of(now: EValues, peak: EValues, given: Sequential, *sizes: int) -> str:
+    """What the evidence says; nothing where nothing was seen of one side."""
+    return (finding(now, peak, given.alpha, given.beta) if all(sizes) else Result.NO_DATA).value
 
 
 def logs(now: EValues, peak: EValues) -> dict[str, float]:

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from fairway_steps.cli.calculators.base import OUTCOME, Method, Sample, Sequential, logs, outcome
+from fairway_steps.cli.calculators.base import OUTCOME, Method, Sample, Sequential, logs, outcome, verdict_of
 from fairway_steps.model import Histogram
-from fairway_steps.stats.evidence import EValues, finding
+from fairway_steps.stats.evidence import EValues
 from fairway_steps.stats.latency import tail
 from fairway_steps.stats.quantile import MARGIN, compare_quantiles, quantile_interval, quantile_of
 from fairway_steps.stats.slowness import exceedances, latency_vs_limit, latency_vs_primary, over
@@ -127,14 +127,15 @@ def _quantile_compare(given: QuantileCompareInput) -> Mapping[str, Any]:
     if raw:
         own = [*(given.candidate or []), *[math.inf] * given.candidate_failed]
         other = [*(given.primary or []), *[math.inf] * given.primary_failed]
-        verdicts = compare_quantiles(own, other, given.quantile, given.margin)
-        answer["quantile"] = {
-            **logs(verdicts, verdicts),
-            "candidate": quantile_of(own, given.quantile),
-            "candidate_interval": quantile_interval(own, given.quantile, given.alpha),
-            "primary": quantile_of(other, given.quantile),
-            "primary_interval": quantile_interval(other, given.quantile, given.alpha),
-        }
+        if own and other:
+            verdicts = compare_quantiles(own, other, given.quantile, given.margin)
+            answer["quantile"] = {
+                **logs(verdicts, verdicts),
+                "candidate": quantile_of(own, given.quantile),
+                "candidate_interval": quantile_interval(own, given.quantile, given.alpha),
+                "primary": quantile_of(other, given.quantile),
+                "primary_interval": quantile_interval(other, given.quantile, given.alpha),
+            }
         slow, slow_primary = over(own, given.edges), over(other, given.edges)
         sizes = len(own), len(other)
     else:
@@ -155,15 +156,15 @@ def _quantile_compare(given: QuantileCompareInput) -> Mapping[str, Any]:
                 for edge, t in zip(test.edges, test.tests, strict=True)
             ],
         }
-    verdict = finding(verdicts, verdicts, given.alpha, given.beta)
-    return {"verdict": verdict.value, "requests": sizes[0], "primary_requests": sizes[1], **answer}
+    verdict = verdict_of(verdicts, verdicts, given, *sizes)
+    return {"verdict": verdict, "requests": sizes[0], "primary_requests": sizes[1], **answer}
 
 
 QUANTILE_COMPARE = Method(
     about="With `edges`: the requests above each edge, candidate against primary, as `rate-vs-primary` does, and the mean of the e-values (the sharper test). Without: one quantile against the other's, from raw samples (Howard and Ramdas 2022).",
     input=QuantileCompareInput,
     output={
-        "verdict": "fail (it is slower), pass (it is proved not to be, by more than the margin) or inconclusive; by the tails where edges are given.",
+        "verdict": "fail (it is slower), pass (it is proved not to be, by more than the margin), inconclusive or no-data; by the tails where edges are given.",
         "quantile": "For samples: logarithms of the e-values, p-values, both quantiles and what they may be at any look.",
         "tails": "With edges: logarithms of the e-values, p-values, and for each edge the odds ratio of slower requests with its interval.",
         "requests, primary_requests": "What was seen in all.",

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from fairway_steps.cli.calculators.base import OUTCOME, Alpha, Input, Method, Sequential, outcome, resumed
 from fairway_steps.codec import encode
+from fairway_steps.model import Result
 from fairway_steps.stats.comparison import MARGIN, WORSE_THAN, RateVsPrimary
 from fairway_steps.stats.evidence import ALPHA, anytime_p, bar
 from fairway_steps.stats.rate import RateVsLimit, requests_to_prove
@@ -96,7 +97,7 @@ def _rate_vs_primary(given: RateVsPrimaryInput) -> Mapping[str, Any]:
     columns = zip(*((s.errors, s.requests, s.primary_errors, s.primary_requests) for s in given.strata), strict=True)
     test = start.update(*map(list, columns)) if given.strata else start
     return {
-        **outcome(test, given),
+        **outcome(test, given, test.n_primary),
         "errors": test.errors,
         "requests": test.n,
         "primary_errors": test.errors_primary,
@@ -145,8 +146,9 @@ def _split(given: SplitInput) -> Mapping[str, Any]:
     for look in looks:
         test = test.update([look.get(name, 0) for name in names])
     requests = sum(test.counts)
+    found = "alarm" if test.peak >= bar(given.alpha) else "inconclusive"
     return {
-        "verdict": "alarm" if test.peak >= bar(given.alpha) else "inconclusive",
+        "verdict": found if requests else Result.NO_DATA.value,
         "log_e": test.log_e,
         "p": anytime_p(test.peak),
         "requests": requests,
@@ -159,7 +161,7 @@ SPLIT = Method(
     about="A Dirichlet-multinomial e-process (Lindon and Malek 2022). An alarm says that weights are not in effect or users do not stick: no fault of a version.",
     input=SplitInput,
     output={
-        "verdict": "alarm, or inconclusive.",
+        "verdict": "alarm, inconclusive, or no-data.",
         "log_e": "Natural logarithm of the e-value against the weights.",
         "p": "P-value that holds at any look.",
         "requests, expected, observed": "All requests; by version, what the weights ask and what was counted.",

@@ -5,9 +5,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from fairway_steps.cli.calculators.base import Method, Sequential, logs
+from fairway_steps.cli.calculators.base import Method, Sequential, logs, verdict_of
 from fairway_steps.stats.bounded import BoundedMean
-from fairway_steps.stats.evidence import finding
 from fairway_steps.stats.expected_loss import mean_loss
 from fairway_steps.stats.reward import MIN_UNITS, PLANNED, Moments, RewardVsPrimary, mean_interval
 from fairway_steps.stats.winner import beats_primary, winner
@@ -68,8 +67,8 @@ def _version(values: list[float], arm: Moments, given: RewardInput) -> dict[str,
 
 def _against(arm: Moments, primary: Moments, given: RewardInput) -> dict[str, Any]:
     test = RewardVsPrimary(given.planned, given.margin, given.direction == "increase", arm, primary)
-    verdict = finding(test.now, test.now, given.alpha, given.beta)
-    return {"verdict": verdict.value, **logs(test.now, test.now), "interval": test.interval(given.alpha)}
+    verdict = verdict_of(test.now, test.now, given, arm.n, primary.n)
+    return {"verdict": verdict, **logs(test.now, test.now), "interval": test.interval(given.alpha)}
 
 
 REWARD = Method(
