@@ -1,7 +1,8 @@
-"""A real istiod and a real Envoy as its gateway, as processes on the loopback over a real API server.
+"""A real istiod and a real Envoy as its gateway, or as a client's sidecar, as processes on the loopback over a real API server.
 
 The versions are servers of a test, made known to istiod by ServiceEntries under the names of their Services; what Kubernetes would
-know of their endpoints is written beside. The Envoy is the stock one: istiod is told to send none of Istio's own filters.
+know of their endpoints is written beside. The Envoy is the stock one: istiod is told to send none of Istio's own filters. A sidecar
+captures nothing here: what a client sends to its listener goes on as if it had been captured.
 """
 
 import itertools
@@ -62,8 +63,8 @@ def istiod(folder: Path, kubeconfig: Path) -> Iterator[int]:
 
 
 @contextmanager
-def gateway(folder: Path, control_plane: int, ports: Mapping[str, int]) -> Iterator[None]:
-    """An Envoy that is the workload of every Gateway here that selects ``APP``; it listens once there is one."""
+def proxy(folder: Path, control_plane: int, admin: int, kind: str = "router") -> Iterator[None]:
+    """An Envoy that is the workload of every Gateway, or Sidecar, here that selects ``APP``; it listens once there is one."""
     local = {"address": "127.0.0.1", "port_value": control_plane}
     http2 = {"explicit_http_config": {"http2_protocol_options": {}}}
     options = {"@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions", **http2}
@@ -85,9 +86,10 @@ def gateway(folder: Path, control_plane: int, ports: Mapping[str, int]) -> Itera
     }
     # An address that no version has: istiod would take the labels of who is there for this one's.
     about = {"LABELS": {"app": APP}, "NAMESPACE": SPACE, "CLUSTER_ID": "Kubernetes", "ISTIO_VERSION": "1.28.0"}
+    about |= {"INTERCEPTION_MODE": "NONE"} if kind == "sidecar" else {}
     bootstrap = {
-        "node": {"id": f"router~127.0.0.2~{APP}.{SPACE}~{SPACE}.svc.cluster.local", "cluster": APP, "metadata": about},
-        "admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": ports["admin"]}}},
+        "node": {"id": f"{kind}~127.0.0.2~{APP}.{SPACE}~{SPACE}.svc.cluster.local", "cluster": APP, "metadata": about},
+        "admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": admin}}},
         "dynamic_resources": {"ads_config": grpc, "cds_config": ads, "lds_config": ads},
         "static_resources": {"clusters": [xds]},
     }
@@ -98,12 +100,16 @@ def gateway(folder: Path, control_plane: int, ports: Mapping[str, int]) -> Itera
 
 
 class Mesh:
-    """A Gateway, and Services whose endpoints are servers of the test."""
+    """A Gateway or a client's Sidecar, and Services whose endpoints are servers of the test."""
 
-    def __init__(self, cluster: Cluster, mark: str, port: int) -> None:
+    def __init__(self, cluster: Cluster, mark: str, port: int, kind: str) -> None:
         self.cluster, self.mark, self.made = cluster, mark, list[Reference]()
-        server = {"port": {"number": port, "name": "http", "protocol": "HTTP"}, "hosts": ["*"], "bind": "127.0.0.1"}
-        self.create("Gateway", mark, {"selector": {"app": APP}, "servers": [server]})
+        listener = {"port": {"number": port, "name": "http", "protocol": "HTTP"}, "bind": "127.0.0.1"}
+        if kind == "sidecar":
+            sent = {**listener, "captureMode": "NONE", "hosts": ["*/*"]}
+            self.create("Sidecar", mark, {"workloadSelector": {"labels": {"app": APP}}, "egress": [sent]})
+        else:
+            self.create("Gateway", mark, {"selector": {"app": APP}, "servers": [{**listener, "hosts": ["*"]}]})
 
     def create(self, kind: str, name: str, spec: Mapping[str, Any]) -> Reference:
         ref = Reference("networking.istio.io", "v1", kind, SPACE, name)
@@ -111,23 +117,25 @@ class Mesh:
         self.made.append(ref)
         return ref
 
-    def service(self, name: str, ports: Mapping[str, int]) -> None:
-        """The Service ``name``, port 80, whose endpoints are these ports of the loopback, each with the label of its version."""
+    def service(self, name: str, ports: Mapping[str, int], *, number: int = 80, **more: Any) -> str:
+        """The host of the Service ``name``, whose endpoints are these ports of the loopback, each with the label of its version."""
         at = [
             {"address": "127.0.0.1", "ports": {"http": port}, "labels": {"version": version}}
             for version, port in ports.items()
         ]
-        served = {"number": 80, "name": "http", "protocol": "HTTP"}
-        hosts = [f"{name}.{SPACE}.svc.cluster.local"]
+        served = {"number": number, "name": "http", "protocol": "HTTP"}
+        host = f"{name}.{SPACE}.svc.cluster.local"
         spec = {
-            "hosts": hosts,
+            "hosts": [host],
             "ports": [served],
             "resolution": "STATIC",
             "location": "MESH_EXTERNAL",
             "endpoints": at,
+            **more,
         }
         self.create("ServiceEntry", name, spec)
         self.made.append(write_endpoints(self.cluster, name, pods=tuple(ports)))
+        return host
 
     def pod(self, name: str) -> None:
         """A Deployment and its one pod, both called so, as Kubernetes would hold them; nothing runs in it."""
@@ -145,24 +153,31 @@ class Mesh:
 
 
 class World:
-    """A VirtualService of two services behind a gateway of its own: wine's requests have the header x-service."""
+    """A VirtualService of two services: wine's requests have the header x-service.
 
-    def __init__(self, cluster: Cluster, servers: Mapping[str, ModelServer], port: int) -> None:
+    It is that of a gateway of its own or, by the ``kind`` sidecar, of the mesh: for the host that clients call.
+    """
+
+    def __init__(self, cluster: Cluster, servers: Mapping[str, ModelServer], port: int, kind: str = "router") -> None:
         self.mark = f"fw-{os.getpid()}-{next(COUNT)}"
-        self.mesh, self.cluster, self.address = Mesh(cluster, self.mark, port), cluster, f"127.0.0.1:{port}"
+        self.mesh, self.cluster, self.address = Mesh(cluster, self.mark, port, kind), cluster, f"127.0.0.1:{port}"
+        to, self.number = {"hosts": ["*"], "gateways": [self.mark]}, 80
+        if kind == "sidecar":  # a listener with a port knows the services of that port alone
+            called = self.mesh.service(self.mark, {"v1": servers["v1"].port}, number=port, addresses=["127.0.0.1"])
+            to, self.number = {"hosts": [called], "gateways": ["mesh"]}, port
         for name, server in servers.items():
-            self.mesh.service(f"{self.mark}-{name}", {name: server.port})
+            self.mesh.service(f"{self.mark}-{name}", {name: server.port}, number=self.number)
         wine = {"match": [{"headers": {"x-service": {"exact": "wine"}}}], "timeout": "7s", "route": [self.to("w1")]}
         iris = {"timeout": "9s", "headers": {"response": {"set": {"x-users-own": "kept"}}}, "route": [self.to("v1")]}
-        self.spec = {"hosts": ["*"], "gateways": [self.mark], "http": [wine, iris]}
+        self.spec = {**to, "http": [wine, iris]}
         self.ref = self.mesh.create("VirtualService", self.mark, self.spec)
         self.known = {name: Version(name, self.at(server)) for name, server in zip(NAMES, ("v1", "v2"), strict=False)}
 
     def to(self, name: str) -> dict[str, Any]:
-        return {"destination": {"host": f"{self.mark}-{name}", "port": {"number": 80}}}
+        return {"destination": {"host": f"{self.mark}-{name}", "port": {"number": self.number}}}
 
     def at(self, name: str, service: str = "", more: str = "") -> str:
-        return f"deployment/{SPACE}/{name}?service={self.mark}-{service or name}&port=80{more}"
+        return f"deployment/{SPACE}/{name}?service={self.mark}-{service or name}&port={self.number}{more}"
 
     def routed(self, *names: str, service: str = "iris") -> tuple[IstioRouter, dict[str, Version]]:
         """A router between these versions, which are called as their servers are."""
@@ -180,7 +195,7 @@ class World:
     def models(self, server: ModelServer) -> None:
         """Make the versions models of a ModelMesh: one Service for all, which here answers with what it was asked for."""
         server.echo = "mm-vmodel-id"
-        self.known = {name: Version(name, self.at(name, "w1", f"&vmodel={name}")) for name in NAMES[:2]}
+        self.known = {name: Version(name, self.at(name, "w1", f"&vmodel={name}")) for name in NAMES}
         wine, iris = self.spec["http"]
         self.spec = {**self.spec, "http": [wine, {**iris, "route": [self.model(NAMES[0])]}]}
         self.cluster.patch(self.ref, {"spec": self.spec})

@@ -1,13 +1,15 @@
 """A VirtualService as a real istiod has a real Envoy serve it, over a real API server, with real requests: every strategy to its end, weights,
 header matches, mirrors, subsets of a DestinationRule, models of a ModelMesh by the header that the route sets, two services in one
-VirtualService at the same time, one that is delegated to; no request is lost when a route changes, and at the end it is as it was.
+VirtualService at the same time, one that is delegated to; behind a gateway, and as a client's own sidecar goes by it; no request is lost when
+a route changes, and at the end it is as it was.
 
-Left out: sidecars, pods, what a VirtualService may not hold (tests/steps/routing). Skipped where istiod
+Left out: how a sidecar captures traffic, pods, what a VirtualService may not hold (tests/steps/routing). Skipped where istiod
 has not been built.
 """
 
 import math
 from collections import Counter
+from contextlib import contextmanager
 
 import pytest
 
@@ -20,12 +22,12 @@ from fairway_steps.model import HeaderMatch, Mirror, Outcome, Routes, Version
 from fairway_steps.weights import await_settled
 from fakes_gateway import install_crds
 from fakes_routing import Client, ModelServer, Traffic, eventually, free_ports
-from istiod import SPACE, World, gateway, istiod
+from istiod import SPACE, World, istiod, proxy
 from releases import STRATEGIES, Release
 from route_worlds import NAMES
 
 pytestmark = pytest.mark.cluster
-PLURALS = ("virtualservices", "destinationrules", "gateways", "serviceentries")
+PLURALS = ("virtualservices", "destinationrules", "gateways", "serviceentries", "sidecars")
 MIRRORED = [name for name in STRATEGIES if name != "mirror, answers compared"]
 SPLIT = [name for name in MIRRORED if name != "mirror"]
 
@@ -60,21 +62,48 @@ def servers():
         server.close()
 
 
-@pytest.fixture
-def world(cluster, control_plane, servers, tmp_path):
+@contextmanager
+def opened(kind, cluster, control_plane, servers, folder):
     listen, admin = free_ports(2)
-    made = World(cluster, servers, listen)
-    with gateway(tmp_path, control_plane, {"admin": admin}):
+    made = World(cluster, servers, listen, kind)
+    with proxy(folder, control_plane, admin, kind):
         yield made
     made.mesh.close()
 
 
-@pytest.fixture
-def client(world):
+@contextmanager
+def asking(world):
     made = Client(world.address)
     eventually(lambda: made.ask().status == 200, 60)
     yield made
     made.close()
+
+
+@pytest.fixture
+def world(cluster, control_plane, servers, tmp_path):
+    """What a gateway serves."""
+    with opened("router", cluster, control_plane, servers, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def client(world):
+    with asking(world) as made:
+        yield made
+
+
+@pytest.fixture
+def mesh(cluster, control_plane, servers, tmp_path):
+    """What a client's own sidecar goes by."""
+    with opened("sidecar", cluster, control_plane, servers, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def beside(mesh):
+    """A client beside its sidecar."""
+    with asking(mesh) as made:
+        yield made
 
 
 def answers(client, count, **headers):
@@ -112,6 +141,26 @@ def released(strategy, world, client, folder, *, answered, at):
 @pytest.mark.parametrize("strategy", [carried(name, "VirtualService") for name in MIRRORED])
 def test_a_strategy_ends_with_the_candidate_and_nobody_is_lost(strategy, world, client, tmp_path):
     released(strategy, world, client, tmp_path, answered="v2", at=world.to("v2"))
+
+
+@pytest.mark.parametrize("strategy", MIRRORED)
+def test_so_it_does_between_sidecars(strategy, mesh, beside, tmp_path):
+    released(strategy, mesh, beside, tmp_path, answered="v2", at=mesh.to("v2"))
+
+
+def test_a_clients_sidecar_splits_copies_and_tells_testers_from_others(mesh, beside, servers):
+    router, versions = mesh.routed("v1", "v2")
+    saved = router.snapshot()
+    served(router, Routes({"v1": 75, "v2": 25}, (HeaderMatch("x-test", "yes", "v2"),)), versions)
+    eventually(lambda: set(answers(beside, 5, x_test="yes")) == {"v2"}, 30)
+    assert near(answers(beside, 400)["v2"], 400, 0.25)
+    served(router, Routes({"v1": 100}, mirror=Mirror("v2", 50)), versions)
+    eventually(lambda: set(answers(beside, 20)) == {"v1"}, 30)
+    before = servers["v2"].requests
+    assert answers(beside, 400) == {"v1": 400}
+    eventually(lambda: near(servers["v2"].requests - before, 400, 0.5), 10)
+    router.restore(saved)
+    assert mesh.stored() == mesh.spec
 
 
 @pytest.mark.parametrize("strategy", [carried(name, "VirtualService before a ModelMesh") for name in SPLIT])
@@ -202,6 +251,23 @@ def test_models_of_a_modelmesh_get_the_header_that_chooses_them(world, client, s
         assert near(answers(client, 300)[second], 300, 0.5)
         router.restore(saved)
         eventually(lambda: set(answers(client, 20)) == {first}, 30)
+    assert users.failed == []
+    assert world.stored() == world.spec
+
+
+@pytest.mark.carries("A/B/n split", "VirtualService before a ModelMesh")
+def test_three_models_of_a_modelmesh_have_their_shares(world, client, servers):
+    world.models(servers["w1"])
+    router, asked = world.router(), dict(zip(NAMES, (50, 30, 20), strict=True))
+    saved = router.snapshot()
+    eventually(lambda: set(answers(client, 5)) == {NAMES[0]}, 30)
+    with Traffic(world.address, 50) as users:
+        served(router, Routes(asked), world.known)
+        eventually(lambda: set(answers(client, 20)) == set(asked), 30)
+        counted = answers(client, 400)
+        assert all(near(counted[name], 400, share / 100) for name, share in asked.items()), counted
+        router.restore(saved)
+        eventually(lambda: set(answers(client, 20)) == {NAMES[0]}, 30)
     assert users.failed == []
     assert world.stored() == world.spec
 
