@@ -1,5 +1,5 @@
 """A person's hands on a route in the middle of a stage, over the cluster in memory and over a real API server: their weights are put
-right, their timeout and their filter stay, also after the end; the order of their rules is theirs.
+right, their timeout and their filter stay, also after the end; the order of their rules is theirs. And why a route is patched, and not applied.
 
 Left out: who wrote (test_claims.py), the third time (tests/steps/test_drift.py), real traffic (tests/e2e/cluster).
 """
@@ -10,10 +10,12 @@ import pytest
 
 from fairway_steps.clock import SystemClock
 from fairway_steps.drift import Drift
+from fairway_steps.errors import Conflict
 from fairway_steps.model import Mirror, Outcome, Routes, Stage
 from fairway_steps.record import FileStore, Lease
 from fairway_steps.release import promote, rollback
 from fairway_steps.weights import Confirmation, enter_stage
+from fakes_gateway import GatewayLab
 from records import record
 from route_worlds import NAMES, world_of
 
@@ -75,3 +77,18 @@ def test_weights_are_put_right_and_the_rest_of_an_edit_stays(world, tmp_path, en
         rollback(store, lease, world.router(), clock, outcome=back, reason="", confirm=CONFIRM)
     assert world.router().read() == Routes({SECOND if end == "promoted" else FIRST: 100})
     assert world.foreign() == theirs
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("kind", ["httproute", "grpcroute"])
+def test_server_side_apply_would_own_all_rules_of_a_route_or_none(gateway_api, kind):
+    """The rules are one atomic list: whoever applies the backends of one takes away what is not applied with them."""
+    lab = GatewayLab(gateway_api, kind)
+    try:
+        ours = {"spec": {"rules": [{"backendRefs": lab.stored()["spec"]["rules"][0]["backendRefs"]}]}}
+        with pytest.raises(Conflict, match=r"\.spec\.rules"):
+            gateway_api.apply(lab.ref, ours)
+        (left,) = gateway_api.apply(lab.ref, ours, force=True, dry_run=True)["spec"]["rules"]
+        assert "filters" not in left
+    finally:
+        lab.close()
