@@ -34,7 +34,7 @@ check: .venv/.dev ## Check the rendered manifests: up to date, and every argumen
 	$(BIN)/fairway check manifests
 
 test: .venv/.dev .venv/.prometheus lint types check ## All of the above, then every test: unit, contract, and releases on this machine
-	$(BIN)/pytest -m "not cluster" -n 2 --dist loadfile
+	$(BIN)/pytest -m "not cluster" -n 3 --dist loadfile --no-loadscope-reorder
 
 unit: .venv/.dev ## The tests that start no servers, in seconds
 	$(BIN)/pytest -m "not local and not cluster"
