@@ -87,7 +87,12 @@ def _paired(values: Mapping[str, Any], given: Mapping[str, Mapping[str, Any]]) -
                 name, UsageError(f"a paired endpoint has no {_kebab(times[0])} of its own", mend="give it as an option")
             )
     common = _endpoint({**values, "url": "http://paired"})
-    twice = replace(common, requests=None if common.requests is None else 2 * common.requests, rate=_twice(common.rate))
+    twice = replace(
+        common,
+        requests=None if common.requests is None else 2 * common.requests,
+        rate=_twice(common.rate),
+        warm_up=replace(common.warm_up, requests=2 * common.warm_up.requests),
+    )
     parse_profile(common.rate)
     whole = plan(twice)
     if not isinstance(whole, Plan):

@@ -1,5 +1,7 @@
 """Users that wait for their answers: the loop of tools that know nothing else, for comparison with them."""
 
+import math
+
 from fairway_steps.loadtest.client import Answer
 from fairway_steps.loadtest.open_loop import OpenLoop
 from fairway_steps.loadtest.plan import Closed
@@ -25,7 +27,14 @@ class ClosedLoop(OpenLoop):
         return Progress(planned, self._next, self._next - len(self._pending), self._failed)
 
     def _exhausted(self) -> bool:
-        return self._next >= self._plan.limit or self._now() >= self._plan.end
+        return self._next >= self._plan.limit or self._now() >= self._end_of_plan()
+
+    def _end_of_plan(self) -> float:
+        """The duration counts from the end of the warm-up."""
+        warm, end = self._plan.warm_up, self._plan.end
+        if not warm:
+            return end
+        return end + self._offsets[warm] if self._next > warm else math.inf
 
     def _due(self) -> None:
         self._timer.set(0)

@@ -39,6 +39,17 @@ class Plan:
     def __len__(self) -> int:
         return len(self.offsets)
 
+    def at_once(self, timeout: float, most: int) -> int:
+        """How many requests are under way together if none is answered within ``timeout`` seconds; not counted past ``most``."""
+        length, oldest, found = round(timeout * SECOND), 0, 0
+        for index, at in enumerate(self.offsets, 1):
+            while self.offsets[oldest] < at - length:
+                oldest += 1
+            found = max(found, index - oldest)
+            if found >= most:
+                return most
+        return found
+
     def share(self, worker: int, workers: int) -> "Plan":
         """What the process ``worker`` of ``workers`` sends: arrival i is for worker i mod ``workers``."""
         mine = range(worker, self.warm_up, workers)
@@ -109,10 +120,11 @@ def arrivals(
     for a plan that cannot be run.
     """
     _check(profile, seconds, requests, warm_up)
-    if warm_up.seconds:
-        profile = profile.after(warm_up.seconds)
-    last = profile.seconds if seconds is None else min(profile.seconds, seconds + warm_up.seconds)
-    marks: Iterator[float] = count(0.0, 1.0) if poisson is None else _exponential(poisson)
+    lead = warm_up.seconds or warm_up.requests / profile.beginning
+    if lead:
+        profile = profile.after(lead)
+    last = profile.seconds if seconds is None else min(profile.seconds, seconds + lead)
+    marks: Iterator[float] = count(0.0, 1.0) if poisson is None else _exponential(poisson, warm_up.requests)
     end = last * SECOND if math.isinf(last) else round(last * SECOND)
     within = takewhile(lambda at: at <= last, map(profile.moment, marks))
     moments = takewhile(lambda at: at < end, _due(within))
@@ -127,7 +139,7 @@ def arrivals(
                 break
         offsets.extend(islice(moments, requests - 1))
     plan = _warmed(offsets, 0.0, warm_up)
-    return replace(plan, rate=_nominal(profile, warm_up.seconds or plan.offsets[plan.warm_up] / SECOND, last, requests))
+    return replace(plan, rate=_nominal(profile, lead, last, requests))
 
 
 def _nominal(profile: Profile, begin: float, last: float, requests: int | None) -> float:
@@ -175,7 +187,9 @@ def replay(
     if requests is not None:
         del offsets[_warm(offsets, warm_up) + requests :]
     if seconds is not None:
-        del offsets[bisect_left(offsets, round((warm_up.seconds + seconds) * SECOND)) :]
+        warm = _warm(offsets, warm_up)
+        begin = offsets[warm] if warm_up.requests and warm < len(offsets) else round(warm_up.seconds * SECOND)
+        del offsets[bisect_left(offsets, begin + round(seconds * SECOND)) :]
     span = offsets[-1] / SECOND if offsets else 0.0
     return _warmed(offsets, (len(offsets) - 1) / span if span else float(len(offsets)), warm_up)
 
@@ -183,15 +197,16 @@ def replay(
 def paired(plan: Plan, seed: int) -> tuple[Plan, Plan]:
     """A plan dealt out to two endpoints, two neighbouring arrivals at a time; a coin says which of the two is whose.
 
-    So request *k* of both carries the same, at almost the same time, and no order of the two favours one of them.
+    So request *k* of both carries the same, at almost the same time, and no order of the two favours one of them. No pair lies
+    across the end of the warm-up: where that is an odd number, its first request is left out.
     """
     draw = random.Random(seed)  # noqa: S311 - a reproducible order, no secret
-    pairs = len(plan) // 2
-    if not pairs:
+    offsets = plan.offsets[plan.warm_up % 2 :]
+    pairs, warm = len(offsets) // 2, plan.warm_up // 2
+    if pairs <= warm:
         raise UsageError("one request cannot be sent to two endpoints", mend="plan at least 2")
     firsts = [2 * k + (draw.random() < 0.5) for k in range(pairs)]
-    warm = plan.warm_up // 2
-    one, other = (array("q", (plan.offsets[place] for place in places)) for places in (firsts, (i ^ 1 for i in firsts)))
+    one, other = (array("q", (offsets[place] for place in places)) for places in (firsts, (i ^ 1 for i in firsts)))
     return Plan(one, plan.rate / 2, warm), Plan(other, plan.rate / 2, warm)
 
 
@@ -203,9 +218,11 @@ def _due(moments: Iterable[float]) -> Iterator[int]:
         yield round(at * SECOND)
 
 
-def _exponential(seed: int) -> Iterator[float]:
+def _exponential(seed: int, first: int) -> Iterator[float]:
+    """A Poisson process of rate 1 that has its ``first`` arrivals, so many, within their mean time (there they are uniform)."""
     draw = random.Random(seed)  # noqa: S311 - a reproducible sample, no secret
-    at = 0.0
+    yield from sorted(draw.uniform(0.0, first) for _ in range(first))
+    at = float(first)
     while True:
         at += draw.expovariate(1.0)
         yield at
@@ -235,7 +252,7 @@ def _check(profile: Profile, seconds: float | None, requests: int | None, warm_u
     if requests is None and not math.isfinite(lasting):
         raise UsageError("a plan lasts for a duration or for a number of requests", mend="give one of the two")
     measured = min(requests or math.inf, profile.expected(lasting) if math.isfinite(lasting) else math.inf)
-    total = profile.first * warm_up.seconds + warm_up.requests + measured
+    total = profile.beginning * warm_up.seconds + warm_up.requests + measured
     if total > MAX_REQUESTS:
         raise UsageError(
             f"the plan has about {total:,.0f} requests, more than the {MAX_REQUESTS:,} of which a load test keeps a record",

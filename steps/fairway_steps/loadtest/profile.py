@@ -53,6 +53,11 @@ class Profile:
         return self.segments[0].start
 
     @property
+    def beginning(self) -> float:
+        """The rate of a warm-up: the first one, or a low one before a pause."""
+        return self.first or min(1.0, self.peak)
+
+    @property
     def peak(self) -> float:
         return max(max(segment.start, segment.end) for segment in self.segments)
 
@@ -65,8 +70,7 @@ class Profile:
         """The profile that begins with so long at its first rate."""
         if math.isinf(self.seconds):
             return self
-        rate = self.first or min(1.0, self.peak)
-        return Profile((Segment(rate, rate, seconds), *self.segments))
+        return Profile((Segment(self.beginning, self.beginning, seconds), *self.segments))
 
     def expected(self, at: float) -> float:
         """How many arrivals are expected up to a moment."""

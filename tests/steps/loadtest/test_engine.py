@@ -14,7 +14,7 @@ import pytest
 from fairway_steps.clock import FakeClock
 from fairway_steps.loadtest.client import Answer, ConnectionFailed
 from fairway_steps.loadtest.engine import run
-from fairway_steps.loadtest.plan import SECOND, Plan, constant, poisson
+from fairway_steps.loadtest.plan import SECOND, Plan, WarmUp, closed, constant, poisson
 from fairway_steps.loadtest.records import MAX_VERSIONS, Records
 from fairway_steps.loadtest.settings import Progress, Settings
 
@@ -132,6 +132,13 @@ def test_a_server_that_never_answers_does_not_hang_the_run_nor_what_waits():
     assert errors(records) == ["timeout"] * 100
     assert time.monotonic() - began < 5  # 0.2 s, not 34 rounds of it
     assert sent(records)[3:] == [None] * 97  # they never found a connection: failed requests all the same
+
+
+def test_the_duration_of_a_closed_loop_begins_after_its_warm_up():
+    client = Simulated(lambda i: (0.05, OK))
+    records = carry_out(closed(1, seconds=0.1, warm_up=WarmUp(requests=4)), client)
+    assert len(records.took) > 4
+    assert records.due < 60
 
 
 def test_a_connection_that_never_opens_times_out():
