@@ -22,7 +22,7 @@ def write(result: Result, path: Path) -> None:
     fresh = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     meta = np.frombuffer(json.dumps(asdict(result.meta)).encode(), np.uint8)
     columns = {name: getattr(result, name) for name in COLUMNS}
-    if len(result.streams.event_ns):
+    if not result.streams.blank:
         columns |= {name: getattr(result.streams, name) for name in (*STREAM_COLUMNS, "event_ns")}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

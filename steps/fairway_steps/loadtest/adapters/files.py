@@ -73,6 +73,12 @@ def http_class(status: int) -> str:
     return "" if 200 <= status < 300 else f"http-{status}"
 
 
+def status_of(name: str) -> int:
+    """The status that a class of failure names, where a tool tells no other; 0 for none."""
+    digits = name.removeprefix("http-")
+    return int(digits) if digits != name and digits.isdigit() else 0
+
+
 def classify(message: str) -> str:
     """The class of a transport's error message; ``other`` for one that says nothing we know."""
     lowered = message.lower()

@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.adapters.tokens import MEASURES, Tokens, Told, tokens_of
@@ -31,9 +32,19 @@ class Bucket:
     count: int
 
 
+class Entry(NamedTuple):
+    """One request: Unix nanoseconds, the class of its error (empty: none), and the status of its answer, 0 where that is not told."""
+
+    scheduled: int
+    sent: int
+    end: int
+    error: str
+    status: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Every request, oldest first: nanoseconds since the start, and the index of its error in ``errors`` (0: none).
+    """Every request, oldest first: nanoseconds since the start, its status, and the index of its error in ``errors`` (0: none).
 
     ``scheduled`` is ``sent`` where the tool does not tell the moment a request was due.
     """
@@ -42,6 +53,7 @@ class Rows:
     sent: "array[int]"
     end: "array[int]"
     error: "array[int]"
+    status: "array[int]"
     errors: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -106,7 +118,7 @@ class Foreign:
 
         Raises UsageError where the file does not tell.
         """
-        if self.tokens is None or self.rows is None or metric not in MEASURES:
+        if self.tokens is None or not self.tokens.timed or self.rows is None or metric not in MEASURES:
             raise UsageError(f"the file of {self.tool} does not tell {metric} of single requests")
         values = MEASURES[metric](self.tokens, self.rows.scheduled, self.rows.sent)
         edge = round(limit * SECOND)
@@ -200,24 +212,23 @@ def cells(
         yield at, at + 1, sum(between) + sum(failed.values()), dict(failed), between, seconds[second] / SECOND
 
 
-def rows_of(entries: Sequence[tuple[int, int, int, str]]) -> tuple[float, Rows]:
-    """Rows from (scheduled, sent, end, error) in Unix nanoseconds, and the Unix second of the first."""
+def rows_of(entries: Sequence[Entry]) -> tuple[float, Rows]:
+    """Rows, and the Unix second of the first."""
     return streamed_rows_of(entries, [None] * len(entries))[:2]
 
 
-def streamed_rows_of(
-    entries: Sequence[tuple[int, int, int, str]], told: Sequence[Told | None]
-) -> tuple[float, Rows, Tokens | None]:
+def streamed_rows_of(entries: Sequence[Entry], told: Sequence[Told | None]) -> tuple[float, Rows, Tokens | None]:
     """The same, with what was told of the tokens of each."""
     order = sorted(range(len(entries)), key=entries.__getitem__)
     ordered = [entries[place] for place in order]
-    start = ordered[0][0] if ordered else 0
-    names = ("", *sorted({error for *_, error in ordered} - {""}))
+    start = ordered[0].scheduled if ordered else 0
+    names = ("", *sorted({entry.error for entry in ordered} - {""}))
     codes = {name: code for code, name in enumerate(names)}
-    due = array("q", (entry[0] - start for entry in ordered))
-    sent = array("q", (entry[1] - start for entry in ordered))
-    end = array("q", (entry[2] - start for entry in ordered))
-    rows = Rows(due, sent, end, array("H", (codes[entry[3]] for entry in ordered)), names)
+    due = array("q", (entry.scheduled - start for entry in ordered))
+    sent = array("q", (entry.sent - start for entry in ordered))
+    end = array("q", (entry.end - start for entry in ordered))
+    error = array("H", (codes[entry.error] for entry in ordered))
+    rows = Rows(due, sent, end, error, array("h", (entry.status for entry in ordered)), names)
     return start / SECOND, rows, tokens_of((told[place] for place in order), start)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fairway_steps.loadtest.adapters.files import SECOND, begins_with, json_lines, load_object, moment
-from fairway_steps.loadtest.adapters.foreign import Bucket, Foreign, from_rows, rows_of
+from fairway_steps.loadtest.adapters.foreign import Bucket, Entry, Foreign, from_rows, rows_of
 
 _EXACTLY = re.compile(r"exactly (\d+) calls")
 
@@ -31,7 +31,9 @@ def _access_log(path: Path) -> Foreign:
     for line in json_lines(path):
         begin = int(line["timestamp"])
         took = round(float(line["latency"]) * SECOND)
-        entries.append((begin, begin, begin + took, "" if line["ok"] else _failure(str(line.get("details", "")))))
+        details = str(line.get("details", ""))
+        error = "" if line["ok"] else _failure(details)
+        entries.append(Entry(begin, begin, begin + took, error, int(details) if details.isdigit() else 0))
     started, rows = rows_of(entries)
     return from_rows("fortio", started, rows)
 

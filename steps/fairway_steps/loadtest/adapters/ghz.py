@@ -4,13 +4,15 @@ Checked against ghz 0.121.0: ``runner/reporter.go`` and ``runner/stats_handler.g
 latencies begin when the call does. A mark of the histogram counts what took at most that long and more than the mark before.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.adapters.files import SECOND, load_object, moment
-from fairway_steps.loadtest.adapters.foreign import CANCELLED, Bucket, Foreign, from_rows, rows_of
+from fairway_steps.loadtest.adapters.foreign import CANCELLED, Bucket, Entry, Foreign, from_rows, rows_of
+from fairway_steps.loadtest.grpc_codes import CODES
 
 _CANCELLED = "Canceled"
 
@@ -33,7 +35,7 @@ def read(path: Path) -> Foreign:
     entries = []
     for each in details:
         end, took = moment(each["timestamp"]), int(each["latency"])
-        entries.append((end - took, end - took, end, _class(each)))
+        entries.append(Entry(end - took, end - took, end, _class(each), _number(each)))
     started, rows = rows_of(entries)
     return from_rows("ghz", started, rows, requested=rate if constant else None)
 
@@ -45,12 +47,19 @@ def _class(each: Mapping[str, Any]) -> str:
     return _named(status or "Unknown")
 
 
+def _number(each: Mapping[str, Any]) -> int:
+    """The status as gRPC counts them."""
+    name = _words(str(each.get("status") or "OK")).replace("canceled", "cancelled")
+    return CODES.index(name) if name in CODES else 0
+
+
 def _named(status: str) -> str:
     """``DeadlineExceeded`` as ``grpc-deadline-exceeded``; what ghz itself broke off at its end is no failure of anyone."""
-    if status == _CANCELLED:
-        return CANCELLED
-    words = "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in status).strip("-")
-    return f"grpc-{words}"
+    return CANCELLED if status == _CANCELLED else f"grpc-{_words(status)}"
+
+
+def _words(status: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", status).lower()
 
 
 def _histogram(data: Mapping[str, Any], rate: float | None) -> Foreign:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from fairway_steps.errors import UsageError
-from fairway_steps.loadtest.adapters.files import SECOND, classify, load_object
-from fairway_steps.loadtest.adapters.foreign import Foreign, from_rows, streamed_rows_of
+from fairway_steps.loadtest.adapters.files import SECOND, classify, load_object, status_of
+from fairway_steps.loadtest.adapters.foreign import Entry, Foreign, from_rows, streamed_rows_of
 from fairway_steps.loadtest.adapters.tokens import Told
 
 _STATUS = re.compile(r"error '(\d{3})\b")
@@ -43,9 +43,7 @@ def read(path: Path, number: int = 0) -> Foreign:
     return from_rows(f"guidellm {version}".strip(), started, rows, requested=rate, corrected=corrected, tokens=tokens)
 
 
-def _entries(
-    requests: list[dict[str, Any]], kind: str, *, due: bool
-) -> Iterator[tuple[tuple[int, int, int, str], Told | None]]:
+def _entries(requests: list[dict[str, Any]], kind: str, *, due: bool) -> Iterator[tuple[Entry, Told | None]]:
     for request in requests:
         scheduled, begin, end = _times(request)
         if begin is None or end is None:
@@ -54,17 +52,19 @@ def _entries(
             raise ValueError(f"a request of it, {request.get('request_id', '?')}, has no times")
         sent = round(begin * SECOND)
         first = min(round(scheduled * SECOND), sent) if due and scheduled is not None else sent
-        yield (first, sent, round(end * SECOND), _class(request, kind)), _told(request)
+        error = _class(request, kind)
+        yield Entry(first, sent, round(end * SECOND), error, status_of(error)), _told(request)
 
 
 def _told(request: Mapping[str, Any]) -> Told | None:
-    """When its first and last token came; it does not keep those between. None for an answer that was not streamed."""
+    """Its tokens, and when the first and the last came if they were streamed; it does not keep the moments of those between."""
     times = (request.get("info") or {}).get("timings") or {}
     first = times.get("first_token_iteration") or request.get("first_token_time")
     last = times.get("last_token_iteration") or request.get("last_token_time")
+    output, prompt = (int(request.get(name) or -1) for name in ("output_tokens", "prompt_tokens"))
     if not (first and last):
-        return None
-    return Told(round(first * SECOND), round(last * SECOND), int(request.get("output_tokens") or -1))
+        return Told(output=output, prompt=prompt) if max(output, prompt) >= 0 else None
+    return Told(round(first * SECOND), round(last * SECOND), output, prompt)
 
 
 def _times(request: Mapping[str, Any]) -> tuple[float | None, float | None, float | None]:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from fairway_steps.errors import UsageError
-from fairway_steps.loadtest.adapters.files import SECOND, classify, load_object
-from fairway_steps.loadtest.adapters.foreign import RATE_KEPT, Foreign, from_rows, streamed_rows_of
+from fairway_steps.loadtest.adapters.files import SECOND, classify, load_object, status_of
+from fairway_steps.loadtest.adapters.foreign import RATE_KEPT, Entry, Foreign, from_rows, streamed_rows_of
 from fairway_steps.loadtest.adapters.tokens import Told
 
 PER_REQUEST = "per_request_lifecycle_metrics.json"
@@ -43,7 +43,8 @@ def read(path: Path) -> Foreign:
     entries, told = [], []
     for each in requests:
         begin, end = (round((float(each[name]) - last + ended) * SECOND) for name in ("start_time", "end_time"))
-        entries.append((begin, begin, end, _class(each.get("error"))))
+        error = _class(each.get("error"))
+        entries.append(Entry(begin, begin, end, error, status_of(error)))
         told.append(_told(each.get("info") or {}, ended - last))
     started, rows, tokens = streamed_rows_of(entries, told)
     rates = {float(stage["load_summary"].get("requested_rate") or 0) for stage in stages}
@@ -52,12 +53,13 @@ def read(path: Path) -> Foreign:
 
 
 def _told(info: Mapping[str, Any], shift: float) -> Told | None:
-    """When its tokens came (0.7: in ``response_metrics``, before that in ``info`` itself); None for an answer that was not streamed."""
+    """Its tokens (0.7: in ``response_metrics``, before that in ``info`` itself), and when they came if they were streamed."""
     found = info.get("response_metrics") or info
     moments = tuple(round((float(at) + shift) * SECOND) for at in found.get("output_token_times") or ())
+    output, prompt = int(found.get("output_tokens") or len(moments) or -1), int(info.get("input_tokens") or -1)
     if not moments:
-        return None
-    return Told(moments[0], moments[-1], int(found.get("output_tokens") or len(moments)), moments)
+        return Told(output=output, prompt=prompt) if max(output, prompt) >= 0 else None
+    return Told(moments[0], moments[-1], output, prompt, moments)
 
 
 def _class(error: Mapping[str, Any] | None) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.adapters.files import SECOND, begins_with, json_lines, load_object, moment
-from fairway_steps.loadtest.adapters.foreign import Foreign, from_rows, rows_of
+from fairway_steps.loadtest.adapters.foreign import Entry, Foreign, from_rows, rows_of
 from fairway_steps.loadtest.grpc_codes import code_name
 
 _METRICS = ("http_req_duration", "grpc_req_duration")
@@ -45,7 +45,7 @@ def read(path: Path) -> Foreign:
             dropped += value
         else:
             took = round(value * _MILLION)
-            entries.append((end - took, end - took, end, _class(name, tags)))
+            entries.append(Entry(end - took, end - took, end, _class(name, tags), int(tags.get("status") or 0)))
     if not entries:
         raise UsageError(f"{path} has no {_METRICS[0]} and no {_METRICS[1]}: k6 sent not one request")
     started, rows = rows_of(entries)

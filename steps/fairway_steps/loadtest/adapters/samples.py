@@ -16,16 +16,16 @@ def to_result(run: Foreign) -> Result:
         "scheduled_ns": rows.scheduled,
         "sent_ns": rows.sent,
         "end_ns": rows.end,
-        "status": [0] * len(rows),
+        "status": rows.status,
         "error": rows.error,
         "version": [0] * len(rows),
         "upstream": [-1] * len(rows),
         "endpoint": [0] * len(rows),
     }
-    if run.tokens is not None and run.tokens.moments:
+    if run.tokens is not None:
         told = run.tokens
         columns |= {"events": told.events, "output_tokens": told.output, "event_ns": told.moments}
-        columns |= {"prompt_tokens": [-1] * len(rows), "reasoning": [0] * len(rows)}
+        columns |= {"prompt_tokens": told.prompt, "reasoning": [0] * len(rows)}
     meta = Meta(
         started=run.started,
         rate=run.requested_rate,

@@ -66,7 +66,8 @@ def _tokens(run: Foreign) -> dict[str, Any]:
         for measured in (tokens.ttft(rows.scheduled), tokens.tpot())
     )
     output = sum(n for n, ok in zip(tokens.output, fine, strict=True) if ok and n > 0)
-    found: dict[str, Any] = {"ttft_ms": ttft, "tpot_ms": tpot, "output_tokens": output}
+    found: dict[str, Any] = {"ttft_ms": ttft, "tpot_ms": tpot} if tokens.timed else {}
+    found["output_tokens"] = output
     if gaps := tokens.itl():
         found["itl_ms"] = _quantiles(gaps)
     if run.seconds > 0:

@@ -11,11 +11,15 @@ from typing import NamedTuple
 
 
 class Told(NamedTuple):
-    """Of one answer: Unix nanoseconds of its first and last token, how many tokens it has, and of every event if the tool tells."""
+    """Of one answer: Unix nanoseconds of its first and last token, how many tokens it and its prompt have, and the moments of all.
 
-    first: int
-    last: int
-    output: int
+    -1 is what the tool does not tell.
+    """
+
+    first: int = -1
+    last: int = -1
+    output: int = -1
+    prompt: int = -1
     moments: tuple[int, ...] = ()
 
 
@@ -29,8 +33,14 @@ class Tokens:
     first: "array[int]" = field(default_factory=lambda: array("q"))
     last: "array[int]" = field(default_factory=lambda: array("q"))
     output: "array[int]" = field(default_factory=lambda: array("q"))
+    prompt: "array[int]" = field(default_factory=lambda: array("q"))
     events: "array[int]" = field(default_factory=lambda: array("q"))
     moments: "array[int]" = field(default_factory=lambda: array("q"))
+
+    @property
+    def timed(self) -> bool:
+        """Whether it is known when the tokens of any answer came."""
+        return any(first >= 0 for first in self.first)
 
     def ttft(self, due: Sequence[int]) -> list[int | None]:
         return [first - at if first >= 0 else None for first, at in zip(self.first, due, strict=True)]
@@ -52,14 +62,16 @@ class Tokens:
 
 def tokens_of(told: Iterable[Told | None], start: int) -> Tokens | None:
     """``told`` in the order of the rows, ``start`` the Unix nanosecond of the first; None if not one answer tells."""
-    made, any_ = Tokens(), False
+    made, nothing, any_ = Tokens(), Told(), False
     for one in told:
         any_ = any_ or one is not None
-        made.first.append(one.first - start if one else -1)
-        made.last.append(one.last - start if one else -1)
-        made.output.append(one.output if one else -1)
-        made.events.append(len(one.moments) if one else 0)
-        made.moments.extend(at - start for at in (one.moments if one else ()))
+        known = one or nothing
+        made.first.append(known.first - start if known.first >= 0 else -1)
+        made.last.append(known.last - start if known.last >= 0 else -1)
+        made.output.append(known.output)
+        made.prompt.append(known.prompt)
+        made.events.append(len(known.moments))
+        made.moments.extend(at - start for at in known.moments)
     return made if any_ else None
 
 

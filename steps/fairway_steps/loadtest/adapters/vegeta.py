@@ -18,7 +18,7 @@ from fairway_steps.loadtest.adapters.files import (
     load_object,
     moment,
 )
-from fairway_steps.loadtest.adapters.foreign import Bucket, Foreign, from_rows, rows_of
+from fairway_steps.loadtest.adapters.foreign import Bucket, Entry, Foreign, from_rows, rows_of
 
 _CSV_FIELDS = 6  # timestamp, code, latency, bytes out, bytes in, error, …
 
@@ -35,9 +35,9 @@ def read(path: Path) -> Foreign:
     return from_rows("vegeta", started, rows)
 
 
-def _entry(begin: int, took: int, status: int, error: str) -> tuple[int, int, int, str]:
+def _entry(begin: int, took: int, status: int, error: str) -> Entry:
     name = http_class(status) if status else classify(error)
-    return begin, begin, begin + took, name
+    return Entry(begin, begin, begin + took, name, status)
 
 
 def _json(path: Path) -> Iterator[tuple[int, int, int, str]]:

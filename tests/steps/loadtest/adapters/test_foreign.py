@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairway_steps.errors import UsageError
-from fairway_steps.loadtest.adapters.foreign import Bucket, Foreign, cells, from_rows, rows_of
+from fairway_steps.loadtest.adapters.foreign import Bucket, Entry, Foreign, cells, from_rows, rows_of
 from fairway_steps.loadtest.adapters.summary import SUMMARY_BYTES, summary, to_json
 
 MS = 1_000_000
@@ -21,7 +21,7 @@ BASE = 1_700_000_000 * 1_000_000_000
 def raw(took: list[float], errors: dict[int, str] | None = None, **fields) -> Foreign:
     """One request every 10 ms, ``took`` in ms."""
     entries = [
-        (BASE + i * 10 * MS, BASE + i * 10 * MS, BASE + i * 10 * MS + round(each * MS), (errors or {}).get(i, ""))
+        Entry(BASE + i * 10 * MS, BASE + i * 10 * MS, BASE + i * 10 * MS + round(each * MS), (errors or {}).get(i, ""))
         for i, each in enumerate(took)
     ]
     return from_rows("tool", *rows_of(entries), **fields)
@@ -92,7 +92,10 @@ def test_a_summary_says_what_is_missing():
 
 
 def test_a_corrected_run_has_response_and_service():
-    entries = [(BASE, BASE + 5 * MS, BASE + 15 * MS, ""), (BASE + 10 * MS, BASE + 10 * MS, BASE + 20 * MS, "")]
+    entries = [
+        Entry(BASE, BASE + 5 * MS, BASE + 15 * MS, ""),
+        Entry(BASE + 10 * MS, BASE + 10 * MS, BASE + 20 * MS, ""),
+    ]
     told = summary(from_rows("tool", *rows_of(entries), corrected=True))
     assert (told["response_ms"]["max"], told["service_ms"]["max"]) == (15.0, 10.0)
 

@@ -16,6 +16,7 @@ from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.adapters.registry import open_foreign
 from fairway_steps.loadtest.adapters.samples import to_result
 from fairway_steps.loadtest.adapters.summary import SUMMARY_BYTES, summary, to_json
+from fairway_steps.loadtest.samples import read, write
 from fairway_steps.loadtest.streaming import tokens
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -58,7 +59,7 @@ def inference_perf(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     for begin, end, moments in REQUESTS:
         info = {"output_tokens": 2 * len(moments), "output_token_times": moments}
         nested = {"response_metrics": info} if request.param == "0.7" else info
-        told.append({"start_time": begin, "end_time": end, "error": None, "info": nested})
+        told.append({"start_time": begin, "end_time": end, "error": None, "info": {**nested, "input_tokens": 7}})
     (tmp_path / "run" / "per_request_lifecycle_metrics.json").write_text(json.dumps(told))
     return tmp_path / "run"
 
@@ -78,6 +79,30 @@ def test_inference_perf_tells_every_token(inference_perf: Path):
     assert ours is not None
     assert sorted(ours.itl) == pytest.approx(sorted(run.tokens.itl()))
     assert np.allclose(ours.ttft, [300 * MS, 100 * MS], atol=1000)
+    assert list(ours.prompt) == [7, 7]
+
+
+def test_the_samples_have_the_tokens_of_guidellm_and_no_moments_that_it_does_not_tell(tmp_path: Path):
+    write(to_result(open_foreign(f"guidellm:{GUIDELLM}")), tmp_path / "s.npz")
+    back = read(tmp_path / "s.npz")
+    (benchmark,) = json.loads(GUIDELLM.read_text())["benchmarks"]
+    theirs = sorted(benchmark["requests"]["successful"], key=lambda one: one["info"]["timings"]["targeted_start"])
+    assert list(back.streams.output_tokens[back.ok]) == [one["output_tokens"] for one in theirs]
+    assert list(back.streams.prompt_tokens[back.ok]) == [one["prompt_tokens"] for one in theirs]
+    assert back.streams.events.sum() == len(back.streams.event_ns) == 0
+
+
+def test_tokens_of_answers_that_were_not_streamed_are_counted_and_not_timed(tmp_path: Path):
+    data = json.loads(GUIDELLM.read_text())
+    for one in (one for kind in data["benchmarks"][0]["requests"].values() for one in kind or ()):
+        one["info"]["timings"] |= {"first_token_iteration": None, "last_token_iteration": None}
+    (tmp_path / "unary.json").write_text(json.dumps(data))
+    run = open_foreign(f"guidellm:{tmp_path}/unary.json")
+    told = summary(run)
+    assert told["output_tokens"] == sum(one["output_tokens"] for one in data["benchmarks"][0]["requests"]["successful"])
+    assert "ttft_ms" not in told
+    with pytest.raises(UsageError, match="does not tell ttft of single requests"):
+        summary(run, (), [("ttft", 0.1)])
 
 
 def test_a_tool_that_tells_no_tokens_is_not_asked_for_them():

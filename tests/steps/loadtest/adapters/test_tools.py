@@ -12,6 +12,7 @@ import pytest
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.adapters.foreign import Foreign
 from fairway_steps.loadtest.adapters.registry import TOOLS, open_foreign
+from fairway_steps.loadtest.adapters.samples import to_result
 from fairway_steps.loadtest.adapters.summary import summary, to_json
 
 FIXTURES = Path(__file__).with_name("fixtures")
@@ -416,3 +417,25 @@ def test_the_rate_that_was_asked_for_can_be_said_where_the_file_does_not():
     assert open_foreign(uri).requested_rate is None
     assert (open_foreign(f"{uri}#rate=60").requested_rate, open_foreign(f"{uri}#rate=60").limited) == (60.0, "")
     assert "requests per second of the planned 90" in open_foreign(f"{uri}#rate=90").limited
+
+
+@pytest.mark.parametrize(
+    ("uri", "statuses"),
+    [
+        ("fortio:fortio-1.57.3-access.json", {200, 503}),
+        ("ghz:ghz-0.121.0-failing.json", {0, 8}),
+        ("k6:k6-0.57.0.json", {200, 503}),
+        ("k6:k6-0.57.0.csv", {200, 503}),
+        ("k6:k6-0.57.0-refused.json", {0}),
+        ("vegeta:vegeta-12.13.0.json", {200, 503}),
+        ("vegeta:vegeta-12.13.0.csv", {200, 503}),
+        ("vegeta:vegeta-12.13.0-refused.json", {0}),
+        ("guidellm:guidellm-0.8.1.json", {0}),
+        ("guidellm:guidellm-0.8.1-errors.json", {0, 500}),
+    ],
+)
+def test_samples_have_the_status_that_the_file_tells(uri: str, statuses: set[int]):
+    rows = to_result(opened(uri))
+    assert set(rows.status) == statuses
+    failed = {name for name, status in zip(rows.error, rows.status, strict=True) if status == 503}
+    assert {rows.meta.error_names[code] for code in failed} <= {"http-503"}
