@@ -51,6 +51,13 @@ def carry_out(
         name: measured(shares, limits=known, version=task.version, decided=decided)
         for (name, task), shares in zip(todo.items(), ended, strict=True)
     }
+    for name, result in results.items():
+        if (unsent := result.meta.unsent) and not result.meta.client_limited:
+            logger().warning(
+                "%sthe server left most requests without an answer, so %s others found no connection in time; these count for nothing",
+                f"{name}: " if name else "",
+                f"{unsent:,}",
+            )
     return combined(results), ended, signum
 
 

@@ -96,8 +96,8 @@ fairway load-test --url http://127.0.0.1:8000/v1/chat/completions --rate 2 --dat
 @option(
     "connections",
     int,
-    default="64",
-    help="At most so many connections (closed loop: users); requests that find none free wait.",
+    help="At most so many connections (closed loop: users); requests that find none free wait.  "
+    "[default: as many as --timeout lets be under way, 64 to 1000; closed loop: 64]",
 )
 @option("ca-file", help="Certificate authorities (PEM) for TLS, instead of the system's.")
 @option("cert-file", help="Our own certificate (PEM), for servers that ask for one.")

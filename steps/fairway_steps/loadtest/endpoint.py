@@ -8,7 +8,7 @@ from fairway_steps.loadtest.bodies import Source, moments, payloads
 from fairway_steps.loadtest.client import Target
 from fairway_steps.loadtest.crew import Task
 from fairway_steps.loadtest.payloads import encoded
-from fairway_steps.loadtest.plan import AnyPlan, WarmUp, arrivals, closed, replay
+from fairway_steps.loadtest.plan import AnyPlan, Closed, WarmUp, arrivals, closed, replay
 from fairway_steps.loadtest.profile import parse_profile
 from fairway_steps.loadtest.settings import Settings
 from fairway_steps.loadtest.tls import PLAIN, Tls
@@ -16,6 +16,12 @@ from fairway_steps.loadtest.tls import PLAIN, Tls
 GRPC = ("grpc", "grpcs")
 SCHEMES = ("http", "https", *GRPC)
 MAX_CONNECTIONS = 65_535
+USERS = 64
+"""Of a closed loop, where nobody says how many."""
+FEW, MANY = 64, 1000
+"""How many connections an open loop may have where nobody says: what it needs if nothing is answered, within these."""
+SPARE = 1.0
+"""Seconds after its timeout by which a request has surely let its connection go."""
 
 
 LONGEST_VERSION = 63
@@ -40,7 +46,7 @@ class Endpoint:
     source: Source = field(default_factory=Source)
     tls: Tls = PLAIN
     timeout: float = 10.0
-    connections: int = 64
+    connections: int | None = None
     rate: str = "10"
     duration: float | None = None
     requests: int | None = None
@@ -77,9 +83,8 @@ def plan(endpoint: Endpoint) -> AnyPlan:
             warm_up=endpoint.warm_up,
         )
     if endpoint.closed_loop:
-        return closed(
-            endpoint.connections, seconds=endpoint.duration, requests=endpoint.requests, warm_up=endpoint.warm_up
-        )
+        users = USERS if endpoint.connections is None else endpoint.connections
+        return closed(users, seconds=endpoint.duration, requests=endpoint.requests, warm_up=endpoint.warm_up)
     seed = endpoint.seed if endpoint.poisson else None
     return arrivals(
         parse_profile(endpoint.rate),
@@ -92,11 +97,12 @@ def plan(endpoint: Endpoint) -> AnyPlan:
 
 def task(endpoint: Endpoint, plan: AnyPlan) -> Task:
     """What is to be done; all that can be checked beforehand is. Raises UsageError."""
-    if endpoint.timeout <= 0 or endpoint.connections < 1:
+    connections = _connections(endpoint, plan)
+    if endpoint.timeout <= 0 or connections < 1:
         raise UsageError("--timeout and --connections must be above 0")
-    if endpoint.connections > MAX_CONNECTIONS:
+    if connections > MAX_CONNECTIONS:
         raise UsageError(
-            f"{endpoint.connections} connections are more than the {MAX_CONNECTIONS:,} that a client has to a server",
+            f"{connections} connections are more than the {MAX_CONNECTIONS:,} that a client has to a server",
             mend="lower --connections",
         )
     if len(endpoint.version) > LONGEST_VERSION or not endpoint.version.isascii():
@@ -106,8 +112,17 @@ def task(endpoint: Endpoint, plan: AnyPlan) -> Task:
         )
     bodies = payloads(endpoint.source, as_json=endpoint.as_json)
     aim = target(endpoint, with_body=bodies.bodies != (b"",))
-    settings = Settings(endpoint.timeout, endpoint.connections)
+    settings = Settings(endpoint.timeout, connections)
     return Task(aim, plan, aim.prepare(bodies), settings, endpoint.version)
+
+
+def _connections(endpoint: Endpoint, plan: AnyPlan) -> int:
+    """As many as are asked for; else as many as keep an open loop from waiting for a server that stalls."""
+    if endpoint.connections is not None:
+        return endpoint.connections
+    if isinstance(plan, Closed):
+        return plan.users
+    return max(FEW, plan.at_once(endpoint.timeout + SPARE, MANY))
 
 
 def target(endpoint: Endpoint, *, with_body: bool) -> Target:

@@ -1,9 +1,12 @@
 """From the records of a run to its result: the shares of all processes put together, the warm-up left out.
 
 The client is the limit if it sent at less than 99 % of the planned rate, if it used more than 80 % of its core, or if
-more than 1 % of the requests were sent later than 1 ms or 2 % of the median response, whichever is more. So that one
+more than 1 % of the requests were sent later than 1 ms or 2 % of the time that the median request took, whichever is more. So that one
 hiccup of a busy machine is not taken for that, a run may end 0.1 s late and two requests of any run may be late; and
 where limits are known, lateness matters only if it alone brought a request over one of them (it brings none under).
+
+Where requests waited for a connection because the server left most of those that were sent without an answer, it is the server
+that shaped the numbers: those that were sent in time are the evidence, and the others are as good as cancelled.
 """
 
 from array import array
@@ -16,11 +19,21 @@ from numpy.typing import NDArray
 
 from fairway_steps.loadtest.plan import SECOND, Closed
 from fairway_steps.loadtest.records import Records
-from fairway_steps.loadtest.result import COLUMNS, STREAM_COLUMNS, UNKNOWN, Meta, Result, Streams, rate_of
+from fairway_steps.loadtest.result import (
+    CANCELLED,
+    COLUMNS,
+    STREAM_COLUMNS,
+    TIMEOUT,
+    UNKNOWN,
+    Meta,
+    Result,
+    Streams,
+    rate_of,
+)
 
 RATE_KEPT = 0.99
 SLIP_FLOOR = 1e6  # ns
-SLIP_SHARE = 0.02  # of the median response
+SLIP_SHARE = 0.02  # of what the median request took
 HICCUP = 100e6  # ns by which any run may end late
 FEW = 2  # late requests that any run may have
 CPU_SHARE = 0.8
@@ -54,11 +67,36 @@ def measured(
         decided=decided,
     )
     result = replace(whole.of(slice(warm_up, None)), meta=meta)
-    late = "" if closed else _lateness(result)
+    waited = _kept_waiting(result)
+    judged = result if waited is None else result.of(~waited)
+    late = "" if closed else _lateness(judged)
     limited = (
-        _exhausted(shares) or _shortfall(result) or (late if late and (limits is None or result.moved(limits)) else "")
+        _exhausted(shares) or _shortfall(judged) or (late if late and (limits is None or judged.moved(limits)) else "")
     )
-    return replace(result, meta=replace(meta, client_limited=limited, late=late))
+    if waited is not None and not limited:
+        result = _given_up(result, waited)
+    return replace(result, meta=replace(result.meta, client_limited=limited, late=late))
+
+
+def _kept_waiting(result: Result) -> NDArray[np.bool_] | None:
+    """Which requests a server kept from being sent in time by leaving most of the others without an answer; None: it did not."""
+    if result.meta.closed_loop or not result.meta.backlog:
+        return None
+    late = result.sent_ns - result.scheduled_ns > _tolerated(result)
+    waited = late | (result.sent_ns < 0)
+    hung, ended = ~waited & result.failed(TIMEOUT), ~waited & result.counted
+    return waited if waited.any() and 2 * np.count_nonzero(hung) > np.count_nonzero(ended) else None
+
+
+def _given_up(result: Result, rows: NDArray[np.bool_]) -> Result:
+    """The ``rows`` as if they had been cancelled on the spot."""
+    names = result.meta.error_names
+    names = names if CANCELLED in names else (*names, CANCELLED)
+    error, end = result.error.copy(), result.end_ns.copy()
+    error[rows], end[rows] = names.index(CANCELLED), UNKNOWN
+    return replace(
+        result, error=error, end_ns=end, meta=replace(result.meta, error_names=names, unsent=int(rows.sum()))
+    )
 
 
 def combined(results: Mapping[str, Result]) -> Result:
@@ -93,6 +131,7 @@ def combined(results: Mapping[str, Result]) -> Result:
         connections=sum(meta.connections for meta in metas),
         stopped=any(meta.stopped for meta in metas),
         closed_loop=any(meta.closed_loop for meta in metas),
+        unsent=sum(meta.unsent for meta in metas),
         client_limited="; ".join(limited),
         late="; ".join(f"{name}: {result.meta.late}" for name, result in results.items() if result.meta.late),
     )
@@ -200,12 +239,17 @@ def _lighter(meta: Meta) -> str:
 
 
 def _lateness(result: Result) -> str:
-    slip, response = result.slip, result.response
-    allowed = max(SLIP_FLOOR, SLIP_SHARE * float(np.median(response)) if len(response) else 0.0)
+    slip, allowed = result.slip, _tolerated(result)
     late = int(np.count_nonzero(slip > allowed))
     if late <= max(FEW, 0.01 * len(slip)):
         return ""
     return f"{late} of {len(slip)} requests were sent more than {allowed / 1e6:.3g} ms late: {_cause(result.meta)}"
+
+
+def _tolerated(result: Result) -> float:
+    """Nanoseconds by which a request may be late."""
+    took = (result.end_ns - result.scheduled_ns)[result.counted]
+    return max(SLIP_FLOOR, SLIP_SHARE * float(np.median(took)) if len(took) else 0.0)
 
 
 def _cause(meta: Meta) -> str:

@@ -197,7 +197,7 @@ class OpenLoop:
         self.records.end(index, took, answer, self._zero)
         if answer.error:
             self._failed += 1
-        if self._observer is not None:
+        if self._observer is not None and self.records.slip[index] >= 0:  # what was not sent is no evidence
             self._observer.ended(index, took, answer)
         del self._pending[index]
         if self._ended and not self._pending:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 FORMAT = 1
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 CANCELLED = "cancelled"
+TIMEOUT = "timeout"
 COLUMNS = {
     "scheduled_ns": np.int64,
     "sent_ns": np.int64,
@@ -41,7 +42,8 @@ class Meta:
     ``rate`` is the nominal one, None for a closed loop. ``client_limited`` says why the client, not the service, shaped the
     numbers, and is empty where it did not. ``late`` is what is to be said of requests that were sent late, whether or not
     that mattered to the limits known then; who holds the result against others must look again. ``decided`` is why the run
-    ended early, if the evidence was enough; ``stopped`` says that less was sent than was planned.
+    ended early, if the evidence was enough; ``stopped`` says that less was sent than was planned. ``unsent`` are requests, among the
+    cancelled, that could not be sent in time because the server left most of the others without an answer.
     ``tool`` names another tool that the rows are from; ``co_corrected`` is whether response counts from the scheduled moment.
     """
 
@@ -57,6 +59,7 @@ class Meta:
     workers: int = 1
     stopped: bool = False
     closed_loop: bool = False
+    unsent: int = 0
     decided: str = ""
     client_limited: str = ""
     late: str = ""
@@ -147,8 +150,12 @@ class Result:
     @property
     def counted(self) -> NDArray[np.bool_]:
         """The requests of which we know something: all but those that we cancelled ourselves."""
+        return ~self.failed(CANCELLED)
+
+    def failed(self, name: str) -> NDArray[np.bool_]:
+        """Which requests failed with this class of error."""
         names = self.meta.error_names
-        return self.error != names.index(CANCELLED) if CANCELLED in names else np.ones(len(self), bool)
+        return self.error == names.index(name) if name in names else np.zeros(len(self), bool)
 
     @property
     def failures(self) -> dict[str, int]:

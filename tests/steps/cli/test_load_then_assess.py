@@ -24,11 +24,14 @@ def fairway(*args: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
-def judged(folder: Path, source: str, status: int, *load: str) -> tuple[str, str]:
-    """The verdict and its sentence on a load, read from what ``source`` names of what the load test wrote into ``folder``."""
+def judged(folder: Path, source: str, status: int, *load: str, answered: int = 1000) -> tuple[str, str]:
+    """The verdict and its sentence on a load, read from what ``source`` names of what the load test wrote into ``folder``.
+
+    The server leaves all but the first requests without an answer.
+    """
 
     async def busy(number, writer):
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01 if number < answered else 3600)
         writer.write(answer(status))
 
     with serving(busy) as server:
@@ -80,3 +83,21 @@ def test_a_client_that_was_the_limit_neither_passes_nor_fails_a_version(tmp_path
     )
     assert found == "hold"
     assert "limited by its own client" in reason
+
+
+@pytest.mark.parametrize("source", ["summary", "samples"])
+@pytest.mark.parametrize(("answered", "connections"), [(0, ""), (0, "20"), (100, "")])
+def test_a_version_that_leaves_requests_without_an_answer_is_rolled_back(
+    tmp_path: Path, source: str, answered: int, connections: str
+):
+    """Every connection is soon taken, so that others wait for one: that is the server's doing, not the client's."""
+    found, reason = judged(
+        tmp_path,
+        source,
+        200,
+        "--timeout=1s",
+        f"--connections={connections}",
+        f"--samples={tmp_path}/s.npz",
+        answered=answered,
+    )
+    assert found == "rollback", reason

@@ -116,6 +116,8 @@ def test_who_answered_and_whether_nobody_did():
             records([99000.0] * 200, slips=[i * 8.0 for i in range(200)]),
             "sent 55.56 requests per second of the planned",
         ),
+        (records([2000.0] * 200, slips=[9.0] * 200, errors=dict.fromkeys(range(200), "timeout")), ""),
+        (records([0.1] * 200, slips=[9.0] * 200, errors=dict.fromkeys(range(200), "connect")), "more than 1 ms late"),
         (records([50.0] * 200, cpu=0.81), "it used 81% of its core"),
         (records([50.0], slips=[50.0]), ""),
     ],
@@ -131,6 +133,38 @@ def test_a_request_that_was_never_sent_is_the_clients_limit():
     made = records([50.0] * 10, errors={9: "timeout"}, connections=3, backlog=5)
     made.slip[9] = -1
     assert "1 requests were never sent: all 3 connections were busy" in measured([made]).meta.client_limited
+
+
+def hanging(hung: int, answered: int, *, slip: float = 4000.0) -> Records:
+    """``hung`` requests with a connection each but no answer within 5 s, ``answered`` at once, two sent ``slip`` ms late, three never."""
+    sent = hung + answered
+    errors = {i: "timeout" for i in range(sent + 5) if not hung <= i < sent}
+    slips = [0.1] * sent + [slip] * 2 + [0.1] * 3
+    made = records(
+        [5.0 if hung <= i < sent else 5000.0 for i in range(sent + 5)],
+        slips=slips,
+        errors=errors,
+        connections=hung,
+        backlog=5,
+    )
+    for never in range(sent + 2, sent + 5):
+        made.slip[never] = -1
+    return made
+
+
+def test_a_server_that_answers_nothing_is_no_limit_of_the_client():
+    """What had a connection is the evidence; what found none tells nothing, however long it waited."""
+    result = measured([hanging(20, 9)], limits=[0.1])
+    assert (result.meta.client_limited, result.meta.unsent) == ("", 5)
+    told = summary(result, [Limit(0.1)])
+    assert (told["errors"], told["over_ms"]) == ({"timeout": 20, "cancelled": 5}, {"100": 20})
+
+
+@pytest.mark.parametrize("made", [hanging(9, 9), hanging(2, 20), hanging(0, 5)])
+def test_a_server_that_answers_most_is_not_what_kept_the_client(made: Records):
+    result = measured([made], limits=[0.1])
+    assert "were never sent" in result.meta.client_limited
+    assert result.meta.unsent == 0
 
 
 def test_lateness_that_moves_no_request_over_a_limit_does_not_matter():
