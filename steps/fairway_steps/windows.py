@@ -89,8 +89,10 @@ def windows(strata: Iterable[Stratum]) -> list[Window]:
 def _ordered(strata: Iterable[Stratum]) -> list[Stratum]:
     """By start, end, whether they tell latencies alone, version and size: the last key first, for a key of several parts is dear to make."""
     found = sorted(strata, key=attrgetter("requests"))
+    some_are = bool(found) and found[0].requests <= 0
     found.sort(key=attrgetter("version"))
-    found.sort(key=_is_timed)
+    if some_are:
+        found.sort(key=_is_timed)
     found.sort(key=attrgetter("end"))
     found.sort(key=attrgetter("start"))
     return found

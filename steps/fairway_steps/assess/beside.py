@@ -33,6 +33,11 @@ class Beside:
         return int(self.shared.other.sizes.sum())
 
     @cached_property
+    def met(self) -> bool:
+        """Whether there is a window in which both had requests."""
+        return bool((self.shared.own.sizes * self.shared.other.sizes).any())
+
+    @cached_property
     def weights(self) -> Array:
         """By how much each of the primary's windows counts."""
         weights: Array = self.shared.own.sizes / self.shared.other.sizes.clip(1)
@@ -99,9 +104,10 @@ class _Pool:
             least += math.fsum(counts[bisect_left(edges, line * (1 - ROUNDING)) + 1 :])
             most += math.fsum(counts[bisect_right(edges, line * (1 + ROUNDING)) :])
         fewest = min(self.requests, self.timed + self.errors)
+        whole = max(self.requests, self.timed)
         return (
-            max(least, self.errors) / max(self.requests, self.timed),
-            min(fewest, most + self.errors) / fewest,
+            max(least, self.errors) / whole if whole else 0.0,
+            min(fewest, most + self.errors) / fewest if fewest else 1.0,
         )
 
     def place(self, q: float) -> Place:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from operator import add
+from operator import add, attrgetter
 
 from fairway_steps.model import Histogram, Slo, Stratum
 from fairway_steps.stats.columns import Columns, broken
@@ -53,13 +53,13 @@ def inconsistency(columns: Columns) -> str:
 
 def _plainly_sound(columns: Columns) -> bool:
     """Whether nothing is wrong, asked of all strata at once; those that hold more than is asked here are not plain."""
-    for stratum in columns.strata:
-        if stratum.latencies or stratum.comparisons or stratum.differences:
+    for name in ("latencies", "comparisons", "differences"):
+        if any(map(attrgetter(name), columns.strata)):
             return False
-        if stratum.failures and min(stratum.failures.values()) < 0:
-            return False
-        if stratum.latency and len(stratum.latency.counts) != len(stratum.latency.edges):
-            return False
+    if any(min(some.values()) < 0 for some in filter(None, map(attrgetter("failures"), columns.strata))):
+        return False
+    if any(len(some.counts) != len(some.edges) for some in filter(None, map(attrgetter("latency"), columns.strata))):
+        return False
     below: list[tuple[Array, Array | float]] = [(some.counts, WHOLE) for some in columns.buckets]
     below += [(columns.errors, columns.requests), (columns.requests, WHOLE), (columns.seconds, sys.float_info.max)]
     rise = all(_rise(some.edges) for some in columns.buckets)

@@ -14,7 +14,7 @@ from fairway_steps.assess.beside import Beside
 from fairway_steps.assess.rest import Ending, Open, Scene, few, missing_here, mostly_untimed, no_data
 from fairway_steps.assess.seen import Seen, quantiles_seen, rates_seen
 from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo
-from fairway_steps.stats.comparison import VIOLATED, RateVsPrimary, Strata
+from fairway_steps.stats.comparison import MET, VIOLATED, RateVsPrimary, Strata
 from fairway_steps.stats.late import mixed
 from fairway_steps.stats.pairs import Pairs, held, of_failures, of_quantile
 from fairway_steps.words import count, name_of, number, times
@@ -62,7 +62,7 @@ class Margin:
         harm, health = self._pairs
         weights = self.scene.shared.weights
         here = [i for i, row in enumerate(health.rows.tolist()) if self.scene.weight in (None, weights[row])]
-        strata = self._harm.some(here) if health is harm else self._read(health.some(here))
+        strata = self._harm.some(here) if health is harm else self._read(health.some(here), MET)
         return self._fresh.met(strata)
 
     def evidence(self, log_e: float, *, harmful: bool, open_: Open) -> Evidence:
@@ -70,7 +70,7 @@ class Margin:
         if scene.problem:
             return no_data(slo, scene.problem)
         both = self._beside()
-        if not (both.requests and both.requests_beside):
+        if not both.met:
             served = any(stratum.requests for stratum in scene.own)
             name, other = (scene.primary, scene.candidate) if served else (scene.candidate, scene.primary)
             return no_data(slo, f"no request to {name} was measured beside {other}, so {self._unknown} is not known")
@@ -184,8 +184,8 @@ class Margin:
         looks = self.scene.shared.looks
         return [looks[row] for row in self._pairs[0].rows.tolist()]
 
-    def _read(self, pairs: Pairs) -> Strata:
-        return self._fresh.read(*pairs.counts, allowed=pairs.allowed)
+    def _read(self, pairs: Pairs, part: slice | None = None) -> Strata:
+        return self._fresh.read(*pairs.counts, allowed=pairs.allowed, part=part)
 
     @property
     def _fresh(self) -> RateVsPrimary:

@@ -28,7 +28,7 @@ POINTS = 40
 REACH = math.log(20)
 """The grid: 40 odds ratios up to 20 times the one tested, evenly spaced in their logarithm."""
 
-VIOLATED, MET = slice(0, POINTS + 1), slice(POINTS + 1, None)
+WHOLE, VIOLATED, MET = slice(None), slice(0, POINTS + 1), slice(POINTS + 1, None)
 """The parts of the grid that tell of one e-value each."""
 
 AT_ONCE = 1024
@@ -43,13 +43,20 @@ MARGIN = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Strata:
-    """What a test read of strata: a row of counts for each of errors, n and the primary's, and a row of log likelihoods a stratum."""
+    """What a test read of strata: a row of counts for each of errors, n and the primary's, and a row of log likelihoods a stratum.
+
+    At a ``part`` of the grid; None: at all of it.
+    """
 
     table: Array
     likelihoods: Array
+    part: slice | None = None
 
     def some(self, which: slice | Sequence[int]) -> "Strata":
-        return Strata(self.table[:, which], self.likelihoods[which])
+        return Strata(self.table[:, which], self.likelihoods[which], self.part)
+
+    def at(self, part: slice) -> Array:
+        return self.likelihoods if self.part == part else self.likelihoods[:, part]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,19 +118,21 @@ class RateVsPrimary:
         n_primary: Counts,
         *,
         allowed: float | Array = 1.0,
+        part: slice | None = None,
     ) -> "Strata":
-        """The likelihoods of strata, the dear part, once for all that is asked of them."""
+        """The likelihoods of strata, the dear part, once for all that is asked of them: at this part of the grid."""
         table = _table(errors, n, errors_primary, n_primary)
         each = np.broadcast_to(allowed, table.shape[1:])
         for value in each[~((each >= 1 / FARTHEST) & (each <= FARTHEST))]:
             raise ValueError(f"an odds ratio of {value:g} is not from {1 / FARTHEST:g} to {FARTHEST:g}")
         shift = np.array(list(map(math.log, each.tolist())))
-        return Strata(table, log_likelihoods(table[0], table[1], table[2], table[3], self.grid(), shift))
+        grid = self.grid() if part is None else self.grid()[part]
+        return Strata(table, log_likelihoods(table[0], table[1], table[2], table[3], grid, shift), part)
 
     def after(self, strata: "Strata") -> "RateVsPrimary":
         """The state after them, one look after each."""
         likelihood, peak = self.likelihood, self.peak
-        for path in self._paths(strata.likelihoods):
+        for path in self._paths(strata, WHOLE):
             likelihood, peak = tuple(path[-1].tolist()), _peak(path, peak)
         return replace(self._counted(strata.table), likelihood=likelihood, peak=peak) if strata.table.size else self
 
@@ -131,26 +140,26 @@ class RateVsPrimary:
         """The state after them, looked at once."""
         if not strata.table.size:
             return self
-        *_, path = self._paths(strata.likelihoods)
+        *_, path = self._paths(strata, WHOLE)
         state = replace(self._counted(strata.table), likelihood=tuple(path[-1].tolist()))
         return replace(state, peak=self.peak.highest(state.now))
 
     def log_es(self, strata: "Strata", part: slice) -> Array:
         """Ln of the e-value after each of them: of ``VIOLATED`` or ``MET``."""
-        return np.concatenate([np.empty(0), *(_mixture(path) for path in self._paths(strata.likelihoods, part))])
+        return np.concatenate([np.empty(0), *(_mixture(path) for path in self._paths(strata, part))])
 
     def met(self, strata: "Strata") -> float:
         """Ln of the e-value of health after all of them."""
         met = self.now.met
-        for path in self._paths(strata.likelihoods, MET):
+        for path in self._paths(strata, MET):
             met = float(_mixture(path[-1:])[0])
         return met
 
-    def _paths(self, rows: Array, part: slice = slice(None)) -> Iterator[Array]:
+    def _paths(self, strata: "Strata", part: slice) -> Iterator[Array]:
         """By some strata at a time: the log likelihood after each, at this part of the grid."""
-        now = np.array(self.likelihood or np.zeros(rows.shape[1]))[part]
+        rows, now = strata.at(part), np.array(self.likelihood or np.zeros(2 * POINTS + 2))[part]
         for start in range(0, len(rows), AT_ONCE):
-            path = np.cumsum(np.vstack((now, rows[start : start + AT_ONCE, part])), axis=0)[1:]
+            path = np.cumsum(np.vstack((now, rows[start : start + AT_ONCE])), axis=0)[1:]
             now = path[-1]
             yield path
 

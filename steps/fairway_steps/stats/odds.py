@@ -21,9 +21,6 @@ LARGEST = 690.0
 CHUNK = 256
 """Strata taken at once, so that what is worked on stays in the processor's cache."""
 
-NARROW_CHUNK = 32
-"""Of these so many at once where each is worked on again and again, so that it stays in the nearest cache."""
-
 PER_DEVIATION = 2.5
 """Nodes per standard deviation in long sums: the trapezoidal rule on a bell curve errs by exp(-2 pi^2 2.5^2) < 1e-53."""
 
@@ -73,24 +70,16 @@ def _short(n_c: Array, n_p: Array, total: Array, low: Array, terms: Array, log_o
     down = low[:, None] + j + 1, (n_p - total + low)[:, None] + j + 1
     ratio = np.where(inside, up[0] * up[1] / (down[0] * down[1]), 1.0)
     logs = np.concatenate((np.zeros((terms.size, 1)), np.cumsum(np.log(ratio), axis=1)), axis=1)
-    logs[:, 1:][~inside] = -np.inf
+    np.copyto(logs[:, 1:], -np.inf, where=~inside)
     weights = np.exp(logs - logs.max(axis=1, keepdims=True)).T.copy()
     psi = np.exp(np.vstack((log_odds, np.zeros(terms.size))))
-    value = np.empty(psi.shape)
-    for start in range(0, terms.size, NARROW_CHUNK):
-        some = slice(start, start + NARROW_CHUNK)
-        value[:, some] = _horner(weights[::-1, some], psi[:, some].copy())
+    value = np.zeros(psi.shape)
+    for weight in weights[::-1]:
+        value *= psi
+        value += weight
     np.log(value, out=value)
     sums: Array = value[:-1] - value[-1]
     return sums
-
-
-def _horner(weights: Array, psi: Array) -> Array:
-    value = np.zeros(psi.shape)
-    for weight in weights:
-        value *= psi
-        value += weight
-    return value
 
 
 def _long(x: float, n_c: float, n_p: float, total: float, low: float, high: float, log_odds: Array) -> Array:

@@ -347,3 +347,17 @@ def test_requests_whose_latency_nobody_knows_are_not_taken_for_fast(slo, mode):
     hidden = [one for at in range(40) for one in (plain("v1", at, 900), plain("v2", at, 300, timed=60))]
     assert promoted(slo, known, Mode.GUARD)
     assert not promoted(slo, hidden, mode)
+
+
+def test_versions_that_never_served_in_the_same_window_are_compared_with_nothing():
+    edges, none = (0.1, 0.2, math.inf), (0, 0, 0)
+    strata = []
+    for at, sizes in enumerate(((100, 0), (0, 100))):
+        for name, n in zip(("v1", "v2"), sizes, strict=True):
+            found = Histogram(edges, (n, 0, 0) if n else none)
+            strata.append(Stratum(name, float(at), at + 1.0, 50, n, {}, found, 0.05 * n))
+    for slo in (Slo(Metric.ERROR_RATE, 0.5, relative=True), Slo(Metric.LATENCY, 0.1, 0.9, relative=True)):
+        found = assess([slo], strata, candidate="v2", primary="v1", weight=50, is_last=True)
+        assert found.verdict is Verdict.HOLD
+        assert found.evidence[0].result is Result.NO_DATA
+        assert "no request to v1 was measured beside v2" in found.reason
