@@ -65,13 +65,14 @@ def _tokens(run: Foreign) -> dict[str, Any]:
         _quantiles([took for took, ok in zip(measured, fine, strict=True) if ok and took is not None])
         for measured in (tokens.ttft(rows.scheduled), tokens.tpot())
     )
-    output = sum(n for n, ok in zip(tokens.output, fine, strict=True) if ok and n > 0)
+    output = [n for n, ok in zip(tokens.output, fine, strict=True) if ok and n >= 0]
     found: dict[str, Any] = {"ttft_ms": ttft, "tpot_ms": tpot} if tokens.timed else {}
-    found["output_tokens"] = output
+    if output:
+        found["output_tokens"] = sum(output)
     if gaps := tokens.itl():
         found["itl_ms"] = _quantiles(gaps)
-    if run.seconds > 0:
-        found["tokens_per_s"] = _rounded(output / run.seconds)
+    if output and run.seconds > 0:
+        found["tokens_per_s"] = _rounded(sum(output) / run.seconds)
     return found
 
 

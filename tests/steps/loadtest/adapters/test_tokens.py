@@ -103,6 +103,10 @@ def test_tokens_of_answers_that_were_not_streamed_are_counted_and_not_timed(tmp_
     assert "ttft_ms" not in told
     with pytest.raises(UsageError, match="does not tell ttft of single requests"):
         summary(run, (), [("ttft", 0.1)])
+    for one in data["benchmarks"][0]["requests"]["successful"]:
+        one["output_tokens"] = None
+    (tmp_path / "unary.json").write_text(json.dumps(data))
+    assert "output_tokens" not in summary(open_foreign(f"guidellm:{tmp_path}/unary.json"))
 
 
 def test_a_tool_that_tells_no_tokens_is_not_asked_for_them():
