@@ -1,14 +1,18 @@
-"""Fairway's steps as any CI runs them: a process each, from here, on the cluster of KUBECONFIG."""
+"""Fairway's steps as any CI runs them: a process each, from here, on the cluster of KUBECONFIG, as the account that the manifests make."""
 
 import json
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from on_cluster.kube import prometheus
+from on_cluster.kube import kubectl, prometheus
 from on_cluster.release import Service, metrics
 
 BEGUN = ("service", "route", "primary", "candidate", "stages", "slos", "metrics", "record")
@@ -64,4 +68,16 @@ class Steps:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            env=os.environ | {"KUBECONFIG": str(Path(_releaser(self.service.namespace).name, "config"))},
         )
+
+
+@cache
+def _releaser(namespace: str) -> "TemporaryDirectory[str]":
+    """A folder with the kubeconfig of a release's account in a namespace, as long as the tests run: it has no right elsewhere."""
+    config = json.loads(kubectl("config", "view", "--minify", "--raw", "-o", "json"))
+    token = kubectl("create", "token", "fairway-releaser", "-n", namespace, "--duration=2h").strip()
+    config["users"] = [{"name": config["contexts"][0]["context"]["user"], "user": {"token": token}}]
+    folder: TemporaryDirectory[str] = TemporaryDirectory()
+    Path(folder.name, "config").write_text(json.dumps(config), encoding="utf-8")
+    return folder

@@ -1,6 +1,7 @@
 """Covers: routes of Gateway API as a real gateway serves them, or does not: gRPC through a GRPCRoute that is split and promoted under a
 load test with a record of each call, none lost; an HTTPRoute that is stored and not accepted, or names a Service that is
-not there, or a Gateway that is not there, is waited for and fails with the condition's text.
+not there, or a Gateway that is not there or has no proxies, is waited for and fails with the condition's text, by the account that the
+manifests give a release: it may read no Gateway but its own namespace's.
 
 Leaves out: HTTPRoutes that are served (test_promotion.py), everything about routes that needs no gateway (tests/contract).
 """
@@ -12,7 +13,7 @@ import signal
 import pytest
 
 from on_cluster.client import MODEL
-from on_cluster.kube import apply, eventually, get, kubectl, named, weights
+from on_cluster.kube import apply, eventually, get, has_kind, kubectl, lacks, named, weights
 from on_cluster.release import SLOS, Service
 from on_cluster.steps import Steps
 from on_cluster.versions import http_route
@@ -110,9 +111,29 @@ def no_such_gateway(spec):
     spec["parentRefs"][0]["name"] = "none"
 
 
+def not_programmed(spec):
+    spec["parentRefs"].append({"name": "unready"})
+
+
+def unready_gateway():
+    """One whose proxies never run."""
+    owner = "gateway.envoyproxy.io"
+    never = {"container": {"image": "example.invalid/nothing:v1"}}
+    provider = {"type": "Kubernetes", "kubernetes": {"envoyDeployment": never, "envoyService": {"type": "ClusterIP"}}}
+    parameters = {"group": owner, "kind": "EnvoyProxy", "name": "unready"}
+    listener = {"name": "http", "protocol": "HTTP", "port": 80}
+    about = {"metadata": {"name": "unready"}}
+    spec = {"gatewayClassName": "eg", "listeners": [listener], "infrastructure": {"parametersRef": parameters}}
+    return [
+        {"apiVersion": f"{owner}/v1alpha1", "kind": "EnvoyProxy", "spec": {"provider": provider}} | about,
+        {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "spec": spec} | about,
+    ]
+
+
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
+        (not_programmed, "the Gateway unready: Programmed is False"),
         (nobody_listens, "Accepted is False (NoMatchingParent)"),
         (no_such_service, "ResolvedRefs is False (BackendNotFound)"),
         (no_such_gateway, "the Gateway none"),
@@ -120,6 +141,10 @@ def no_such_gateway(spec):
 )
 def test_a_route_that_is_stored_and_not_served_fails_with_what_the_gateway_says(shared, request, spoil, sentence):
     service = Service(shared.namespace, named(request), shared.address, of="shared", new="v3")
+    if spoil is not_programmed:
+        if not has_kind("EnvoyProxy"):
+            lacks("Envoy Gateway")
+        apply(service.namespace, unready_gateway())
     service.expose()
     steps = Steps(service)
     steps.begin(stages="20@5s", **KEPT)
