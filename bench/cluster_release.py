@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from lab import project_images
+from lab.addons import argo
 from lab.places import AUDIT, RELEASES
 from lab.processes import run
 from on_cluster.client import Client
@@ -214,10 +215,7 @@ def told(title: str, template: str, behave: str, name: str) -> Run:
     return done
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", default=["staged", "quick", "failing", "images"])
-    chosen = parser.parse_args().what
+def measure(chosen: Sequence[str]) -> None:
     if "staged" in chosen:
         told("a good candidate, a pod a stage", "canary-v1", "good", "bench-staged")
     if "quick" in chosen:
@@ -227,6 +225,14 @@ def main() -> None:
         tell_exposure(
             [exposure(told(title, "canary-quick-v1", "failing", f"bench-failing-{n}")) for n in range(FAILING)]
         )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="*", default=["staged", "quick", "failing", "images"])
+    chosen = parser.parse_args().what
+    with argo.as_installed():
+        measure(chosen)
     if "images" in chosen:
         tell_images()
 
