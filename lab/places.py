@@ -5,6 +5,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout."""
+EXAMPLES = ROOT / "examples" / "cluster"
+"""What any cluster needs for releases and their tests, the lab, too."""
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fairway" / "lab"
 """What survives `make lab-down`: binaries, install manifests and images, by version."""
 STATE = Path("/var/lib/fairway-lab")

@@ -13,7 +13,7 @@ from lab import binaries, certificates, control_plane, down, machine, network, n
 from lab.addons import argo, coredns, envoy_gateway, kserve, prometheus, tekton
 from lab.images import StaticImage
 from lab.kubectl import await_condition
-from lab.places import CACHE, IMAGE_STORE, LOCK, NETNS, NODE, ROOT, STATE
+from lab.places import CACHE, EXAMPLES, IMAGE_STORE, LOCK, NETNS, NODE, ROOT, STATE
 from lab.progress import LabError, part, say
 
 ADDONS: tuple[ModuleType, ...] = (coredns, prometheus, envoy_gateway, argo, tekton, kserve)
@@ -139,6 +139,7 @@ def lab_digest() -> str:
 def _code() -> Iterator[Path]:
     folder = ROOT / "lab"
     yield from folder.rglob("*.py")
+    yield from EXAMPLES.glob("*.yaml")
     yield from (folder / "go").rglob("go.*")
     yield ROOT / "requirements" / "dev.txt"  # Envoy and others come as Python packages
 

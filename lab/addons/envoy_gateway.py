@@ -1,7 +1,6 @@
-"""Envoy Gateway with Envoy: a GatewayClass ``eg`` and one Gateway, with counters for each endpoint.
+"""Envoy Gateway with Envoy: a GatewayClass ``eg`` and one Gateway, as examples/cluster has them.
 
-Without ``enablePerEndpointStats`` all backends of a rule share one cluster's counters, and nobody could tell the
-versions apart. Its controller may do what it likes here; a real cluster takes the roles of its chart. It is alone,
+Its controller may do what it likes here; a real cluster takes the roles of its chart. It is alone,
 and elects no leader: one that lost its election on a busy machine stays up, and takes up no route any more.
 """
 
@@ -9,12 +8,11 @@ import os
 from collections.abc import Mapping
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import Any
 
 from lab.binaries import ENVOY_GATEWAY
 from lab.images import StaticImage
 from lab.kubectl import Objects, account, apply, await_condition, await_rollout, kubectl, namespace, read
-from lab.places import KUBECONFIG
+from lab.places import EXAMPLES, KUBECONFIG
 from lab.processes import inside, run
 
 NAMESPACE = "envoy-gateway-system"
@@ -139,38 +137,9 @@ def _controller() -> Objects:
 
 
 def _gateway() -> Objects:
-    proxy: dict[str, Any] = {
-        "telemetry": {"metrics": {"enablePerEndpointStats": True}},
-        "provider": {
-            "type": "Kubernetes",
-            "kubernetes": {
-                "envoyDeployment": {"container": {"image": ENVOY_IMAGE}},
-                "envoyService": {"type": "ClusterIP"},
-            },
-        },
-    }
-    parameters = {"group": "gateway.envoyproxy.io", "kind": "EnvoyProxy", "name": "lab", "namespace": NAMESPACE}
-    listener = {"name": "http", "protocol": "HTTP", "port": 80, "allowedRoutes": {"namespaces": {"from": "All"}}}
-    return [
-        {
-            "apiVersion": "gateway.envoyproxy.io/v1alpha1",
-            "kind": "EnvoyProxy",
-            "metadata": {"name": "lab", "namespace": NAMESPACE},
-            "spec": proxy,
-        },
-        {
-            "apiVersion": "gateway.networking.k8s.io/v1",
-            "kind": "GatewayClass",
-            "metadata": {"name": "eg"},
-            "spec": {
-                "controllerName": "gateway.envoyproxy.io/gatewayclass-controller",
-                "parametersRef": parameters,
-            },
-        },
-        {
-            "apiVersion": "gateway.networking.k8s.io/v1",
-            "kind": "Gateway",
-            "metadata": {"name": GATEWAY, "namespace": GATEWAY_NAMESPACE},
-            "spec": {"gatewayClassName": "eg", "listeners": [listener]},
-        },
-    ]
+    """That of a cluster of one's own, with the Envoy that the node has, and no load balancer."""
+    objects = read(EXAMPLES / "gateway.yaml")
+    (proxy,) = (each for each in objects if each["kind"] == "EnvoyProxy")
+    ours = {"envoyDeployment": {"container": {"image": ENVOY_IMAGE}}, "envoyService": {"type": "ClusterIP"}}
+    proxy["spec"]["provider"] = {"type": "Kubernetes", "kubernetes": ours}
+    return objects

@@ -13,13 +13,12 @@ from lab.addons import envoy_gateway
 from lab.binaries import KSERVE
 from lab.images import StaticImage
 from lab.kubectl import Objects, apply, await_condition, await_rollout, containers, kustomize, namespace, read
-from lab.places import STATE
+from lab.places import EXAMPLES, STATE
 
 NAMESPACE = "kserve"
 IMAGE = f"fairway.lab/kserve-manager:{KSERVE.version}"
 SERVICE = "kserve-webhook-server-service"
 SECRET = "kserve-webhook-server-cert"
-RUNTIME = "fairway-digits"
 
 
 def images() -> list[StaticImage]:
@@ -81,30 +80,6 @@ def _settings() -> dict[str, Any]:
 
 
 def _runtime() -> dict[str, Any]:
-    container = {
-        "name": "kserve-container",
-        "image": project_images.name_of("model-server"),
-        "imagePullPolicy": "Never",
-        "command": ["python", "-m", "fairway_workflows.demo.model_server"],
-        # Longer than Envoy keeps idle connections: a server that closes them first loses a request now and then.
-        "args": ["--model_dir=/mnt/models", "--http_port=8080", "--timeout-keep-alive=7200"],
-        "readinessProbe": {"httpGet": {"path": "/v2/health/ready", "port": 8080}, "periodSeconds": 1},
-        "lifecycle": {"preStop": {"sleep": {"seconds": 5}}},
-        "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}},
-        "securityContext": {"allowPrivilegeEscalation": False, "runAsNonRoot": True, "capabilities": {"drop": ["ALL"]}},
-    }
-    return {
-        "apiVersion": "serving.kserve.io/v1alpha1",
-        "kind": "ClusterServingRuntime",
-        "metadata": {"name": RUNTIME},
-        "spec": {
-            "annotations": {
-                "prometheus.io/scrape": "true",
-                "prometheus.io/port": "8080",
-                "prometheus.io/path": "/metrics",
-            },
-            "supportedModelFormats": [{"name": "sklearn", "version": "1", "autoSelect": True}],
-            "protocolVersions": ["v2"],
-            "containers": [container],
-        },
-    }
+    (runtime,) = read(EXAMPLES / "runtime.yaml")
+    runtime["spec"]["containers"][0]["image"] = project_images.name_of("model-server")
+    return runtime

@@ -1,19 +1,22 @@
 """Prometheus, as a process of the node, and a service in the cluster that leads to it.
 
-It scrapes each pod that says so by the annotations ``prometheus.io/scrape``, ``/port`` and ``/path``: Envoy's proxies
-and the model servers carry them.
+It scrapes what that of examples/cluster does, which says for a cluster of one's own what is needed.
 """
 
 import json
 import subprocess
+from typing import Any
+
+import yaml
 
 from lab.binaries import PROMETHEUS
 from lab.certificates import PKI
 from lab.images import StaticImage
-from lab.kubectl import Objects, apply, namespace
-from lab.places import API, NODE_ADDRESS, STATE
-from lab.processes import await_, end, inside, known, start
+from lab.kubectl import Objects, apply, namespace, read
+from lab.places import API, EXAMPLES, NODE_ADDRESS, STATE
+from lab.processes import await_, inside, start
 
+EXAMPLE = EXAMPLES / "prometheus.yaml"
 NAMESPACE = "monitoring"
 PORT = 9090
 URL = f"http://prometheus.{NAMESPACE}:{PORT}"
@@ -26,10 +29,6 @@ def images() -> list[StaticImage]:
 
 def install() -> None:
     apply(_objects())
-    begin()
-
-
-def begin() -> None:
     config = STATE / "prometheus.json"
     config.write_text(json.dumps(_config()), encoding="utf-8")
     start(
@@ -41,49 +40,20 @@ def begin() -> None:
     )
 
 
-def stop() -> None:
-    """As when it is away in the middle of a release; ``begin`` brings it back, with its data."""
-    if known().get("prometheus"):
-        end("prometheus")
-
-
 def ready() -> None:
     asked = inside("curl", "--silent", "--fail", "--max-time", "2", f"http://{NODE_ADDRESS}:{PORT}/-/ready")
     await_("prometheus", lambda: subprocess.run(asked, capture_output=True, check=False).returncode == 0)
 
 
-def _config() -> dict[str, object]:
-    def replace(source: list[str], target: str, regex: str = "(.+)", to: str = "$1") -> dict[str, object]:
-        return {"source_labels": source, "target_label": target, "regex": regex, "replacement": to}
-
-    about = "__meta_kubernetes_pod_annotation_prometheus_io_"
-    pods = {
-        "job_name": "pods",
-        "kubernetes_sd_configs": [
-            {
-                "role": "pod",
-                "api_server": API,
-                "tls_config": {
-                    "ca_file": str(PKI / "ca.crt"),
-                    "cert_file": str(PKI / "admin.crt"),
-                    "key_file": str(PKI / "admin.key"),
-                },
-            }
-        ],
-        "relabel_configs": [
-            {"source_labels": [f"{about}scrape"], "action": "keep", "regex": "true"},
-            {"source_labels": ["__meta_kubernetes_pod_phase"], "action": "drop", "regex": "Pending|Succeeded|Failed"},
-            replace(["__address__", f"{about}port"], "__address__", r"([^:]+)(?::\d+)?;(\d+)", "$1:$2"),
-            replace([f"{about}path"], "__metrics_path__"),
-            replace(["__meta_kubernetes_namespace"], "namespace"),
-            replace(["__meta_kubernetes_pod_name"], "pod"),
-            replace(["__meta_kubernetes_pod_ip"], "pod_ip"),
-            replace(["__meta_kubernetes_pod_label_app"], "app"),
-            # Several ports of one pod would be scraped as one: keep one target a pod.
-            {"source_labels": ["__meta_kubernetes_pod_container_init"], "action": "drop", "regex": "true"},
-        ],
-    }
-    return {"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": [pods]}
+def _config() -> dict[str, Any]:
+    """That of a cluster of one's own, from outside the cluster: by the administrator's certificate."""
+    (settings,) = (each for each in read(EXAMPLE) if each["kind"] == "ConfigMap")
+    config: dict[str, Any] = yaml.safe_load(settings["data"]["prometheus.yml"])
+    files = {"ca_file": "ca.crt", "cert_file": "admin.crt", "key_file": "admin.key"}
+    (pods,) = config["scrape_configs"]
+    (discovery,) = pods["kubernetes_sd_configs"]
+    discovery |= {"api_server": API, "tls_config": {key: str(PKI / name) for key, name in files.items()}}
+    return config
 
 
 def _objects() -> Objects:

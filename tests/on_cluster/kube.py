@@ -2,12 +2,14 @@
 
 import json
 import os
+import socket
 import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from typing import Any, NoReturn, TypeVar
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -71,12 +73,23 @@ def gateway() -> str:
     return f"http://{found['spec']['clusterIP']}:{found['spec']['ports'][0]['port']}"
 
 
+@cache
 def prometheus() -> str:
-    """Where the lab's Prometheus listens, or what FAIRWAY_PROMETHEUS_URL says of another cluster's; as seen from here."""
-    if given := os.environ.get("FAIRWAY_PROMETHEUS_URL"):
-        return given
-    found = get("monitoring", "service/prometheus")
-    return f"http://{found['spec']['clusterIP']}:{found['spec']['ports'][0]['port']}" if found else ""
+    """Where the lab's Prometheus listens, or what FAIRWAY_PROMETHEUS_URL says of another's; empty if it is out of reach from here."""
+    given = os.environ.get("FAIRWAY_PROMETHEUS_URL", "")
+    if not given and (found := get("monitoring", "service/prometheus")):
+        given = f"http://{found['spec']['clusterIP']}:{found['spec']['ports'][0]['port']}"
+    return given if given and in_reach(given) else ""
+
+
+def in_reach(url: str) -> bool:
+    """Whether somebody listens there."""
+    at = urlsplit(url)
+    try:
+        socket.create_connection((at.hostname or "", at.port or 80), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 @cache

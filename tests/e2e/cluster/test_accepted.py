@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from lab.binaries import ARGO
-from on_cluster.kube import apply, has_kind, kubectl, lacks
+from on_cluster.kube import apply, has_kind, kubectl, lacks, spares
 from on_cluster.manifests import MANIFESTS
 from on_cluster.pipelines import EXAMPLE
 from on_cluster.workflows import argo
@@ -22,6 +22,7 @@ FILES = sorted(
     path.relative_to(MANIFESTS).as_posix() for path in MANIFESTS.rglob("*.yaml") if not path.name.startswith("kustomiz")
 )
 TEMPLATES = [file for file in FILES if file.startswith("argo/") and "rbac" not in file]
+CLUSTER = EXAMPLE.parent / "cluster"
 SCHEMA = ARGO.folder / "api" / "jsonschema" / "schema.json"
 
 
@@ -52,6 +53,15 @@ def test_the_api_server_takes_the_run_of_the_example(space):
         lacks("Tekton Pipelines")
     told = kubectl("create", "-n", space, "--dry-run=server", "--validate=strict", "-f", str(EXAMPLE))
     assert "(server dry run)" in told
+
+
+def test_the_api_server_takes_what_any_cluster_needs():
+    """The lab has Prometheus outside, and the other objects from these very files."""
+    spares("what is in other namespaces")
+    told = kubectl(
+        "apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", str(CLUSTER)
+    )
+    assert told.count("(server dry run)") > 10
 
 
 @pytest.mark.parametrize("file", TEMPLATES)

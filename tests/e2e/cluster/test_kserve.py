@@ -28,7 +28,7 @@ def models(space):
     if not has_kind("InferenceService"):
         lacks("KServe")
     if get(space, "clusterservingruntime/fairway-digits") is None:
-        lacks("runtime fairway-digits; lab/addons/kserve.py shows the lab's")
+        lacks("runtime fairway-digits; examples/cluster/runtime.yaml is the one")
     store_models(space)
     return space
 
