@@ -61,7 +61,7 @@ lab-down: .root .venv/.dev ## Remove every trace of the lab, but not its cache
 
 e2e: .venv/.dev ## The end-to-end tests on the lab; make e2e KUBECONFIG=FILE: on another cluster
 	@$(if $(filter command,$(firstword $(origin KUBECONFIG))),env KUBECONFIG="$(abspath $(KUBECONFIG))" \
-		PATH="$(CURDIR)/$(BIN):$$PATH",$(LAB) run --) env FAIRWAY_E2E=1 $(BIN)/pytest -m "not local" -n 2 --dist loadfile --no-loadscope-reorder tests/e2e/cluster \
+		PATH="$(CURDIR)/$(BIN):$$PATH",$(LAB) run --) env FAIRWAY_E2E=1 $(BIN)/pytest -m cluster -n 3 --dist loadfile --no-loadscope-reorder tests/e2e/cluster \
 		$(if $(filter command,$(firstword $(origin KUBECONFIG))),,tests/contract) $(TESTS)
 
 bench-cluster: .root .venv/.dev ## Measure a release on the lab: where its time goes, its API requests, its images

@@ -18,7 +18,7 @@ def test_a_good_candidate_is_promoted_where_it_stands(space, service):
     service.deploy()
     before = service.pods("v2")
     with service.client() as client:
-        found = ended(space, submit(space, "canary-v1", **service.parameters()))
+        found = ended(space, submit(space, "canary-v1", **service.parameters(stages="20@5s,40@5s,60@5s")))
     assert found["status"]["phase"] == "Succeeded", story(found)
     assert service.record()["outcome"] == "promoted"
     service.check("v2", client)

@@ -146,7 +146,7 @@ def test_the_best_of_several_is_promoted(space, service, within_reach):
     service.expose()
     with service.client() as client, warehouse(client, {"v1": 0.3, "v2": 0.3, "v3": 0.7}) as sums:
         given = service.parameters(
-            stages="v2=30+v3=30@2m",
+            stages="v2=30+v3=30@30s",
             candidate=",".join(f"{name}=deployment/{space}/{service.version(name)}" for name in ("v2", "v3")),
             slos=json.dumps([{"metric": "error-rate", "limit": "2%"}, {"metric": "reward", "margin": "20%"}]),
             metrics=json.dumps({"source": "rest", "url": f"{sums}/$version", "paths": PATHS}),

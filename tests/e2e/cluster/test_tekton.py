@@ -25,7 +25,7 @@ def given(service, **changed):
 def test_good_is_promoted(tekton, service):
     service.deploy()
     with service.client() as client:
-        name = create(tekton, **given(service))
+        name = create(tekton, **given(service, stages="20@5s,60@5s"))
         found = ended(tekton, name)
     assert condition(found)["status"] == "True", story(tekton, name)
     assert results(found)["verdict"] == "promote"
