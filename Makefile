@@ -44,8 +44,8 @@ unit: .venv/.dev ## The tests that start no servers, in seconds
 	  echo "error: the lab needs Linux and root; run it as \`sudo make $(MAKECMDGOALS)\`, or in a VM. To run the end-to-end tests on a cluster" \
 	    "of your own (kind, k3d, any other) instead: make e2e KUBECONFIG=\$$HOME/.kube/config   (docs/lab.md says what it must hold)" >&2; exit 1; }
 
-lab: .root .venv/.dev ## Bring up a whole cluster on this machine: Kubernetes, Argo, Tekton, Envoy Gateway, KServe, Prometheus (root)
-	@$(LAB) up
+lab: .root .venv/.dev ## Bring up a whole cluster on this machine: Kubernetes, Argo, Tekton, Envoy Gateway, KServe, Prometheus (root); WITH=istio
+	@$(LAB) up $(if $(WITH),--with $(WITH))
 
 istiod: .root .venv/.dev ## Build istiod, which the contract tests of VirtualServices start where it is (about 5 min, once)
 	@$(LAB) build --with istiod
@@ -73,7 +73,8 @@ golden: .venv/.dev ## Rewrite what is rendered from the code: manifests and refe
 	$(BIN)/python docs/reference.py
 	$(BIN)/python docs/presets.py
 
-matrix: .venv/.dev ## Rewrite the matrix of strategies and routes from its contract tests
+matrix: .venv/.dev ## Rewrite the matrix of strategies and routes; what the lab shows: make e2e TESTS="-m carries --matrix docs/matrix.json"
+	$(BIN)/pytest -q -m carries tests/e2e --matrix docs/matrix.json
 	$(BIN)/pytest -q tests/contract/test_strategies.py tests/contract/test_istiod.py tests/contract/test_traefik.py --matrix docs/matrix.json
 	$(BIN)/python docs/matrix.py
 

@@ -34,9 +34,12 @@ def build_(more: tuple[str, ...]) -> None:
 
 
 @main.command("up", help="Bring the lab up; what is there is left.")
-def up_() -> None:
+@click.option("--with", "more", multiple=True, type=click.Choice(sorted(up.MORE)), help="Add this to it.")
+def up_(more: tuple[str, ...]) -> None:
     with up.alone():
         up.up()
+        for name in more:
+            up.add(name)
 
 
 @main.command("status", help="Tell what runs: 0 all of it, 1 not all, 3 nothing.")

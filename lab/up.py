@@ -10,13 +10,15 @@ from pathlib import Path
 from types import ModuleType
 
 from lab import binaries, certificates, control_plane, down, machine, network, node, processes, project, project_images
-from lab.addons import argo, coredns, envoy_gateway, kserve, prometheus, tekton
+from lab.addons import argo, coredns, envoy_gateway, istio, kserve, prometheus, tekton
 from lab.images import StaticImage
 from lab.kubectl import await_condition
 from lab.places import CACHE, EXAMPLES, IMAGE_STORE, LOCK, NETNS, NODE, ROOT, STATE
 from lab.progress import LabError, part, say
 
 ADDONS: tuple[ModuleType, ...] = (coredns, prometheus, envoy_gateway, argo, tekton, kserve)
+MORE: dict[str, ModuleType] = {"istio": istio}
+"""What is added on request. No test takes it for granted, and its programs are built only then (``NEEDS``)."""
 READY = STATE / "ready.json"
 """Written last. Holds what the lab and the project in it were made from."""
 
@@ -50,6 +52,19 @@ def up() -> None:
             down.remove()
         _whole()
     say(f"the lab is ready after {time.monotonic() - began:.0f} s; {HOW}")
+
+
+def add(name: str) -> None:
+    """One of ``MORE``, to a lab that is up; again, it is brought up to date."""
+    addon = MORE[name]
+    binaries.make_all(addon.NEEDS)
+    with part(f"images of {name}"):
+        for image in addon.images():
+            image.bring()
+    with part(f"install {name}"):
+        addon.install()
+    with part(f"{name} is ready"):
+        addon.ready()
 
 
 HOW = "`make lab-shell` has kubectl and argo, `make e2e` runs the tests, `make lab-down` removes it"
@@ -138,7 +153,8 @@ def lab_digest() -> str:
 
 def _code() -> Iterator[Path]:
     folder = ROOT / "lab"
-    yield from folder.rglob("*.py")
+    requested = {Path(str(addon.__file__)) for addon in MORE.values()}
+    yield from (path for path in folder.rglob("*.py") if path not in requested)
     yield from EXAMPLES.glob("*.yaml")
     yield from (folder / "go").rglob("go.*")
     yield ROOT / "requirements" / "dev.txt"  # Envoy and others come as Python packages

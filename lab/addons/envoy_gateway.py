@@ -39,16 +39,20 @@ logging: {level: {default: warn}}
 
 def images() -> list[StaticImage]:
     controller = {"/bin/envoy-gateway": ENVOY_GATEWAY.program("envoy-gateway")}
-    envoy: Mapping[str, Path | str] = {
+    return [
+        StaticImage(CONTROLLER_IMAGE, controller, ("envoy-gateway",)),
+        StaticImage(ENVOY_IMAGE, envoy_files(), ("envoy",), env={"PATH": "/usr/local/bin"}),
+    ]
+
+
+def envoy_files() -> Mapping[str, Path | str]:
+    """What Envoy needs of an image."""
+    return {
         "/usr/local/bin/envoy": _envoy(),
         LOADER: Path(LOADER).resolve(),
         **{f"/lib/x86_64-linux-gnu/{name}": Path("/lib/x86_64-linux-gnu", name).resolve() for name in LIBRARIES},
         "/etc/nsswitch.conf": "hosts: files dns\n",
     }
-    return [
-        StaticImage(CONTROLLER_IMAGE, controller, ("envoy-gateway",)),
-        StaticImage(ENVOY_IMAGE, envoy, ("envoy",), env={"PATH": "/usr/local/bin"}),
-    ]
 
 
 def install() -> None:

@@ -28,6 +28,12 @@ from fairway_workflows.traffic import client
 from servers import processes_naming
 
 pytestmark = pytest.mark.local
+LASTING = {
+    "canary": ("50@60s", {"v1": 50, "v2": 50}),
+    "blue-green": ("100@60s", {"v2": 100}),
+    "mirror": ("mirror:50@60s", {"v1": 100}),
+}
+"""By strategy: a stage that lasts, and its weights."""
 
 
 def eventually(condition, timeout=60.0):
@@ -60,13 +66,20 @@ def test_a_good_candidate_is_promoted_and_the_run_tells_so(place):
 
 
 @pytest.mark.parametrize(
-    ("number", "hands", "code"), [(signal.SIGINT, 1, 130), (signal.SIGINT, 4, 130), (signal.SIGTERM, 1, 143)]
+    ("number", "hands", "code", "strategy"),
+    [
+        (signal.SIGINT, 1, 130, "canary"),
+        (signal.SIGINT, 4, 130, "blue-green"),
+        (signal.SIGTERM, 1, 143, "mirror"),
+        (signal.SIGTERM, 1, 143, "canary"),
+    ],
 )
-def test_a_signal_to_the_whole_group_puts_the_traffic_back_and_leaves_nothing(place, number, hands, code):
+def test_a_signal_to_the_whole_group_puts_the_traffic_back_and_leaves_nothing(place, number, hands, code, strategy):
     """As a terminal sends Ctrl-C, and as often as an impatient hand does."""
-    run = place.start("run", str(place.release(stages=[{"weight": 50, "duration": "60s"}])), "--output=json")
+    stages, asked = LASTING[strategy]
+    run = place.start("run", str(place.release(strategy=strategy, stages=stages)), "--output=json")
     under_way(place)
-    eventually(lambda: place.weights().get("v2") == 50)
+    eventually(lambda: place.weights() == asked)
     for _ in range(hands):
         os.killpg(run.pid, number)
         time.sleep(0.2)

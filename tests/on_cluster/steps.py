@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -60,9 +60,11 @@ class Steps:
         assert done.told["verdict"] == verdict, f"{done.said}{json.dumps(done.told)}"
         return done
 
-    def start(self, step: str, **options: str) -> "subprocess.Popen[str]":
+    def start(self, step: str, **options: str | Sequence[str]) -> "subprocess.Popen[str]":
+        """The step as it begins; an option that is repeated has several values."""
         given = {"record": self.service.parameters()["record"]} | options
-        words = [f"--{name.replace('_', '-')}={value}" for name, value in given.items() if value]
+        every = {name: [value] if isinstance(value, str) else value for name, value in given.items()}
+        words = [f"--{name.replace('_', '-')}={one}" for name, values in every.items() for one in values if one]
         return subprocess.Popen(
             [sys.executable, "-m", "fairway_steps", step, "--output=json", *words],
             stdout=subprocess.PIPE,

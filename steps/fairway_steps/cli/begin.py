@@ -27,6 +27,7 @@ from fairway_steps.cli.wiring import (
 from fairway_steps.config import Objectives, absolute
 from fairway_steps.config.spec import patience_for
 from fairway_steps.errors import Refused, TransientError
+from fairway_steps.feasible import feasible
 from fairway_steps.metrics.preflight import findings, requests_per_second
 from fairway_steps.model import Policy, Promotion, Stage, Stickiness, Version
 from fairway_steps.outputs import Output
@@ -161,6 +162,8 @@ def begin(
     path = router(route, service, versions, users, collectors(stages))
     holder, held = holder or somebody(), store.load()
     begins = held is None or held.holder != holder or (held.outcome is not None and not once)
+    if begins:  # before a source is asked that would have no say
+        feasible(path.capabilities, stages, asked.slos, sticky=sticky)
     cursor, told = (
         _evidence(counted, service, versions, asked, stages, path, _steady(held)) if counted and begins else ("", ())
     )
