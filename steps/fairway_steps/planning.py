@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from fairway_steps.errors import UsageError
-from fairway_steps.model import DEFAULT_RULES, Metric, Mode, Rules, Slo, Stage
+from fairway_steps.model import DEFAULT_RULES, Metric, Mode, Rules, Slo, Stage, Unit
 from fairway_steps.needs import Traffic, find, prove
-from fairway_steps.undecidable import level, problem_of
+from fairway_steps.stats.bets import ENOUGH
+from fairway_steps.undecidable import lasting, level, problem_of
 
 STEPS = ((120.0, 5.0), (600.0, 30.0), (math.inf, 60.0))
 """Durations are rounded up: below so many seconds to so many."""
@@ -130,6 +131,9 @@ def _proposed(stages: Sequence[Stage], traffic: Traffic, needs: Sequence[Need], 
         each = [max(total / sum(flows), least / flow) if flow else 0.0 for flow in flows]
         if rules.mode is Mode.PROVE and need.prove and flows[-1]:
             each[-1] = max(each[-1], need.prove / flows[-1])
+        if need.slo.unit is Unit.STRATUM:
+            windows = ENOUGH / sum(map(bool, flows)) + 1  # whole windows in each stage
+            each = [max(time, lasting(windows)) if time else 0.0 for time in each]
         wanted = list(map(max, wanted, each))
     times = [_rounded(time) if time else stage.duration for time, stage in zip(wanted, stages, strict=True)]
     return tuple(replace(stage, duration=time) for stage, time in zip(stages, times, strict=True))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from fairway_steps.model import DEFAULT_RULES, LATE, Metric, Mode, Rules, Slo, Stage, Unit
-from fairway_steps.stats.bets import log_e_above
+from fairway_steps.stats.bets import ENOUGH, log_e_above
 from fairway_steps.windows import GROWTH
 from fairway_steps.words import count, limit_of, name_of, seconds
 
@@ -127,14 +127,21 @@ def _by_windows(
     slo: Slo, told: str, stages: Sequence[Stage], patience: Sequence[float], found: float, proved: float
 ) -> str:
     """Of windows of time, each one witness, at one look a second: even if each is all bad, or all good."""
-    under, over = (1 + slo.limit, 1.0) if slo.relative else (slo.allowed, 1 - slo.allowed)
+    brought, last = (
+        sum(map(_windows, stages)),
+        _windows(replace(stages[-1], duration=stages[-1].duration + patience[-1])),
+    )
+    most = brought - _windows(stages[-1]) + last
+    few = f"{told} can never be decided by strata: about {most} windows of time are too few, {ENOUGH} are needed unless fewer prove it kept"
     if slo.metric is Metric.LATENCY_MEAN:
-        return ""
-    brought = sum(map(_windows, stages))
+        return few if most < ENOUGH and not proved else ""
+    under, over = (1 + slo.limit, 1.0) if slo.relative else (slo.allowed, 1 - slo.allowed)
     if log_e_above(brought * over, brought * over**2, under) < found:
         return f"{told} can never be found broken by strata: about {brought} windows of time are too few, even if every request breaks it"
-    last = _windows(replace(stages[-1], duration=stages[-1].duration + patience[-1]))
-    if log_e_above(last * under, last * under**2, over) < proved:
+    best = log_e_above(last * under, last * under**2, over)
+    if most < ENOUGH and not proved and best < -math.log(DEFAULT_RULES.beta):
+        return few
+    if best < proved:
         return f"{told} can never be proved kept by strata: about {last} windows in the last stage are too few, even if none breaks it"
     return ""
 
@@ -230,6 +237,11 @@ def least_to_prove(limit: float, beta: float) -> int:
         middle = (low + high) // 2
         low, high = (low, middle) if log_e_if_none_breaks(middle, limit) >= -math.log(beta) else (middle + 1, high)
     return low
+
+
+def lasting(windows: float) -> float:
+    """How many seconds a stage of so many windows takes."""
+    return windows if windows <= GROWTH else GROWTH * math.exp(windows / GROWTH - 1)
 
 
 def _windows(stage: Stage) -> int:

@@ -121,6 +121,18 @@ def test_rates_by_windows_that_are_too_few_even_at_the_worst_are_told_beforehand
     assert "can never be proved kept by strata" in said
 
 
+def test_rates_by_windows_that_are_too_few_to_be_judged_are_told_beforehand_and_the_proposed_stages_bring_them():
+    bursts, short = Slo(Metric.ERROR_RATE, 0.02, unit=Unit.STRATUM), (Stage(10, 40.0), Stage(50, 40.0))
+    for slo in (bursts, Slo(Metric.LATENCY_MEAN, 0.1, unit=Unit.STRATUM)):
+        (said,) = undecidable([slo], short, 20.0, patience=[0.0, 0.0])
+        assert said.endswith(
+            "can never be decided by strata: about 76 windows of time are too few, 100 are needed unless fewer prove it kept"
+        )
+        assert undecidable([slo], short, 20.0, patience=[0.0, 60.0]) == ()
+        assert plan([slo], plan([slo], short, Traffic(20.0)).proposed, Traffic(20.0)).problems == ()
+    assert undecidable([replace(bursts, limit=0.2)], short, 20.0, patience=[0.0, 0.0]) == ()
+
+
 def test_a_mean_that_no_answer_proves_beside_its_timeout_is_told_beforehand():
     slo = Slo(Metric.LATENCY_MEAN, 0.1, timeout=60.0)
     (said,) = undecidable([slo], STAGES, 20.0, rules=PROVE, patience=[0.0, 0.0])

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fairway_steps.assess.counts import ROUNDING
-from fairway_steps.assess.rest import Ending, Open, Scene, few, no_data
+from fairway_steps.assess.rest import Ending, Open, Scene, few, no_data, unpaired, untimed
 from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo, Unit
-from fairway_steps.stats.away import ENOUGH, Away, Reach, Total, of_requests, of_windows, ratios
+from fairway_steps.stats.away import Away, Reach, Total, of_requests, of_windows, ratios
+from fairway_steps.stats.bets import ENOUGH
 from fairway_steps.stats.columns import Columns, broken
 from fairway_steps.stats.counts import Array
 from fairway_steps.stats.late import mean_of, mixed
@@ -76,7 +77,7 @@ class Average:
             doubt=ending.doubt,
         )
 
-    def _ending(
+    def _ending(  # noqa: PLR0911 - one return a meaning
         self,
         above: float,
         in_stage: int,
@@ -94,6 +95,8 @@ class Average:
             return Ending(Result.FAIL, "over", f"seen after {seen}")
         if sample := few(self.slo, in_stage, in_stage, kept, open_):
             return sample
+        if unseen := self._unseen(columns[0].n, kept, open_):
+            return Ending(Result.INCONCLUSIVE, "against", *unseen, Doubt.FEW)
         if kept >= open_.enough:
             return Ending(Result.PASS, "within", f"proved by {count(in_stage)} at this weight")
         if open_.must_prove:
@@ -108,6 +111,28 @@ class Average:
             else f"have too little known of their spread for a proof, {ENOUGH} windows would"
         )
         return Ending(Result.INCONCLUSIVE, "over", f"{seen} {why}", doubt=Doubt.OVER if calm else Doubt.HARM)
+
+    def _unseen(self, units: int, kept: float, open_: Open) -> tuple[str, int] | None:
+        """What was not measured, in words, and how many units are missing; where a window is one, so few tell nothing but by a proof."""
+        slo, shared = self.slo, self.scene.shared
+        lacking = untimed(slo, self.scene)
+        if slo.relative and not lacking:
+            here = shared.at(self.scene.weight).counted()
+            lacking = unpaired(slo, self.scene, int(here.own.requests.sum()), int(here.other.requests.sum()))
+        if lacking:
+            return lacking, 0
+        if (
+            slo.unit is not Unit.STRATUM
+            or units >= ENOUGH
+            or not open_.is_last
+            or open_.must_prove
+            or kept >= open_.enough
+        ):
+            return None
+        return (
+            f"{count(units, 'window')} in all {'is' if units == 1 else 'are'} too few, {ENOUGH} are needed",
+            ENOUGH - units,
+        )
 
     def _unproved(self, in_stage: int, seen: str, kept: float, open_: Open, where: str) -> Ending:
         if not math.isfinite(self._reach.over):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from fairway_steps.assess.counts import Exceedances, exceedances, together
-from fairway_steps.assess.rest import Open, Scene, few, missing_here, mostly_untimed, no_data
+from fairway_steps.assess.rest import Open, Scene, few, missing_here, no_data, untimed
 from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo
 from fairway_steps.stats.columns import broken
 from fairway_steps.stats.counts import Array
@@ -81,9 +81,8 @@ class Limit:
             more, doubt = self._to_prove(self._here, open_.enough), Doubt.PROOF
             missing, where = more, "within" if found.within else where
             after = f"{self._count(in_stage)}{self._at_weight} do not prove that it is kept, about {more:,} more would"
-        elif mostly_untimed(slo, requests, timed, errors):
-            where, doubt = "against", Doubt.FEW
-            after = f"a latency was measured of only {timed:,} of {self._count(requests)}"
+        elif unknown := untimed(slo, scene):
+            where, after, doubt = "against", unknown, Doubt.FEW
         elif found.within:
             result, where, doubt = Result.PASS, "within", None
             seen = f"seen after {self._count(found.of_least)}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from fairway_steps.assess.beside import Beside
-from fairway_steps.assess.rest import Ending, Open, Scene, few, missing_here, mostly_untimed, no_data
+from fairway_steps.assess.rest import Ending, Open, Scene, few, missing_here, no_data, unpaired, untimed
 from fairway_steps.assess.seen import Seen, quantiles_seen, rates_seen
 from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo
 from fairway_steps.stats.comparison import MET, VIOLATED, RateVsPrimary, Strata
@@ -114,7 +114,7 @@ class Margin:
             return Ending(Result.FAIL, "over", f"seen after {told}", missing_here(slo, now.requests))
         if sample := few(slo, now.requests, now.seen.requests, now.kept, now.open_):
             return sample
-        if unseen := self._unseen(now):
+        if unseen := untimed(slo, self.scene) or unpaired(slo, self.scene, now.requests, now.seen.requests_beside):
             return Ending(Result.INCONCLUSIVE, "against", unseen, doubt=Doubt.FEW)
         if now.proved:
             return Ending(Result.PASS, "within", f"proved by {count(now.requests)} of {candidate} at this weight")
@@ -131,19 +131,6 @@ class Margin:
         if seen.over:
             return Ending(Result.INCONCLUSIVE, "over", f"{told} do not prove it", doubt=Doubt.OVER)
         return Ending(Result.PASS, "within", f"seen after {told}")
-
-    def _unseen(self, now: Standing) -> str:
-        """What was not measured of either side, in words, if it is too much for what was to say anything; empty if not."""
-        slo, candidate, primary = self.slo, self.scene.candidate, self.scene.primary
-        if now.seen.requests_beside < slo.min_requests:
-            return f"{now.seen.requests_beside:,} of {primary} beside are too few, {slo.min_requests} are needed"
-        own = self.scene.columns
-        served, timed, failed = (int(column[self.scene.is_here].sum()) for column in (own.sizes, own.timed, own.errors))
-        if mostly_untimed(slo, served, timed, failed):
-            return f"a latency was measured of only {timed:,} of {count(served)} of {candidate}"
-        if 2 * now.requests < served:
-            return f"only {now.requests:,} of {count(served)} of {candidate} were measured beside {primary}"
-        return ""
 
     def _seen(self, both: Beside, state: RateVsPrimary) -> Seen:
         names = self.scene.candidate, self.scene.primary

@@ -10,13 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairway_steps.stats.bets import BETS, COSTS, LEAST, LOG_WEIGHTS, mean_interval
+from fairway_steps.stats.bets import BETS, COSTS, ENOUGH, LEAST, LOG_WEIGHTS, mean_interval
 from fairway_steps.stats.columns import Columns
 from fairway_steps.stats.counts import Array
 from fairway_steps.stats.evidence import ALPHA
-
-ENOUGH = 100
-"""With fewer units over a limit it is for a person, as long as nothing is proved: so few prove hardly anything."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ LEAST = -700.0
 """No ln e is lower."""
 
 GRID = 200
+ENOUGH = 100
+"""With fewer units it is for a person, as long as nothing is proved: so few tell hardly anything of a mean."""
 
 
 def log_e_above(total: float, squares: float, span: float) -> float:

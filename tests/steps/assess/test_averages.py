@@ -211,3 +211,78 @@ def test_a_latency_limit_by_strata_reads_the_edges_as_a_limit_does():
     assert found.verdict is Verdict.ROLLBACK
     assert "failed or took longer than 250 ms in a window on average" in found.reason
     assert "over the 5 % that p95 allows" in found.reason
+
+
+def test_a_version_that_fails_half_of_one_window_in_five_is_not_promoted_for_want_of_windows():
+    """Of five windows the plan says that they can tell nothing; four in five such releases saw one that failed, or none."""
+    rng, promoted = random.Random(5), 0
+    for _ in range(100):
+        failed = [500 if rng.random() < 0.2 else 0 for _ in range(5)]
+        strata = [replace(stratum(1000, errors, start=float(at)), weight=50) for at, errors in enumerate(failed)]
+        promoted += judged([BURSTS], strata, weight=50, is_last=True).verdict is Verdict.PROMOTE
+    assert promoted == 0
+
+
+@pytest.mark.parametrize(
+    "slo", [BURSTS, replace(MEAN, unit=Unit.STRATUM), Slo(Metric.LATENCY, 0.25, 0.95, unit=Unit.STRATUM)]
+)
+def test_where_a_window_is_the_witness_a_release_takes_a_hundred_of_them(slo):
+    strata = [replace(stratum(1000, start=float(at)), weight=50) for at in range(100)]
+    found = judged([slo], strata[1:], weight=50, is_last=True)
+    assert found.verdict is Verdict.HOLD
+    assert found.reason.endswith("; 99 windows in all are too few, 100 are needed")
+    assert found.evidence[0].missing == 1
+    assert judged([slo], strata[1:], weight=50).verdict is Verdict.ADVANCE
+    assert judged([slo], strata, weight=50, is_last=True).verdict is Verdict.PROMOTE
+
+
+def test_fewer_windows_are_enough_where_they_prove_health():
+    strata = [replace(stratum(1000, start=float(at)), weight=50) for at in range(60)]
+    assert judged([replace(BURSTS, limit=0.2)], strata, weight=50, is_last=True).verdict is Verdict.PROMOTE
+
+
+def mostly_untimed(windows=120, known=100, each=1):
+    """Of 1,000 requests in each window the latencies of ``known`` were measured, and none in windows but the ``each``-th."""
+    edges = (0.01, 0.1, math.inf)
+    counts = [(known, 0, 0) if at % each == 0 else (0, 0, 0) for at in range(windows)]
+    return [
+        Stratum("v2", float(at), at + 1.0, 50, 1000, {}, Histogram(edges, some), 0.005 * some[0])
+        for at, some in enumerate(counts)
+    ]
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize(
+    "slo",
+    [
+        replace(MEAN, timeout=1.0),
+        replace(MEAN, timeout=1.0, unit=Unit.STRATUM),
+        Slo(Metric.LATENCY, 0.1, 0.9, unit=Unit.STRATUM),
+    ],
+)
+def test_a_latency_that_is_known_of_few_requests_is_not_taken_for_that_of_all(slo, mode):
+    def judge(strata):
+        return judged([slo], strata, weight=50, is_last=True, rules=Rules(mode))
+
+    assert judge(mostly_untimed(known=500)).verdict is Verdict.PROMOTE
+    held = judge(mostly_untimed(known=499))
+    assert held.verdict is Verdict.HOLD
+    assert "a latency was measured of only 59,880 of 120,000 successful requests of v2 at this weight" in held.reason
+
+
+def test_windows_without_a_latency_are_not_taken_for_like_those_with_one():
+    slo = Slo(Metric.LATENCY, 0.1, 0.9, unit=Unit.STRATUM)
+    large = [replace(s, requests=10) if not any(s.latency.counts) else s for s in mostly_untimed(300, 1000, each=3)]
+    found = judged([slo], large, weight=50, is_last=True)
+    assert found.verdict is Verdict.HOLD
+    assert "a latency was measured of only 100 of 300 windows of v2 at this weight" in found.reason
+
+
+def test_a_margin_by_strata_asks_for_the_primary_beside_half_of_the_requests():
+    margin = Slo(Metric.ERROR_RATE, 0.5, relative=True, unit=Unit.STRATUM)
+    own = bursts(7, 0.05, seconds=300)
+    beside = [replace(s, version="v1") for s in own]
+    assert judged([margin], [*own, *beside], weight=50, is_last=True).verdict is Verdict.PROMOTE
+    found = judged([margin], [*own, *beside[:140]], weight=50, is_last=True)
+    assert found.verdict is Verdict.HOLD
+    assert "only 14,000 of 30,000 requests of v2 were measured beside v1" in found.reason

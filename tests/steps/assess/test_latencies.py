@@ -7,9 +7,11 @@ Leaves out: how a histogram is judged (test_assess.py, test_margins.py), and pre
 import math
 from dataclasses import replace
 
+import pytest
+
 from fairway_steps.assess import assess, weigh
 from fairway_steps.metrics.base import Counters, decode_counters, difference, encode_counters
-from fairway_steps.model import Histogram, Metric, Result, Slo, Stratum, Verdict
+from fairway_steps.model import Histogram, Metric, Mode, Result, Rules, Slo, Stratum, Verdict
 from fairway_steps.windows import merge
 
 TTFT = Slo(Metric.LATENCY, 0.3, 0.95, of="time-to-first-token")
@@ -84,3 +86,30 @@ def test_readings_and_windows_keep_them_apart():
     assert once.latencies == {"a": Histogram((1.0, math.inf), (5, 1)), "b": Histogram((math.inf,), (3,))}
     twice = merge(once, replace(once, start=1.0, end=2.0, latencies={"a": once.latencies["a"]}))
     assert twice.latencies == {"a": Histogram((1.0, math.inf), (10, 2)), "b": Histogram((math.inf,), (3,))}
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("of", ["", "time-to-first-token"])
+def test_one_that_is_known_of_few_of_the_requests_that_succeeded_says_nothing_of_the_others(of, mode):
+    def judge(known, weight=50, failed=0):
+        fast = Histogram((0.1, 0.25, math.inf), (known, 0, 0))
+        own = {"latencies": {of: fast}, "latency": Histogram(fast.edges, (100, 0, 0))} if of else {"latency": fast}
+        some = [
+            Stratum("v2", float(at), at + 1.0, 50, 100, {"http-500": failed} if failed else {}, **own)
+            for at in range(20)
+        ]
+        whole = Histogram(fast.edges, (1000, 0, 0))
+        before = [
+            Stratum("v2", at - 9.0, at - 8.0, 10, 1000, {}, whole, latencies={of: whole} if of else {})
+            for at in range(9)
+        ]
+        slo = Slo(Metric.LATENCY, 0.25, 0.9, of=of)
+        return judged([slo], [*before, *some], weight=weight, is_last=True, rules=Rules(mode))
+
+    assert judge(50).verdict is Verdict.PROMOTE
+    assert judge(49, failed=2).verdict is Verdict.PROMOTE
+    held = judge(49)
+    assert held.verdict is Verdict.HOLD
+    assert held.reason.endswith(
+        "; a latency was measured of only 980 of 2,000 successful requests of v2 at this weight"
+    )
