@@ -131,7 +131,7 @@ def requests_to_prove(limit: float, errors: int = 0, beta: float = ALPHA) -> int
 
 
 SMALLEST = 1e-12
-"""Limits between 0 and this: no traffic tells them from 0."""
+"""Limits nearer than this to 0 or 1: no traffic tells them from these."""
 
 
 def _checked(limit: float) -> float:
@@ -139,6 +139,8 @@ def _checked(limit: float) -> float:
         raise ValueError(f"a limit of {limit:g} is not a share from 0 to below 1; 0.01 is 1 %")
     if 0 < limit < SMALLEST:
         raise ValueError(f"a limit of {limit:g} is too small to judge by; write 0, or {SMALLEST:g} or more")
+    if 1 - limit < SMALLEST:
+        raise ValueError(f"a limit of {limit:.17g} is too near to 1 to judge by; write {1 - 2 * SMALLEST:.12g} or less")
     return limit
 
 

@@ -204,6 +204,17 @@ HUGE = 10**400
             {"limit": 0.01, "strata": [{"errors": 1, "requests": 2**53 + 1}]},
             "strata[0].requests: a number",
         ),
+        (
+            "rate-vs-limit",
+            {"limit": 0.9999999999999999, "errors": 10, "requests": 1000},
+            "is too near to 1 to judge by",
+        ),
+        (
+            "mann-whitney",
+            {"candidate": [1e308] * 3, "primary": [-1e308] * 3},
+            "candidate[0]: 1e+308 is too large; at most 1e+100 can be computed with",
+        ),
+        ("reward", {"rewards": {"v1": [1.0, -1e308], "v2": [1.0]}}, "rewards.v1[1]: -1e+308 is too large"),
         ("quantile-limit", {"limit": HUGE, "quantile": 0.9, "samples": [1]}, "limit: a number of 401 digits"),
         (
             "rate-vs-limit",
@@ -251,6 +262,7 @@ def test_the_smallest_limit_is_computed(result):
 def test_rewards_without_any_spread_decide_nothing(result):
     told = result("reward", {"rewards": {"v1": [1.0] * 200, "v2": [2.0] * 200}, "primary": "v1"})
     assert told["decided"] is False
+    assert told["why"] == "within v1 and v2 all users were worth the same, so how sure a mean is is not known"
     assert told["dropped"] == []
     (against,) = told["against_primary"].values()
     assert (against["verdict"], against["p_met"], against["surely_better"]) == ("inconclusive", 1.0, False)

@@ -1,5 +1,6 @@
 """The frame of a calculator: its input as a pydantic model, its fields as help, its mistakes as one sentence."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
@@ -17,6 +18,7 @@ from fairway_steps.stats.evidence import ALPHA, BETA, EValues, anytime_p, findin
 
 T = TypeVar("T")
 MOST = 2**53
+LARGEST = 1e100
 """Above it a float no longer holds every whole number."""
 WHOLE = "give the whole `state` of an earlier output, or none"
 
@@ -104,10 +106,14 @@ def _lost(whole: Any, given: Any, where: str = "") -> str:
 
 
 def _bounded(value: Any, where: str) -> None:
-    """Raises ValueError for a whole number that cannot be computed with exactly."""
+    """Raises ValueError for a number that cannot be computed with: a whole one exactly, and the square of any other."""
     if isinstance(value, int) and abs(value) > MOST:
         raise ValueError(
             f"{where.removeprefix('.') or 'the input'}: a number of {len(str(abs(value)))} digits is too large; at most {MOST:,} can be"
+        )
+    if isinstance(value, float) and LARGEST < abs(value) < math.inf:
+        raise ValueError(
+            f"{where.removeprefix('.') or 'the input'}: {value:g} is too large; at most {LARGEST:g} can be computed with"
         )
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in pairs:

@@ -35,6 +35,7 @@ def _reward(given: RewardInput) -> Mapping[str, Any]:
     told: dict[str, Any] = {
         "best": best.best,
         "decided": best.decided,
+        "why": _unspread(arms),
         "dropped": best.dropped,
         "leads": best.leads,
         "users_missing": best.missing,
@@ -53,6 +54,16 @@ def _reward(given: RewardInput) -> Mapping[str, Any]:
             if name != given.primary
         }
     return told
+
+
+def _unspread(arms: Mapping[str, Moments]) -> str:
+    """Why rewards that do not scatter decide nothing, however many; empty if they do, or are few."""
+    alike = [name for name, arm in arms.items() if arm.n >= MIN_UNITS and not arm.variance]
+    return (
+        f"within {' and '.join(alike)} all users were worth the same, so how sure a mean is is not known"
+        if alike
+        else ""
+    )
 
 
 def _version(values: list[float], arm: Moments, given: RewardInput) -> dict[str, Any]:
@@ -76,6 +87,7 @@ REWARD = Method(
     input=RewardInput,
     output={
         "best, decided": "The leader, and whether it has won; `users_missing` an arm before any verdict.",
+        "why": "Why nothing is decided by however many users: those of a version do not scatter.",
         "leads, dropped": "By how much the leader is ahead of each, as an interval; who is surely worse.",
         "versions": "Users, mean, its interval at any look; for values from 0 to 1 also the exact `bounded_interval`.",
         "expected_loss": "What choosing each is expected to lose, and its probability of being best.",
