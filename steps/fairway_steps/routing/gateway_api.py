@@ -10,7 +10,7 @@ from typing import Any
 
 from fairway_steps.cluster import Manifest, Reference
 from fairway_steps.errors import DomainError, Refused
-from fairway_steps.model import Routes
+from fairway_steps.model import HeaderMatch, Routes
 from fairway_steps.routing import conditions, rules, wayback
 from fairway_steps.routing.base import COMPARED, STICKY, Capabilities
 from fairway_steps.routing.gateway_wayback import RULES
@@ -23,6 +23,8 @@ GATEWAY = ("gateway.networking.k8s.io", "v1", "Gateway")
 CLASS = ("gateway.networking.k8s.io", "v1", "GatewayClass")
 MIRRORING, PERCENTAGE = "HTTPRouteRequestMirror", "HTTPRouteRequestPercentageMirror"
 """Names of features: https://gateway-api.sigs.k8s.io/geps/gep-2162/."""
+POINTED = "x-fairway-mirror"
+"""The header that nobody sends."""
 
 
 class GatewayRouter(StoredRouter):
@@ -122,7 +124,11 @@ class GatewayRouter(StoredRouter):
 
 
 class GrpcRouter(GatewayRouter):
-    """A route of a Gateway for gRPC."""
+    """A route of a Gateway for gRPC.
+
+    Envoy Gateway (1.6) looks up the Services that a GRPCRoute's rules point at, and not those of its mirrors: it then takes up no rule of the
+    route, and answers `unimplemented` to all calls. So a version that gets copies has a rule, too, of a header that nobody sends.
+    """
 
     capabilities = replace(
         GatewayRouter.capabilities,
@@ -132,6 +138,24 @@ class GrpcRouter(GatewayRouter):
             COMPARED: "a collector speaks HTTP/1.1, and compares no gRPC answers",
         },
     )
+
+    def _says(self, found: Manifest) -> Routes:
+        routes = super()._says(found)
+        return replace(routes, matches=tuple(one for one in routes.matches if one.name != POINTED))
+
+    def _saying(self, found: Manifest, routes: Routes) -> dict[str, Any]:
+        return super()._saying(found, _pointing(routes))
+
+    def _kept(self, tried: Manifest, routes: Routes) -> None:
+        super()._kept(tried, _pointing(routes))
+
+
+def _pointing(routes: Routes) -> Routes:
+    """With a rule that points at the version that gets copies."""
+    if routes.mirror is None:
+        return routes
+    version = routes.mirror.version
+    return replace(routes, matches=(*routes.matches, HeaderMatch(POINTED, version, version)))
 
 
 def _rules(found: Manifest) -> list[dict[str, Any]]:

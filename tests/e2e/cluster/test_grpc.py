@@ -1,5 +1,5 @@
 """Covers: gRPC through a GRPCRoute of a real gateway, by each strategy to its end and under a load test with a record of each call, none lost: a
-canary that testers meet first, blue-green, none; and a mirror whose answers are to be compared, which is refused
+canary that testers meet first, blue-green, a mirror that becomes a canary, none; and a mirror whose answers are to be compared, which is refused
 before anything is written. The user's own match and filter are as they were.
 
 Leaves out: HTTPRoutes (test_promotion.py, test_strategies.py), the same as WorkflowTemplates.
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("within_reach")
 KEPT = {"primary_policy": "keep", "candidate_policy": "keep"}
 ERRORS = json.dumps(json.loads(SLOS)[:1])
 GRPC = 8081
-VERSIONS = ("v1", "v2", "v3")
+VERSIONS = ("v1", "v2", "v3", "v4")
 """Of which each test that judges has a candidate of its own: one that has just had users is not taken for idle."""
 
 
@@ -159,6 +159,21 @@ def test_blue_green(service):
     record = ended(service, before, "v3")
     assert [one["asked"] for one in record["timeline"] if one["stage"] >= 0] == [{"v1": 50, "v3": 50}, {"v3": 100}]
     assert record["outcome"] == "promoted"
+
+
+@pytest.mark.carries("mirror", "GRPCRoute")
+def test_a_mirror_and_a_canary_after_it(service):
+    service.new = "v4"
+    before, steps = service.rules(), Steps(service)
+    with service.users():
+        steps.begin(strategy="mirror", stages="mirror:50@8s,50@5s", **KEPT)
+        steps.run("wait-for-ready")
+        steps.verdict("promote")
+        mirrored, split = service.record()["results"]
+        assert (mirrored["weight"], mirrored["samples"]["v4"] > 30) == (0, True), "copies are what it was judged by"
+        assert split["samples"]["v4"] > 0
+        steps.run("promote")
+    assert ended(service, before, "v4")["outcome"] == "promoted"
 
 
 def test_answers_are_not_compared(service):
