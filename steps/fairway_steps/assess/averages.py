@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fairway_steps.assess.counts import ROUNDING
+from fairway_steps.assess.counts import ROUNDING, together
 from fairway_steps.assess.rest import Ending, Open, Scene, few, no_data, unpaired, untimed
 from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo, Unit
 from fairway_steps.stats.away import Away, Reach, Total, of_requests, of_windows, ratios
@@ -19,6 +19,7 @@ from fairway_steps.stats.bets import ENOUGH
 from fairway_steps.stats.columns import Columns, broken
 from fairway_steps.stats.counts import Array
 from fairway_steps.stats.late import mean_of, mixed
+from fairway_steps.stats.latency import quantile
 from fairway_steps.words import count, limit_of, name_of, number, seconds, share
 
 UNBOUNDED = "nothing bounds a latency, so no number of them proves a mean; a timeout would, longer than which none is"
@@ -64,6 +65,11 @@ class Average:
         ending = self._ending(above, in_stage, seen, log_e, kept, open_, columns, harmful=harmful)
         sentence = f"{self._said(above, low, high)}, {ending.where} {self._bound}; {ending.after}"
         observed, reference = self._values(above)
+        if slo.metric is Metric.LATENCY:
+            assert slo.quantile is not None
+            errors = int(self._own.errors.sum())
+            timed = int(self._own.timed.sum())
+            observed = quantile(together(scene.own), slo.quantile, errors, min(requests, timed + errors))
         return Evidence(
             slo=slo,
             result=ending.result,
@@ -203,7 +209,7 @@ class Average:
             rates = zip(*(ratios(each.errors, each.requests).tolist() for each in columns), strict=True)
             both = [pair for pair in rates if not any(map(math.isnan, pair))]
             return sum(own for own, _ in both) / len(both), sum(other for _, other in both) / len(both)
-        value = above + self._limit
+        value = max(0.0, round(above + self._limit, 12))  # what is left of a difference by rounding is none
         return 1 - value if self.slo.metric is Metric.SUCCESS_RATE else value, None
 
     @property

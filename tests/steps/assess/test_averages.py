@@ -210,6 +210,10 @@ def test_a_latency_limit_by_strata_reads_the_edges_as_a_limit_does():
     found = judged([slo], strata, over=False)
     assert found.verdict is Verdict.ROLLBACK
     assert "failed or took longer than 250 ms in a window on average" in found.reason
+    fast = [replace(stratum(100, start=float(at)), weight=50) for at in range(150)]
+    kept = judged([slo], fast, weight=50, is_last=True)
+    assert kept.reason.endswith("p95 9.5 ms (limit 250 ms)")
+    assert kept.evidence[0].sentence.startswith("0 % of requests to v2 failed or took longer than 250 ms")
     assert "over the 5 % that p95 allows" in found.reason
 
 
