@@ -3,7 +3,8 @@
 The client is the limit if it sent at less than 99 % of the planned rate, if it used more than 80 % of its core, or if
 more than 1 % of the requests were sent later than 1 ms or 2 % of the time that the median request took, whichever is more. So that one
 hiccup of a busy machine is not taken for that, a run may end 0.1 s late and two requests of any run may be late; and
-where limits are known, lateness matters only if it alone brought a request over one of them (it brings none under).
+where limits are known, lateness matters only if it alone brought a request over one of them (it brings none under), or if
+as many as that timed out although the server did not have the whole timeout, which counts from the due moment.
 
 Where requests waited for a connection because the server left most of those that were sent without an answer, it is the server
 that shaped the numbers: those that were sent in time are the evidence, and the others are as good as cancelled.
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fairway_steps.loadtest.lateness import SLIP_SHARE, many
 from fairway_steps.loadtest.plan import SECOND, Closed
 from fairway_steps.loadtest.records import Records
 from fairway_steps.loadtest.result import (
@@ -33,9 +35,7 @@ from fairway_steps.loadtest.result import (
 
 RATE_KEPT = 0.99
 SLIP_FLOOR = 1e6  # ns
-SLIP_SHARE = 0.02  # of what the median request took
 HICCUP = 100e6  # ns by which any run may end late
-FEW = 2  # late requests that any run may have
 CPU_SHARE = 0.8
 
 
@@ -241,7 +241,7 @@ def _lighter(meta: Meta) -> str:
 def _lateness(result: Result) -> str:
     slip, allowed = result.slip, _tolerated(result)
     late = int(np.count_nonzero(slip > allowed))
-    if late <= max(FEW, 0.01 * len(slip)):
+    if not many(late, len(slip)):
         return ""
     return f"{late} of {len(slip)} requests were sent more than {allowed / 1e6:.3g} ms late: {_cause(result.meta)}"
 

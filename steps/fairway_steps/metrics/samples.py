@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from fairway_steps.errors import UsageError
+from fairway_steps.loadtest.lateness import SLIP_SHARE, many
 from fairway_steps.metrics.base import Reading
 from fairway_steps.model import Histogram, Stratum
 
@@ -118,17 +119,22 @@ class SamplesSource:
     def _limited(self, meta: Mapping[str, Any], columns: Mapping[str, "array[int]"]) -> str:
         """Why the client, not the service, shaped the numbers.
 
-        Sending late is no reason if it moved no request over any of our limits: it cannot bring one under.
+        Sending late is no reason if it moved no request over any of our limits, nor many into their timeout: it brings none under.
         """
         reason, late = meta["client_limited"], meta["late"]
         if late and reason in ("", late):
-            reason = late if not self._known or self._moved(columns) else ""
+            reason = late if not self._known or self._moved(meta, columns) else ""
         return f"the load test was limited by its own client, so it is evidence of nothing: {reason}" if reason else ""
 
-    def _moved(self, columns: Mapping[str, "array[int]"]) -> bool:
+    def _moved(self, meta: Mapping[str, Any], columns: Mapping[str, "array[int]"]) -> bool:
         edges = [round(limit * SECOND) for limit in self._limits]
+        shortened = 0
         times = zip(columns["scheduled_ns"], columns["sent_ns"], columns["end_ns"], columns["error"], strict=True)
-        return any(end - sent <= edge < end - due for due, sent, end, error in times if not error for edge in edges)
+        for due, sent, end, error in times:
+            if not error and any(end - sent <= edge < end - due for edge in edges):
+                return True
+            shortened += meta["error_names"][error] == "timeout" and sent - due > SLIP_SHARE * (end - due)
+        return many(shortened, len(columns["error"]))
 
     def _stratum(self, version: str, start: float, weight: int, cell: _Cell) -> Stratum:
         counts = tuple(cell.counts[i] for i in range(len(self._edges) + 1))

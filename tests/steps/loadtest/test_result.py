@@ -176,6 +176,20 @@ def test_lateness_that_moves_no_request_over_a_limit_does_not_matter():
     assert measured([late], limits=[0.25]).meta.late  # kept for whoever knows other limits
 
 
+@pytest.mark.parametrize("limits", [[], [5.0]])
+@pytest.mark.parametrize(("slip", "hung", "limited"), [(400.0, 20, True), (400.0, 2, False), (15.0, 20, False)])
+def test_timeouts_of_requests_sent_late_are_the_clients(limits: list[float], slip: float, hung: int, limited: bool):
+    """The server had less than the second that ``--timeout`` gives it; a few, or 2 % of it, are neglected."""
+    made = records(
+        [1000.0] * hung + [50.0 + slip] * 5 + [50.0] * (195 - hung),
+        slips=[slip] * (hung + 5) + [0.1] * (195 - hung),
+        errors=dict.fromkeys(range(hung), "timeout"),
+    )
+    result = measured([made], limits=limits)
+    assert result.meta.late
+    assert bool(result.meta.client_limited) is limited
+
+
 @pytest.mark.parametrize("count", [1, 30, 300])
 def test_the_summary_fits_a_parameter_whatever_went_wrong(count: int):
     made = records(

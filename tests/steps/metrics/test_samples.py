@@ -187,6 +187,19 @@ def test_lateness_matters_where_it_moved_a_request_over_our_limits(path: Path, l
     assert reading.problem.endswith("" if evidence else said or "late")
 
 
+@pytest.mark.parametrize(("hung", "evidence"), [(3, False), (2, True)])
+def test_timeouts_of_requests_sent_late_are_the_clients(path: Path, hung: int, evidence: bool):
+    """They had 600 ms of the second that is theirs, where only rates are judged, too."""
+    records = Records.empty(Plan(array("q", [0] * 9), 1.0), START)
+    records.due = 9
+    for index in range(9):
+        records.slip[index] = 400 * MS
+        records.end(index, 1000 * MS, Answer(0, "timeout" if index < hung else ""), 0)
+    result = measured([records], limits=[])
+    write(replace(result, meta=replace(result.meta, late="late", client_limited="")), path)
+    assert (SamplesSource(path, ()).read(["v2"], {}, "", 0.0).problem == "") is evidence
+
+
 def test_a_file_that_is_not_there_is_a_mistake_of_the_caller(path: Path):
     with pytest.raises(UsageError, match=r"cannot be read: No such file.*load-test --samples"):
         SamplesSource(path).read(["v2"], {}, "", 0.0)
