@@ -110,10 +110,24 @@ def _again(ignored: "sys.UnraisableHookArgs") -> None:
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line; every error is one sentence on stderr and the exit code of its kind."""
     sys.unraisablehook = _again
-    code = _run(args)
+    try:
+        code = _run(args)
+    except Exception as error:
+        if (signalled := _signalled(error)) is None:
+            raise
+        code = signalled
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # all is told: what comes now must not change the exit code
     sys.exit(code)
+
+
+def _signalled(error: BaseException | None) -> int | None:
+    """The exit code of the signal that is behind an error: Python 3.11 wraps what is raised while a class is made (``__set_name__``)."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt | Terminated):
+            return 130 if isinstance(error, KeyboardInterrupt) else 143
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _run(args: Sequence[str] | None) -> int:  # noqa: C901, PLR0911 - one return an exit code

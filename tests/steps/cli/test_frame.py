@@ -164,6 +164,29 @@ def test_a_signal_that_python_drops_within_a_finaliser_comes_again(number, code)
     assert (done.returncode, done.stderr) == (code, "")
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_while_a_command_makes_its_classes_ends_it_in_order(number, code):
+    program = (
+        "import signal\nfrom fairway_steps import cli\n"
+        f"class Named:\n    def __set_name__(self, owner, name):\n        signal.raise_signal({int(number)})\n"
+        "class Imports:\n    def main(self, **_):\n        class Made:\n            field = Named()\n"
+        "cli.fairway = Imports()\ncli.main([])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr) == (code, "")
+
+
+def test_an_error_that_no_signal_is_behind_keeps_its_traceback():
+    program = (
+        "from fairway_steps import cli\n"
+        "class Wrong:\n    def main(self, **_):\n        raise RuntimeError('wrong') from ValueError('why')\n"
+        "cli.fairway = Wrong()\ncli.main([])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert "RuntimeError: wrong" in done.stderr
+
+
 def test_no_heavy_module_is_imported_for_help():
     heavy = ("scipy", "numpy", "kubernetes", "hera", "pydantic", "requests", "jinja2", "kserve", "sklearn")
     code = (
