@@ -10,7 +10,7 @@ import numpy as np
 from fairway_steps.errors import DomainError
 from fairway_steps.loadtest.hdr import encoded
 from fairway_steps.loadtest.result import Result
-from fairway_steps.loadtest.streaming import Limit, exceeded
+from fairway_steps.loadtest.streaming import Limit, exceeded, known
 
 SECOND = 1_000_000_000
 LONGEST = 3600 * 1000 * 1000
@@ -20,12 +20,10 @@ LONGEST = 3600 * 1000 * 1000
 def exceedances(result: Result, limits: Sequence[Limit]) -> list[dict[str, Any]]:
     """Counts by version and second of due moments: ``requests``, ``failed``, and ``over`` each limit (in ms, by name).
 
-    Requests that we cancelled ourselves are left out, unless they broke a limit before.
+    Of requests that we cancelled only those count that are ``known`` to be slow.
     """
     broke = {limit.name: exceeded(result, limit) for limit in limits}
-    counted = result.counted.copy()
-    for rows in broke.values():
-        counted |= rows
+    counted = known(result, limits)
     seconds = result.scheduled_ns // SECOND
     found = []
     for second in np.unique(seconds):

@@ -122,14 +122,24 @@ def exceeded(result: Result, limit: Limit) -> NDArray[np.bool_]:
     return broke
 
 
+def known(result: Result, limits: Sequence[Limit]) -> NDArray[np.bool_]:
+    """The requests that counts over the ``limits`` are of: all but those that we cancelled.
+
+    Unless these had taken longer than every limit on the response by then: that they are slow is known.
+    """
+    responses = [limit.seconds for limit in limits if limit.metric == "response"]
+    return result.counted | result.exceeded(max(responses)) if responses else result.counted
+
+
 def over(result: Result, limits: Sequence[Limit]) -> Mapping[str, int]:
-    """How many requests broke each limit, by its name."""
-    return {limit.name: int(np.count_nonzero(exceeded(result, limit))) for limit in limits}
+    """How many of the ``known`` requests broke each limit, by its name."""
+    rows = known(result, limits)
+    return {limit.name: int(np.count_nonzero(exceeded(result, limit) & rows)) for limit in limits}
 
 
 @dataclass(frozen=True, slots=True)
 class Goodput:
-    """``kept`` of ``due`` requests kept every limit; ``per_second`` of them did."""
+    """``kept`` of ``due`` (and ``known``) requests kept every limit; ``per_second`` of them did."""
 
     kept: int
     due: int
@@ -141,13 +151,13 @@ class Goodput:
 
 
 def goodput(result: Result, limits: Sequence[Limit]) -> Goodput | None:
-    """None without limits or requests. Those that we cancelled ourselves are left out, unless they broke a limit before."""
+    """None without limits or requests."""
     if not limits or not len(result):
         return None
     broke = np.zeros(len(result), bool)
     for limit in limits:
         broke |= exceeded(result, limit)
-    kept = int(np.count_nonzero(~broke & result.counted))
-    due = int(np.count_nonzero(broke | result.counted))
+    rows = known(result, limits)
+    kept, due = int(np.count_nonzero(~broke & rows)), int(np.count_nonzero(rows))
     span = int(result.end_ns.max() - result.scheduled_ns.min())
     return Goodput(kept, due, kept * 1e9 / span if span > 0 else None) if due else None

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fairway_steps.loadtest.result import Result, quantiles
-from fairway_steps.loadtest.streaming import Limit, Tokens, goodput, over, tokens
+from fairway_steps.loadtest.streaming import Limit, Tokens, goodput, known, over, tokens
 
 SUMMARY_BYTES = 1000
 SPARED = ("tpot_ms", "itl_ms", "ttft_ms", "reason", "decided", "slip_ms", "service_ms")
@@ -19,7 +19,8 @@ GIVEN_UP = ("itl_ms", "tpot_ms", "service_ms", "ttft_ms")
 def summary(result: Result, limits: Sequence[Limit] = ()) -> dict[str, Any]:
     """The result in at most ``SUMMARY_BYTES`` of compact JSON.
 
-    ``errors`` maps classes to counts and ``over_ms`` each limit in ms to the requests over it, failed ones included; with several
+    ``errors`` maps classes to counts and ``over_ms`` each limit in ms to the requests over it, failed ones included. Of the cancelled only
+    those count that were ``overdue``: slower than every limit on the response by then. With several
     versions ``by_version`` has of each its requests, failures and the counts over the limits, in the same order: what an
     assessment needs. ``versions`` and ``lost`` are there if answers say where they are from; what concerns tokens, if
     answers were streamed. Rare classes and versions are added up as ``other``, quantiles and sentences cut, and the highest
@@ -45,7 +46,10 @@ def summary(result: Result, limits: Sequence[Limit] = ()) -> dict[str, Any]:
         values["co_corrected"] = False
     if meta.client_limited:
         values["reason"] = _shortened(meta.client_limited, 160)
-    values |= _versions(result, limits)
+    rows = known(result, limits)
+    if overdue := int((rows & ~result.counted).sum()):
+        values["overdue"] = overdue
+    values |= _versions(result if rows.all() else result.of(rows), limits)
     if meta.stopped:
         values["stopped"] = True
     if meta.decided:
@@ -79,7 +83,7 @@ def _versions(result: Result, limits: Sequence[Limit]) -> dict[str, Any]:
     if len(names) > 1:
         parts = {name: result.of(result.version == result.meta.version_names.index(name)) for name in names}
         found["by_version"] = {
-            name: [int(part.counted.sum()), int((~part.ok & part.counted).sum()), *over(part, limits).values()]
+            name: [len(part), int((~part.ok & part.counted).sum()), *over(part, limits).values()]
             for name, part in parts.items()
             if len(part)
         }

@@ -68,8 +68,8 @@ class SummarySource:
         answered is told apart only by version.
         """
         told, named = self._told, self._told.get("versions", {})
-        cancelled = told["errors"].get("cancelled", 0)
-        unnamed = told["requests"] - cancelled - sum(named.values()) > 0
+        requests = told["requests"] - told["errors"].get("cancelled", 0) + told.get("overdue", 0)
+        unnamed = requests > sum(named.values())
         if by_version := told.get("by_version"):
             return (
                 None
@@ -89,17 +89,17 @@ class SummarySource:
         if sole not in versions or set(named) - {sole}:
             return None
         failures = {name: count for name, count in told["errors"].items() if name != "cancelled"}
-        return {sole: (told["requests"] - cancelled, failures, list(self._over.values()))}
+        return {sole: (requests, failures, list(self._over.values()))}
 
     def _stratum(
         self, version: str, weight: int, requests: int, failures: Mapping[str, int], over: Sequence[int]
     ) -> Stratum:
-        """Failed requests are over every limit; the others lie between the limits that they were over and under."""
+        """Failed requests are over every limit, and so are the cancelled that count; the others lie between the limits that they were over and under."""
         told, failed = self._told, sum(failures.values())
         fine = requests - failed
         within = {edge: fine - min(fine, max(0, count - failed)) for edge, count in zip(self._over, over, strict=True)}
         if "by_version" not in told:
-            within = self._finer(within, fine)
+            within = self._finer(within, fine - told.get("overdue", 0))
         rate = told["achieved_rate"] or told["requested_rate"]
         seconds = told["requests"] / rate if rate else 1.0
         upto = [*within.values(), fine]

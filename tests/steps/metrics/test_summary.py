@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairway_steps.errors import UsageError
+from fairway_steps.loadtest.exports import exceedances
 from fairway_steps.loadtest.measured import combined, measured
 from fairway_steps.loadtest.result import Result
 from fairway_steps.loadtest.samples import write
@@ -114,6 +115,27 @@ def test_what_was_cancelled_is_nobodys_failure():
     result = measured([records([10, 10], errors={1: "cancelled"})])
     (stratum,) = SummarySource(told(result), LIMITS).read(["v2"], {}, "", 0.0).strata
     assert (stratum.requests, stratum.failures) == (1, {})
+
+
+@pytest.mark.parametrize("versions", [("v2",), ("v1", "v2")])
+def test_what_was_cancelled_counts_as_slow_in_every_output_or_in_none(tmp_path: Path, versions: tuple[str, ...]):
+    """Of each version 20 answers in 50 ms, 5 cancelled after 500 ms, 5 after 60: over one of the limits, and not known of the other."""
+    each = [50.0] * 20 + [500.0] * 5 + [60.0] * 5
+    count = len(versions)
+    made = records(
+        each * count,
+        versions={i: versions[i // 30] for i in range(30 * count)},
+        errors={i: "cancelled" for i in range(30 * count) if i % 30 >= 20},
+    )
+    result = measured([made])
+    write(result, tmp_path / "s.npz")
+    for source in (SummarySource(told(result), LIMITS), SamplesSource(tmp_path / "s.npz", LIMITS)):
+        strata = source.read(versions, {}, "", 0.0).strata
+        assert sum(s.requests for s in strata) == sum(s.latency.total for s in strata) == 25 * count
+        assert (sum(below(s, 0.02) for s in strata), sum(below(s, 0.1) for s in strata)) == (0, 20 * count)
+    strata = exceedances(result, [Limit(limit) for limit in LIMITS])
+    assert sum(s["requests"] for s in strata) == sum(s["over"]["20"] for s in strata) == 25 * count
+    assert sum(s["over"]["100"] for s in strata) == 5 * count
 
 
 def test_a_client_that_was_the_limit_is_no_evidence():
