@@ -4,16 +4,16 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fairway_steps.loadtest.result import Result, quantiles
+from fairway_steps.loadtest.result import CANCELLED, Result, quantiles
 from fairway_steps.loadtest.streaming import Limit, Tokens, goodput, known, over, tokens
 
 SUMMARY_BYTES = 1000
-SPARED = ("tpot_ms", "itl_ms", "ttft_ms", "reason", "decided", "slip_ms", "service_ms")
+SPARED = ("tpot_ms", "itl_ms", "ttft_ms", "reason", "decided", "slip_ms", "service_ms", "response_ms")
 """What is cut, in this order, where room is short: quantiles to the three that are ``KEPT``, sentences to their ``BEGINNING``."""
 KEPT = ("p50", "p99", "max")
 BEGINNING = 60
-GIVEN_UP = ("itl_ms", "tpot_ms", "service_ms", "ttft_ms")
-"""What goes, in this order, where all that is left cannot be cut: no count among it, for these are the evidence."""
+GIVEN_UP = ("slip_ms", "itl_ms", "tpot_ms", "service_ms", "ttft_ms")
+"""What goes next, in this order: no count among it, for these are the evidence."""
 
 
 def summary(result: Result, limits: Sequence[Limit] = ()) -> dict[str, Any]:
@@ -23,8 +23,8 @@ def summary(result: Result, limits: Sequence[Limit] = ()) -> dict[str, Any]:
     those count that were ``overdue``: slower than every limit on the response by then. With several
     versions ``by_version`` has of each its requests, failures and the counts over the limits, in the same order: what an
     assessment needs. ``versions`` and ``lost`` are there if answers say where they are from; what concerns tokens, if
-    answers were streamed. Rare classes and versions are added up as ``other``, quantiles and sentences cut, and the highest
-    limits left out, where room is short.
+    answers were streamed. Where room is short, quantiles and sentences are cut, rare classes and versions added up as ``other``, and at last
+    the highest limits left out, or versions of ``by_version``: as many as ``left_out`` says.
     """
     meta = result.meta
     values: dict[str, Any] = {
@@ -106,26 +106,53 @@ def _tokens(found: Tokens) -> dict[str, Any]:
 
 
 def _fitted(values: dict[str, Any]) -> dict[str, Any]:
+    for shorten in (_cut, _add_up, _leave_out):
+        shorten(values)
+    return values
+
+
+def _cut(values: dict[str, Any]) -> None:
     for name in SPARED:
-        if len(to_json(values)) <= SUMMARY_BYTES:
-            return values
+        if not _too_long(values):
+            return
         if isinstance(value := values.get(name), str):
             values[name] = _shortened(value, BEGINNING)
         elif value:
             values[name] = {key: number for key, number in value.items() if key in KEPT}
-    while len(to_json(values)) > SUMMARY_BYTES:
-        parts = [name for name in ("errors", "versions", "by_version", "over_ms") if len(values.get(name, {})) > 1]
-        if not parts:
-            break
-        longest = max(parts, key=lambda name: len(to_json(values[name])))
-        if longest in ("over_ms", "by_version"):
-            values[longest] = dict([*values[longest].items()][:-1])
-        else:
-            values[longest] = _merged(values[longest])
     for name in GIVEN_UP:
-        if len(to_json(values)) > SUMMARY_BYTES:
+        if _too_long(values):
             values.pop(name, None)
-    return values
+
+
+def _add_up(values: dict[str, Any]) -> None:
+    while _too_long(values) and (parts := [name for name in ("errors", "versions") if _rarest(values.get(name, {}))]):
+        counts = values[_longest(values, parts)]
+        counts["other"] = counts.get("other", 0) + counts.pop(_rarest(counts))
+
+
+def _leave_out(values: dict[str, Any]) -> None:
+    names = ("over_ms", "by_version")
+    while _too_long(values) and (parts := [name for name in names if len(values.get(name, {})) > 1]):
+        longest = _longest(values, parts)
+        values[longest].popitem()
+        if longest == "by_version":
+            values["left_out"] = values.get("left_out", 0) + 1
+        for row in values.get("by_version", {}).values() if longest == "over_ms" else ():
+            row.pop()
+
+
+def _too_long(values: Mapping[str, Any]) -> bool:
+    return len(to_json(values)) > SUMMARY_BYTES
+
+
+def _longest(values: Mapping[str, Any], names: Sequence[str]) -> str:
+    return max(names, key=lambda name: len(to_json(values[name])))
+
+
+def _rarest(counts: Mapping[str, int]) -> str:
+    """What of several to add to ``other`` next, if any; not what was cancelled, for that is no failure."""
+    rest = [name for name in counts if name not in ("other", CANCELLED)] if len(counts) > 1 else []
+    return min(rest, key=lambda name: counts[name], default="")
 
 
 def _shortened(text: str, size: int) -> str:
@@ -133,12 +160,3 @@ def _shortened(text: str, size: int) -> str:
     while len(json.dumps(text)) > size:
         text = text[: -max(1, (len(json.dumps(text)) - size) // 12)]
     return text
-
-
-def _merged(counts: Mapping[str, int]) -> dict[str, int]:
-    """The rarest of the counts added to ``other``."""
-    rest = {name: count for name, count in counts.items() if name != "other"}
-    rarest = min(rest, key=lambda name: rest[name])
-    return {name: count for name, count in rest.items() if name != rarest} | {
-        "other": counts.get("other", 0) + rest[rarest]
-    }

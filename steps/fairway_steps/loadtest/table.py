@@ -24,7 +24,7 @@ def table(result: Result, told: Mapping[str, Any], limits: Sequence[Limit]) -> s
     lines += _streamed(result)
     if "goodput" in told and told["goodput"] is not None:
         lines.append(f"goodput {told['goodput']:g}/s, {told['attainment']:.2%} of the requests kept every limit")
-    lines += [f"answered by {name}: {count}" for name, count in told.get("versions", {}).items()]
+    lines += [f"answered by {name}: {count}" for name, count in result.versions.items()]
     if told.get("lost"):
         lines.append(f"answered by no version: {told['lost']}")
     if result.meta.decided:

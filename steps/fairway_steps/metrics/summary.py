@@ -54,6 +54,10 @@ class SummarySource:
             reason = told.get("reason", "it could not keep its plan")
             problem = f"the load test was limited by its own client, so it is evidence of nothing: {reason}"
             return Reading((), identity, complete=True, problem=problem)
+        unlisted = [name for name in versions if name not in told.get("by_version", {})]
+        if told.get("left_out") and unlisted:
+            problem = f"the load test's summary had no room for the counts of {', '.join(unlisted)}; assess its samples instead"
+            return Reading((), cursor, complete=True, problem=problem)
         parts = self._parts(versions)
         if parts is None:
             problem = "the load test does not tell which version its requests went to; say which version was tested"

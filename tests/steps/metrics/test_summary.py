@@ -4,6 +4,7 @@ The summaries are made by ``loadtest.summary`` as in life. Left out: the file (t
 """
 
 import json
+from array import array
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairway_steps.errors import UsageError
+from fairway_steps.loadtest.client import Stream
 from fairway_steps.loadtest.exports import exceedances
 from fairway_steps.loadtest.measured import combined, measured
 from fairway_steps.loadtest.result import Result
 from fairway_steps.loadtest.samples import write
 from fairway_steps.loadtest.streaming import Limit
-from fairway_steps.loadtest.summary import summary, to_json
+from fairway_steps.loadtest.summary import SUMMARY_BYTES, summary, to_json
 from fairway_steps.metrics.registry import Around, open_source
 from fairway_steps.metrics.samples import SamplesSource
 from fairway_steps.metrics.summary import SummarySource
@@ -87,6 +89,46 @@ def test_a_sole_version_needs_no_label():
     assert below(stratum, 0.1) == stratum.latency.total == 2
     (named,) = SummarySource(told(result), LIMITS, "v2").read(["v1", "v2"], {}, "", 0.0).strata
     assert named.version == "v2"
+
+
+def full(versions: tuple[str, ...]) -> Result:
+    """Streams of these versions, failures of ten classes, and some that were cancelled: more than a summary has room for."""
+    count, errors = 120, ("http-500", "http-502", "http-503", "timeout", "reset", "truncated", "stream-error")
+    errors += ("grpc-resource-exhausted", "grpc-deadline-exceeded", "cancelled", "cancelled")
+    made = records(
+        [123.456789 + i for i in range(count)],
+        versions={i: versions[i % len(versions)] for i in range(count)},
+        errors={i: errors[i % 11] for i in range(0, count, 3)},
+        streams={i: Stream(array("q", [i * 10**7 + 10**6, i * 10**7 + 31 * 10**5]), 7, 7, 0) for i in range(count)},
+    )
+    return measured([made])
+
+
+def test_two_versions_of_long_names_keep_their_counts(tmp_path: Path):
+    versions = ("iris-predictor-default-00001-private", "iris-predictor-default-00002-private")
+    limits = (*LIMITS, 0.25, 0.5, 1.0, 2.0)
+    tokens = [Limit(0.2, "ttft"), Limit(0.05, "tpot")]
+    text = to_json(summary(full(versions), [*(Limit(limit) for limit in limits), *tokens]))
+    assert len(text) <= SUMMARY_BYTES
+    write(full(versions), tmp_path / "s.npz")
+    short = SummarySource(text, limits).read(versions, {}, "", 0.0)
+    whole = SamplesSource(tmp_path / "s.npz", limits).read(versions, {}, "", 0.0)
+    for version in versions:
+        (one,) = (s for s in short.strata if s.version == version)
+        others = [s for s in whole.strata if s.version == version]
+        assert (one.requests, one.errors) == (sum(s.requests for s in others), sum(s.errors for s in others))
+        assert [below(one, limit) for limit in limits] == [sum(below(s, limit) for s in others) for limit in limits]
+
+
+def test_a_version_that_found_no_room_is_said_to_be_missing():
+    versions = tuple(f"{number}-".ljust(63, "v") for number in range(12))
+    reading = SummarySource(told(full(versions)), LIMITS).read((versions[0], versions[11]), {}, "", 0.0)
+    assert reading.strata == ()
+    assert (
+        reading.problem
+        == f"the load test's summary had no room for the counts of {versions[11]}; assess its samples instead"
+    )
+    assert len(SummarySource(told(full(versions)), LIMITS).read(versions[:2], {}, "", 0.0).strata) == 2
 
 
 def test_requests_that_may_be_anyones_are_no_evidence():
