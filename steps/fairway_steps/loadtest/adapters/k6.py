@@ -1,7 +1,7 @@
 """k6: points as ``k6 run --out json=FILE`` or ``--out csv=FILE`` writes them (every request), or an end-of-test summary (counts only).
 
 Checked against k6 0.57: ``http_req_duration`` (or ``grpc_req_duration``) is a point for each request at the moment it ended, in
-milliseconds, without the time to connect; a request is as good as its tag ``expected_response`` says, or its gRPC status. Points of
+milliseconds, without the time to connect; a request is as good as its tag ``expected_response`` says, else its status. Points of
 ``dropped_iterations`` are requests that k6 was to send and could not. The codes are https://grafana.com/docs/k6/latest/javascript-api/error-codes/.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fairway_steps.errors import UsageError
-from fairway_steps.loadtest.adapters.files import SECOND, begins_with, json_lines, load_object, moment
+from fairway_steps.loadtest.adapters.files import SECOND, begins_with, http_class, json_lines, load_object, moment
 from fairway_steps.loadtest.adapters.foreign import Entry, Foreign, from_rows, rows_of
 from fairway_steps.loadtest.grpc_codes import code_name
 
@@ -78,13 +78,18 @@ def _time(text: str) -> int:
 
 
 def _class(metric: str, tags: Mapping[str, Any]) -> str:
-    status = int(tags.get("status") or 0)
+    told = str(tags.get("status") or "")
+    if not told:
+        raise UsageError(
+            f"k6 wrote {metric} without the status of each request, so failures cannot be told",
+            mend="keep `status` among its --system-tags",
+        )
+    status = int(told)
     if metric.startswith("grpc"):
         return f"grpc-{code_name(status)}" if status else ""
-    if status and str(tags.get("expected_response") or "true") == "true":
-        return ""
     if status:
-        return f"http-{status}"
+        expected = str(tags.get("expected_response") or "")
+        return "" if expected == "true" else f"http-{status}" if expected else http_class(status)
     code = str(tags.get("error_code") or "")
     return next((name for prefix, name in sorted(_CLASSES.items(), reverse=True) if code.startswith(prefix)), "other")
 

@@ -36,7 +36,9 @@ def read(path: Path) -> Foreign:
 
 
 def _entry(begin: int, took: int, status: int, error: str) -> Entry:
-    name = http_class(status) if status else classify(error)
+    name = http_class(status) if status else ""
+    if not name and (error or not status):  # the head of an answer may be fine, and its body break off
+        name = classify(error)
     return Entry(begin, begin, begin + took, name, status)
 
 

@@ -182,6 +182,15 @@ def test_vegetas_errors_have_classes():
     assert opened("vegeta:vegeta-12.13.0-refused.json").failures == {"connect": 10}
 
 
+def test_vegetas_answers_that_break_off_after_their_head_failed(tmp_path):
+    rows = [json.loads(line) for line in (FIXTURES / "vegeta-12.13.0.json").read_text().splitlines()]
+    fine = [row for row in rows if row["code"] == 200]
+    fine[0]["error"], fine[1]["error"] = "unexpected EOF", "net/http: request canceled (Client.Timeout exceeded)"
+    path = tmp_path / "broken.json"
+    path.write_text("\n".join(json.dumps(row) for row in fine))
+    assert open_foreign(f"vegeta:{path}").failures == {"reset": 1, "timeout": 1}
+
+
 def test_vegetas_binary_form_is_told():
     with pytest.raises(UsageError, match="binary form; write it with `vegeta encode`"):
         opened("vegeta:vegeta-12.13.0.gob")
@@ -223,6 +232,20 @@ def test_k6s_summary_judges_errors_alone(name):
 def test_k6_that_dropped_iterations_is_limited():
     assert opened("k6:k6-0.57.0.json").limited == ""
     assert "k6 could not send" in opened("k6:k6-0.57.0-dropped.json").limited
+
+
+@pytest.mark.parametrize("tag", ["expected_response", "status"])
+def test_k6s_failures_are_told_by_the_status_or_refused_without(tmp_path, tag):
+    points = [json.loads(line) for line in (FIXTURES / "k6-0.57.0.json").read_text().splitlines()]
+    for point in points:
+        (point["data"].get("tags") or {}).pop(tag, None)
+    path = tmp_path / "untagged.json"
+    path.write_text("\n".join(json.dumps(point, separators=(",", ":")) for point in points))
+    if tag != "status":
+        assert open_foreign(f"k6:{path}").failures == opened("k6:k6-0.57.0.json").failures
+        return
+    with pytest.raises(UsageError, match=r"without the status of each request.*keep `status` among its --system-tags"):
+        open_foreign(f"k6:{path}")
 
 
 def test_k6s_errors_have_classes():
