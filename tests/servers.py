@@ -5,7 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,14 @@ def two_models(folder: Path) -> Iterator[Mapping[str, Version]]:
         for name, version in versions.items():
             await_primary(version, MODEL, SystemClock(), folder / f"{name}.log")
         yield versions
+
+
+def eventually(condition: Callable[[], object], timeout: float = 180.0) -> None:
+    """Wait for a condition; fail when it does not come true in time."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.02)
 
 
 class Place:
@@ -89,10 +98,14 @@ class Place:
         self.started.append(process)
         return process
 
-    def fairway(self, *arguments: str, timeout: float = 120) -> "subprocess.CompletedProcess[str]":
+    def fairway(self, *arguments: str, timeout: float = 300) -> "subprocess.CompletedProcess[str]":
         """`fairway …` in the folder, to its end."""
         command = [sys.executable, "-m", "fairway_steps", *arguments]
         return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=timeout, check=False)
+
+    def under_way(self) -> None:
+        """Wait until the candidate has traffic in a stage."""
+        eventually(lambda: ((self.record or {}).get("stage", -1)) >= 0)
 
     def carry_out(self, options: CanaryOptions, **given: str) -> tuple[WorkflowResult, Record]:
         """Run a rendered canary on what `release` wrote, with more of its parameters ``given``; how it and the release ended."""

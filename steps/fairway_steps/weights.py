@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from fairway_steps.clock import Clock
-from fairway_steps.errors import NotSettled, TransientError
+from fairway_steps.errors import FairwayError, NotSettled, TransientError
 from fairway_steps.metrics.base import MetricSource, Reading
 from fairway_steps.model import Routes, Version
 from fairway_steps.record import Lease, Record, RecordStore, WeightChange, amend, required
@@ -111,9 +111,11 @@ def enter_stage(
             confirm=replace(confirm, requests=0) if done else confirm,
             when_served=lambda: marks.extend(_mark(record, source, clock.now())),
         )
-    except NotSettled:
-        if routes.mirror:  # which may silence the whole route: users first
+    except NotSettled:  # what is not taken up may answer nobody: users first
+        try:
             router.restore(record.original, fence=record.token)
+        except FairwayError as error:
+            LOG.warning("the route could not be put back at once: %s", error)
         raise
 
     def noted(now: Record) -> Record:

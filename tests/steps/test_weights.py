@@ -202,6 +202,16 @@ def test_a_mirror_is_believed_where_requests_go_on_or_there_were_none(router, cl
     assert set_.measured == ({"v1": 1} if clock == "implements" else None), "copies are no requests of users"
 
 
+def test_the_route_goes_back_at_once_when_a_split_is_not_taken_up(tmp_path, router):
+    store = FileStore(tmp_path / "record.json")
+    store.update(lambda _: record(original=router.snapshot(), stages=(Stage(10, 5.0),)))
+    router.settles = False
+    with pytest.raises(NotSettled, match="does not serve the stored route"):
+        enter_stage(store, Lease("iris-1", 1), router, FakeClock(), index=0, confirm=Confirmation(settle=3.0))
+    assert router.read() == Routes({"v1": 100})
+    assert store.load().timeline == ()
+
+
 def test_the_route_goes_back_at_once_when_a_mirror_silences_it(tmp_path, router):
     store = FileStore(tmp_path / "record.json")
     stages = (Stage(0, 5.0, mirror=50), Stage(50, 5.0))

@@ -59,8 +59,11 @@ class GatewayRouter(StoredRouter):
         return {"rules": back}
 
     def _preflight(self, found: Manifest, routes: Routes) -> None:
-        """A Gateway may take up a mirror that it does not implement: one answers 500 to all requests of its rule."""
-        if routes.mirror is None or self.ref.kind != "HTTPRoute":
+        """A Gateway may take up a mirror that it does not implement: one answers 500 to all requests of its rule.
+
+        There is no feature of GRPCRoutes' mirrors: a Gateway that has none of HTTPRoutes has none of them.
+        """
+        if routes.mirror is None:
             return
         needed = [MIRRORING, *([PERCENTAGE] if routes.mirror.percent < 100 else [])]
         for gateway in self._gateways(found):
@@ -140,8 +143,12 @@ class GrpcRouter(GatewayRouter):
     )
 
     def _says(self, found: Manifest) -> Routes:
+        """Without the rule that points at a mirror's version; one of them without the other is told as it stands."""
         routes = super()._says(found)
-        return replace(routes, matches=tuple(one for one in routes.matches if one.name != POINTED))
+        asked = replace(routes, matches=tuple(one for one in routes.matches if one.name != POINTED))
+        if _pointing(asked) == routes:
+            return asked
+        return replace(routes, mirror=None) if asked == routes else routes
 
     def _saying(self, found: Manifest, routes: Routes) -> dict[str, Any]:
         return super()._saying(found, _pointing(routes))

@@ -239,6 +239,39 @@ def test_a_mirror_of_grpc_goes_to_the_candidate_and_to_no_collector(clock):
     assert router.apply(wanted, known) == wanted
 
 
+def test_a_mirror_of_grpc_is_refused_where_the_gateway_has_none(clock):
+    lab = GatewayLab(FakeCluster(), "grpcroute", ("v1", "v2"))
+    lab.cluster.put(EG, {"spec": {"gatewayClassName": "eg"}})
+    at = Reference("gateway.networking.k8s.io", "v1", "GatewayClass", "", "eg")
+    lab.cluster.put(at, {"status": {"supportedFeatures": [{"name": "HTTPRoute"}, {"name": "GRPCRoute"}]}})
+    router = GrpcRouter(lab.ref, "iris", lab.versions, lab.cluster, clock)
+    with pytest.raises(Refused, match="the GatewayClass eg does not tell HTTPRouteRequestMirror"):
+        router.preflight([Routes({"v1": 100}, mirror=Mirror("v2", 50))], lab.versions)
+
+
+@pytest.mark.parametrize("gone", ["rule", "mirror"])
+def test_half_of_a_mirror_of_grpc_is_not_taken_for_the_whole(clock, gone):
+    """Envoy Gateway answers no call where a mirror's Service has no rule; and no ending may leave that rule behind."""
+    lab = GatewayLab(FakeCluster(), "grpcroute", ("v1", "v2"))
+    router, wanted = (
+        GrpcRouter(lab.ref, "iris", lab.versions, lab.cluster, clock),
+        Routes({"v1": 100}, mirror=Mirror("v2", 50)),
+    )
+    router.apply(wanted, lab.versions)
+    left = [
+        rule
+        for rule in lab.stored()["spec"]["rules"]
+        if gone != "rule" or not rule.get("name", "").startswith("fairway")
+    ]
+    if gone == "mirror":
+        for rule in left:
+            rule.pop("filters", None)
+    lab.cluster.edit(lab.ref, {"spec": {"rules": left}})
+    assert router.read() not in (wanted, Routes({"v1": 100}) if gone == "mirror" else wanted)
+    router.apply(Routes({"v1": 100}), lab.versions)
+    assert not any(rule.get("name", "").startswith("fairway") for rule in lab.stored()["spec"]["rules"])
+
+
 def test_a_mirror_may_go_to_a_collector_s_service(lab, clock):
     at = Version("collector", f"service/{lab.cluster.namespace}/fw-collector?service=fw-collector&port=8090")
     known = lab.versions | {"collector": at}
