@@ -13,7 +13,7 @@ from fairway_steps.drift import Drift
 from fairway_steps.errors import Conflict
 from fairway_steps.model import Mirror, Outcome, Routes, Stage
 from fairway_steps.record import FileStore, Lease
-from fairway_steps.release import promote, rollback
+from fairway_steps.release import ensure_safe, promote, rollback, withdraw
 from fairway_steps.weights import Confirmation, enter_stage
 from fakes_gateway import GatewayLab
 from records import record
@@ -76,6 +76,36 @@ def test_weights_are_put_right_and_the_rest_of_an_edit_stays(world, tmp_path, en
         back = Outcome.ROLLED_BACK
         rollback(store, lease, world.router(), clock, outcome=back, reason="", confirm=CONFIRM)
     assert world.router().read() == Routes({SECOND if end == "promoted" else FIRST: 100})
+    assert world.foreign() == theirs
+
+
+@pytest.mark.parametrize("way", ["rollback", "withdraw", "ensure-safe"])
+@pytest.mark.parametrize("strategy", WAYS)
+def test_a_rule_that_was_copied_in_a_stage_goes_back_to_the_primary_with_the_others(world, tmp_path, strategy, way):
+    """With its share of the candidate, or its mirror to it; what else they wrote in the copy stays."""
+    stage, _ = WAYS[strategy]
+    v1, v2 = (world.known[name] for name in (FIRST, SECOND))
+    store, lease, clock = FileStore(tmp_path / "record.json"), Lease("iris-1", 1), SystemClock()
+    begun = {"primary": v1, "candidate": v2, "stages": (stage,), "original": world.router().snapshot()}
+    store.update(lambda _: record(**begun))
+    enter_stage(store, lease, world.router(), clock, index=0, confirm=CONFIRM)
+    field = world.router().part[0]
+    rules = world.lab.rules()
+    copied = json.loads(
+        json.dumps(next(rule for rule in rules if not str(rule.get("name", "")).startswith("fairway-")))
+    )
+    copied["name"] = "theirs"
+    world.lab.edit({"spec": {field: [copied, *rules]}})
+    theirs = world.foreign()
+    Drift(store, lease, world.router(), clock)()
+    if way == "rollback":
+        rollback(store, lease, world.router(), clock, outcome=Outcome.ROLLED_BACK, reason="", confirm=CONFIRM)
+    elif way == "withdraw":
+        withdraw(store, lease, world.router(), clock, confirm=CONFIRM)
+    else:
+        ensure_safe(store, world.router(), clock, holder="a person")
+    assert world.router().read() == Routes({FIRST: 100})
+    assert world.lab.rules()[0]["name"] == "theirs"
     assert world.foreign() == theirs
 
 

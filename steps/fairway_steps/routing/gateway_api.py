@@ -54,8 +54,7 @@ class GatewayRouter(StoredRouter):
         return wayback.take(self.ref, self.service, found, RULES)
 
     def _back(self, snapshot: str, found: Manifest) -> dict[str, Any]:
-        touches = self._around.version
-        back = wayback.put_back(self.ref, self.service, snapshot, found, lambda ref: bool(touches(ref)), RULES)
+        back = wayback.put_back(self.ref, self.service, snapshot, found, self._around.version, RULES)
         return {"rules": back}
 
     def _preflight(self, found: Manifest, routes: Routes) -> None:

@@ -16,7 +16,7 @@ def _mended(now: Json, saved: Json, touches: Touches) -> Json:
 
 
 def _mirrors(one: Json, touches: Touches) -> bool:
-    return touches((one.get("requestMirror") or {}).get("backendRef") or {})
+    return bool(touches((one.get("requestMirror") or {}).get("backendRef") or {}))
 
 
 def _is_on(rule: Json, ref: Json) -> bool:

@@ -61,8 +61,7 @@ class IstioRouter(StoredRouter):
         return wayback.take(self.ref, self.service, found, HTTP_ROUTES)
 
     def _back(self, snapshot: str, found: Manifest) -> dict[str, Any]:
-        touches = self._around.version
-        back = wayback.put_back(self.ref, self.service, snapshot, found, lambda one: bool(touches(one)), HTTP_ROUTES)
+        back = wayback.put_back(self.ref, self.service, snapshot, found, self._around.version, HTTP_ROUTES)
         return {"http": back}
 
     def _preflight(self, found: Manifest, routes: Routes) -> None:

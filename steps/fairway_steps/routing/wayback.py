@@ -1,8 +1,8 @@
 """The way back of a route that is a list of rules: those of one service saved whole, and their backends put back.
 
 Nothing here is computed from ``Routes``, and nothing is shared with the way there but whose a backend is. A rule is known by its name
-and what it matches; what somebody else has meanwhile changed in it stays, and so does every rule of others. If one is not to be
-found again, all of this service's go back as they were.
+and what it matches; what somebody else has meanwhile changed in it stays, and so does every rule of others. One that was added and
+leads to a version goes where the saved ones did. If one is not to be found again, all of this service's go back as they were.
 """
 
 import copy
@@ -19,8 +19,8 @@ FORMAT = 1
 OURS = re.compile(r"fairway-match-\d+-\d+-(?P<service>.+)")
 
 Json = dict[str, Any]
-Touches = Callable[[Json], bool]
-"""Whether a backend, as a rule of this kind names it, is one of this service's versions."""
+Touches = Callable[[Json], str]
+"""Which of this service's versions a backend is, as a rule of this kind names it; empty for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +61,27 @@ def put_back(ref: Reference, service: str, snapshot: str, found: Manifest, touch
         for rule in mine.values():
             index = places[identity(rule)]
             theirs[index] = kind.mended(theirs[index], rule, touches)
-        return theirs
+        known = {identity(rule) for rule in mine.values()}
+        like = next((rule for rule in mine.values() if goes(rule)), None)
+        return [
+            _led(rule, like, touches, kind) if like and goes(rule) and identity(rule) not in known else rule
+            for rule in theirs
+        ]
     result = [rule for rule in theirs if not goes(rule) and identity(rule) not in map(identity, mine.values())]
     order = [identity(rule) for rule in saved]
     for index, rule in sorted(mine.items(), reverse=True):  # each before the first that came after it
         at = next((i for i, other in enumerate(result) if identity(other) in order[index + 1 :]), len(result))
         result.insert(at, rule)
     return result
+
+
+def _led(added: Json, like: Json, touches: Touches, kind: Kind) -> Json:
+    """An added rule with the backends of a saved one, or its own to the same version: that may have another port."""
+    backends = [one for one in like[kind.backends] if touches(one)]
+    own = [one for one in added[kind.backends] if touches(one) == touches(backends[0])]
+    if own and len(backends) == 1:
+        backends = [{**own[0], "weight": 100}]
+    return kind.mended(added, {kind.backends: copy.deepcopy(backends)}, touches)
 
 
 def _on(rule: Json, kind: Kind) -> Json:

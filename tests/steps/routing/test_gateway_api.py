@@ -307,6 +307,18 @@ def test_restore_keeps_what_others_have_changed_meanwhile(lab, router):
     assert router.read() == Routes({"v1": 100})
 
 
+def test_an_added_rule_keeps_its_own_port_of_the_primary_or_gets_that_of_a_saved_rule(lab, router):
+    saved = router.snapshot()
+    router.apply(SPLIT, lab.versions)
+    one, two = lab.services.values()
+    ports = [{"name": one, "port": 9090, "weight": 3}, {"name": two, "port": 9090, "weight": 1}]
+    added = [{"name": "admin", "backendRefs": ports}, {"name": "debug", "backendRefs": ports[1:]}]
+    lab.edit({"spec": {"rules": [*added, *lab.stored()["spec"]["rules"]]}})
+    assert router.restore(saved) == Routes({"v1": 100})
+    refs = [rule["backendRefs"] for rule in lab.stored()["spec"]["rules"][:2]]
+    assert [[(ref["name"], ref["port"]) for ref in rule] for rule in refs] == [[(one, 9090)], [(one, 8080)]]
+
+
 def test_an_edit_between_the_read_and_the_write_of_a_restore_is_kept(lab, router):
     saved = router.snapshot()
     router.apply(SPLIT, lab.versions)
