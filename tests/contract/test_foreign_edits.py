@@ -109,6 +109,23 @@ def test_a_rule_that_was_copied_in_a_stage_goes_back_to_the_primary_with_the_oth
     assert world.foreign() == theirs
 
 
+def test_somebody_elses_backend_of_weight_zero_stays_all_the_way_and_back(world):
+    field = world.router().part[0]
+    backends = "route" if field == "http" else "backendRefs"
+    rules = world.lab.rules()
+    dark = json.loads(json.dumps(rules[0][backends][0]).replace(f"{world.lab.services[FIRST]}", "dr-site")) | {
+        "weight": 0
+    }
+    rules[0][backends] = [dark, rules[0][backends][0] | {"weight": 100}]
+    world.lab.edit({"spec": {field: rules}})
+    router, before = world.router(), world.lab.rules()
+    saved = router.snapshot()
+    router.apply(WAYS["canary"][1], world.known)
+    assert dark in world.lab.rules()[0][backends]
+    router.restore(saved)
+    assert world.lab.rules() == before
+
+
 @pytest.mark.cluster
 @pytest.mark.parametrize("kind", ["httproute", "grpcroute"])
 def test_server_side_apply_would_own_all_rules_of_a_route_or_none(gateway_api, kind):

@@ -85,6 +85,8 @@ def _weights(rule: Json, around: Around) -> dict[str, int]:
         name, weight = around.version(ref), int(ref.get("weight", 1))
         if not name and weight:
             raise Unknown(f"the backend {ref.get('name', '?')}, which is none of {', '.join(sorted(around.places))}")
+        if name and name in shares:
+            raise Unknown(f"two backends of {ref['name']} in one rule", "leave one, or write a rule for each port")
         shares[name] = shares.get(name, 0) + weight
     if not any(shares.values()):
         raise Unknown("a rule in which every backend has weight 0")
@@ -113,13 +115,16 @@ def _matches(rules: Sequence[Json], around: Around) -> tuple[HeaderMatch, ...]:
 
 
 def _references(rule: Json, weights: Mapping[str, int], around: Around) -> list[Json]:
-    """The rule's own references with new weights; a new one is made after the first, but for its name and port."""
+    """The rule's own references with new weights; a new one is made after the first, but for its name and port.
+
+    Somebody else's of weight 0 come last, as they are.
+    """
     kept = {name: ref for ref in rule["backendRefs"] if (name := around.version(ref)) and name in weights}
     like = next(ref for ref in rule["backendRefs"] if around.version(ref))
     order = [*kept, *(name for name in sorted(weights) if name not in kept)]
-    return [
-        {**copy.deepcopy(kept.get(name) or _pointed(like, name, around)), "weight": weights[name]} for name in order
-    ]
+    theirs = [ref for ref in rule["backendRefs"] if not around.version(ref) and not ref.get("weight", 1)]
+    ours = [{**(kept.get(name) or _pointed(like, name, around)), "weight": weights[name]} for name in order]
+    return copy.deepcopy([*ours, *theirs])
 
 
 def _pointed(like: Json, name: str, around: Around) -> Json:

@@ -100,6 +100,10 @@ def _weights(rule: Json, around: Around) -> dict[str, int]:
         name = around.version(target)
         if not name and weight:
             raise Unknown(f"the destination {told(target)}, which is none of {', '.join(sorted(around.places))}")
+        if name and name in shares:
+            raise Unknown(
+                f"two destinations {told(target)} in one http route", "leave one, or write an http route for each port"
+            )
         shares[name] = shares.get(name, 0) + weight
     if not any(shares.values()):
         raise Unknown("an http route in which every destination has weight 0")
@@ -130,17 +134,19 @@ def _matches(http: Sequence[Json], around: Around) -> tuple[HeaderMatch, ...]:
 
 
 def _targets(rule: Json, weights: Mapping[str, int], around: Around) -> list[Json]:
-    """The http route's own destinations with new weights; a new one is made after the first that is a version's."""
+    """The http route's own destinations with new weights; a new one is made after the first that is a version's.
+
+    Somebody else's of weight 0 come last, as they are.
+    """
     kept = {name: target for target in rule["route"] if (name := around.version(target)) and name in weights}
     like = next(target for target in rule["route"] if around.version(target))
     order = [*kept, *(name for name in sorted(weights) if name not in kept)]
-    return [
-        {
-            **copy.deepcopy(kept.get(name) or pointed(like, around.places[name], around.namespace)),
-            "weight": weights[name],
-        }
+    theirs = [target for target in rule["route"] if not around.version(target) and not target.get("weight", 0)]
+    ours = [
+        {**(kept.get(name) or pointed(like, around.places[name], around.namespace)), "weight": weights[name]}
         for name in order
     ]
+    return copy.deepcopy([*ours, *theirs])
 
 
 def _matching(base: Json, rule: Json, number: int, index: int, match: HeaderMatch, around: Around) -> Json:

@@ -33,7 +33,7 @@ class Kind:
     mended: Callable[[Json, Json, Touches], Json]
     """Of the rule as it is and as it was saved."""
     is_on: Callable[[Json, Json], bool]
-    """Whether a backend of a rule has a share: in some gateways 0 is not off, and those do not come back."""
+    """Whether a backend of a rule has a share: in some gateways 0 is not off, and versions of 0 do not come back."""
 
 
 def take(ref: Reference, service: str, found: Manifest, kind: Kind) -> str:
@@ -56,7 +56,7 @@ def put_back(ref: Reference, service: str, snapshot: str, found: Manifest, touch
     theirs = [copy.deepcopy(rule) for rule in stored if not _is_ours(rule, service)]
     places = {identity(rule): index for index, rule in enumerate(theirs)}
     led_here = {identity(rule) for rule in theirs if goes(rule)}
-    mine = {i: _on(rule, kind) for i, rule in enumerate(saved) if goes(rule) or identity(rule) in led_here}
+    mine = {i: _on(rule, touches, kind) for i, rule in enumerate(saved) if goes(rule) or identity(rule) in led_here}
     if len(places) == len(theirs) and all(identity(rule) in places for rule in mine.values()):
         for rule in mine.values():
             index = places[identity(rule)]
@@ -81,11 +81,12 @@ def _led(added: Json, like: Json, touches: Touches, kind: Kind) -> Json:
     own = [one for one in added[kind.backends] if touches(one) == touches(backends[0])]
     if own and len(backends) == 1:
         backends = [{**own[0], "weight": 100}]
-    return kind.mended(added, {kind.backends: copy.deepcopy(backends)}, touches)
+    theirs = [one for one in added[kind.backends] if not touches(one) and not kind.is_on(added, one)]
+    return kind.mended(added, {kind.backends: copy.deepcopy([*backends, *theirs])}, touches)
 
 
-def _on(rule: Json, kind: Kind) -> Json:
-    backends = [one for one in rule.get(kind.backends) or () if kind.is_on(rule, one)]
+def _on(rule: Json, touches: Touches, kind: Kind) -> Json:
+    backends = [one for one in rule.get(kind.backends) or () if kind.is_on(rule, one) or not touches(one)]
     return {**rule, kind.backends: backends} if kind.backends in rule else rule
 
 

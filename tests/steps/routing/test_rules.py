@@ -130,6 +130,7 @@ def test_a_mirror_may_be_a_fraction():
         ([rule(backend("v1"), {"name": "other"})], "the backend other, which is none of v1, v2, v3"),
         ([rule(backend("v1", weight=0))], "every backend has weight 0"),
         ([rule(backend("v1", weight=2), backend("v2", weight=1))], "no whole percents"),
+        ([rule(backend("v1"), backend("v1", port=81))], "two backends of svc-v1 in one rule"),
         ([rule(backend("v1")), rule(backend("v2"))], "split the traffic differently"),
     ],
 )
@@ -138,5 +139,8 @@ def test_rules_that_are_not_as_fairway_needs_them_are_told(stored, sentence):
         decode(stored, IRIS)
 
 
-def test_an_unknown_backend_of_weight_zero_is_no_hindrance():
+def test_an_unknown_backend_of_weight_zero_is_no_hindrance_and_stays():
     assert decode([rule(backend("v1"), {"name": "old", "weight": 0})], IRIS) == Routes({"v1": 100})
+    dark = {"name": "dr-site", "port": 9, "weight": 0}
+    (written,) = encode([rule(dark, backend("v1"))], Routes({"v1": 80, "v2": 20}), IRIS)
+    assert written["backendRefs"] == [backend("v1", weight=80), backend("v2", weight=20), dark]

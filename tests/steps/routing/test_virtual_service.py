@@ -159,6 +159,7 @@ def test_a_mirror_is_read_however_it_is_written_and_taken_out(mirroring, percent
         ({"http": [{"route": [to("other")]}]}, "but only to other"),
         ({"http": [{"route": [to("svc-v1", 50), to("other", 50)]}]}, "the destination other, which is none of v1"),
         ({"http": [{"route": [to("svc-v1", 2), to("svc-v2", 1)]}]}, "no whole percents"),
+        ({"http": [{"route": [to("svc-v1", 75), to("svc-v1", 25)]}]}, "two destinations svc-v1 in one http route"),
         ({"http": [{"route": [to("svc-v1", 0), to("svc-v2", 0)]}]}, "every destination has weight 0"),
         ({"http": [{"route": [to("svc-v1")]}, {"route": [to("svc-v2")]}]}, "split the traffic differently"),
         ({"http": [{"delegate": {"name": "x"}}]}, "only http routes that delegate to virtualservice/ns/x"),
@@ -185,3 +186,9 @@ def test_what_is_not_as_it_must_be_is_told_by_name(spec, sentence):
 def test_what_there_is_no_room_for_is_refused(more, routes, sentence):
     with pytest.raises(Unknown, match=sentence):
         encode({"http": [{"route": [to("svc-v1")], **more}]}, routes, IRIS)
+
+
+def test_an_unknown_destination_of_weight_zero_stays():
+    dark = to("dr-site", 0)
+    (written,) = encode({"http": [{"route": [dark, to("svc-v1", 100)]}]}, Routes({"v1": 100}), IRIS)
+    assert written["route"] == [to("svc-v1", 100), dark]
