@@ -90,14 +90,12 @@ def test_a_client_that_was_the_limit_neither_passes_nor_fails_a_version(tmp_path
 def test_a_version_that_leaves_requests_without_an_answer_is_rolled_back(
     tmp_path: Path, source: str, answered: int, connections: str
 ):
-    """Every connection is soon taken, so that others wait for one: that is the server's doing, not the client's."""
-    found, reason = judged(
-        tmp_path,
-        source,
-        200,
-        "--timeout=1s",
-        f"--connections={connections}",
-        f"--samples={tmp_path}/s.npz",
-        answered=answered,
-    )
-    assert found == "rollback", reason
+    """Every connection is soon taken, so that others wait for one: that is the server's doing, not the client's.
+
+    A client that got no turn for a while is held, and rightly: then it is tried again.
+    """
+    given = ("--timeout=1s", f"--connections={connections}", f"--samples={tmp_path}/s.npz")
+    told = []
+    while len(told) < 8 and (not told or told[-1][0] == "hold"):
+        told.append(judged(tmp_path, source, 200, *given, answered=answered))
+    assert told[-1][0] == "rollback", told
