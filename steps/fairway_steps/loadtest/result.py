@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fairway_steps.loadtest.lateness import SLIP_SHARE, many
+from fairway_steps.loadtest.lateness import FEW, SLIP_SHARE, many
 
 FORMAT = 1
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
@@ -209,13 +209,16 @@ class Result:
     def moved(self, limits: Sequence[float]) -> bool:
         """Whether being sent late alone brought a request over one of the ``limits`` (seconds).
 
-        Or whether many timed out for which the server had less than the whole timeout, as it counts from the due moment.
+        Or whether many timed out for which the server had less than the whole timeout, as it counts from the due moment: many
+        of all requests, or most of those that timed out, which a strict limit on failures would hold against a version.
         """
         edges = [round(limit * 1e9) for limit in limits]
         if any(bool(np.any((self.service <= edge) & (self.response > edge))) for edge in edges):
             return True
         slip, took = self.sent_ns - self.scheduled_ns, self.end_ns - self.scheduled_ns
-        return many(int(np.count_nonzero(self.failed(TIMEOUT) & (slip > SLIP_SHARE * took))), len(self))
+        timeouts = self.failed(TIMEOUT)
+        late = int(np.count_nonzero(timeouts & (slip > SLIP_SHARE * took)))
+        return many(late, len(self)) or (late > FEW and 2 * late > int(np.count_nonzero(timeouts)))
 
     def of(self, rows: Rows) -> "Result":
         """The chosen rows, in their order."""

@@ -190,6 +190,15 @@ def test_timeouts_of_requests_sent_late_are_the_clients(limits: list[float], sli
     assert bool(result.meta.client_limited) is limited
 
 
+@pytest.mark.parametrize(("of_the_server", "limited"), [(0, True), (40, False)])
+def test_timeouts_that_are_mostly_the_clients_are_no_evidence_however_few(of_the_server: int, limited: bool):
+    """Ten in a thousand break a limit of 0.1 %; beside the server's own forty they change nothing."""
+    slips = [900.0] * 10 + [0.1] * 990
+    took = [1000.0] * (10 + of_the_server) + [300.0] * (990 - of_the_server)
+    made = records(took, slips=slips, errors=dict.fromkeys(range(10 + of_the_server), "timeout"))
+    assert measured([made], limits=[]).moved([]) is limited
+
+
 @pytest.mark.parametrize("count", [1, 30, 300])
 def test_the_summary_fits_a_parameter_whatever_went_wrong(count: int):
     made = records(
