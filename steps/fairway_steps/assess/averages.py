@@ -226,14 +226,9 @@ class Average:
         ends = (low + self._limit, high + self._limit)
         if metric is Metric.SUCCESS_RATE:
             ends = (1 - ends[1], 1 - ends[0])
-        least, most = told(max(0.0, ends[0])), f"to {told(ends[1])}" if math.isfinite(ends[1]) else "on"
-        interval = (
-            ""
-            if self.slo.relative
-            else f" (95 % interval {least} {most})"
-            if most != "on"
-            else f" (95 % interval from {least} on)"
-        )
+        least = told(max(0.0, ends[0]))
+        reach = f"{least} to {told(ends[1])}" if math.isfinite(ends[1]) else f"from {least} on"
+        interval = "" if self.slo.relative else f" (95 % interval {reach})"
         value, reference = self._values(above)
         if metric is Metric.LATENCY_MEAN:
             return f"the mean latency of {name} is {seconds(value)}{interval}"
