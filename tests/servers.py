@@ -5,8 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from fairway_workflows.demo.play import PAYLOAD
 from fairway_workflows.demo.servers import await_primary, free_ports, model_servers
 from fairway_workflows.local import Silent, WorkflowResult, run_workflow
 from fairway_workflows.run import arguments
+from local_runs import until
 
 MODEL = "digits"
 
@@ -38,12 +38,8 @@ def two_models(folder: Path) -> Iterator[Mapping[str, Version]]:
         yield versions
 
 
-def eventually(condition: Callable[[], object], timeout: float = 180.0) -> None:
-    """Wait for a condition; fail when it does not come true in time."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.02)
+PATIENCE = 180.0
+"""Seconds in which what a release does must show, on a machine with others at work."""
 
 
 class Place:
@@ -105,7 +101,7 @@ class Place:
 
     def under_way(self) -> None:
         """Wait until the candidate has traffic in a stage."""
-        eventually(lambda: ((self.record or {}).get("stage", -1)) >= 0)
+        until(lambda: ((self.record or {}).get("stage", -1)) >= 0, PATIENCE)
 
     def carry_out(self, options: CanaryOptions, **given: str) -> tuple[WorkflowResult, Record]:
         """Run a rendered canary on what `release` wrote, with more of its parameters ``given``; how it and the release ended."""

@@ -13,7 +13,8 @@ import time
 
 import pytest
 
-from servers import eventually, processes_naming
+from local_runs import until
+from servers import PATIENCE, processes_naming
 
 pytestmark = pytest.mark.local
 LASTING = {
@@ -38,7 +39,7 @@ def test_a_signal_to_the_whole_group_puts_the_traffic_back_and_leaves_nothing(pl
     stages, asked = LASTING[strategy]
     run = place.start("run", str(place.release(strategy=strategy, stages=stages)), "--output=json")
     place.under_way()
-    eventually(lambda: place.weights() == asked)
+    until(lambda: place.weights() == asked, PATIENCE)
     for _ in range(hands):
         os.killpg(run.pid, number)
         time.sleep(0.2)
@@ -64,7 +65,7 @@ def test_killed_at_any_moment_it_is_made_safe_and_can_be_resumed(place, seed):
     run.kill()
     run.communicate()
     ended_by_itself = run.returncode == 0
-    eventually(lambda: not processes_naming(str(place.folder / ".fairway")))
+    until(lambda: not processes_naming(str(place.folder / ".fairway")), PATIENCE)
     safe = place.fairway("ensure-safe", "--record=file:.fairway/digits.json")
     begun = any((place.folder / ".fairway").glob("digits.json*"))  # else it was killed before it looked at anything
     assert safe.returncode == (0 if begun else 2), safe.stderr
@@ -136,7 +137,7 @@ def test_a_signal_while_it_begins_has_the_signals_exit_code(place):
 def test_when_the_record_is_taken_away_the_traffic_goes_back_all_the_same(place):
     run = place.start("run", str(place.release(stages=[{"weight": 50, "duration": "60s"}])), "--output=json")
     place.under_way()
-    eventually(lambda: place.weights().get("v2") == 50)
+    until(lambda: place.weights().get("v2") == 50, PATIENCE)
     shutil.rmtree(place.folder / ".fairway")
     out, err = run.communicate(timeout=300)
     told = json.loads(out)

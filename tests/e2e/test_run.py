@@ -21,7 +21,8 @@ from fairway_steps.routing.process import start
 from fairway_workflows.canary import CanaryOptions
 from fairway_workflows.local import NodeType, Phase
 from fairway_workflows.traffic import client
-from servers import eventually
+from local_runs import until
+from servers import PATIENCE
 
 pytestmark = pytest.mark.local
 
@@ -62,7 +63,7 @@ def test_a_person_is_asked_and_answers_from_another_terminal(place, answer, outc
     release = str(place.release(approval="before-promotion", stages=[{"weight": 50, "duration": "2s"}]))
     run = place.start("run", release, "--output=json")
     record = "--record=file:.fairway/digits.json"
-    eventually(lambda: "approve (YES or NO)" in place.fairway("approve", record).stdout)
+    until(lambda: "approve (YES or NO)" in place.fairway("approve", record).stdout, PATIENCE)
     answered = place.fairway("approve", record, f"--answer={answer}", "--by=ann")
     assert answered.returncode == 0, answered.stderr
     out, err = run.communicate(timeout=300)
@@ -108,7 +109,7 @@ def test_a_proxy_that_dies_and_comes_back_is_waited_for_and_what_was_lost_is_tol
     place.under_way()
     place.proxy.kill()
     place.proxy.wait()
-    eventually(lambda: not answers(place))
+    until(lambda: not answers(place), PATIENCE)
     place.proxy = start(place.folder / "route", SystemClock())
     out, err = run.communicate(timeout=300)
     told = json.loads(out)
