@@ -41,7 +41,8 @@ def import_results(limits: str | None, samples: str | None, **given: Any) -> Ans
     request was due, and quantiles are bucketed where there are no single values. A limit within a bucket is refused.
     """
     from fairway_steps.loadtest.adapters.registry import open_foreign
-    from fairway_steps.loadtest.adapters.summary import summary, to_json
+    from fairway_steps.loadtest.adapters.summary import summary
+    from fairway_steps.loadtest.fitting import to_json
 
     run = open_foreign(given["from"])
     found = limits_of(limits, ())
@@ -60,12 +61,13 @@ def import_results(limits: str | None, samples: str | None, **given: Any) -> Ans
 
 def _table(values: Mapping[str, Any]) -> str:
     """The summary for people."""
+    from fairway_steps.loadtest.adapters.summary import NAMES
+
     rate = f" at {values['achieved_rate']:g}/s" if values["achieved_rate"] is not None else ""
     asked = f" ({values['requested_rate']:g}/s asked for)" if values["requested_rate"] is not None else ""
     failures = dict(values["errors"])
     cancelled = failures.pop("cancelled", 0)
     failed = f"{sum(failures.values())} failed ({', '.join(f'{name} {count}' for name, count in failures.items())})"
-    names = list(values["service_ms"])
     kind = (
         "from the moment they were due"
         if values["co_corrected"]
@@ -75,11 +77,11 @@ def _table(values: Mapping[str, Any]) -> str:
         f"{values['tool']}: {values['requests']} requests{rate}{asked}, {failed if failures else 'none failed'}"
         + (f", {cancelled} cancelled" if cancelled else ""),
         f"latencies count {kind}; quantiles are {values['quantiles']}",
-        "ms        " + "".join(f"{name:>10}" for name in names),
+        "ms        " + "".join(f"{name:>10}" for name in NAMES),
     ]
     for part in ("response", "service", "ttft", "itl", "tpot"):
-        numbers = dict.fromkeys(names) | values.get(f"{part}_ms", {})
+        numbers = dict.fromkeys(NAMES) | values.get(f"{part}_ms", {})
         if any(number is not None for number in numbers.values()):
-            shown = ("-" if numbers[n] is None else format(numbers[n], ".2f") for n in names)
+            shown = ("-" if numbers[n] is None else format(numbers[n], ".2f") for n in NAMES)
             lines.append(f"{part:<10}" + "".join(f"{text:>10}" for text in shown))
     return "\n".join([*lines, *(f"over {limit} ms: {count}" for limit, count in values["over_ms"].items())])

@@ -162,7 +162,8 @@ def load_test(
     from fairway_steps.cli.load_run import carry_out, check_machine, check_reached, explain
     from fairway_steps.loadtest import exports
     from fairway_steps.loadtest import samples as files
-    from fairway_steps.loadtest.summary import summary, to_json
+    from fairway_steps.loadtest.fitting import to_json
+    from fairway_steps.loadtest.summary import summary
 
     asked = slos.slos if slos else ()
     edges = limits_of(limits, asked)

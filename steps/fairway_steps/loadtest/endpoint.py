@@ -7,6 +7,7 @@ from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.bodies import Source, moments, payloads
 from fairway_steps.loadtest.client import Target
 from fairway_steps.loadtest.crew import Task
+from fairway_steps.loadtest.labels import LONGEST
 from fairway_steps.loadtest.payloads import encoded
 from fairway_steps.loadtest.plan import AnyPlan, Closed, WarmUp, arrivals, closed, replay
 from fairway_steps.loadtest.profile import parse_profile
@@ -22,10 +23,6 @@ FEW, MANY = 64, 1000
 """How many connections an open loop may have where nobody says: what it needs if nothing is answered, within these."""
 SPARE = 1.0
 """Seconds after its timeout by which a request has surely let its connection go."""
-
-
-LONGEST_VERSION = 63
-"""As of a label of Kubernetes; what an answer names is cut there, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +102,10 @@ def task(endpoint: Endpoint, plan: AnyPlan) -> Task:
             f"{connections} connections are more than the {MAX_CONNECTIONS:,} that a client has to a server",
             mend="lower --connections",
         )
-    if len(endpoint.version) > LONGEST_VERSION or not endpoint.version.isascii():
+    if len(endpoint.version) > LONGEST or not endpoint.version.isascii():
         raise UsageError(
             f"--version {endpoint.version[:20]!r}… is no name of a version",
-            mend=f"give up to {LONGEST_VERSION} letters of ASCII",
+            mend=f"give up to {LONGEST} letters of ASCII",
         )
     bodies = payloads(endpoint.source, as_json=endpoint.as_json)
     aim = target(endpoint, with_body=bodies.bodies != (b"",))

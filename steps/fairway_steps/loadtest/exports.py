@@ -1,9 +1,10 @@
 """A result for others: the strata of an assessment as JSON, and an HdrHistogram log."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -51,18 +52,42 @@ def write_exceedances(result: Result, limits: Sequence[Limit], path: Path) -> No
 
 
 def write_hdr(result: Result, path: Path) -> None:
-    """The response times of successes in microseconds, as one interval of a log of version 1.3 with a V2 histogram. Raises DomainError."""
-    microseconds = np.clip(result.response // 1000, 1, LONGEST)
-    length = int(result.scheduled_ns.max() - result.scheduled_ns.min()) / 1e9 if len(result) else 0.0
-    slowest = int(microseconds.max()) / 1000 if len(microseconds) else 0.0
+    """The response times of successes in microseconds, as a log of version 1.3 with V2 histograms. Raises DomainError.
+
+    Each endpoint and version has an interval of its own, told apart by its ``Tag``, as soon as one of them has a name.
+    """
     lines = [
         "#[Fairway load test: response times in microseconds, from the moment each request was due]",
         "#[Histogram log format version 1.3]",
-        f"#[StartTime: {result.meta.started:.3f} (seconds since epoch)]",
+        f"#[StartTime: {result.begun:.3f} (seconds since epoch)]",
         '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"',
-        f"0.000,{length:.3f},{slowest:.3f},{encoded(microseconds, LONGEST)}",
     ]
+    lines += [f"{_tag(name)}{_interval(part, result.begun)}" for name, part in _parts(result)]
     _write(path, ("\n".join(lines) + "\n").encode())
+
+
+def _parts(result: Result) -> Iterator[tuple[tuple[str, ...], Result]]:
+    """What was sent to each endpoint and answered by each version, under their names; all of it if nothing has one."""
+    meta = result.meta
+    found = [
+        (tuple(filter(None, (endpoint, version))), (result.endpoint == place) & (result.version == code))
+        for place, endpoint in enumerate(meta.endpoint_names)
+        for code, version in enumerate(meta.version_names)
+    ]
+    some = [(name, rows) for name, rows in found if rows.any()]
+    yield from ((name, result.of(rows)) for name, rows in some) if some else [((), result)]
+
+
+def _tag(name: Sequence[str]) -> str:
+    """Without the commas, spaces and ends of lines that a tag must not have."""
+    return f"Tag={'/'.join(quote(part, safe='') for part in name)}," if name else ""
+
+
+def _interval(part: Result, start: float) -> str:
+    microseconds = np.clip(part.response // 1000, 1, LONGEST)
+    length = int(part.scheduled_ns.max() - part.scheduled_ns.min()) / 1e9 if len(part) else 0.0
+    slowest = int(microseconds.max()) / 1000 if len(microseconds) else 0.0
+    return f"{part.begun - start:.3f},{length:.3f},{slowest:.3f},{encoded(microseconds, LONGEST)}"
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -9,13 +9,13 @@ from typing import Protocol, cast
 from fairway_steps.loadtest.client import Answer, Done
 from fairway_steps.loadtest.generation import Generation
 from fairway_steps.loadtest.http1 import Head, Parser, Sink
+from fairway_steps.loadtest.labels import label_of
 from fairway_steps.loadtest.sse import EventStream
 from fairway_steps.loadtest.tls import reason, refused
 
 UPSTREAM_HEADER = b"x-envoy-upstream-service-time"
 """Envoy adds it to answers from an upstream, and not to those it makes up itself."""
 EVENTS = b"text/event-stream"
-MAX_LABEL = 63
 _ESTABLISHED = 1
 _TCP_INFO = getattr(socket, "TCP_INFO", None)  # Linux
 
@@ -165,7 +165,7 @@ class HttpConnection(asyncio.Protocol):
         """Which version an answer names, and whether a proxy has it from behind it; nothing of no answer."""
         if not (self._label and self._parser.status):
             return "", -1
-        return headers.get(self._label, b"").decode("ascii", "ignore")[:MAX_LABEL], int(UPSTREAM_HEADER in headers)
+        return label_of(headers.get(self._label, b"").decode("latin-1")), int(UPSTREAM_HEADER in headers)
 
     def _flaw(self) -> tuple[str, str]:
         """What is wrong with an answer that came whole and well: its class and a sentence, or neither."""

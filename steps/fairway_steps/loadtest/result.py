@@ -131,6 +131,11 @@ class Result:
         return len(self.scheduled_ns)
 
     @property
+    def begun(self) -> float:
+        """The Unix time at which the first of the requests was due."""
+        return self.meta.started + (int(self.scheduled_ns.min()) / 1e9 if len(self) else 0.0)
+
+    @property
     def ok(self) -> NDArray[np.bool_]:
         return np.equal(self.error, 0)
 

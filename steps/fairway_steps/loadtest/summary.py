@@ -1,19 +1,11 @@
 """A result in one small JSON object: what fits in an output parameter of Argo and a result of Tekton."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fairway_steps.loadtest.result import CANCELLED, Result, quantiles
+from fairway_steps.loadtest.fitting import fitted, shortened
+from fairway_steps.loadtest.result import Result, quantiles
 from fairway_steps.loadtest.streaming import Limit, Tokens, goodput, known, over, tokens
-
-SUMMARY_BYTES = 1000
-SPARED = ("tpot_ms", "itl_ms", "ttft_ms", "reason", "decided", "slip_ms", "service_ms", "response_ms")
-"""What is cut, in this order, where room is short: quantiles to the three that are ``KEPT``, sentences to their ``BEGINNING``."""
-KEPT = ("p50", "p99", "max")
-BEGINNING = 60
-GIVEN_UP = ("slip_ms", "itl_ms", "tpot_ms", "service_ms", "ttft_ms")
-"""What goes next, in this order: no count among it, for these are the evidence."""
 
 
 def summary(result: Result, limits: Sequence[Limit] = ()) -> dict[str, Any]:
@@ -38,14 +30,14 @@ def summary(result: Result, limits: Sequence[Limit] = ()) -> dict[str, Any]:
         "slip_ms": all_rounded(quantiles(result.slip)),
         "over_ms": dict(over(result, limits)),
         "warm_up": meta.warm_up,
-        "started": round(meta.started, 1),
+        "started": round(result.begun, 1),
     }
     if meta.closed_loop:
         values["loop"] = "closed"
     if not meta.co_corrected:
         values["co_corrected"] = False
     if meta.client_limited:
-        values["reason"] = _shortened(meta.client_limited, 160)
+        values["reason"] = shortened(meta.client_limited, 160)
     rows = known(result, limits)
     if overdue := int((rows & ~result.counted).sum()):
         values["overdue"] = overdue
@@ -53,17 +45,12 @@ def summary(result: Result, limits: Sequence[Limit] = ()) -> dict[str, Any]:
     if meta.stopped:
         values["stopped"] = True
     if meta.decided:
-        values["decided"] = _shortened(meta.decided, 120)
+        values["decided"] = shortened(meta.decided, 120)
     if found := tokens(result):
         values |= _tokens(found)
     if limits and (good := goodput(result, limits)):
         values |= {"goodput": rounded(good.per_second), "attainment": round(good.attainment, 5)}
-    return _fitted(values)
-
-
-def to_json(values: Mapping[str, Any]) -> str:
-    """Compact and in ASCII: the length is the number of bytes."""
-    return json.dumps(values, separators=(",", ":"))
+    return fitted(values)
 
 
 def all_rounded(numbers: Mapping[str, float | None]) -> dict[str, float | None]:
@@ -103,60 +90,3 @@ def _tokens(found: Tokens) -> dict[str, Any]:
     if found.coalesced:
         values["coalesced"] = found.coalesced
     return values
-
-
-def _fitted(values: dict[str, Any]) -> dict[str, Any]:
-    for shorten in (_cut, _add_up, _leave_out):
-        shorten(values)
-    return values
-
-
-def _cut(values: dict[str, Any]) -> None:
-    for name in SPARED:
-        if not _too_long(values):
-            return
-        if isinstance(value := values.get(name), str):
-            values[name] = _shortened(value, BEGINNING)
-        elif value:
-            values[name] = {key: number for key, number in value.items() if key in KEPT}
-    for name in GIVEN_UP:
-        if _too_long(values):
-            values.pop(name, None)
-
-
-def _add_up(values: dict[str, Any]) -> None:
-    while _too_long(values) and (parts := [name for name in ("errors", "versions") if _rarest(values.get(name, {}))]):
-        counts = values[_longest(values, parts)]
-        counts["other"] = counts.get("other", 0) + counts.pop(_rarest(counts))
-
-
-def _leave_out(values: dict[str, Any]) -> None:
-    names = ("over_ms", "by_version")
-    while _too_long(values) and (parts := [name for name in names if len(values.get(name, {})) > 1]):
-        longest = _longest(values, parts)
-        values[longest].popitem()
-        if longest == "by_version":
-            values["left_out"] = values.get("left_out", 0) + 1
-        for row in values.get("by_version", {}).values() if longest == "over_ms" else ():
-            row.pop()
-
-
-def _too_long(values: Mapping[str, Any]) -> bool:
-    return len(to_json(values)) > SUMMARY_BYTES
-
-
-def _longest(values: Mapping[str, Any], names: Sequence[str]) -> str:
-    return max(names, key=lambda name: len(to_json(values[name])))
-
-
-def _rarest(counts: Mapping[str, int]) -> str:
-    """What of several to add to ``other`` next, if any; not what was cancelled, for that is no failure."""
-    rest = [name for name in counts if name not in ("other", CANCELLED)] if len(counts) > 1 else []
-    return min(rest, key=lambda name: counts[name], default="")
-
-
-def _shortened(text: str, size: int) -> str:
-    """The beginning of a sentence that takes ``size`` bytes as JSON, where other letters than ASCII's take six or twelve."""
-    while len(json.dumps(text)) > size:
-        text = text[: -max(1, (len(json.dumps(text)) - size) // 12)]
-    return text

@@ -11,8 +11,9 @@ from hdrh.log import HistogramLogReader
 from fairway_steps.errors import DomainError
 from fairway_steps.loadtest.exports import exceedances, write_exceedances, write_hdr
 from fairway_steps.loadtest.hdr import encoded
-from fairway_steps.loadtest.measured import measured
+from fairway_steps.loadtest.measured import combined, measured
 from fairway_steps.loadtest.streaming import Limit
+from fairway_steps.loadtest.summary import summary
 from load_records import records
 
 
@@ -54,6 +55,41 @@ def test_the_hdr_log_is_read_by_the_reference_reader(tmp_path: Path):
     assert histogram.get_total_count() == 2000
     for q in (50, 99, 99.9):
         assert histogram.get_value_at_percentile(q) / 1000 == pytest.approx(np.percentile(responses, q), rel=0.01)
+
+
+def read(path: Path) -> list[HdrHistogram]:
+    reader = HistogramLogReader(str(path), HdrHistogram(1, 3_600_000_000, 3))
+    found = list(iter(reader.get_next_interval_histogram, None))
+    reader.close()
+    return found
+
+
+def test_each_endpoint_and_version_has_a_histogram_of_its_own(tmp_path: Path):
+    one = records([10.0, 20.0, 30.0], versions={0: "v1", 1: "v1", 2: "v 1,a"})
+    other = records([40.0, 50.0], errors={1: "http-500"})
+    write_hdr(combined({"east": measured([one]), "west/2": measured([other])}), tmp_path / "h.hlog")
+    found = {
+        each.get_tag(): (each.get_total_count(), each.get_max_value() // 1000) for each in read(tmp_path / "h.hlog")
+    }
+    assert found == {"east/v1": (2, 20), "east/v%201%2Ca": (1, 30), "west%2F2": (1, 40)}
+
+
+@pytest.mark.parametrize("answered", [0, 3])
+def test_what_has_no_name_is_one_histogram_without_a_tag(tmp_path: Path, answered: int):
+    errors = dict.fromkeys(range(answered, 3), "timeout")
+    write_hdr(measured([records([10.0] * 3, errors=errors)]), tmp_path / "h.hlog")
+    assert [(each.get_tag(), each.get_total_count()) for each in read(tmp_path / "h.hlog")] == [(None, answered)]
+
+
+def test_after_a_warm_up_it_all_begins_at_the_first_request_that_counts(tmp_path: Path):
+    result = measured([records([10.0] * 7, gap=400, warm_up=3)])
+    begun = result.meta.started + 1.2
+    assert summary(result)["started"] == round(begun, 1)
+    assert exceedances(result, [])[0]["start"] == result.meta.started + 1
+    write_hdr(result, tmp_path / "h.hlog")
+    (histogram,) = read(tmp_path / "h.hlog")
+    assert histogram.get_start_time_stamp() == pytest.approx(begun * 1000, abs=1)
+    assert histogram.get_end_time_stamp() == pytest.approx((begun + 1.2) * 1000, abs=1)
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairway_steps.errors import DomainError, UsageError
+from fairway_steps.loadtest.fitting import SUMMARY_BYTES, to_json
 from fairway_steps.loadtest.measured import measured
 from fairway_steps.loadtest.records import Records
 from fairway_steps.loadtest.result import COLUMNS, Result
 from fairway_steps.loadtest.samples import read, write
 from fairway_steps.loadtest.streaming import Limit
-from fairway_steps.loadtest.summary import SUMMARY_BYTES, summary, to_json
+from fairway_steps.loadtest.summary import summary
 from load_records import MS, records
 
 

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from fairway_steps.loadtest.client import Stream
+from fairway_steps.loadtest.fitting import SUMMARY_BYTES, to_json
 from fairway_steps.loadtest.measured import measured
 from fairway_steps.loadtest.records import Records
 from fairway_steps.loadtest.result import Meta, Result, result_of
 from fairway_steps.loadtest.samples import read, write
 from fairway_steps.loadtest.streaming import Limit, Tokens, exceeded, goodput, over, tokens
-from fairway_steps.loadtest.summary import SUMMARY_BYTES, summary, to_json
+from fairway_steps.loadtest.summary import summary
 from fairway_steps.loadtest.table import table
 from load_records import MS, records
 

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.client import Stream
 from fairway_steps.loadtest.exports import exceedances
+from fairway_steps.loadtest.fitting import SUMMARY_BYTES, to_json
 from fairway_steps.loadtest.measured import combined, measured
 from fairway_steps.loadtest.result import Result
 from fairway_steps.loadtest.samples import write
 from fairway_steps.loadtest.streaming import Limit
-from fairway_steps.loadtest.summary import SUMMARY_BYTES, summary, to_json
+from fairway_steps.loadtest.summary import summary
 from fairway_steps.metrics.registry import Around, open_source
 from fairway_steps.metrics.samples import SamplesSource
 from fairway_steps.metrics.summary import SummarySource

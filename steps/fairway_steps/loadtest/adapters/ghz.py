@@ -55,7 +55,9 @@ def _number(each: Mapping[str, Any]) -> int:
 
 def _named(status: str) -> str:
     """``DeadlineExceeded`` as ``grpc-deadline-exceeded``; what ghz itself broke off at its end is no failure of anyone."""
-    return CANCELLED if status == _CANCELLED else f"grpc-{_words(status)}"
+    if status == _CANCELLED:
+        return CANCELLED
+    return f"grpc-{name if (name := _words(status)) in CODES else 'unknown'}"
 
 
 def _words(status: str) -> str:

@@ -1,19 +1,20 @@
 """A foreign run in the summary of our own load tests, with what it lacks said."""
 
-import json
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fairway_steps.loadtest.adapters.foreign import Foreign, quantile
+from fairway_steps.loadtest.fitting import fitted, shortened
 
-SUMMARY_BYTES = 1000
+_LONGEST = 40  # letters of what a file calls a tool, or a failure
 _QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
-_NAMES = (*_QUANTILES, "max", "mean")
+NAMES = (*_QUANTILES, "max", "mean")
 
 
 def summary(run: Foreign, limits: Sequence[float] = (), of_tokens: Sequence[tuple[str, float]] = ()) -> dict[str, Any]:
-    """At most ``SUMMARY_BYTES`` of JSON. ``co_corrected`` is whether latencies count from the moment a request was due.
+    """At most 1 kB of JSON. ``co_corrected`` is whether latencies count from the moment a request was due.
 
     What is not corrected is a service time; ``response_ms`` is then empty. ``quantiles`` are exact, or the tool's own or those of its
     buckets. ``of_tokens`` are limits on measures of tokens: the measure (``ttft``, ``ttft_sent``, ``tpot``) and seconds. What concerns tokens is
@@ -23,17 +24,17 @@ def summary(run: Foreign, limits: Sequence[float] = (), of_tokens: Sequence[tupl
     measured = _exact(run) if exact else _reported(run)
     served = _exact(run, served=True) if run.corrected else measured
     values: dict[str, Any] = {
-        "tool": run.tool,
+        "tool": run.tool[:_LONGEST],
         "co_corrected": run.corrected,
         "quantiles": "exact" if exact else "bucketed",
         "requests": run.requests,
         "requested_rate": _rounded(run.requested_rate),
         "achieved_rate": _rounded(run.achieved_rate),
         "client_limited": bool(run.limited),
-        "errors": dict(run.failures),
-        "response_ms": measured if run.corrected else dict.fromkeys(_NAMES),
+        "errors": _errors(run.failures),
+        "response_ms": measured if run.corrected else dict.fromkeys(NAMES),
         "service_ms": served,
-        "slip_ms": dict.fromkeys(_NAMES),
+        "slip_ms": dict.fromkeys(NAMES),
         "over_ms": {f"{limit * 1000:g}": run.over(limit) for limit in limits}
         | {f"{metric}:{limit * 1000:g}": run.over_tokens(metric, limit) for metric, limit in of_tokens},
         "warm_up": 0,
@@ -41,19 +42,15 @@ def summary(run: Foreign, limits: Sequence[float] = (), of_tokens: Sequence[tupl
     }
     values |= _tokens(run)
     if run.limited:
-        values["reason"] = run.limited[:160]
-    for name in ("tpot_ms", "itl_ms", "ttft_ms"):
-        if len(to_json(values)) > SUMMARY_BYTES and name in values:
-            values[name] = {key: values[name][key] for key in ("p50", "p99", "max")}
-    while len(to_json(values)) > SUMMARY_BYTES and len(values["errors"]) > 1:
-        ordered = sorted(values["errors"].items(), key=lambda item: (item[0] == "other", -item[1]))
-        kept, rest = ordered[:-2], ordered[-2:]
-        values["errors"] = dict(kept) | {"other": sum(count for _, count in rest)}
-    return values
+        values["reason"] = shortened(run.limited, 160)
+    return fitted(values)
 
 
-def to_json(values: dict[str, Any]) -> str:
-    return json.dumps(values, separators=(",", ":"))
+def _errors(failures: Mapping[str, int]) -> dict[str, int]:
+    found: Counter[str] = Counter()
+    for name, count in failures.items():
+        found[name if len(name) <= _LONGEST else "other"] += count
+    return dict(found)
 
 
 def _tokens(run: Foreign) -> dict[str, Any]:
@@ -78,7 +75,7 @@ def _tokens(run: Foreign) -> dict[str, Any]:
 
 def _exact(run: Foreign, *, served: bool = False) -> dict[str, float | None]:
     if run.rows is None:
-        return dict.fromkeys(_NAMES)
+        return dict.fromkeys(NAMES)
     starts = run.rows.sent if served else run.rows.scheduled
     return _quantiles(
         [end - at for at, end, error in zip(starts, run.rows.end, run.rows.error, strict=True) if not error]
@@ -88,7 +85,7 @@ def _exact(run: Foreign, *, served: bool = False) -> dict[str, float | None]:
 def _quantiles(values: Sequence[int]) -> dict[str, float | None]:
     times = sorted(values)
     if not times:
-        return dict.fromkeys(_NAMES)
+        return dict.fromkeys(NAMES)
     found: dict[str, float | None] = {name: _rounded(_r7(times, share) / 1e6) for name, share in _QUANTILES.items()}
     return found | {"max": _rounded(times[-1] / 1e6), "mean": _rounded(sum(times) / len(times) / 1e6)}
 
@@ -104,7 +101,7 @@ def _r7(ordered: Sequence[int], share: float) -> float:
 def _reported(run: Foreign) -> dict[str, float | None]:
     """The tool's own word, else what its buckets give."""
     found: dict[str, float | None] = {}
-    for name in _NAMES:
+    for name in NAMES:
         number = run.reported.get(name)
         if number is None and name in _QUANTILES:
             seconds = quantile(run, _QUANTILES[name])

@@ -18,9 +18,9 @@ from fairway_steps.loadtest.client import Answer, Connection, Done, Stream
 from fairway_steps.loadtest.grpc.channel import Peer, connected
 from fairway_steps.loadtest.grpc.failures import classify, sentence
 from fairway_steps.loadtest.grpc.messages import split
+from fairway_steps.loadtest.labels import label_of
 from fairway_steps.loadtest.payloads import Payloads
 
-MAX_LABEL = 63
 _NO_EVENTS: "array[int]" = array("q")
 
 
@@ -185,6 +185,5 @@ async def _paced(messages: Sequence[bytes], interval: float) -> AsyncIterator[by
 def _named(metadata: Any, label: str) -> str:
     for key, value in metadata or ():
         if key == label:
-            text = value.decode("ascii", "ignore") if isinstance(value, bytes) else value
-            return str(text)[:MAX_LABEL]
+            return label_of(value.decode("latin-1") if isinstance(value, bytes) else str(value))
     return ""

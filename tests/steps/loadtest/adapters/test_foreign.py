@@ -4,6 +4,7 @@ Left out: reading the files (test_tools.py).
 """
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.adapters.foreign import Bucket, Entry, Foreign, cells, from_rows, rows_of
-from fairway_steps.loadtest.adapters.summary import SUMMARY_BYTES, summary, to_json
+from fairway_steps.loadtest.adapters.summary import summary
+from fairway_steps.loadtest.fitting import SUMMARY_BYTES, to_json
 
 MS = 1_000_000
 BASE = 1_700_000_000 * 1_000_000_000
@@ -105,6 +107,20 @@ def test_a_summary_fits_whatever_failed():
     text = to_json(summary(run, [0.1, 0.2, 0.5]))
     assert len(text) <= SUMMARY_BYTES
     assert sum(json.loads(text)["errors"].values()) == 100
+
+
+def test_what_was_cancelled_stays_so_however_many_classes_there_are():
+    run = raw([1.0] * 200, {i: f"http-{400 + i}" for i in range(100)} | dict.fromkeys(range(100, 103), "cancelled"))
+    told = summary(run, [i / 1000 for i in range(1, 80)])
+    assert len(to_json(told)) <= SUMMARY_BYTES
+    assert (told["errors"]["cancelled"], sum(told["errors"].values())) == (3, 103)
+
+
+def test_names_of_a_file_cannot_fill_a_summary():
+    run = bucketed({(0.0, 0.01): 5}, {"x" * 1200: 3, "y" * 1200: 4})
+    told = summary(replace(run, tool="t" * 1200), [i / 100 for i in range(1, 200)])
+    assert len(to_json(told)) <= SUMMARY_BYTES
+    assert (told["errors"], told["over_ms"]["10"]) == ({"other": 7}, 7)
 
 
 def test_a_run_far_below_its_rate_is_limited():

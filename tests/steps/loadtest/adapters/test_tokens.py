@@ -15,7 +15,8 @@ from fairway_steps.cli.import_results import import_results
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.adapters.registry import open_foreign
 from fairway_steps.loadtest.adapters.samples import to_result
-from fairway_steps.loadtest.adapters.summary import SUMMARY_BYTES, summary, to_json
+from fairway_steps.loadtest.adapters.summary import summary
+from fairway_steps.loadtest.fitting import SUMMARY_BYTES, to_json
 from fairway_steps.loadtest.samples import read, write
 from fairway_steps.loadtest.streaming import tokens
 

@@ -13,7 +13,8 @@ from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.adapters.foreign import Foreign
 from fairway_steps.loadtest.adapters.registry import TOOLS, open_foreign
 from fairway_steps.loadtest.adapters.samples import to_result
-from fairway_steps.loadtest.adapters.summary import summary, to_json
+from fairway_steps.loadtest.adapters.summary import summary
+from fairway_steps.loadtest.fitting import to_json
 
 FIXTURES = Path(__file__).with_name("fixtures")
 
