@@ -140,6 +140,15 @@ class Service:
     def weights(self) -> dict[str, int]:
         return weights(self.namespace, self.name)
 
+    def reached(self) -> set[str]:
+        """The Services that get requests by the route as it is stored, or copies of them."""
+        route = get(self.namespace, f"httproute/{self.name}")
+        assert route is not None
+        rules = route["spec"]["rules"]
+        copied = [one for rule in rules for one in rule.get("filters", []) if one["type"] == "RequestMirror"]
+        mirrors = {one["requestMirror"]["backendRef"]["name"] for one in copied}
+        return mirrors | {ref["name"] for rule in rules for ref in rule["backendRefs"] if ref.get("weight", 1)}
+
     def record(self) -> dict[str, Any]:
         """The release's record, as it lies in its ConfigMap."""
         found = get(self.namespace, f"configmap/fairway-{self.name}")

@@ -103,6 +103,28 @@ def test_a_candidate_whose_image_is_not_there_never_gets_a_share(service):
     service.check("v1", client)
 
 
+@pytest.mark.parametrize(("strategy", "stages"), [("blue-green", "100@10m"), ("mirror", "mirror:50@10m")])
+def test_a_candidate_that_crashes_in_a_blue_green_or_a_mirror_is_left_at_once(service, strategy, stages):
+    service.deploy_version("crashing", "crashing")
+    service.await_version("crashing")
+    steps = Steps(service)
+    with service.client() as client:
+        steps.begin(stages=stages, strategy=strategy, candidate=candidate(service, "crashing"), primary_policy="keep")
+        steps.ready()
+        steps.verdict("rollback")
+        assert service.reached() == {service.primary}, "the traffic left before the verdict was told"
+        assert service.replicas("crashing") == 1
+        steps.run("rollback")
+        record = service.record()
+        eventually(lambda: len(client.since(record["finished"])) > 100, 120)
+    entered, back = record["timeline"]
+    assert (entered["stage"], back["at"] - entered["at"] < SOON) == (0, True)
+    assert service.replicas("crashing") == 0
+    service.check("v1", client, may_lose=strategy == "blue-green")
+    assert [one for one in client.since(back["at"] + back["settled_after"]) if one.failed] == []
+    assert strategy == "blue-green" or (client.failed(), client.answered_by("crashing")) == ([], [])
+
+
 def test_a_candidate_that_crashes_loses_its_traffic_before_its_pods(service):
     service.deploy_version("crashing", "crashing")
     service.await_version("crashing")
@@ -112,8 +134,8 @@ def test_a_candidate_that_crashes_loses_its_traffic_before_its_pods(service):
         steps.ready()
         steps.verdict("rollback")
         steps.run("rollback")
-        record = service.record()
-        eventually(lambda: len(client.since(record["finished"])) > 100, 120)
+        eventually(lambda: len(client.since(service.record()["finished"])) > 100, 120)
+    record = service.record()
     service.check("v1", client, may_lose=True)
     split = seen.when(lambda now: name in now.backends)
     crashed = seen.when(lambda now: name in now.backends and not now.ready.get(name), after=split)
@@ -175,12 +197,22 @@ def test_three_releases_in_a_row_send_nobody_to_a_version_of_an_earlier_one(serv
     assert client.failed() == []
 
 
-def test_a_step_that_was_killed_after_its_write_is_done_again_and_counts_once(service):
+@pytest.mark.parametrize(
+    ("strategy", "new", "stages", "shares"),
+    [
+        ("canary", "v2", "20@5s,50@5s", (80, 20)),
+        ("blue-green", "v3", "100@5s", (0, 100)),
+        ("mirror", "v2", "mirror:50@5s,20@5s", (100, 0)),
+    ],
+)
+def test_a_step_that_was_killed_after_its_write_is_done_again_and_counts_once(service, strategy, new, stages, shares):
+    """The blue-green has a candidate of its own, which would not be taken for idle after it."""
+    service.new = new
     steps = Steps(service)
     with service.client() as client:
-        steps.begin(stages="20@5s,50@5s", **KEPT)
-        first = steps.start("set-weights", stage="0", confirm_requests="100000", confirm_timeout="60s")
-        eventually(lambda: service.candidate in service.weights(), 180)
+        steps.begin(strategy=strategy, stages=stages, **KEPT)
+        first = steps.start("set-weights", stage="0", confirm_requests="100000", confirm_timeout="10s")
+        eventually(lambda: service.candidate in service.reached(), 180)
         first.kill()
         first.communicate()
         assert service.record()["timeline"] == [], "it was killed before it could write down what it had done"
@@ -188,7 +220,10 @@ def test_a_step_that_was_killed_after_its_write_is_done_again_and_counts_once(se
             steps.run("set-weights", stage="0")
         record = service.record()
         assert [change["stage"] for change in record["timeline"]] == [0]
-        assert (record["stage"], service.weights()) == (0, {service.primary: 80, service.candidate: 20})
+        assert record["stage"] == 0
+        weights = service.weights()
+        assert tuple(weights.get(name, 0) for name in (service.primary, service.candidate)) == shares
+        assert service.candidate in service.reached()
         assert "set-weights" in {event["step"] for event in record["events"]}, "that it was done again is told"
         assert steps.run("ensure-safe").told["action"] == "restored"
     service.check("v1", client)
