@@ -88,6 +88,11 @@ class FakeRouter:
         self.stored.backends = set(self.stored.routes.versions())
         return self.read()
 
+    def give_all(self, version: Version, *, fence: int = 0) -> None:
+        self._check(fence)
+        self.stored.routes, self.stored.backends = Routes({version.name: 100}), {version.name}
+        self.stored.unknown = ""
+
     def _check(self, fence: int, *, claim: bool = False) -> None:
         if fence and fence < self.stored.fence + claim:
             raise Fenced("a newer holder owns the route")

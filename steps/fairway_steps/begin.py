@@ -26,7 +26,7 @@ from fairway_steps.routing.base import Router
 from fairway_steps.routing.claims import Claims
 from fairway_steps.schedule import routes_of
 from fairway_steps.strategy import Strategy
-from fairway_steps.weights import shares
+from fairway_steps.words import shares
 
 LOG = logging.getLogger(__name__)
 

@@ -2,12 +2,13 @@
 
 import logging
 
+from fairway_steps.back import give_back
 from fairway_steps.clock import Clock
 from fairway_steps.errors import DomainError, FairwayError, TransientError
 from fairway_steps.model import Routes
 from fairway_steps.record import Lease, Record, RecordStore, amend, required
 from fairway_steps.routing.base import Router
-from fairway_steps.weights import shares
+from fairway_steps.words import shares
 
 LOG = logging.getLogger(__name__)
 STEP = "route"
@@ -60,7 +61,7 @@ class Drift:
     def _give_up(self, record: Record) -> None:
         """Users first: what ends the release afterwards confirms it."""
         try:
-            self._router.restore(record.original, fence=record.token)
+            give_back(record, self._router)
         except FairwayError as error:
             LOG.warning("the route could not be put back at once: %s", error)
 

@@ -1,23 +1,24 @@
 """The ends of a release: promote, roll back, and make safe what was left behind.
 
 Always in this order: on promotion the candidate is seen ready, then gets the traffic, then the record is closed; on
-rollback the traffic goes first. What has lost its traffic is scaled down or deleted after that. Rollback puts the snapshot of ``begin`` back and shares nothing with the write that
-may have failed; only if that fails too is the plain route to the primary written.
+rollback the traffic goes first (``back``). What has lost its traffic is scaled down or deleted after that.
 """
 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from fairway_steps.back import GivenBack, give_back, refuse_unlike
 from fairway_steps.clock import Clock
-from fairway_steps.errors import DomainError, FairwayError, NotReady, NotSettled, UsageError
+from fairway_steps.errors import DomainError, FairwayError, NotReady, UsageError
 from fairway_steps.heartbeat import heartbeat
 from fairway_steps.model import Outcome, Promotion, Routes, Verdict, Version
 from fairway_steps.record import Lease, Record, RecordStore, WeightChange, amend, required
 from fairway_steps.retire import retire
 from fairway_steps.routing.base import Router
 from fairway_steps.strategy import Strategy
-from fairway_steps.weights import Confirmation, await_settled, set_weights, shares
+from fairway_steps.weights import Confirmation, await_settled, set_weights
+from fairway_steps.words import shares
 from fairway_steps.workload.base import Workloads
 
 LOG = logging.getLogger(__name__)
@@ -217,7 +218,11 @@ def ensure_safe(
     action = "restored" if record.outcome is Outcome.BROKEN else "confirmed"
     if record.outcome is Outcome.BROKEN:
         _undo_copy(record, ending, lambda: None)
-    if router.read() != Routes({record.stable.name: 100}):
+    if record.outcome is Outcome.BROKEN:
+        router.give_all(record.stable, fence=record.token)
+        await_settled(router, clock, Confirmation().settle)
+        refuse_unlike(record.stable, router)
+    elif router.read() != Routes({record.stable.name: 100}):
         router.apply(Routes({record.stable.name: 100}), record.versions, fence=record.token)
         await_settled(router, clock, Confirmation().settle)
         action = "restored"
@@ -249,7 +254,8 @@ def close_unfinished(
             ending=ending,
         )
     except FairwayError as error:
-        broken = f"the route could not be put back to {record.primary.name}: {error.message}"
+        unlike = f"the route could not be put back to {record.primary.name}: {error.message}"
+        broken = error.message if isinstance(error, GivenBack) else unlike
         amend(
             store,
             lease,
@@ -278,24 +284,12 @@ def told(record: Record) -> str:
 
 
 def _restore(record: Record, router: Router, clock: Clock, confirm: Confirmation) -> WeightChange:
-    asked, safe = clock.now(), {record.primary.name: 100}
-    try:
-        restored = router.restore(record.original, fence=record.token)
-    except FairwayError as error:
-        LOG.warning(
-            "the snapshot could not be put back (%s): writing the plain route to %s", error, record.primary.name
-        )
-        restored = None
-    if restored is None or dict(restored.weights) != safe:
-        restored = router.apply(Routes(safe), record.versions, fence=record.token)
-    if dict(restored.weights) != safe:
-        raise NotSettled(
-            f"the route holds {shares(restored.weights)} after the rollback",
-            mend="find out what else writes this route",
-        )
+    asked = clock.now()
+    give_back(record, router)
     await_settled(router, clock, confirm.settle)
+    refuse_unlike(record.primary, router)
     LOG.info("all traffic is back on %s", record.primary.name)
-    return WeightChange(asked, -1, safe, settled_after=clock.now() - asked, why="rolled back")
+    return WeightChange(asked, -1, {record.primary.name: 100}, settled_after=clock.now() - asked, why="rolled back")
 
 
 def _close(

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from fairway_steps.back import give_back
 from fairway_steps.clock import Clock
 from fairway_steps.errors import FairwayError, NotSettled, TransientError
 from fairway_steps.metrics.base import MetricSource, Reading
@@ -12,6 +13,7 @@ from fairway_steps.model import Routes, Version
 from fairway_steps.record import Lease, Record, RecordStore, WeightChange, amend, required
 from fairway_steps.routing.base import Router, Served
 from fairway_steps.stats.traffic import log_e_split
+from fairway_steps.words import shares
 
 LOG = logging.getLogger(__name__)
 POLL = 0.05
@@ -113,7 +115,7 @@ def enter_stage(
         )
     except NotSettled:  # what is not taken up may answer nobody: users first
         try:
-            router.restore(record.original, fence=record.token)
+            give_back(record, router)
         except FairwayError as error:
             LOG.warning("the route could not be put back at once: %s", error)
         raise
@@ -166,11 +168,6 @@ def difference(before: Served, after: Served) -> dict[str, int]:
     """Requests of each version between two readings; versions that had none are left out."""
     since = {name: count - before.by_version.get(name, 0) for name, count in after.by_version.items()}
     return {name: count for name, count in since.items() if count > 0}
-
-
-def shares(weights: Mapping[str, int]) -> str:
-    """``v1 90 %, v2 10 %``."""
-    return ", ".join(f"{name} {weight} %" for name, weight in weights.items()) or "none"
 
 
 def described(routes: Routes) -> str:

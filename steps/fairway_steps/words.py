@@ -1,6 +1,7 @@
 """Numbers as a person would say them. Pure."""
 
 import math
+from collections.abc import Mapping
 
 from fairway_steps.model import Direction, Evidence, Metric, Slo
 
@@ -39,6 +40,11 @@ def times(ratio: float) -> str:
 def count(number: int, what: str = "request") -> str:
     """``1 request``, ``2,150 comparisons``."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def shares(weights: Mapping[str, int]) -> str:
+    """``v1 90 %, v2 10 %``."""
+    return ", ".join(f"{name} {weight} %" for name, weight in weights.items()) or "none"
 
 
 def name_of(slo: Slo) -> str:

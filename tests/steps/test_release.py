@@ -195,16 +195,16 @@ def test_a_finished_release_is_held_to_its_end(store, router, outcome, stable):
 
 
 def test_what_cannot_be_put_right_says_broken_and_can_be_mended(store, router):
-    working = router.apply, router.restore
+    working = router.apply, router.restore, router.give_all
 
     def refuse(*_, **__):
         raise DomainError("the disk is full")
 
-    router.apply = router.restore = refuse
+    router.apply = router.restore = router.give_all = refuse
     with pytest.raises(DomainError, match="could not be put back to v1: the disk is full"):
         ensure_safe(store, router, FakeClock(), holder="me")
     assert store.load().outcome is Outcome.BROKEN
-    router.apply, router.restore = working
+    router.apply, router.restore, router.give_all = working
     action, ended = ensure_safe(store, router, FakeClock(), holder="me")
     assert (action, ended.outcome, weights(router)) == ("restored", Outcome.ROLLED_BACK, {"v1": 100})
     assert ended.reason.endswith("put right afterwards")
@@ -240,13 +240,17 @@ class Witness(FakeWorkloads):
     def __init__(self, router):
         super().__init__()
         self.router = router
-        self.applied, real = [], router.apply
+        real, last = router.apply, router.give_all
 
         def apply(routes, versions, *, fence=0, claim=False):
             self.done.append(f"route {dict(routes.weights)}")
             return real(routes, versions, fence=fence, claim=claim)
 
-        router.apply = apply
+        def give_all(version, *, fence=0):
+            self.done.append(f"all to {version.name}")
+            last(version, fence=fence)
+
+        router.apply, router.give_all = apply, give_all
 
 
 @pytest.fixture
@@ -293,7 +297,7 @@ def test_a_primary_that_does_not_get_ready_leaves_the_traffic_where_it_is_and_is
     witness.fail.clear()
     witness.done.clear()
     action, ended = ensure_safe(store, router, FakeClock(), holder="me", ending=ending(witness))
-    assert witness.done == ["carry v1 one", "await v1 one", "route {'v1': 100}", "unguard v2", "retire v2 scale"]
+    assert witness.done == ["carry v1 one", "await v1 one", "all to v1", "unguard v2", "retire v2 scale"]
     assert (action, weights(router), ended.outcome) == ("restored", {"v1": 100}, Outcome.ROLLED_BACK)
 
 

@@ -23,8 +23,9 @@ from fairway_steps.model import Routes, Stage, Version
 from fairway_steps.outputs import Output
 from fairway_steps.record import Record, amend
 from fairway_steps.schedule import Position, collectors, position
-from fairway_steps.weights import Confirmation, enter_stage, shares
+from fairway_steps.weights import Confirmation, enter_stage
 from fairway_steps.weights import set_weights as run
+from fairway_steps.words import shares
 
 
 @step(

@@ -128,3 +128,10 @@ class Router(Protocol):
 
     def restore(self, snapshot: str, *, fence: int = 0) -> Routes:
         """Put a snapshot back, by a path that shares nothing with ``apply``."""
+
+    def give_all(self, version: Version, *, fence: int = 0) -> None:
+        """The last way back: all that reaches a version goes to this one alone, without a mirror to another.
+
+        Asks for nothing but the stored route as it is and the names of the versions, so it works where ``read`` and ``restore``
+        raise; what reaches no version stays as it is. Raises NotReady if this version certainly cannot answer, and another can.
+        """

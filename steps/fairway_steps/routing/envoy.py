@@ -9,7 +9,7 @@ until that one has no share. Without a running Envoy the files are written for i
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from fairway_steps.clock import Clock
@@ -65,13 +65,36 @@ class EnvoyRouter:
         Raises NotSettled, the routes untouched, if Envoy does not take up a new backend.
         """
         _check(routes, versions)
+
+        def fallback_of(own: Sequence[Json]) -> str:
+            return xds.fallback_of(routes, self._decoded(own), xds.noted(own).get("fallback", ""))
+
+        self._write(routes, versions, fence, fallback_of, claim=claim)
+        return self.read()
+
+    def give_all(self, version: Version, *, fence: int = 0) -> None:
+        """Whatever Envoy says of the backend: what it does not take up now it reads at its next start."""
+        routes, versions = Routes({version.name: 100}), {version.name: version}
+        self._write(routes, versions, fence, lambda _: version.name, whatever=True)
+
+    def _write(
+        self,
+        routes: Routes,
+        versions: Mapping[str, Version],
+        fence: int,
+        fallback_of: Callable[[Sequence[Json]], str],
+        *,
+        claim: bool = False,
+        whatever: bool = False,
+    ) -> None:
+        """The backends, then the routes."""
         with self.folder.locked():
             own = self._place(self.folder.load(ROUTES)).own
             self._fenced(own, fence, claim=claim)
-            fallback = xds.fallback_of(routes, self._decoded(own), xds.noted(own).get("fallback", ""))
+            fallback = fallback_of(own)
             wanted, endpoints = self._add_backends(routes, versions, fallback)
         running = self.proxy.uptime() is not None
-        if running and not self.proxy.wait(lambda: not self.proxy.missing(wanted, endpoints)):
+        if running and not self.proxy.wait(lambda: not self.proxy.missing(wanted, endpoints)) and not whatever:
             missing = ", ".join(self.proxy.missing(wanted, endpoints))
             self._remove_backends(running=running)
             raise NotSettled(
@@ -86,8 +109,11 @@ class EnvoyRouter:
                 raise TransientError(f"somebody else has just removed a backend from {self.folder.path / CLUSTERS}")
             fresh = xds.entries(self.service, routes, own[-1], fallback, fence)
             self.folder.replace(ROUTES, stored, xds.placed(self.service, stored["resources"], fresh))
-        self._remove_backends(running=running)
-        return self.read()
+        try:
+            self._remove_backends(running=running)
+        except FairwayError:
+            if not whatever:
+                raise
 
     def fence(self) -> int:
         return self._fenced(self._place(self.folder.load(ROUTES)).own, 0)

@@ -14,6 +14,7 @@ from fairway_steps.model import HeaderMatch, Routes
 from fairway_steps.routing import conditions, rules, wayback
 from fairway_steps.routing.base import COMPARED, STICKY, Capabilities
 from fairway_steps.routing.gateway_wayback import RULES
+from fairway_steps.routing.last_way import alone
 from fairway_steps.routing.rules import Around
 from fairway_steps.routing.stored import StoredRouter
 
@@ -56,6 +57,9 @@ class GatewayRouter(StoredRouter):
     def _back(self, snapshot: str, found: Manifest) -> dict[str, Any]:
         back = wayback.put_back(self.ref, self.service, snapshot, found, self._around.version, RULES)
         return {"rules": back}
+
+    def _only(self, found: Manifest, name: str) -> dict[str, Any]:
+        return {"rules": alone(_rules(found), name, self._around, RULES)}
 
     def _preflight(self, found: Manifest, routes: Routes) -> None:
         """A Gateway may take up a mirror that it does not implement: one answers 500 to all requests of its rule.

@@ -14,6 +14,7 @@ from fairway_steps.model import Routes, Version
 from fairway_steps.routing import virtual_service, wayback
 from fairway_steps.routing.base import STICKY, Capabilities
 from fairway_steps.routing.destinations import same_host
+from fairway_steps.routing.last_way import alone
 from fairway_steps.routing.stored import StoredRouter
 from fairway_steps.routing.virtual_service import Around
 from fairway_steps.routing.virtual_wayback import HTTP_ROUTES
@@ -63,6 +64,15 @@ class IstioRouter(StoredRouter):
     def _back(self, snapshot: str, found: Manifest) -> dict[str, Any]:
         back = wayback.put_back(self.ref, self.service, snapshot, found, self._around.version, HTTP_ROUTES)
         return {"http": back}
+
+    def _only(self, found: Manifest, name: str) -> dict[str, Any]:
+        """Also of the routes that are not split: their traffic reaches versions, too."""
+        spec = found.get("spec") or {}
+        return {
+            part: alone(spec[part], name, self._around, HTTP_ROUTES)
+            for part in ("http", "tls", "tcp")
+            if spec.get(part)
+        }
 
     def _preflight(self, found: Manifest, routes: Routes) -> None:
         """There must be room, and every subset: one that no DestinationRule defines is answered by 503 for all who are sent there."""

@@ -53,6 +53,9 @@ class KnativeRouter(StoredRouter):
     def _back(self, snapshot: str, found: Manifest) -> dict[str, Any]:
         return {"traffic": traffic.put_back(self._parse(snapshot), _traffic(found))}
 
+    def _only(self, found: Manifest, name: str) -> dict[str, Any]:
+        return {"traffic": traffic.only(_traffic(found), self._places[name].ref.name)}
+
     def _not_taken_up(self, found: Manifest) -> str:
         status = found.get("status") or {}
         if int(status.get("observedGeneration", 0)) < int(found["metadata"].get("generation", 0)):

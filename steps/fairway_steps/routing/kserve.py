@@ -81,7 +81,13 @@ class KServeRouter(StoredRouter):
 
     def _back(self, snapshot: str, found: Manifest) -> dict[str, Any]:
         """The percent at which the revisions have again what they had."""
-        saved, status = self._parse(snapshot), _predictor(found)
+        return self._shared_as(self._parse(snapshot), found)
+
+    def _only(self, found: Manifest, name: str) -> dict[str, Any]:
+        return self._shared_as({self._places[name].ref.name: 100}, found)
+
+    def _shared_as(self, saved: Mapping[str, int], found: Manifest) -> dict[str, Any]:
+        status = _predictor(found)
         ready, other = status.get("latestReadyRevision", ""), _other(status)
         if gone := sorted(set(saved) - {ready, other}):
             raise Refused(

@@ -16,7 +16,8 @@ from fairway_steps.errors import Refused, UsageError
 from fairway_steps.model import Routes, Version
 from fairway_steps.routing.base import HEADER_MATCH, MIRROR, Capabilities, Unknown, whole_percents
 from fairway_steps.routing.claims import NOBODY, Claims, claims
-from fairway_steps.routing.stored import FENCE, StoredRouter
+from fairway_steps.routing.fences import FENCE, noted
+from fairway_steps.routing.stored import StoredRouter
 from fairway_steps.workload.place import Place, backends
 
 FORMAT = 1
@@ -59,7 +60,7 @@ class LlmRouter(StoredRouter):
                 f"no LLMInferenceService in {self.ref.namespace} has spec.router.route.group {self.ref.name}",
                 mend="make the primary a member of the group, with a weight",
             )
-        token = max(_noted(one) for one in members.values())
+        token = max(noted(one) for one in members.values())
         weights = {name: int(_route(one).get("weight", 0)) for name, one in members.items()}
         return {"metadata": {"annotations": {FENCE: str(token)}}, "spec": {"weights": weights}, MEMBERS: members}
 
@@ -96,7 +97,7 @@ class LlmRouter(StoredRouter):
             )
 
     def _holds(self, found: Manifest, parts: Json) -> bool:
-        same = len({_noted(found[MEMBERS][at.ref.name]) for at in self._members(found)}) < 2
+        same = len({noted(found[MEMBERS][at.ref.name]) for at in self._members(found)}) < 2
         return same and super()._holds(found, parts)
 
     def _put(self, found: Manifest, parts: Json, token: int, *, whatever: bool = False) -> None:
@@ -118,6 +119,10 @@ class LlmRouter(StoredRouter):
     def _back(self, snapshot: str, found: Manifest) -> Json:
         saved = self._parse(snapshot)
         return {"weights": {name: saved.get(name, weight) for name, weight in found["spec"]["weights"].items()}}
+
+    def _only(self, found: Manifest, name: str) -> Json:
+        ours = {at.ref.name: 100 * (version == name) for version, at in self._places.items()}
+        return {"weights": {member: ours.get(member, weight) for member, weight in found["spec"]["weights"].items()}}
 
     def _not_taken_up(self, found: Manifest) -> str | None:
         wanted = found["spec"]["weights"]
@@ -162,8 +167,3 @@ def _model(one: Manifest) -> str:
 
 def _is_stopped(one: Manifest) -> bool:
     return (one["metadata"].get("annotations") or {}).get(STOP) == "true"
-
-
-def _noted(one: Manifest) -> int:
-    noted = str((one["metadata"].get("annotations") or {}).get(FENCE, "0"))
-    return int(noted) if noted.isdecimal() else 0

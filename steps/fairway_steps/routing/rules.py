@@ -34,9 +34,22 @@ class Around(Whose):
         at = (ref.get("namespace", self.namespace), ref.get("name"))
         return next((name for name, place in self.places.items() if (place.ref.namespace, place.service) == at), "")
 
-    def mirrors(self, one: Json) -> bool:
-        """Whether a filter is a mirror to a version."""
-        return one.get("type") == MIRROR and bool(self.version(one["requestMirror"]["backendRef"]))
+    def mirrored(self, one: Json) -> str:
+        """The version that a filter is a mirror to; empty for any other."""
+        return self.version(one["requestMirror"]["backendRef"]) if one.get("type") == MIRROR else ""
+
+    def pointed(self, like: Json, name: str) -> Json:
+        """A reference as ``like``, but for its name and port."""
+        place = self.places[name]
+        ref = {key: value for key, value in like.items() if key != "namespace"}
+        ref |= {"name": place.service, "port": place.port}
+        return ref if place.ref.namespace == self.namespace else ref | {"namespace": place.ref.namespace}
+
+    def unmirrored(self, rule: Json, name: str) -> Json:
+        """The rule without mirrors to any version but ``name``."""
+        filters = [one for one in rule.get("filters") or () if self.mirrored(one) in ("", name)]
+        kept = {key: value for key, value in rule.items() if key != "filters"}
+        return kept | ({"filters": filters} if filters else {})
 
 
 def decode(rules: Sequence[Json], around: Around) -> Routes:
@@ -69,7 +82,7 @@ def encode(rules: Sequence[Json], routes: Routes, around: Around) -> list[Json]:
             result.append(copy.deepcopy(rule))
             continue
         base = {**copy.deepcopy(rule), "backendRefs": _references(rule, routes.weights, around)}
-        filters = [f for f in base.pop("filters", []) if not around.mirrors(f)]
+        filters = [f for f in base.pop("filters", []) if not around.mirrored(f)]
         for number, match in enumerate(routes.matches):
             result.append(_matching(base, filters, around.name(number, managed), match, around))
         if routes.mirror:
@@ -94,7 +107,7 @@ def _weights(rule: Json, around: Around) -> dict[str, int]:
 
 
 def _mirror(rule: Json, around: Around) -> Mirror | None:
-    found = [f["requestMirror"] for f in rule.get("filters") or () if around.mirrors(f)]
+    found = [f["requestMirror"] for f in rule.get("filters") or () if around.mirrored(f)]
     if not found:
         return None
     fraction = found[0].get("fraction")
@@ -123,22 +136,15 @@ def _references(rule: Json, weights: Mapping[str, int], around: Around) -> list[
     like = next(ref for ref in rule["backendRefs"] if around.version(ref))
     order = [*kept, *(name for name in sorted(weights) if name not in kept)]
     theirs = [ref for ref in rule["backendRefs"] if not around.version(ref) and not ref.get("weight", 1)]
-    ours = [{**(kept.get(name) or _pointed(like, name, around)), "weight": weights[name]} for name in order]
+    ours = [{**(kept.get(name) or around.pointed(like, name)), "weight": weights[name]} for name in order]
     return copy.deepcopy([*ours, *theirs])
-
-
-def _pointed(like: Json, name: str, around: Around) -> Json:
-    place = around.places[name]
-    ref = {key: value for key, value in like.items() if key != "namespace"}
-    ref |= {"name": place.service, "port": place.port}
-    return ref if place.ref.namespace == around.namespace else ref | {"namespace": place.ref.namespace}
 
 
 def _matching(base: Json, filters: Sequence[Json], name: str, match: HeaderMatch, around: Around) -> Json:
     header = {"type": "Exact", "name": match.name, "value": match.value}
     conditions = [{**copy.deepcopy(one), "headers": [*one.get("headers", []), header]} for one in _conditions(base)]
     like: Json = next((ref for ref in base["backendRefs"] if around.version(ref)), {})
-    target = {**copy.deepcopy(_pointed(like, match.version, around)), "weight": 100}
+    target = {**copy.deepcopy(around.pointed(like, match.version)), "weight": 100}
     rule = {**copy.deepcopy(base), "name": name, "matches": conditions, "backendRefs": [target]}
     return rule | ({"filters": copy.deepcopy(list(filters))} if filters else {})
 
@@ -148,5 +154,5 @@ def _conditions(rule: Json) -> Sequence[Json]:
 
 
 def _mirroring(mirror: Mirror, around: Around) -> Json:
-    ref = _pointed({"group": "", "kind": "Service"}, mirror.version, around)
+    ref = around.pointed({"group": "", "kind": "Service"}, mirror.version)
     return {"type": MIRROR, "requestMirror": {"backendRef": ref, "percent": mirror.percent}}

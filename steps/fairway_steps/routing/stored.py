@@ -8,20 +8,20 @@ kind of object says about routes is in the subclasses.
 import json
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from fairway_steps.clock import Clock
 from fairway_steps.cluster import Cluster, Manifest, Reference
 from fairway_steps.errors import Conflict, DomainError, Fenced, NotReady, Refused, TransientError, UsageError
 from fairway_steps.model import Routes, Version
+from fairway_steps.routing import fences
 from fairway_steps.routing.base import Capabilities, Served, Unknown
 from fairway_steps.routing.claims import Claims, claims
 from fairway_steps.workload.endpoints import ready_endpoints
 from fairway_steps.workload.place import Place, backends
 
 LOG = logging.getLogger(__name__)
-FENCE = "fairway/fence"
 ATTEMPTS = 8
 PAUSE = 0.05
 
@@ -78,13 +78,17 @@ class StoredRouter(ABC):
         """The parts of its ``spec`` as they were; shares nothing with ``_saying``. Raises UsageError."""
 
     @abstractmethod
+    def _only(self, found: Manifest, name: str) -> Json:
+        """The parts of its ``spec`` with which all that reaches a version reaches this one alone; decodes nothing."""
+
+    @abstractmethod
     def _not_taken_up(self, found: Manifest) -> str | None:
         """Why proxies do not serve the object as it is; empty if they do, None if that is not told."""
 
     @property
     def _mark(self) -> str:
         """The annotation that keeps the fencing token."""
-        return _mark_of(self.service) if self.shared else FENCE
+        return fences.mark_of(self.service) if self.shared else fences.FENCE
 
     def _placed(self, versions: Mapping[str, Version]) -> dict[str, Place]:
         return backends(versions)
@@ -165,11 +169,24 @@ class StoredRouter(ABC):
 
     def restore(self, snapshot: str, *, fence: int = 0) -> Routes:
         """Put a snapshot's backends back where they stood, and take everything of ours out."""
+
+        def back(found: Manifest) -> Json:
+            parts = self._back(snapshot, found)
+            self._must_be_ready({**found, "spec": {**(found.get("spec") or {}), **parts}})
+            return parts
+
+        self._put_back(back, fence)
+        return self.read()
+
+    def give_all(self, version: Version, *, fence: int = 0) -> None:
+        self._must_answer([version.name])
+        self._put_back(lambda found: self._only(found, version.name), fence)
+
+    def _put_back(self, parts: Callable[[Manifest], Json], fence: int) -> None:
         for attempt in range(ATTEMPTS + 1):
             found = self._found()
             token = self._fenced(found, fence)
-            back = self._back(snapshot, found)
-            self._must_be_ready({**found, "spec": {**(found.get("spec") or {}), **back}})
+            back = parts(found)
             last = attempt == ATTEMPTS  # then it is written whatever somebody else writes: users are waiting
             try:
                 self._put(found, back, token, whatever=last)
@@ -178,7 +195,6 @@ class StoredRouter(ABC):
                 continue
             break
         self._asked, self._written = None, self.clock.now()
-        return self.read()
 
     def _found(self) -> Manifest:
         found = self.cluster.get(self.ref)
@@ -246,34 +262,27 @@ class StoredRouter(ABC):
         return max(seen, fence)
 
     def _token(self, found: Manifest) -> int:
-        noted = str((found["metadata"].get("annotations") or {}).get(self._mark, "0"))
-        return int(noted) if noted.isdecimal() else 0
+        return fences.noted(found, self._mark)
 
     def _must_be_ready(self, back: Manifest) -> None:
-        """Refuse to take the traffic away from a version that can answer, for one that certainly cannot."""
         try:
             now = self._says(back)
-            dead = self._dead(now.weights)
-            others = set(self._places) - set(now.weights)
+        except Unknown as error:
+            LOG.warning("whether the versions are ready could not be seen: %s", error)
+            return
+        self._must_answer(now.weights)
+
+    def _must_answer(self, names: Collection[str]) -> None:
+        """Refuse to take the traffic away from a version that can answer, for one that certainly cannot."""
+        try:
+            dead = self._dead(names)
+            others = set(self._places) - set(names)
             alive = sorted(others - set(self._dead(others))) if dead else []
-        except (Unknown, DomainError, TransientError) as error:
+        except (DomainError, TransientError) as error:
             LOG.warning("whether the versions are ready could not be seen: %s", error)
             return
         if dead and alive:
             raise NotReady(f"{dead[0]} cannot take the traffic back: it has no ready endpoints, and {alive[0]} has")
-
-
-def _mark_of(service: str) -> str:
-    """The annotation of a service's own token, where several services share one object."""
-    if len(service) > LONGEST:
-        import hashlib  # noqa: PLC0415 - hardly ever
-
-        service = f"{service[:40]}.{hashlib.sha256(service.encode()).hexdigest()[:12]}"
-    return f"{FENCE}-{service}"
-
-
-LONGEST = 63 - len("fence-")
-"""What Kubernetes leaves for a service's name in the name of an annotation."""
 
 
 def _shares(routes: Routes) -> str:

@@ -67,6 +67,14 @@ def put_back(saved: Sequence[Json], traffic: Iterable[Json]) -> list[Json]:
     ]
 
 
+def only(traffic: Sequence[Json], revision: str) -> list[Json]:
+    """All to this revision; every tag stays where it is."""
+    tags = [
+        {key: value for key, value in target.items() if key != "percent"} for target in traffic if target.get("tag")
+    ]
+    return [*tags, _entry(revision, 100)]
+
+
 def block(traffic: Sequence[Json]) -> Sequence[Json]:
     """The block, or what stands for none."""
     return traffic or [{"latestRevision": True, "percent": 100}]

@@ -31,8 +31,21 @@ class Around(Whose):
         """Whether an http route of the user's goes to a version."""
         return not self.owns(rule) and any(self.version(target) for target in rule.get("route") or ())
 
-    def mirrors(self, destination: Json | None) -> bool:
-        return bool(destination) and bool(self.version({"destination": destination}))
+    def pointed(self, like: Json, name: str) -> Json:
+        return pointed(like, self.places[name], self.namespace)
+
+    def unmirrored(self, rule: Json, name: str = "") -> Json:
+        """The http route without mirrors to any version but ``name``."""
+        if self.mirrored(rule.get("mirror")) not in ("", name):
+            rule = {key: value for key, value in rule.items() if key not in MIRRORING}
+        left = [one for one in rule.get("mirrors") or () if self.mirrored(one.get("destination")) in ("", name)]
+        if len(left) < len(rule.get("mirrors") or ()):
+            rule = {key: value for key, value in rule.items() if key != "mirrors"} | ({"mirrors": left} if left else {})
+        return rule
+
+    def mirrored(self, destination: Json | None) -> str:
+        """The version that a mirror's destination is; empty for any other."""
+        return self.version({"destination": destination}) if destination else ""
 
 
 def decode(spec: Json, around: Around) -> Routes:
@@ -64,7 +77,7 @@ def encode(spec: Json, routes: Routes, around: Around) -> list[Json]:
         if not around.manages(rule):
             result.append(copy.deepcopy(rule))
             continue
-        base = {**_unmirrored(copy.deepcopy(rule), around), "route": _targets(rule, routes.weights, around)}
+        base = {**around.unmirrored(copy.deepcopy(rule)), "route": _targets(rule, routes.weights, around)}
         result += [_matching(base, rule, i, managed, match, around) for i, match in enumerate(routes.matches)]
         result.append(_mirroring(base, routes.mirror, around) if routes.mirror else base)
         managed += 1
@@ -111,11 +124,11 @@ def _weights(rule: Json, around: Around) -> dict[str, int]:
 
 
 def _mirror(rule: Json, around: Around) -> Mirror | None:
-    if around.mirrors(rule.get("mirror")):
+    if around.mirrored(rule.get("mirror")):
         old = rule.get("mirrorPercent", rule.get("mirror_percent", 100))
         return Mirror(around.version({"destination": rule["mirror"]}), _percent(rule.get("mirrorPercentage"), old))
     for one in rule.get("mirrors") or ():
-        if around.mirrors(one.get("destination")):
+        if around.mirrored(one.get("destination")):
             return Mirror(around.version(one), _percent(one.get("percentage")))
     return None
 
@@ -164,15 +177,6 @@ def _matching(base: Json, rule: Json, number: int, index: int, match: HeaderMatc
         "match": asked,
         "route": [{**target, "weight": 100}],
     }
-
-
-def _unmirrored(rule: Json, around: Around) -> Json:
-    if around.mirrors(rule.get("mirror")):
-        rule = {key: value for key, value in rule.items() if key not in MIRRORING}
-    others = [one for one in rule.get("mirrors") or () if not around.mirrors(one.get("destination"))]
-    if "mirrors" in rule and len(others) < len(rule["mirrors"]):
-        rule = {key: value for key, value in rule.items() if key != "mirrors"} | ({"mirrors": others} if others else {})
-    return rule
 
 
 def _mirroring(base: Json, mirror: Mirror, around: Around) -> Json:

@@ -69,7 +69,7 @@ def others(http):
         if IRIS.owns(rule):
             continue
         if IRIS.manages(rule):
-            mirrors = [one for one in rule.get("mirrors", ()) if not IRIS.mirrors(one["destination"])]
+            mirrors = [one for one in rule.get("mirrors", ()) if not IRIS.mirrored(one["destination"])]
             ours = ("route", "mirror", "mirrorPercentage", "mirrors")
             kept.append({k: v for k, v in rule.items() if k not in ours} | ({"mirrors": mirrors} if mirrors else {}))
             continue

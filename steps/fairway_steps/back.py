@@ -1,0 +1,38 @@
+"""All traffic to the primary: the snapshot put back, or else the last way back, which no route and no record can refuse."""
+
+import logging
+
+from fairway_steps.errors import DomainError, FairwayError, NotSettled, Refused
+from fairway_steps.model import Version
+from fairway_steps.record import Record
+from fairway_steps.routing.base import Router
+from fairway_steps.words import shares
+
+LOG = logging.getLogger(__name__)
+
+
+class GivenBack(DomainError):
+    """All traffic is where it belongs, but the route is not one that a release can leave behind."""
+
+
+def give_back(record: Record, router: Router) -> None:
+    """Users first: the primary's traffic back by whichever way works; ``refuse_unlike`` says whether the route is as it should be."""
+    try:
+        if dict(router.restore(record.original, fence=record.token).weights) == {record.primary.name: 100}:
+            return
+        LOG.warning("the snapshot gives %s not all of the traffic", record.primary.name)
+    except FairwayError as error:
+        LOG.warning("the snapshot could not be put back: %s", error)
+    router.give_all(record.primary, fence=record.token)
+
+
+def refuse_unlike(version: Version, router: Router) -> None:
+    """Raise GivenBack for a route that cannot be read though all was given to this version, NotSettled for one that says otherwise."""
+    try:
+        now = router.read()
+    except Refused as error:
+        raise GivenBack(f"all traffic was given to {version.name}, but {error.message}", mend=error.mend) from error
+    if dict(now.weights) != {version.name: 100}:
+        raise NotSettled(
+            f"the route holds {shares(now.weights)} after the rollback", mend="find out what else writes this route"
+        )
