@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fairway_steps.errors import UsageError
 from fairway_steps.model import DEFAULT_RULES, Metric, Mode, Rules, Slo, Stage, Unit
 from fairway_steps.needs import Traffic, find, prove
-from fairway_steps.stats.bets import ENOUGH
+from fairway_steps.stats.bets import ENOUGH, ENOUGH_HERE
 from fairway_steps.undecidable import lasting, level, problem_of
 
 STEPS = ((120.0, 5.0), (600.0, 30.0), (math.inf, 60.0))
@@ -128,15 +128,21 @@ def _proposed(stages: Sequence[Stage], traffic: Traffic, needs: Sequence[Need], 
         least, total = SPARE * need.slo.min_requests, float(max(need.find or 0, need.slo.min_in_all))
         if need.slo.one_look:
             least, total = max(least, total + rules.burn_in), 0.0
-        each = [max(total / sum(flows), least / flow) if flow else 0.0 for flow in flows]
+        fewest = [min(flow, _beside(need.slo, traffic, stage)) for flow, stage in zip(flows, stages, strict=True)]
+        each = [max(total / sum(flows), least / few) if few else 0.0 for few in fewest]
         if rules.mode is Mode.PROVE and need.prove and flows[-1]:
             each[-1] = max(each[-1], need.prove / flows[-1])
         if need.slo.unit is Unit.STRATUM:
-            windows = ENOUGH / sum(map(bool, flows)) + 1  # whole windows in each stage
+            windows = max(ENOUGH / sum(map(bool, flows)), ENOUGH_HERE) + 1  # whole windows in each stage
             each = [max(time, lasting(windows)) if time else 0.0 for time in each]
         wanted = list(map(max, wanted, each))
     times = [_rounded(time) if time else stage.duration for time, stage in zip(wanted, stages, strict=True)]
     return tuple(replace(stage, duration=time) for stage, time in zip(stages, times, strict=True))
+
+
+def _beside(slo: Slo, traffic: Traffic, stage: Stage) -> float:
+    """How many of the primary come each second, which must be as many as of the candidate; no fewer where nothing is compared."""
+    return traffic.beside(slo, stage) if slo.relative else math.inf
 
 
 def _rounded(seconds: float) -> float:

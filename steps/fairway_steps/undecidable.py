@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from fairway_steps.model import DEFAULT_RULES, LATE, Metric, Mode, Rules, Slo, Stage, Unit
-from fairway_steps.stats.bets import ENOUGH, log_e_above
+from fairway_steps.stats.bets import ENOUGH, ENOUGH_HERE, log_e_above
 from fairway_steps.windows import GROWTH
 from fairway_steps.words import count, limit_of, name_of, seconds
 
@@ -60,7 +60,7 @@ def problem_of(  # noqa: PLR0911 - one return a meaning
         return few
     found, proved = -math.log(level(slo, slos, rules)), 0.0 if guard else -math.log(rules.beta)
     if slo.unit is Unit.STRATUM:
-        return _by_windows(slo, told, stages, patience, found, proved)
+        return _by_windows(slo, told, stages, patience, found, proved) or _few_windows(slo, told, stages, patience)
     last = math.floor(flows[-1] * (stages[-1].duration + patience[-1]))
     if slo.metric is Metric.LATENCY_MEAN:
         return _mean_unproved(slo, told, last, proved)
@@ -101,6 +101,13 @@ def _too_few_beside(
     """Whether the primary has too little at the candidate's side to be compared with."""
     if any(stage.header for stage in stages):
         return ""
+    for index, (stage, flow, other, wait) in enumerate(zip(stages, flows, beside, patience, strict=True)):
+        served = math.floor(other * (stage.duration + wait))
+        if flow and len(stages) > 1 and served < slo.min_requests:
+            return (
+                f"{told} can never be decided: stage {index + 1} brings {count(served, slo.metric.witness)} of the primary beside, its patience "
+                f"included, and it takes {slo.min_requests} until a margin can be judged"
+            )
     waits = [*[0.0] * (len(stages) - 1), patience[-1]]
     most = math.floor(
         sum(
@@ -123,6 +130,26 @@ def _too_few_beside(
     return f"{told} can never be decided: the release brings {what} of the primary beside, and it takes {least:,} until {why}"
 
 
+def _few_windows(slo: Slo, told: str, stages: Sequence[Stage], patience: Sequence[float]) -> str:
+    """Which stage has too few windows of time, even if each is all good."""
+    under, over = _reach(slo)
+    for index, (stage, wait) in enumerate(zip(stages, patience, strict=True)):
+        most = _windows(replace(stage, duration=stage.duration + wait))
+        if most < ENOUGH_HERE and log_e_above(most * under, most * under**2, over) < -math.log(DEFAULT_RULES.beta):
+            return (
+                f"{told} can never be decided by strata: stage {index + 1} brings {count(most, 'window')} of time, its patience included, and "
+                f"{ENOUGH_HERE} are needed"
+            )
+    return ""
+
+
+def _reach(slo: Slo) -> tuple[float, float]:
+    """How far a window can lie under the limit, and over it."""
+    if slo.metric is Metric.LATENCY_MEAN:
+        return slo.limit, math.inf if slo.timeout is None else slo.timeout - slo.limit
+    return (1 + slo.limit, 1.0) if slo.relative else (slo.allowed, 1 - slo.allowed)
+
+
 def _by_windows(
     slo: Slo, told: str, stages: Sequence[Stage], patience: Sequence[float], found: float, proved: float
 ) -> str:
@@ -135,7 +162,7 @@ def _by_windows(
     few = f"{told} can never be decided by strata: about {most} windows of time are too few, {ENOUGH} are needed unless fewer prove it kept"
     if slo.metric is Metric.LATENCY_MEAN:
         return few if most < ENOUGH and not proved else ""
-    under, over = (1 + slo.limit, 1.0) if slo.relative else (slo.allowed, 1 - slo.allowed)
+    under, over = _reach(slo)
     if log_e_above(brought * over, brought * over**2, under) < found:
         return f"{told} can never be found broken by strata: about {brought} windows of time are too few, even if every request breaks it"
     best = log_e_above(last * under, last * under**2, over)

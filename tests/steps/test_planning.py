@@ -131,6 +131,21 @@ def test_rates_by_windows_that_are_too_few_to_be_judged_are_told_beforehand_and_
         assert undecidable([slo], short, 20.0, patience=[0.0, 60.0]) == ()
         assert plan([slo], plan([slo], short, Traffic(20.0)).proposed, Traffic(20.0)).problems == ()
     assert undecidable([replace(bursts, limit=0.2)], short, 20.0, patience=[0.0, 0.0]) == ()
+    last = (Stage(10, 400.0), Stage(50, 6.0))
+    (said,) = undecidable([bursts], last, 20.0, patience=[0.0, 3.0])
+    assert said.endswith("stage 2 brings 9 windows of time, its patience included, and 10 are needed")
+    assert undecidable([bursts], last, 20.0, patience=[0.0, 4.0]) == ()
+
+
+def test_each_stage_must_bring_as_many_of_the_primary_as_of_the_candidate():
+    slo = Slo(Metric.ERROR_RATE, 0.5, relative=True)
+    (said,) = undecidable([slo], (Stage(10, 60.0), Stage(96, 60.0)), 20.0, patience=[0.0, 0.0])
+    assert said.endswith(
+        "stage 2 brings 48 requests of the primary beside, its patience included, and it takes 50 until a margin can be judged"
+    )
+    assert undecidable([slo], (Stage(10, 60.0), Stage(96, 60.0)), 20.0, patience=[0.0, 3.0]) == ()
+    stages = (Stage(10, 60.0), Stage(99, 60.0))
+    assert plan([slo], plan([slo], stages, Traffic(20.0)).proposed, Traffic(20.0)).problems == ()
 
 
 def test_a_mean_that_no_answer_proves_beside_its_timeout_is_told_beforehand():

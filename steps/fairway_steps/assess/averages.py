@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fairway_steps.assess.counts import ROUNDING, together
-from fairway_steps.assess.rest import Ending, Open, Scene, few, no_data, unpaired, untimed
+from fairway_steps.assess.known import lacking
+from fairway_steps.assess.rest import Ending, Open, Scene, few, no_data
 from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo, Unit
 from fairway_steps.stats.away import Away, Reach, Total, of_requests, of_windows, ratios
-from fairway_steps.stats.bets import ENOUGH
+from fairway_steps.stats.bets import ENOUGH, ENOUGH_HERE
 from fairway_steps.stats.columns import Columns, broken
 from fairway_steps.stats.counts import Array
 from fairway_steps.stats.late import mean_of, mixed
@@ -101,12 +102,16 @@ class Average:
             return Ending(Result.FAIL, "over", f"seen after {seen}")
         if sample := few(self.slo, in_stage, in_stage, kept, open_):
             return sample
-        if unseen := self._unseen(columns[0].n, kept, open_):
-            return Ending(Result.INCONCLUSIVE, "against", *unseen, Doubt.FEW)
+        if unknown := lacking(self.slo, self.scene):
+            return Ending(Result.INCONCLUSIVE, "against", unknown, doubt=Doubt.FEW)
         if kept >= open_.enough:
             return Ending(Result.PASS, "within", f"proved by {count(in_stage)} at this weight")
+        fewer = self._fewer(open_)
         if open_.must_prove:
-            return self._unproved(in_stage, seen, kept, open_, "over" if over else "within")
+            doubt = Doubt.FEW if fewer else Doubt.PROOF
+            return self._unproved(in_stage, seen, kept, open_, "over" if over else "within", doubt)
+        if fewer:
+            return fewer
         if not over:
             return Ending(Result.PASS, "within", f"seen after {seen}")
         testable = any(away.testable for away in columns)
@@ -118,33 +123,24 @@ class Average:
         )
         return Ending(Result.INCONCLUSIVE, "over", f"{seen} {why}", doubt=Doubt.OVER if calm else Doubt.HARM)
 
-    def _unseen(self, units: int, kept: float, open_: Open) -> tuple[str, int] | None:
-        """What was not measured, in words, and how many units are missing; where a window is one, so few tell nothing but by a proof."""
-        slo, shared = self.slo, self.scene.shared
-        lacking = untimed(slo, self.scene)
-        if slo.relative and not lacking:
-            here = shared.at(self.scene.weight).counted()
-            lacking = unpaired(slo, self.scene, int(here.own.requests.sum()), int(here.other.requests.sum()))
-        if lacking:
-            return lacking, 0
-        if (
-            slo.unit is not Unit.STRATUM
-            or units >= ENOUGH
-            or not open_.is_last
-            or open_.must_prove
-            or kept >= open_.enough
-        ):
+    def _fewer(self, open_: Open) -> Ending | None:
+        """Where a window is one unit, whether there are too few of them to tell anything but by a proof, of the stage or in all."""
+        if self.slo.unit is not Unit.STRATUM:
             return None
-        return (
-            f"{count(units, 'window')} in all {'is' if units == 1 else 'are'} too few, {ENOUGH} are needed",
-            ENOUGH - units,
-        )
+        there = self._columns(health=False)[0].sums[0]
+        asked = [(there[self._is_here], ENOUGH_HERE, "at this weight")]
+        asked += [(there, ENOUGH, "in all")] if open_.is_last else []
+        for units, least, where in asked:
+            if (n := int(units.sum())) < least:
+                after = f"{count(n, 'window')} {where} {'is' if n == 1 else 'are'} too few, {least} are needed"
+                return Ending(Result.INCONCLUSIVE, "against", after, least - n, Doubt.FEW)
+        return None
 
-    def _unproved(self, in_stage: int, seen: str, kept: float, open_: Open, where: str) -> Ending:
+    def _unproved(self, in_stage: int, seen: str, kept: float, open_: Open, where: str, doubt: Doubt) -> Ending:
         if not math.isfinite(self._reach.over):
             return Ending(Result.INCONCLUSIVE, where, UNBOUNDED, doubt=Doubt.PROOF)
         more = max(1, math.ceil(in_stage * (open_.enough / kept - 1))) if kept > 0 else in_stage
-        return Ending(Result.INCONCLUSIVE, where, f"{seen} do not prove it kept", more, Doubt.PROOF)
+        return Ending(Result.INCONCLUSIVE, where, f"{seen} do not prove it kept", more, doubt)
 
     @property
     def _own(self) -> Columns:

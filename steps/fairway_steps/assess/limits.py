@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from fairway_steps.assess.counts import Exceedances, exceedances, together
-from fairway_steps.assess.rest import Open, Scene, few, missing_here, no_data, untimed
+from fairway_steps.assess.known import lacking
+from fairway_steps.assess.rest import Open, Scene, few, missing_here, no_data, unproved
 from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo
 from fairway_steps.stats.columns import broken
 from fairway_steps.stats.counts import Array
@@ -65,24 +66,25 @@ class Limit:
         observed, head, detail = self._observed(requests, errors, found)
         in_stage = self._here.of_least
         missing = missing_here(slo, in_stage)
-        if self._unresolved(found) and not harmful:
-            return self._between(found, observed, missing)
+        kept = _log_e_kept(self._here)
+        sample, unknown = few(slo, in_stage, found.of_least, kept, open_), lacking(slo, scene)
+        if self._unresolved(found) and not (harmful or sample or unknown):
+            return self._between(found, observed)
         low, _ = confidence_interval(found.least, found.of_most, found.allowed)
         _, high = confidence_interval(found.most, found.of_least, found.allowed)
-        kept = _log_e_kept(self._here)
         result, where, after = Result.INCONCLUSIVE, self._far_side, f"{self._count(found.of_least)} do not prove it"
         doubt: Doubt | None = Doubt.HARM if max(log_e, self._perhaps(found)) >= open_.alarming else Doubt.OVER
         if harmful:
             result, after, doubt = Result.FAIL, f"seen after {self._count(found.of_most)}", None
-        elif sample := few(slo, in_stage, found.of_least, kept, open_):
+        elif sample:
             result, after, missing, doubt = sample.result, sample.after, sample.missing, sample.doubt
             where = "with" if found.within else where
+        elif unknown:
+            where, after, doubt = "against", unknown, Doubt.FEW
         elif open_.must_prove and kept < open_.enough:
-            more, doubt = self._to_prove(self._here, open_.enough), Doubt.PROOF
+            more, doubt = self._to_prove(self._here, open_.enough), unproved(slo, found.of_least)
             missing, where = more, "within" if found.within else where
             after = f"{self._count(in_stage)}{self._at_weight} do not prove that it is kept, about {more:,} more would"
-        elif unknown := untimed(slo, scene):
-            where, after, doubt = "against", unknown, Doubt.FEW
         elif found.within:
             result, where, doubt = Result.PASS, "within", None
             seen = f"seen after {self._count(found.of_least)}"
@@ -143,7 +145,7 @@ class Limit:
             return False
         return not all(tail([histogram], self.slo.limit).exact for histogram in together(self.scene.own))
 
-    def _between(self, found: Exceedances, observed: float, missing: int) -> Evidence:
+    def _between(self, found: Exceedances, observed: float) -> Evidence:
         edges = tail(together(self.scene.own), self.slo.limit)
         sentence = (
             f"whether {name_of(self.slo)} of {self.scene.candidate} keeps {limit_of(self.slo)} cannot be told: that lies "
@@ -151,7 +153,7 @@ class Limit:
             f"is {seconds(edges.nearest)}"
         )
         result, doubt = Result.INCONCLUSIVE, Doubt.BUCKETS
-        return Evidence(self.slo, result, sentence, found.of_least, found.least, observed, missing=missing, doubt=doubt)
+        return Evidence(self.slo, result, sentence, found.of_least, found.least, observed, doubt=doubt)
 
     def _to_prove(self, found: Exceedances, enough: float) -> int:
         """How many requests more would prove the limit kept, if as many of them break it as until now did."""

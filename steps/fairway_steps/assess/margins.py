@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from fairway_steps.assess.beside import Beside
-from fairway_steps.assess.rest import Ending, Open, Scene, few, missing_here, no_data, unpaired, untimed
+from fairway_steps.assess.known import lacking
+from fairway_steps.assess.rest import Ending, Open, Scene, few, missing_here, no_data, unproved
 from fairway_steps.assess.seen import Seen, quantiles_seen, rates_seen
 from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo
 from fairway_steps.stats.comparison import MET, VIOLATED, RateVsPrimary, Strata
@@ -114,8 +115,8 @@ class Margin:
             return Ending(Result.FAIL, "over", f"seen after {told}", missing_here(slo, now.requests))
         if sample := few(slo, now.requests, now.seen.requests, now.kept, now.open_):
             return sample
-        if unseen := untimed(slo, self.scene) or unpaired(slo, self.scene, now.requests, now.seen.requests_beside):
-            return Ending(Result.INCONCLUSIVE, "against", unseen, doubt=Doubt.FEW)
+        if unknown := lacking(slo, self.scene):
+            return Ending(Result.INCONCLUSIVE, "against", unknown, doubt=Doubt.FEW)
         if now.proved:
             return Ending(Result.PASS, "within", f"proved by {count(now.requests)} of {candidate} at this weight")
         if seen.hidden:
@@ -123,7 +124,13 @@ class Margin:
         if now.open_.must_prove:
             more = now.open_.enough / now.kept - 1 if now.kept > 0 else 1.0
             missing = max(1, math.ceil(now.requests * more))
-            return Ending(Result.INCONCLUSIVE, "not proved within", f"seen after {told}", missing, Doubt.PROOF)
+            return Ending(
+                Result.INCONCLUSIVE,
+                "not proved within",
+                f"seen after {told}",
+                missing,
+                unproved(slo, now.seen.requests),
+            )
         if now.log_e >= now.open_.alarming:
             return Ending(Result.INCONCLUSIVE, "it may be over", f"{told} do not prove it yet", doubt=Doubt.HARM)
         if seen.over and 2 * self._pairs[0].counts[1].sum() < now.seen.requests:

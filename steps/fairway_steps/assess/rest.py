@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from fairway_steps.assess.counts import inconsistency
 from fairway_steps.assess.shared import Shared
-from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo, Stratum, Unit
+from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo, Stratum
 from fairway_steps.stats.columns import Columns
 from fairway_steps.windows import Window, windows
 from fairway_steps.words import count
@@ -88,8 +88,16 @@ class Scene:
     @cached_property
     def shared(self) -> Shared:
         """What may be compared with the primary; nothing where its counts cannot be."""
-        rows = [] if self.problem else [i for i, window in enumerate(self.windows) if self.primary in window.strata]
-        return Shared.of(self.windows, rows, self.columns, self._beside)
+        return Shared.of(self.windows, self._with_primary, self.columns, self._beside)
+
+    @property
+    def rows(self) -> list[int]:
+        """Which of the windows those are."""
+        return self._with_primary[: len(self.shared.looks)]
+
+    @cached_property
+    def _with_primary(self) -> list[int]:
+        return [] if self.problem else [i for i, window in enumerate(self.windows) if self.primary in window.strata]
 
     @cached_property
     def _beside(self) -> Columns:
@@ -136,35 +144,9 @@ def few(slo: Slo, in_stage: int, in_all: int, kept: float, open_: Open) -> Endin
     return Ending(Result.INCONCLUSIVE, "against", after, missing, Doubt.FEW)
 
 
-def untimed(slo: Slo, scene: Scene) -> str:
-    """Of how few requests a latency is known, in words, at the stage's weight or in all; empty if of half of those that succeeded.
-
-    A first token is known of what was streamed alone: a source that has fewer of them cannot tell of all requests.
-    """
-    if not slo.metric.is_time:
-        return ""
-    own = scene.columns
-    succeeded = own.requests - own.errors
-    kinds = [(own.timed, succeeded, "successful request")]
-    if slo.unit is Unit.STRATUM:
-        kinds.append((own.timed > 0, succeeded > 0, "window"))
-    for rows, where in ((scene.is_here, " at this weight"), (slice(None), "")):
-        for known, asked, what in kinds:
-            timed, served = int(known[rows].sum()), int(asked[rows].sum())
-            if 2 * timed < served:
-                return f"a latency was measured of only {timed:,} of {count(served, what)} of {scene.candidate}{where}"
-    return ""
-
-
-def unpaired(slo: Slo, scene: Scene, own: int, beside: int) -> str:
-    """What is missing beside the primary, in words: of the ``own`` requests of the stage that it shared, and of its own; empty if nothing is."""
-    if beside < slo.min_requests:
-        return f"{beside:,} of {scene.primary} beside are too few, {slo.min_requests} are needed"
-    columns = scene.columns
-    served = int((columns.timed if slo.metric.is_time else columns.requests)[scene.is_here].sum())
-    if 2 * own < served:
-        return f"only {own:,} of {count(served)} of {scene.candidate} were measured beside {scene.primary}"
-    return ""
+def unproved(slo: Slo, in_all: int) -> Doubt:
+    """Why health is not proved: with fewer requests than could prove it well, for want of them."""
+    return Doubt.FEW if in_all < slo.min_in_all else Doubt.PROOF
 
 
 def no_data(slo: Slo, sentence: str) -> Evidence:

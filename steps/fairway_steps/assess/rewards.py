@@ -5,6 +5,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
 
+from fairway_steps.assess.known import lacking
 from fairway_steps.assess.rest import Ending, Open, Scene, missing_here, no_data
 from fairway_steps.model import Direction, Doubt, Evidence, Result, Slo
 from fairway_steps.stats.counts import Array
@@ -81,6 +82,8 @@ class Reward:
         if missing := missing_here(self.slo, users):
             after = f"{count(users, 'user')} at this weight are too few, {self.slo.min_requests} are needed"
             return Ending(Result.INCONCLUSIVE if users else Result.NO_DATA, "against", after, missing, Doubt.FEW)
+        if unknown := lacking(self.slo, self.scene):
+            return Ending(Result.INCONCLUSIVE, "against", unknown, doubt=Doubt.FEW)
         if kept >= open_.enough:
             return Ending(Result.PASS, "within", f"proved by {count(users, 'user')} of {name} at this weight")
         if open_.must_prove:

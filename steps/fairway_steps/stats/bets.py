@@ -26,6 +26,8 @@ LEAST = -700.0
 GRID = 200
 ENOUGH = 100
 """With fewer units it is for a person, as long as nothing is proved: so few tell hardly anything of a mean."""
+ENOUGH_HERE = 10
+"""So many at least must be of the stage that is judged."""
 
 
 def log_e_above(total: float, squares: float, span: float) -> float:
