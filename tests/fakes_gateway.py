@@ -65,7 +65,7 @@ class GatewayLab:
         }
         self.ref = Reference.of(kind, cluster.namespace, mark)
         for service in self.services.values():
-            self._create(Reference.of("service", cluster.namespace, service), {"spec": {"ports": [{"port": 8080}]}})
+            self._service(service, 8080)
             self.endpoints(service, ready=True)
         # A real Gateway's controller would judge the route by Services that are none: this one is nobody's.
         gateway = "eg" if hasattr(cluster, "edit") else mark
@@ -132,6 +132,10 @@ class GatewayLab:
             kept.append(rule)
         return rest, annotations, found["spec"] | {"rules": kept}
 
+    def _service(self, name: str, port: int) -> None:
+        """A Service, if it is not there yet."""
+        self.cluster.apply(Reference.of("service", self.cluster.namespace, name), {"spec": {"ports": [{"port": port}]}})
+
     def share(self, service: str) -> None:
         """The rule that is not ours becomes another service's: all its traffic to ``service``."""
         stored = self.stored()["spec"]["rules"]
@@ -145,6 +149,7 @@ class GatewayLab:
     def collector(self) -> Version:
         """A collector's Service, with a ready endpoint."""
         self.endpoints("fw-collector", ready=True)
+        self._service("fw-collector", 8090)
         return Version("collector", f"service/{self.cluster.namespace}/fw-collector?service=fw-collector&port=8090")
 
     def rules(self) -> list[dict[str, Any]]:
@@ -211,7 +216,7 @@ DEFINITIONS = {
 def install_crds(
     cluster: Any,
     group: str = "gateway.networking.k8s.io",
-    plurals: tuple[str, ...] = ("httproutes", "grpcroutes", "gateways"),
+    plurals: tuple[str, ...] = ("httproutes", "grpcroutes", "gateways", "referencegrants"),
 ) -> None:
     """The CRDs of a group in a real API server, if they are not there yet."""
     files = sorted(CACHE.glob(f"lab/{DEFINITIONS[group]}"))

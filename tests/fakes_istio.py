@@ -109,6 +109,7 @@ class ModelMeshLab(IstioLab):
             for name, model in self.models.items()
         }
         self.endpoints(self.MESH, ready=True)
+        self._service(self.MESH, 8033)
         for model in self.models.values():
             mode = {"annotations": {"serving.kserve.io/deploymentMode": "ModelMesh"}}
             spec = {"predictor": {"model": {"modelFormat": {"name": "sklearn"}, "storageUri": "pvc://models/iris"}}}

@@ -91,6 +91,8 @@ def test_a_release_can_do_all_that_it_does(lab, releaser, gateway_api):
     v1, v2 = (lookup(releaser, version) for version in lab.versions.values())
     router = GatewayRouter(lab.ref, "iris", {"v1": v1, "v2.1": v2}, releaser, SystemClock())
     saved = router.snapshot()
+    router.preflight([Routes({"v1": 90, "v2.1": 10})], {})
+    assert releaser.list(Reference("gateway.networking.k8s.io", "v1beta1", "ReferenceGrant", releaser.namespace)) == []
     assert router.apply(Routes({"v1": 90, "v2.1": 10}), {}, fence=3) == Routes({"v1": 90, "v2.1": 10})
     lab.accept()
     assert router.settled() is False, "its Gateway is nobody's"

@@ -35,6 +35,7 @@ BACK_ENDS: Mapping[str, Sequence[Rule]] = {
     "gateway-api": [
         rule("gateway.networking.k8s.io", "httproutes grpcroutes", "get patch"),
         rule("gateway.networking.k8s.io", "gateways", "get"),
+        rule("gateway.networking.k8s.io", "referencegrants", "list"),
     ],
     "istio": [
         rule("networking.istio.io", "virtualservices", "get patch"),

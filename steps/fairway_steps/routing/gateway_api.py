@@ -5,14 +5,15 @@ read (``stored``). A backend without a share leaves the route. Several services 
 """
 
 import logging
+import secrets
 from dataclasses import replace
 from typing import Any
 
 from fairway_steps.cluster import Manifest, Reference
 from fairway_steps.errors import DomainError, Refused
 from fairway_steps.model import HeaderMatch, Routes
-from fairway_steps.routing import conditions, rules, wayback
-from fairway_steps.routing.base import COMPARED, STICKY, Capabilities
+from fairway_steps.routing import conditions, rules, targets, wayback
+from fairway_steps.routing.base import COMPARED, STICKY, Capabilities, Unknown
 from fairway_steps.routing.gateway_wayback import RULES
 from fairway_steps.routing.last_way import alone
 from fairway_steps.routing.rules import Around
@@ -25,7 +26,7 @@ CLASS = ("gateway.networking.k8s.io", "v1", "GatewayClass")
 MIRRORING, PERCENTAGE = "HTTPRouteRequestMirror", "HTTPRouteRequestPercentageMirror"
 """Names of features: https://gateway-api.sigs.k8s.io/geps/gep-2162/."""
 POINTED = "x-fairway-mirror"
-"""The header that nobody sends."""
+"""The header that nobody sends: its value is drawn for each mirror."""
 
 
 class GatewayRouter(StoredRouter):
@@ -62,6 +63,19 @@ class GatewayRouter(StoredRouter):
         return {"rules": alone(_rules(found), name, self._around, RULES)}
 
     def _preflight(self, found: Manifest, routes: Routes) -> None:
+        """There must be room, what is pointed at, leave to point at it, and a Gateway that has mirrors."""
+        wanted = self._encoded(found, routes)["rules"]
+        if more := rules.beyond(wanted):
+            raise Refused(
+                f"{self.ref} would have {more}",
+                mend="leave out the stage that needs a rule of its own (a header match, a mirror of gRPC), or divide the route",
+            )
+        for namespace, service, port in sorted(self._around.targets(wanted)):
+            targets.refuse_missing(self.cluster, self.ref, namespace, service, port)
+            targets.refuse_ungranted(self.cluster, self.ref, namespace, service)
+        self._refuse_unmirrored(found, routes)
+
+    def _refuse_unmirrored(self, found: Manifest, routes: Routes) -> None:
         """A Gateway may take up a mirror that it does not implement: one answers 500 to all requests of its rule.
 
         There is no feature of GRPCRoutes' mirrors: a Gateway that has none of HTTPRoutes has none of them.
@@ -101,7 +115,11 @@ class GatewayRouter(StoredRouter):
         return seen
 
     def _kept(self, tried: Manifest, routes: Routes) -> None:
-        if not rules.says(_rules(tried), routes, self._around):
+        try:
+            kept = self._says(tried) == routes
+        except Unknown:
+            kept = False
+        if not kept:
             raise Refused(
                 f"{self.ref} does not keep header matches or mirrors: the cluster's Gateway API is too old",
                 mend="install Gateway API 1.4 or newer",
@@ -149,23 +167,18 @@ class GrpcRouter(GatewayRouter):
         """Without the rule that points at a mirror's version; one of them without the other is told as it stands."""
         routes = super()._says(found)
         asked = replace(routes, matches=tuple(one for one in routes.matches if one.name != POINTED))
-        if _pointing(asked) == routes:
+        pointed = [one.version for one in routes.matches if one.name == POINTED]
+        if pointed == ([routes.mirror.version] if routes.mirror else []):
             return asked
-        return replace(routes, mirror=None) if asked == routes else routes
+        return routes if pointed else replace(routes, mirror=None)
 
     def _saying(self, found: Manifest, routes: Routes) -> dict[str, Any]:
-        return super()._saying(found, _pointing(routes))
-
-    def _kept(self, tried: Manifest, routes: Routes) -> None:
-        super()._kept(tried, _pointing(routes))
-
-
-def _pointing(routes: Routes) -> Routes:
-    """With a rule that points at the version that gets copies."""
-    if routes.mirror is None:
-        return routes
-    version = routes.mirror.version
-    return replace(routes, matches=(*routes.matches, HeaderMatch(POINTED, version, version)))
+        """With a rule that points at the version that gets copies, for a value that no user can guess."""
+        if routes.mirror:
+            there = [one.value for one in super()._says(found).matches if one.name == POINTED]
+            match = HeaderMatch(POINTED, (there or [secrets.token_hex(16)])[0], routes.mirror.version)
+            routes = replace(routes, matches=(*routes.matches, match))
+        return super()._saying(found, routes)
 
 
 def _rules(found: Manifest) -> list[dict[str, Any]]:

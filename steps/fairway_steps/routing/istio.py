@@ -11,7 +11,7 @@ from typing import Any
 from fairway_steps.cluster import Manifest, Reference
 from fairway_steps.errors import Refused
 from fairway_steps.model import Routes, Version
-from fairway_steps.routing import virtual_service, wayback
+from fairway_steps.routing import targets, virtual_service, wayback
 from fairway_steps.routing.base import STICKY, Capabilities
 from fairway_steps.routing.destinations import same_host
 from fairway_steps.routing.last_way import alone
@@ -75,8 +75,9 @@ class IstioRouter(StoredRouter):
         }
 
     def _preflight(self, found: Manifest, routes: Routes) -> None:
-        """There must be room, and every subset: one that no DestinationRule defines is answered by 503 for all who are sent there."""
-        self._encoded(found, routes)
+        """There must be room, every host, and every subset: who is sent to one that is not there is answered by 503."""
+        for namespace, service, port in sorted(self._around.targets(self._encoded(found, routes)["http"])):
+            targets.refuse_missing(self.cluster, self.ref, namespace, service, port)
         for name in sorted(routes.versions()):
             at = self._places[name]
             if at.subset and at.subset not in self._subsets(at):

@@ -51,6 +51,17 @@ class Around(Whose):
         kept = {key: value for key, value in rule.items() if key != "filters"}
         return kept | ({"filters": filters} if filters else {})
 
+    def targets(self, rules: Sequence[Json]) -> set[tuple[str, str, int]]:
+        """Namespace, Service and port of all that rules send or copy requests of ours to."""
+        sent = [ref for rule in rules for ref in rule.get("backendRefs") or ()]
+        filters = [one for rule in rules for one in rule.get("filters") or ()]
+        copied = [one["requestMirror"]["backendRef"] for one in filters if self.mirrored(one)]
+        return {
+            (ref.get("namespace", self.namespace), ref["name"], int(ref.get("port", 0)))
+            for ref in [*sent, *copied]
+            if self.version(ref)
+        }
+
 
 def decode(rules: Sequence[Json], around: Around) -> Routes:
     """What the rules do with the versions. Raises Unknown."""
@@ -65,16 +76,21 @@ def decode(rules: Sequence[Json], around: Around) -> Routes:
     return Routes(found[0].weights, _matches(rules, around), found[0].mirror)
 
 
-def says(rules: Sequence[Json], routes: Routes, around: Around) -> bool:
-    """Whether the rules do just what ``routes`` says."""
-    try:
-        return decode(rules, around) == routes
-    except Unknown:
-        return False
+def beyond(rules: Sequence[Json]) -> str:
+    """What of these rules is more than Gateway API takes (v1.4); empty for nothing."""
+    matches = [one for rule in rules for one in rule.get("matches") or ()]
+    has = {
+        "rules": (len(rules), 16),
+        "matches in all rules": (len(matches), 128),
+        "headers in one match": (max((len(one.get("headers") or ()) for one in matches), default=0), 16),
+        "filters in one rule": (max((len(rule.get("filters") or ()) for rule in rules), default=0), 16),
+        "backends in one rule": (max((len(rule.get("backendRefs") or ()) for rule in rules), default=0), 16),
+    }
+    return next((f"{count} {what}, and can have {most}" for what, (count, most) in has.items() if count > most), "")
 
 
 def encode(rules: Sequence[Json], routes: Routes, around: Around) -> list[Json]:
-    """The rules with ours replaced by what ``routes`` says."""
+    """The rules with ours replaced by what ``routes`` says. Raises Unknown for one that has no room for it."""
     result: list[Json] = []
     managed = 0
     for rule in (rule for rule in rules if not around.owns(rule)):
@@ -142,6 +158,10 @@ def _references(rule: Json, weights: Mapping[str, int], around: Around) -> list[
 
 def _matching(base: Json, filters: Sequence[Json], name: str, match: HeaderMatch, around: Around) -> Json:
     header = {"type": "Exact", "name": match.name, "value": match.value}
+    if any(
+        match.name.lower() == one["name"].lower() for asked in _conditions(base) for one in asked.get("headers") or ()
+    ):
+        raise Unknown(f"a rule that asks for the header {match.name} itself, and can ask for it once only")
     conditions = [{**copy.deepcopy(one), "headers": [*one.get("headers", []), header]} for one in _conditions(base)]
     like: Json = next((ref for ref in base["backendRefs"] if around.version(ref)), {})
     target = {**copy.deepcopy(around.pointed(like, match.version)), "weight": 100}

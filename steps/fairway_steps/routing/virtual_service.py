@@ -47,6 +47,17 @@ class Around(Whose):
         """The version that a mirror's destination is; empty for any other."""
         return self.version({"destination": destination}) if destination else ""
 
+    def targets(self, http: Sequence[Json]) -> set[tuple[str, str, int]]:
+        """Namespace, Service and port (0: the only one) of all that http routes send or copy requests of ours to."""
+        mirrors = [{"destination": rule["mirror"]} for rule in http if rule.get("mirror")]
+        sent = [one for rule in http for key in ("route", "mirrors") for one in rule.get(key) or ()]
+        found = [(one["destination"], self.version(one)) for one in [*mirrors, *sent] if "destination" in one]
+        return {
+            (self.places[name].ref.namespace, self.places[name].service, int((at.get("port") or {}).get("number", 0)))
+            for at, name in found
+            if name
+        }
+
 
 def decode(spec: Json, around: Around) -> Routes:
     """What a VirtualService does with the versions. Raises Unknown."""

@@ -278,6 +278,7 @@ def test_a_mirror_may_go_to_a_collector_s_service(lab, clock):
     router = GatewayRouter(lab.ref, "iris", known, lab.cluster, clock)
     saved, before = router.snapshot(), lab.stored()["spec"]
     wanted = Routes({"v1": 100}, mirror=Mirror("collector", 50))
+    assert lab.collector() == at
     lab.endpoints("fw-collector", ready=False)
     with pytest.raises(NotReady, match="collector gets no traffic"):
         router.apply(wanted, known)
