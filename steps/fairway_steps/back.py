@@ -33,6 +33,7 @@ def refuse_unlike(version: Version, router: Router) -> None:
     except Refused as error:
         raise GivenBack(f"all traffic was given to {version.name}, but {error.message}", mend=error.mend) from error
     if dict(now.weights) != {version.name: 100}:
+        claims = router.claims()
         raise NotSettled(
-            f"the route holds {shares(now.weights)} after the rollback", mend="find out what else writes this route"
+            f"the route holds {shares(now.weights)} after the rollback: {claims.who} changed it", mend=claims.mend
         )

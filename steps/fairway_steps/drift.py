@@ -45,15 +45,10 @@ class Drift:
     def _put_right(self, record: Record, wanted: Routes, now: Routes) -> None:
         times = sum(event.step == STEP for event in record.events) + 1
         claims = self._router.claims()
-        who = claims.writer or "somebody"
-        of = f" ({claims.owner})" if claims.owner else ""
-        said = f"{who}{of} changed the route: it held {shares(now.weights)} instead of {shares(wanted.weights)}"
+        said = f"{claims.who} changed the route: it held {shares(now.weights)} instead of {shares(wanted.weights)}"
         if times >= FIGHTS:
             self._give_up(record)
-            raise DomainError(
-                f"{said}, for the {_ordinal(times)} time: the release stops",
-                mend=f"let it leave the split alone:\n{claims.rule}" if claims.rule else f"find out what {who} does",
-            )
+            raise DomainError(f"{said}, for the {_ordinal(times)} time: the release stops", mend=claims.mend)
         amend(self._store, self._lease, lambda r: r.noted(self._clock.now(), STEP, f"{said}; put right"))
         LOG.warning("%s; putting it right (%d of %d)", said, times, FIGHTS - 1)
         self._router.apply(wanted, record.routed, fence=record.token)

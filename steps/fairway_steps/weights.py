@@ -56,9 +56,10 @@ def set_weights(
     busy = _count(router, clock, routes, confirm)[1] if routes.mirror else 0
     stored = router.apply(routes, versions, fence=fence)
     if replace(stored, weights=dict(stored.weights)) != replace(routes, weights=dict(routes.weights)):
+        claims = router.claims()
         raise NotSettled(
-            f"{described(routes)} was accepted, but the route now holds {described(stored)}",
-            mend="find out what else writes this route",
+            f"{described(routes)} was accepted, but the route now holds {described(stored)}: {claims.who} changed it",
+            mend=claims.mend,
         )
     await_settled(router, clock, confirm.settle)
     settled = clock.now()

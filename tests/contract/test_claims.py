@@ -55,6 +55,8 @@ def test_who_took_the_weights_back_is_told_by_name(lab):
     assert lab.router.claims().writer == ""
     as_git_has_it(lab, git, "argocd-controller")
     assert lab.router.read() != SPLIT
+    assert lab.router.settled() is False
+    assert lab.router.trouble.startswith("argocd-controller (Argo CD) has changed the route: it now holds")
     found = lab.router.claims()
     assert (found.owner, found.writer) == ("Argo CD", "argocd-controller")
     assert f"jsonPointers:\n        - /{'/'.join(('spec', *lab.router.part))}" in found.rule

@@ -11,6 +11,7 @@ from fairway_steps.errors import Fenced, NotSettled, TransientError
 from fairway_steps.metrics.base import Reading
 from fairway_steps.model import Mirror, Routes, Stage, Stratum, Version
 from fairway_steps.record import FileStore, Lease
+from fairway_steps.routing.claims import Claims
 from fairway_steps.weights import Confirmation, enter_stage, set_weights
 from fakes_routing import FakeRouter, Stored
 from records import record
@@ -62,7 +63,17 @@ def test_a_proxy_that_does_not_take_it_is_an_error_in_time(router):
 
 def test_a_write_that_something_else_undid_is_noticed(router):
     router.apply = lambda routes, versions, fence=0: Routes({"v1": 100})
-    with pytest.raises(NotSettled, match="was accepted, but the route now holds v1 100 %"):
+    with pytest.raises(NotSettled, match="was accepted, but the route now holds v1 100 %: somebody changed it"):
+        change(router, FakeClock())
+
+
+def test_who_undid_a_write_is_named_and_how_to_make_it_stop(router):
+    router.apply = lambda routes, versions, fence=0: Routes({"v1": 100})
+    router.claimed = Claims("Argo CD (Application shop)", "spec: …", "argocd-controller")
+    with pytest.raises(
+        NotSettled,
+        match=r"v1 100 %: argocd-controller \(Argo CD \(Application shop\)\) changed it; let it leave the split alone:\nspec",
+    ):
         change(router, FakeClock())
 
 

@@ -28,6 +28,18 @@ class Claims:
     rule: str = ""
     writer: str = ""
 
+    @property
+    def who(self) -> str:
+        """Who wrote our part last, as a sentence names it."""
+        return (self.writer or "somebody") + (f" ({self.owner})" if self.owner else "")
+
+    @property
+    def mend(self) -> str:
+        """What to do about it."""
+        if self.rule:
+            return f"let it leave the split alone:\n{self.rule}"
+        return f"find out what {self.writer} does" if self.writer else "find out what else writes this route"
+
 
 NOBODY = Claims()
 

@@ -148,7 +148,7 @@ class StoredRouter(ABC):
     def settled(self) -> bool | None:
         found = self._found()
         if self._asked is not None and (now := self._decoded(found)) != self._asked:
-            self.trouble = f"something else has changed the route: it now holds {_shares(now)}"
+            self.trouble = f"{self.claims().who} has changed the route: it now holds {_shares(now)}"
             return False
         told = self._not_taken_up(found)
         if told is None and self.clock.now() < self._written + self.grace:

@@ -109,7 +109,7 @@ def test_weights_that_something_else_changes_are_not_settled(lab, router, clock)
     lab.edit({"spec": {"rules": stored}})
     lab.accept()
     assert router.settled() is False
-    with pytest.raises(NotSettled, match=r'something else has changed the route: it now holds \{"v1": 100\}'):
+    with pytest.raises(NotSettled, match=r'somebody has changed the route: it now holds \{"v1": 100\}'):
         await_settled(router, clock, 1.0)
 
 

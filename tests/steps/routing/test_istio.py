@@ -181,7 +181,7 @@ def test_an_istiod_that_says_nothing_is_given_time_and_then_believed(lab, router
     http[-1]["route"] = http[-1]["route"][:1]
     lab.edit({"spec": {"http": http}})
     assert router.settled() is False
-    assert "something else has changed the route" in router.trouble
+    assert "somebody has changed the route" in router.trouble
 
 
 def test_names_of_headers_are_lower_case_in_a_virtual_service(lab, router):
