@@ -39,6 +39,7 @@ def section(name: str, preset: Preset) -> str:
         ("failures (numerator)", failures(preset)),
         ("latency", f"histogram `{names.histogram}` in {names.unit}" if names.histogram else mean(preset)),
         *([("comparisons", f"`{names.comparisons}`")] if names.comparisons else []),
+        *([("comparisons that were to be made", f"`{names.attempts}`")] if names.attempts else []),
         *([("differences", f"`{names.differences}`, by its label `kind`")] if names.differences else []),
         ("version label", f"`{names.label}` = {values}"),
     ]

@@ -355,7 +355,7 @@ class Stratum:
     ``failures`` maps the class of each failed request (``http-500``, ``connect``, …) to its count. ``seconds`` is
     the sum of all latencies that ``latency`` counts. A source that cannot tell latencies leaves both empty. What was
     counted while new weights were ``settling`` is shown, but is no evidence. Of mirrored requests ``comparisons`` of its
-    answers with the primary's were made, and ``differences`` maps the kind of each that differed to its count.
+    answers with the primary's were made, of ``attempts`` (0: not told), and ``differences`` maps the kind of each that differed to its count.
     The windows of ``users`` users were closed: ``reward`` and ``squares`` are the sums of what each was worth, and of its square.
     ``series`` are further figures by name, as they were at its end, and ``latencies`` further latencies of the same requests.
     """
@@ -376,6 +376,7 @@ class Stratum:
     squares: float = 0.0
     series: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     latencies: Mapping[str, Histogram] = field(default_factory=dict)
+    attempts: int = 0
 
     @property
     def errors(self) -> int:

@@ -127,6 +127,7 @@ def merge(first: Stratum, *rest: Stratum) -> Stratum:
             latency=_add(merged, other),
             seconds=merged.seconds + other.seconds,
             comparisons=merged.comparisons + other.comparisons,
+            attempts=merged.attempts + other.attempts,
             differences=_sum(merged.differences, other.differences),
             latencies=_add_named(merged.latencies, other.latencies),
             users=merged.users + other.users,

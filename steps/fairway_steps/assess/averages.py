@@ -48,8 +48,9 @@ class Average:
         if slo.relative and scene.problem:
             return no_data(slo, scene.problem)
         columns = [away.total() for away in self._columns(health=False)]
-        requests, in_stage = int(self._sizes.sum()), int(self._sizes[self._is_here].sum())
-        if not requests or not columns[0].n:
+        requests = int(self._sizes.sum())
+        in_stage = int(min(sizes[self._is_here].sum() for sizes in (self._sizes, self._own.requests)))
+        if not requests or not columns[0].n or (slo.metric is Metric.LATENCY and not self._own.timed.any()):
             lacking = "request" if slo.metric.is_share else "latency"
             beside = f" beside {scene.primary}" if slo.relative else ""
             return no_data(
@@ -144,18 +145,24 @@ class Average:
 
     @property
     def _own(self) -> Columns:
-        """The windows that tell of the SLO: those with the primary beside, or all."""
-        return self.scene.shared.own if self.slo.relative else self.scene.columns
+        """The windows that tell of the SLO: those with the primary beside, or all; of a latency with their failures."""
+        return self._told[0]
 
     @property
     def _looks(self) -> Sequence[int]:
-        return self.scene.shared.looks if self.slo.relative else range(len(self.scene.windows))
+        return self._told[1]
+
+    @property
+    def _told(self) -> tuple[Columns, Sequence[int]]:
+        if self.slo.relative:
+            return self.scene.shared.own, self.scene.shared.looks
+        if self.slo.metric is Metric.LATENCY:
+            return self.scene.joined.own, self.scene.joined.looks
+        return self.scene.columns, range(len(self.scene.windows))
 
     @property
     def _is_here(self) -> list[bool]:
-        if not self.slo.relative:
-            return self.scene.is_here
-        return [self.scene.weight in (None, weight) for weight in self.scene.shared.weights]
+        return [self.scene.weight in (None, stratum.weight) for stratum in self._own.strata]
 
     @property
     def _sizes(self) -> Array:
@@ -194,8 +201,6 @@ class Average:
             return ratios(own.errors, own.requests) - ratios((1 + self.slo.limit) * other.errors, other.requests)
         sums = own.sums(self.slo.limit if self.slo.metric is Metric.LATENCY else None)
         least, of_most, most, of_least = broken(sums, share=self.slo.metric.is_share)
-        if self.slo.metric is Metric.LATENCY:
-            of_most, of_least = of_most * own.has_latency, of_least * own.has_latency
         return ratios(most, of_least) - self._limit if health else ratios(least, of_most) - self._limit
 
     def _values(self, above: float) -> tuple[float, float | None]:

@@ -104,9 +104,10 @@ class _Pool:
             least += math.fsum(counts[bisect_left(edges, line * (1 - ROUNDING)) + 1 :])
             most += math.fsum(counts[bisect_right(edges, line * (1 + ROUNDING)) :])
         fewest = min(self.requests, self.timed + self.errors)
-        whole = max(self.requests, self.timed)
+        whole = self.requests or self.timed
+        surely = max(self.errors, least - max(0.0, self.timed - whole))
         return (
-            max(least, self.errors) / whole if whole else 0.0,
+            surely / whole if whole else 0.0,
             min(fewest, most + self.errors) / fewest if fewest else 1.0,
         )
 

@@ -10,11 +10,12 @@ from fairway_steps.assess.rest import Scene
 from fairway_steps.model import Metric, Slo, Unit
 from fairway_steps.stats.columns import Columns, Mask
 from fairway_steps.stats.counts import Array
-from fairway_steps.stats.known import at_rows, timed, users
+from fairway_steps.stats.known import at_rows, comparisons, timed, users
 from fairway_steps.words import count
 
 MEASURED = "a latency was measured of only {known} of {asked} of {version}{where}"
 BESIDE = "only {known} of {asked} of {version} were measured beside {primary}{where}"
+MADE = "only {known} of {asked} that were to be made with answers of {version} could be"
 FEW = "{known} of {primary} beside are too few, {least:,} are needed"
 
 
@@ -30,7 +31,7 @@ class Part:
     here: Sequence[bool]
 
     def lacking(self, primary: str) -> str:
-        for rows, where in ((self.here, " at this weight"), (slice(None), "")):
+        for rows, where in ((list(self.here), " at this weight"), (slice(None), "")):
             known, asked = int(self.known[rows].sum()), int(self.asked[rows].sum())
             if 2 * known < asked:
                 told = {"known": f"{known:,}", "asked": count(asked, self.what), "version": self.version}
@@ -58,6 +59,8 @@ def lacking(slo: Slo, scene: Scene) -> str:
 def _parts(slo: Slo, scene: Scene) -> Iterator[Part]:
     here, what = scene.is_here, "successful request" if slo.metric.is_time else slo.metric.witness
     known, asked = _told(slo, scene.columns)
+    if slo.metric is Metric.DIFFERENCE_RATE:  # what they say holds at every weight
+        yield Part(MADE, scene.candidate, what, known, asked, ())
     if slo.metric.is_time:
         yield Part(MEASURED, scene.candidate, what, known, asked, here)
     if slo.relative:
@@ -84,4 +87,6 @@ def _told(slo: Slo, columns: Columns) -> tuple[Array, Array]:
         return timed(columns), columns.requests - columns.errors
     if slo.metric is Metric.REWARD:
         return (some := users(columns)), some
+    if slo.metric is Metric.DIFFERENCE_RATE:
+        return comparisons(columns)
     return columns.requests, columns.requests

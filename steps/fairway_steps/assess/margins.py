@@ -14,6 +14,7 @@ from fairway_steps.assess.beside import Beside
 from fairway_steps.assess.known import lacking
 from fairway_steps.assess.rest import Ending, Open, Scene, few, missing_here, no_data, unproved
 from fairway_steps.assess.seen import Seen, quantiles_seen, rates_seen
+from fairway_steps.assess.shared import Shared
 from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo
 from fairway_steps.stats.comparison import MET, VIOLATED, RateVsPrimary, Strata
 from fairway_steps.stats.late import mixed
@@ -61,7 +62,7 @@ class Margin:
     def _kept(self) -> float:
         """Ln e of health, by the stage's own evidence: what was well at a lower weight proves nothing of a higher one."""
         harm, health = self._pairs
-        weights = self.scene.shared.weights
+        weights = self._shared.weights
         here = [i for i, row in enumerate(health.rows.tolist()) if self.scene.weight in (None, weights[row])]
         strata = self._harm.some(here) if health is harm else self._read(health.some(here), MET)
         return self._fresh.met(strata)
@@ -155,13 +156,17 @@ class Margin:
         return f"how {name_of(self.slo)} of {self.scene.candidate} compares with that of {self.scene.primary}"
 
     def _beside(self, weight: int | None = None) -> Beside:
-        shared = self.scene.shared.at(weight)
+        shared = self._shared.at(weight)
         return Beside(shared.timed() if self._is_latency else shared.counted())
+
+    @property
+    def _shared(self) -> Shared:
+        return self.scene.joined.shared if self._is_latency else self.scene.shared
 
     @cached_property
     def _pairs(self) -> tuple[Pairs, Pairs]:
         """What tells of harm, and of health."""
-        shared = self.scene.shared
+        shared = self._shared
         if not self._is_latency:
             found = of_failures(shared.own, shared.other)
             return found, found
@@ -175,7 +180,7 @@ class Margin:
     @cached_property
     def _harm_looks(self) -> list[int]:
         """After which of the scene's windows each of them is known."""
-        looks = self.scene.shared.looks
+        looks = self._shared.looks
         return [looks[row] for row in self._pairs[0].rows.tolist()]
 
     def _read(self, pairs: Pairs, part: slice | None = None) -> Strata:

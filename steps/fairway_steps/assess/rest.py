@@ -7,9 +7,11 @@ from functools import cached_property
 from itertools import pairwise
 
 from fairway_steps.assess.counts import inconsistency
-from fairway_steps.assess.shared import Shared
+from fairway_steps.assess.joined import Joined
+from fairway_steps.assess.shared import Shared, known_at
 from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo, Stratum
 from fairway_steps.stats.columns import Columns
+from fairway_steps.stats.known import alone
 from fairway_steps.windows import Window, windows
 from fairway_steps.words import count
 
@@ -90,10 +92,21 @@ class Scene:
         """What may be compared with the primary; nothing where its counts cannot be."""
         return Shared.of(self.windows, self._with_primary, self.columns, self._beside)
 
-    @property
+    @cached_property
+    def joined(self) -> Joined:
+        """The windows with the latencies of a source of their own beside the requests that they tell of."""
+        if not alone(self.columns).any() and not alone(self._beside).any():
+            return Joined(self.columns, range(len(self.windows)), self.shared)
+        known = known_at(self.windows, timed=True)
+        own = list(zip(self.own, known, strict=True))
+        beside = [(self.windows[row].strata[self.primary], known[row]) for row in self._with_primary]
+        return Joined.of(own, beside, len(self.windows))
+
+    @cached_property
     def rows(self) -> list[int]:
         """Which of the windows those are."""
-        return self._with_primary[: len(self.shared.looks)]
+        own = self.shared.own
+        return list(range(len(own.strata))) if own.whole is None else own.rows.tolist()
 
     @cached_property
     def _with_primary(self) -> list[int]:

@@ -23,9 +23,10 @@ class Shared:
     @classmethod
     def of(cls, windows: Sequence[Window], rows: Sequence[int], own: Columns, other: Columns) -> "Shared":
         """Of windows that all hold the candidate, ``own``, and in ``rows`` the primary, ``other``."""
-        known = _known(windows, timed=not own.requests.all())
-        looks = [look for row in rows if (look := known[row]) < len(windows)]
-        return cls(own.some(rows[: len(looks)]), other.some(range(len(looks))), looks)
+        known = known_at(windows, timed=not own.requests.all())
+        places = [place for place, row in enumerate(rows) if known[row] < len(windows)]
+        rows = [rows[place] for place in places]
+        return cls(own.some(rows), other.some(places), [known[row] for row in rows])
 
     @cached_property
     def weights(self) -> list[int]:
@@ -52,8 +53,8 @@ class Shared:
         return self.some(rows) if 0 < len(rows) < len(self.looks) else self
 
 
-def _known(windows: Sequence[Window], *, timed: bool) -> list[int]:
-    """After which of the windows each is known: one still open once the next of its kind is there, and none before those that precede it.
+def known_at(windows: Sequence[Window], *, timed: bool) -> list[int]:
+    """After which of the windows each is known: one still open once the next of its kind is there, and none before the known that precede it.
 
     Those of latencies alone are of another kind than those of counts; whether there may be any says ``timed``.
     """
@@ -64,4 +65,5 @@ def _known(windows: Sequence[Window], *, timed: bool) -> list[int]:
         kind = timed and window.is_timed
         found.append(following[kind] if window.is_open else row)
         following[kind] = row
-    return list(accumulate(reversed(found), max))
+    latest = accumulate((look if look < len(windows) else 0 for look in reversed(found)), max)
+    return [max(look, before) for look, before in zip(reversed(found), latest, strict=True)]

@@ -83,7 +83,7 @@ class Collector:
         try:
             found = await asyncio.to_thread(self._compared, head, body, old, new)
         except Incomparable as reason:
-            self.counts.not_compared[str(reason)] += 1
+            self.counts.incomparable(str(reason))
         else:
             self.counts.compared(found.kind if found else None)
 

@@ -34,7 +34,7 @@ class Counts:
         self.candidate, self.started = candidate, started
         self.in_flight = 0
         self.requests: Counter[tuple[str, str, str]] = Counter()
-        self.comparisons = 0
+        self.attempts = self.comparisons = 0
         self.differences: Counter[Kind] = Counter()
         self.not_compared: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
@@ -47,9 +47,15 @@ class Counts:
         self._latencies[version].add(seconds)
 
     def compared(self, kind: Kind | None) -> None:
+        self.attempts += 1
         self.comparisons += 1
         if kind is not None:
             self.differences[kind] += 1
+
+    def incomparable(self, reason: str) -> None:
+        """A comparison that was to be made, and came to nothing."""
+        self.attempts += 1
+        self.not_compared[reason] += 1
 
     @property
     def summary(self) -> str:
@@ -70,6 +76,7 @@ class Counts:
         yield from _counter("requests", "Requests that a version was sent.", asked)
         yield from self._histograms()
         yield from _counter("comparisons", "Answers compared with the primary's.", [(candidate, self.comparisons)])
+        yield from _counter("attempts", "Comparisons that were to be made.", [(candidate, self.attempts)])
         kinds = [((*candidate, ("kind", kind.value)), self.differences[kind]) for kind in Kind]
         yield from _counter("differences", "Comparisons in which the answers differed, by the gravest kind.", kinds)
         reasons = (

@@ -18,7 +18,7 @@ class Counters:
 
     ``latency`` maps an upper edge in seconds (the last ``inf``) to the cumulative count at or below it, as a
     Prometheus histogram gives them; empty if the source has none. ``seconds`` is the sum of the observed latencies, ``comparisons``
-    how often its answers were compared with the primary's, ``differences`` how often they differed, by kind. ``users`` are those whose window is
+    how often its answers were compared with the primary's, of ``attempts``, ``differences`` how often they differed, by kind. ``users`` are those whose window is
     closed, ``reward`` and ``squares`` the sums of what they were worth and of its square. ``series`` alone are figures of now.
     ``latencies`` are further ones by name, as ``latency`` is.
     """
@@ -34,6 +34,7 @@ class Counters:
     squares: float = 0.0
     series: Mapping[str, float] = field(default_factory=dict)
     latencies: Mapping[str, Mapping[float, int]] = field(default_factory=dict)
+    attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ def difference(version: str, weight: int, before: Counters, after: Counters, sta
         squares=max(0.0, after.squares - before.squares),
         series={name: (value,) for name, value in after.series.items()},
         latencies=_latencies(before.latencies, after.latencies),
+        attempts=max(0, after.attempts - before.attempts),
     )
 
 
@@ -104,6 +106,7 @@ def encode_counters(counters: Counters) -> dict[str, Any]:
         "seconds": counters.seconds,
         "comparisons": counters.comparisons,
         "differences": dict(counters.differences),
+        "attempts": counters.attempts,
         "rewards": [counters.users, counters.reward, counters.squares],
         "latencies": {
             name: [[str(edge), count] for edge, count in sorted(some.items())]
@@ -128,6 +131,7 @@ def decode_counters(value: Any) -> Counters:
         float(reward),
         float(squares),
         latencies={name: {float(edge): count for edge, count in some} for name, some in named},
+        attempts=value.get("attempts", compared[0]),
     )
 
 

@@ -37,7 +37,7 @@ class MirroredSource:
         found = [
             replace(one, weight=share)
             for one in copied.strata
-            if not copied.problem and (one.requests or one.comparisons)
+            if not copied.problem and (one.requests or one.comparisons or one.attempts)
         ]
         # Of one moment there is one stratum of a version: that with its requests.
         kept = [one for one in direct.strata if one.version != candidate or one.requests or not found]

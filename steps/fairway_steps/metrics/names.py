@@ -46,7 +46,7 @@ class MetricNames:
     may name a counter of the time that all requests took. ``where`` are labels every series must have,
     ``namespace`` the one that holds the versions' namespace, ``per_request``
     those that differ between requests and not between processes. ``comparisons`` counts comparisons of a version's answers with
-    the primary's, ``differences`` those in which they differed, by its label ``kind``. ``users`` counts those whose window is closed,
+    the primary's, ``attempts`` those that were to be made, ``differences`` those in which they differed, by its label ``kind``. ``users`` counts those whose window is closed,
     ``reward`` and ``squares`` sum what each was worth and its square. ``latencies`` are further histograms by name, each with its unit. ``uptime`` is a gauge of the seconds since the process
     started, ``started`` one of the Unix time at which it did. Failures that ``overlap`` may count one request twice. A
     server that ``lags`` brings its histograms up to date when it is asked, but too late for that answer: it is asked twice.
@@ -69,6 +69,7 @@ class MetricNames:
     overlap: bool = False
     lags: bool = False
     comparisons: str = ""
+    attempts: str = ""
     differences: str = ""
     users: str = ""
     reward: str = ""
@@ -90,7 +91,18 @@ class MetricNames:
             *self.codes,
             *more,
             *latency,
-            *filter(None, (self.durations, self.comparisons, self.differences, self.users, self.reward, self.squares)),
+            *filter(
+                None,
+                (
+                    self.durations,
+                    self.comparisons,
+                    self.attempts,
+                    self.differences,
+                    self.users,
+                    self.reward,
+                    self.squares,
+                ),
+            ),
         ]
         return tuple(dict.fromkeys(named))
 

@@ -66,6 +66,7 @@ PRESETS: Mapping[str, Preset] = {
             histogram="fairway_collector_request_duration_seconds",
             per_request=("code", "error", "kind"),
             comparisons="fairway_collector_comparisons_total",
+            attempts="fairway_collector_attempts_total",
             differences="fairway_collector_differences_total",
         ),
         note="Requests of the primary are those that the collector sent it for a comparison, and no user's.",

@@ -21,7 +21,7 @@ def tally(names: MetricNames, samples: Sequence[Sample]) -> Counters:
     """
     requests, seconds = 0, 0.0
     failures: dict[str, int] = {}
-    comparisons, differences = 0, dict[str, int]()
+    comparisons, attempts, differences = 0, 0, dict[str, int]()
     rewards = _rewards(names, samples)
     for sample in samples:
         if sample.name in names.requests:
@@ -30,13 +30,23 @@ def tally(names: MetricNames, samples: Sequence[Sample]) -> Counters:
             failures[kind] = failures.get(kind, 0) + whole(sample)
         if sample.name == names.comparisons:
             comparisons += whole(sample)
+        if sample.name == names.attempts:
+            attempts += whole(sample)
         if sample.name == names.differences and (kind := sample.labels.get("kind", "other")):
             differences[kind] = differences.get(kind, 0) + whole(sample)
         if sample.name == names.durations or (names.histogram and sample.name == f"{names.histogram}_sum"):
             seconds += finite(sample) / names.per_second
     latency = {math.inf: requests} if names.durations and not names.histogram else _buckets(names, samples)
     return Counters(
-        requests, failures, latency, seconds, comparisons, differences, *rewards, latencies=_latencies(names, samples)
+        requests,
+        failures,
+        latency,
+        seconds,
+        comparisons,
+        differences,
+        *rewards,
+        latencies=_latencies(names, samples),
+        attempts=attempts,
     )
 
 

@@ -198,9 +198,13 @@ def broken(sums: Array, *, share: bool) -> Array:
     if share:
         return np.array([errors, requests, errors, requests])
     of_least = np.minimum(requests, timed + errors)
-    return np.array(
-        [np.maximum(surely, errors), np.maximum(requests, timed), np.minimum(of_least, perhaps + errors), of_least]
-    )
+    return np.array([*at_least(requests, errors, timed, surely), np.minimum(of_least, perhaps + errors), of_least])
+
+
+def at_least(requests: Array, errors: Array, timed: Array, surely: Array) -> tuple[Array, Array]:
+    """How many surely broke a limit on latency, of how many; where more latencies are told than there were requests, the slow may be others'."""
+    whole = np.where(requests > 0, requests, timed)
+    return np.maximum(errors, surely - np.maximum(0.0, timed - whole)), whole
 
 
 def _table(rows: Sequence[Sequence[int]], width: int) -> Array:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fairway_steps.stats.columns import Buckets, Columns
+from fairway_steps.stats.columns import Buckets, Columns, at_least
 from fairway_steps.stats.comparison import FARTHEST
 from fairway_steps.stats.counts import Array
 
@@ -122,7 +122,8 @@ def _read(
     counts, requests, errors, timed, rows = (array[counted] for array in (counts, requests, errors, timed, rows))
     longer = timed[:, None] - np.cumsum(counts, axis=1)
     most = np.minimum(1.0, (longer + errors[:, None]) / np.minimum(requests, timed + errors)[:, None])
-    least = np.maximum(longer, errors[:, None]) / np.maximum(requests, timed)[:, None]
+    surely, whole = at_least(requests[:, None], errors[:, None], timed[:, None], longer)
+    least = surely / whole
     upper = np.count_nonzero(most > above * (1 + ROUNDING), axis=1)
     lower = np.count_nonzero(least >= above * (1 - ROUNDING), axis=1) - 1
     for edges, shares, at in ((into[0], most, upper), (into[1], least, lower)):
@@ -140,7 +141,8 @@ def _keep(edges: Edges, rows: Rows, at: Array, share: Array, above: float) -> No
 
 def _slower(own: Columns, other: Columns, edges: Edges, margin: float, *, harm: bool) -> Pairs:
     """How many of both took longer than the edges, the candidate's lengthened by the margin: harm reads in the candidate's favour."""
-    rows = np.flatnonzero(own.has_latency & other.has_latency & ~np.isnan(edges.at))
+    told = own.has_latency | (own.errors > 0)
+    rows = np.flatnonzero(told & other.has_latency & ~np.isnan(edges.at))
     mine = surely_or_perhaps(own, edges.at * (1 + margin), surely=harm)
     theirs = surely_or_perhaps(other, edges.at, surely=not harm)
     x, n, y, m = (column[rows] for column in (*mine, *theirs))
@@ -152,7 +154,7 @@ def surely_or_perhaps(columns: Columns, lines: Array, *, surely: bool) -> tuple[
     least, most = columns.over(lines)
     fewest = np.minimum(columns.sizes, columns.timed + columns.errors)
     if surely:
-        return np.maximum(least, columns.errors), np.maximum(columns.sizes, columns.timed)
+        return at_least(columns.sizes, columns.errors, columns.timed, least)
     return np.minimum(fewest, most + columns.errors), fewest
 
 

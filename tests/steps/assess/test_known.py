@@ -88,6 +88,30 @@ def test_latencies_of_some_windows_cover_no_others_however_many_they_are(slo, ap
         assert judged(slo, release(2), Mode.GUARD).verdict is Verdict.PROMOTE
 
 
+@pytest.mark.parametrize("apart", [False, True], ids=["counts", "apart"])
+@pytest.mark.parametrize("slo", [P95, SLOWER])
+def test_more_latencies_than_requests_make_no_failure_rarer(slo, apart):
+    strata = []
+    for at in range(100):
+        for version, failed, timed in (("v1", 0, 100), ("v2", 30, 1500)):
+            if apart:
+                strata += [second(version, at, 100, failed), second(version, at, 0, timed=timed)]
+            else:
+                strata.append(second(version, at, 100, failed, timed))
+    assert judged(slo, strata).verdict is (Verdict.ROLLBACK if slo is P95 else Verdict.HOLD)
+
+
+@MODES
+def test_as_many_requests_are_needed_as_there_are_latencies_for(mode):
+    strata = [second("v2", at, 100, timed=100, weight=10) for at in range(60)] + [second("v2", 60, 20, timed=1000)]
+    held(
+        Slo(Metric.LATENCY_MEAN, 0.5, timeout=2.0),
+        strata,
+        "20 requests at this weight are too few, 50 are needed",
+        mode,
+    )
+
+
 def test_latencies_of_their_own_belong_to_requests_of_the_same_time_also_where_the_readings_differ():
     def release(shift, long):
         for at in range(200):
@@ -181,6 +205,19 @@ def test_a_reward_asks_as_many_users_of_the_primary_as_of_the_candidate(mode):
         mode,
     )
     assert judged(REWARD, [*own, *(rewarded("v1", at, 500) for at in range(40))]).verdict is Verdict.PROMOTE
+
+
+@MODES
+def test_answers_that_were_to_be_compared_and_could_not_be_are_unknown(mode):
+    slo = Slo(Metric.DIFFERENCE_RATE, 0.05, min_in_all=82)
+
+    def release(made, attempts):
+        return [second("v2", at, 100, weight=0, comparisons=made, attempts=attempts) for at in range(60)]
+
+    ending = "only 120 of 6,000 comparisons that were to be made with answers of v2 could be"
+    held(slo, release(2, 100), ending, mode)
+    for attempts in (4, 2, 0):  # a source that does not tell, and samples that are small as they are meant to be
+        assert judged(slo, release(2, attempts), mode).verdict is Verdict.PROMOTE
 
 
 def test_windows_of_other_stages_are_no_windows_of_the_last():

@@ -199,6 +199,15 @@ def test_an_open_window_that_latencies_alone_follow_is_still_open():
     assert evidence(ERRORS, [*strata, *open_, *timed, *later]).log_e > evidence(ERRORS, strata).log_e
 
 
+def test_an_open_window_of_latencies_that_nothing_follows_keeps_no_counts_back():
+    strata = traffic(1, 50, own=(0.3, 1.0))
+    early = [one for one in apart(strata[:80]) if not one.failures]
+    found = judged(
+        [ERRORS], [*(replace(s, failures={}) for s in early), *(replace(s, latency=None) for s in strata[80:])]
+    )
+    assert found.verdict is Verdict.ROLLBACK
+
+
 def test_a_primary_whose_counts_cannot_be_is_no_evidence():
     strata = [replace(s, failures={"x": s.requests + 1}) if s.version == "v1" else s for s in traffic(1)]
     found = judged([ERRORS], strata, on_inconclusive=Verdict.PROMOTE)

@@ -92,6 +92,7 @@ def test_what_the_rate_leaves_out_is_counted():
     made = collector(label(1), label(1), budget=Budget(2), now=lambda: 7.0)
     counts = take(made, 5)
     assert (counts.comparisons, counts.not_compared) == (1, {"rate": 4})
+    assert counts.attempts == 1, "what is no part of the sample was not to be compared"
     assert len(made.candidate.kept) == 5
 
 
@@ -107,7 +108,7 @@ def test_what_the_rate_leaves_out_is_counted():
 )
 def test_what_cannot_be_compared_is_counted_by_its_reason(old, new, reason):
     counts = take(collector(old, new))
-    assert (counts.comparisons, counts.not_compared) == (0, {reason: 1})
+    assert (counts.attempts, counts.comparisons, counts.not_compared) == (1, 0, {reason: 1})
 
 
 def test_a_candidate_that_gives_no_answer_differs():

@@ -47,12 +47,14 @@ def test_every_kind_of_end_is_counted_once():
     counts.compared(None)
     counts.compared(Kind.LABEL)
     counts.not_compared["rate"] += 3
+    counts.incomparable("no-json")
     counts.refused["path"] += 1
     counts.dropped["busy"] += 2
     values = read(counts)
     assert values[("fairway_collector_requests_total", ("code", "503"), ("error", ""), ("version", "v2"))] == 1
     assert values[("fairway_collector_requests_total", ("code", ""), ("error", "timeout"), ("version", "v2"))] == 1
     assert values[("fairway_collector_comparisons_total", ("version", "v2"))] == 2
+    assert values[("fairway_collector_attempts_total", ("version", "v2"))] == 3
     assert values[("fairway_collector_differences_total", ("kind", "label"), ("version", "v2"))] == 1
     assert values[("fairway_collector_not_compared_total", ("reason", "rate"))] == 3
     assert values[("fairway_collector_refused_total", ("reason", "path"))] == 1

@@ -83,11 +83,14 @@ def test_however_often_it_is_read_the_same_is_counted(steps, data):
 
 def test_comparisons_are_counted_as_requests_are():
     before, after = (
-        Counters(9, comparisons=5, differences={"label": 1}),
-        Counters(9, comparisons=9, differences={"label": 1, "drift": 2}),
+        Counters(9, comparisons=5, differences={"label": 1}, attempts=20),
+        Counters(9, comparisons=9, differences={"label": 1, "drift": 2}, attempts=30),
     )
     stratum = difference("v2", 0, before, after, 0.0, 1.0)
-    assert (stratum.comparisons, stratum.differences) == (4, {"drift": 2})
+    assert (stratum.comparisons, stratum.differences, stratum.attempts) == (4, {"drift": 2}, 10)
+    assert decode_counters(encode_counters(after)) == after
+    older = {name: value for name, value in encode_counters(before).items() if name != "attempts"}
+    assert difference("v2", 0, decode_counters(older), after, 0.0, 1.0).attempts == 25, "as if all had been made"
     fresh = difference("v2", 0, after, Counters(9, comparisons=3), 0.0, 1.0)
     assert (fresh.comparisons, fresh.requests) == (3, 9), "all counters of a process are reset together"
 
