@@ -9,6 +9,9 @@ from typing import NamedTuple, Protocol
 
 from fairway_steps.loadtest.payloads import Payloads
 
+CANCELLED = "cancelled"
+TIMEOUT = "timeout"
+
 
 class Stream(NamedTuple):
     """What a streamed answer brought, piece by piece.

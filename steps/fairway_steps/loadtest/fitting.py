@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-CANCELLED = "cancelled"
+from fairway_steps.loadtest.client import CANCELLED
+
 SUMMARY_BYTES = 1000
 SPARED = ("tpot_ms", "itl_ms", "ttft_ms", "reason", "decided", "slip_ms", "service_ms", "response_ms")
 """What is cut, in this order, where room is short: quantiles to the three that are ``KEPT``, sentences to their ``BEGINNING``."""

@@ -4,7 +4,8 @@ The client is the limit if it sent at less than 99 % of the planned rate, if it 
 more than 1 % of the requests were sent later than 1 ms or 2 % of the time that the median request took, whichever is more. So that one
 hiccup of a busy machine is not taken for that, a run may end 0.1 s late and two requests of any run may be late; and
 where limits are known, lateness matters only if it alone brought a request over one of them (it brings none under), or if
-as many as that timed out although the server did not have the whole timeout, which counts from the due moment.
+as many as that timed out although the server did not have the whole timeout, which counts from the due moment. A timeout that
+was noticed late is no one's failure but the client's, which did not run then: such requests are as good as cancelled.
 
 Where requests waited for a connection because the server left most of those that were sent without an answer, it is the server
 that shaped the numbers: those that were sent in time are the evidence, and the others are as good as cancelled.
@@ -18,14 +19,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fairway_steps.loadtest.lateness import SLIP_SHARE, many
+from fairway_steps.loadtest.client import CANCELLED, TIMEOUT
+from fairway_steps.loadtest.lateness import SLIP_SHARE, many, outweighs
 from fairway_steps.loadtest.plan import SECOND, Closed
 from fairway_steps.loadtest.records import Records
 from fairway_steps.loadtest.result import (
-    CANCELLED,
     COLUMNS,
     STREAM_COLUMNS,
-    TIMEOUT,
     UNKNOWN,
     Meta,
     Result,
@@ -71,7 +71,10 @@ def measured(
     judged = result if waited is None else result.of(~waited)
     late = "" if closed else _lateness(judged)
     limited = (
-        _exhausted(shares) or _shortfall(judged) or (late if late and (limits is None or judged.moved(limits)) else "")
+        _exhausted(shares)
+        or _shortfall(judged)
+        or _held_up(judged)
+        or (late if late and (limits is None or judged.moved(limits)) else "")
     )
     if waited is not None and not limited:
         result = _given_up(result, waited)
@@ -232,6 +235,13 @@ def _shortfall(result: Result) -> str:
     if achieved is not None and planned is not None and achieved < RATE_KEPT * planned and lag > HICCUP:
         return f"sent {achieved:.4g} requests per second of the planned {planned:.4g}: {_cause(meta)}"
     return f"it used {meta.cpu:.0%} of its core; {_lighter(meta)}" if meta.cpu > CPU_SHARE else ""
+
+
+def _held_up(result: Result) -> str:
+    unseen = int(np.count_nonzero(result.failed(CANCELLED) & (result.end_ns < 0)))
+    if not outweighs(unseen, unseen + int(np.count_nonzero(result.failed(TIMEOUT))), len(result)):
+        return ""
+    return f"it was held up when {unseen} of {len(result)} requests ran out of time, and may have missed their answers: {_cause(result.meta)}"
 
 
 def _lighter(meta: Meta) -> str:

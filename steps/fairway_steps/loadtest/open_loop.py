@@ -5,9 +5,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from fairway_steps.loadtest.client import Answer, Client, Connection, ConnectionFailed, Exhausted
+from fairway_steps.loadtest.client import CANCELLED, TIMEOUT, Answer, Client, Connection, ConnectionFailed, Exhausted
+from fairway_steps.loadtest.lateness import patience
 from fairway_steps.loadtest.plan import SECOND, AnyPlan
-from fairway_steps.loadtest.records import Records
+from fairway_steps.loadtest.records import UNSEEN, Records
 from fairway_steps.loadtest.settings import Observer, Progress, Settings
 from fairway_steps.loadtest.timer import timer
 
@@ -31,6 +32,7 @@ class OpenLoop:
         self._loop = asyncio.get_running_loop()
         self._offsets, self._client, self._limit = self.records.offsets, client, settings.connections
         self._timeout = round(settings.timeout * SECOND)
+        self._patience = round(patience(settings.timeout) * SECOND)
         self._zero, self._observer = zero, observer
         self._next = self._failed = self._open = 0
         self._ended = False  # nothing more is to be sent
@@ -79,7 +81,7 @@ class OpenLoop:
         records.due = self._next
         self._account()
         for index, give_up in list(self._pending.items()):
-            self._end(index, Answer(0, "cancelled"))
+            self._end(index, Answer(0, CANCELLED))
             if give_up is not None:
                 give_up()
         for connection in self._idle:
@@ -194,6 +196,8 @@ class OpenLoop:
 
     def _end(self, index: int, answer: Answer) -> None:
         took = (answer.at or time.monotonic_ns()) - self._zero - self._offsets[index]
+        if answer.error == TIMEOUT and took > self._patience:  # who did not run may have missed its answer
+            took, answer = UNSEEN, Answer(0, CANCELLED)
         self.records.end(index, took, answer, self._zero)
         if answer.error:
             self._failed += 1
@@ -210,15 +214,15 @@ class OpenLoop:
     def _expire(self) -> None:
         """Fail what is too old. All have the same timeout, so one timer, set for the oldest, serves them all."""
         self._expiry = None
-        freed = 0
+        freed, now = 0, time.monotonic_ns()
         while self._pending:
             index, give_up = next(iter(self._pending.items()))
-            left = self._offsets[index] + self._timeout - self._now()
-            if left > 0:
-                self._expiry = self._loop.call_later(left / SECOND, self._expire)
+            end = self._zero + self._offsets[index] + self._timeout
+            if end > now:
+                self._expiry = self._loop.call_later(max(0, end - time.monotonic_ns()) / SECOND, self._expire)
                 break
             missing = "answer" if self.records.opened else "connection"
-            self._end(index, Answer(0, "timeout", detail=f"no {missing} within {self._timeout / SECOND:g} s"))
+            self._end(index, Answer(0, TIMEOUT, detail=f"no {missing} within {self._timeout / SECOND:g} s", at=now))
             if give_up is not None:
                 give_up()
                 freed += 1

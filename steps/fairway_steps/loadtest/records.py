@@ -11,6 +11,8 @@ MAX_VERSIONS = 100
 """Names of versions that are told apart; a header that names more is not a version's, and the rest are ``other``."""
 MAX_OUTCOMES = 65_535
 NEVER = -1.0
+UNSEEN = -1
+"""How long a request took that nobody saw end: this client was held up when its time ran out."""
 
 
 class Outcome(NamedTuple):

@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fairway_steps.loadtest.lateness import FEW, SLIP_SHARE, many
+from fairway_steps.loadtest.client import CANCELLED, TIMEOUT
+from fairway_steps.loadtest.lateness import SLIP_SHARE, outweighs
 
 FORMAT = 1
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
-CANCELLED = "cancelled"
-TIMEOUT = "timeout"
 COLUMNS = {
     "scheduled_ns": np.int64,
     "sent_ns": np.int64,
@@ -214,8 +213,7 @@ class Result:
     def moved(self, limits: Sequence[float]) -> bool:
         """Whether being sent late alone brought a request over one of the ``limits`` (seconds).
 
-        Or whether many timed out for which the server had less than the whole timeout, as it counts from the due moment: many
-        of all requests, or most of those that timed out, which a strict limit on failures would hold against a version.
+        Or whether too many timed out for which the server had less than the whole timeout, as it counts from the due moment.
         """
         edges = [round(limit * 1e9) for limit in limits]
         if any(bool(np.any((self.service <= edge) & (self.response > edge))) for edge in edges):
@@ -223,7 +221,7 @@ class Result:
         slip, took = self.sent_ns - self.scheduled_ns, self.end_ns - self.scheduled_ns
         timeouts = self.failed(TIMEOUT)
         late = int(np.count_nonzero(timeouts & (slip > SLIP_SHARE * took)))
-        return many(late, len(self)) or (late > FEW and 2 * late > int(np.count_nonzero(timeouts)))
+        return outweighs(late, int(np.count_nonzero(timeouts)), len(self))
 
     def of(self, rows: Rows) -> "Result":
         """The chosen rows, in their order."""

@@ -7,11 +7,9 @@ request has ended hides nothing.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from fairway_steps.loadtest.client import Answer
+from fairway_steps.loadtest.client import CANCELLED, Answer
 from fairway_steps.loadtest.plan import SECOND
 from fairway_steps.loadtest.settings import Observer
-
-CANCELLED = "cancelled"
 
 
 @dataclass(slots=True)

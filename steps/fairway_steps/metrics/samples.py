@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from fairway_steps.errors import UsageError
-from fairway_steps.loadtest.lateness import SLIP_SHARE, many
+from fairway_steps.loadtest.lateness import SLIP_SHARE, outweighs
 from fairway_steps.metrics.base import Reading
 from fairway_steps.model import Histogram, Stratum
 
@@ -128,13 +128,15 @@ class SamplesSource:
 
     def _moved(self, meta: Mapping[str, Any], columns: Mapping[str, "array[int]"]) -> bool:
         edges = [round(limit * SECOND) for limit in self._limits]
-        shortened = 0
+        shortened = timeouts = 0
         times = zip(columns["scheduled_ns"], columns["sent_ns"], columns["end_ns"], columns["error"], strict=True)
         for due, sent, end, error in times:
             if not error and any(end - sent <= edge < end - due for edge in edges):
                 return True
-            shortened += meta["error_names"][error] == "timeout" and sent - due > SLIP_SHARE * (end - due)
-        return many(shortened, len(columns["error"]))
+            if meta["error_names"][error] == "timeout":
+                timeouts += 1
+                shortened += sent - due > SLIP_SHARE * (end - due)
+        return outweighs(shortened, timeouts, len(columns["error"]))
 
     def _stratum(self, version: str, start: float, weight: int, cell: _Cell) -> Stratum:
         counts = tuple(cell.counts[i] for i in range(len(self._edges) + 1))

@@ -8,12 +8,16 @@ import asyncio
 import threading
 import time
 from array import array
+from types import SimpleNamespace
 
 import pytest
 
 from fairway_steps.clock import FakeClock
+from fairway_steps.loadtest import open_loop
 from fairway_steps.loadtest.client import Answer, ConnectionFailed
-from fairway_steps.loadtest.engine import run
+from fairway_steps.loadtest.engine import Run, run
+from fairway_steps.loadtest.lateness import patience
+from fairway_steps.loadtest.measured import measured
 from fairway_steps.loadtest.plan import SECOND, Plan, WarmUp, closed, constant, poisson
 from fairway_steps.loadtest.records import MAX_VERSIONS, Records
 from fairway_steps.loadtest.settings import Progress, Settings
@@ -139,6 +143,32 @@ def test_the_duration_of_a_closed_loop_begins_after_its_warm_up():
     records = carry_out(closed(1, seconds=0.1, warm_up=WarmUp(requests=4)), client)
     assert len(records.took) > 4
     assert records.due < 60
+
+
+def test_a_timeout_that_a_client_saw_late_is_not_the_servers(monkeypatch):
+    """The clock jumps while five requests wait for their answers, as when the process is stopped: they may have come meanwhile."""
+    jump = 0
+    monkeypatch.setattr(open_loop, "time", SimpleNamespace(monotonic_ns=lambda: time.monotonic_ns() + jump))
+
+    def answers(index: int):
+        nonlocal jump
+        jump = SECOND if index == 4 else 0
+
+    records = carry_out(constant(1000, requests=5), Simulated(answers), Settings(timeout=0.5))
+    assert errors(records) == ["cancelled"] * 5
+    assert all(took < 0 <= slip for took, slip in zip(records.took, records.slip, strict=True))
+    assert "it was held up when 5 of 5 requests ran out of time" in measured([records]).meta.client_limited
+
+
+def test_how_late_a_timeout_may_be_seen():
+    plan, zero, timeout = constant(1000, requests=2), time.monotonic_ns() + SECOND // 50, 10.0
+    due = [zero + offset + round(patience(timeout) * SECOND) for offset in plan.offsets]
+    client = Simulated(lambda i: (0.0, Answer(0, "timeout", at=due[i] + i)))
+
+    async def carried_out() -> Records:
+        return await Run(plan, client, Settings(timeout), clock=FakeClock(), zero=zero).result()
+
+    assert errors(asyncio.run(carried_out())) == ["timeout", "cancelled"]
 
 
 def test_a_connection_that_never_opens_times_out():

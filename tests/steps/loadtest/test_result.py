@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fairway_steps.errors import DomainError, UsageError
 from fairway_steps.loadtest.fitting import SUMMARY_BYTES, to_json
 from fairway_steps.loadtest.measured import measured
-from fairway_steps.loadtest.records import Records
+from fairway_steps.loadtest.records import UNSEEN, Records
 from fairway_steps.loadtest.result import COLUMNS, Result
 from fairway_steps.loadtest.samples import read, write
 from fairway_steps.loadtest.streaming import Limit
@@ -198,6 +198,22 @@ def test_timeouts_that_are_mostly_the_clients_are_no_evidence_however_few(of_the
     took = [1000.0] * (10 + of_the_server) + [300.0] * (990 - of_the_server)
     made = records(took, slips=slips, errors=dict.fromkeys(range(10 + of_the_server), "timeout"))
     assert measured([made], limits=[]).moved([]) is limited
+
+
+@pytest.mark.parametrize(
+    ("unseen", "timeouts", "limited"),
+    [(2, 0, False), (3, 2, True), (3, 3, False), (11, 40, True), (10, 40, False), (20, 500, False)],
+)
+def test_timeouts_that_a_client_saw_late_count_for_nothing_and_many_make_it_the_limit(
+    unseen: int, timeouts: int, limited: bool
+):
+    errors = dict.fromkeys(range(unseen), "cancelled") | dict.fromkeys(range(unseen, unseen + timeouts), "timeout")
+    made = records([300.0] * 1000, errors=errors)
+    for index in range(unseen):
+        made.took[index] = UNSEEN
+    result = measured([made], limits=[0.25])
+    assert ("was held up" in result.meta.client_limited) is limited
+    assert summary(result, [Limit(0.25)])["over_ms"] == {"250": 1000 - unseen}
 
 
 @pytest.mark.parametrize("count", [1, 30, 300])

@@ -22,6 +22,7 @@ from fairway_steps.loadtest.samples import read, write
 from fairway_steps.metrics.base import MetricSource
 from fairway_steps.metrics.samples import SamplesSource
 from fairway_steps.model import Stratum
+from load_records import records
 
 MS = 1_000_000
 START = 1_700_000_000.5
@@ -198,6 +199,18 @@ def test_timeouts_of_requests_sent_late_are_the_clients(path: Path, hung: int, e
     result = measured([records], limits=[])
     write(replace(result, meta=replace(result.meta, late="late", client_limited="")), path)
     assert (SamplesSource(path, ()).read(["v2"], {}, "", 0.0).problem == "") is evidence
+
+
+@pytest.mark.parametrize(("of_the_server", "evidence"), [(0, False), (40, True)])
+def test_timeouts_that_are_mostly_the_clients_are_no_evidence_however_few(
+    path: Path, of_the_server: int, evidence: bool
+):
+    """Ten in a thousand break a limit of 0.1 %; beside the server's own forty they change nothing."""
+    slips = [900.0] * 10 + [0.1] * 990
+    took = [1000.0] * (10 + of_the_server) + [300.0] * (990 - of_the_server)
+    result = measured([records(took, slips=slips, errors=dict.fromkeys(range(10 + of_the_server), "timeout"))])
+    write(replace(result, meta=replace(result.meta, late="late", client_limited="")), path)
+    assert bool(SamplesSource(path, [], "v2").read(["v2"], {}, "", 0.0).problem) is not evidence
 
 
 def test_a_file_that_is_not_there_is_a_mistake_of_the_caller(path: Path):

@@ -181,6 +181,22 @@ def test_what_was_cancelled_counts_as_slow_in_every_output_or_in_none(tmp_path: 
     assert sum(s["over"]["100"] for s in strata) == 5 * count
 
 
+@pytest.mark.parametrize("answered", [0, 5])
+def test_what_failed_is_over_every_limit_in_every_output(tmp_path: Path, answered: int):
+    """Limits below, at and above the timeout of 500 ms: what took that long without an answer kept none of them."""
+    limits = (0.1, 0.5, 2.0)
+    result = measured([records([500.0] * 10, errors=dict.fromkeys(range(answered, 10), "timeout"))], version="v2")
+    write(result, tmp_path / "s.npz")
+    failed, over = 10 - answered, {"100": 10, "500": 10 - answered, "2000": 10 - answered}
+    assert summary(result, [Limit(limit) for limit in limits])["over_ms"] == over
+    (second,) = exceedances(result, [Limit(limit) for limit in limits])
+    assert (second["failed"], second["over"]) == (failed, over)
+    for source in (SummarySource(told(result, limits), limits), SamplesSource(tmp_path / "s.npz", limits)):
+        (stratum,) = source.read(["v2"], {}, "", 0.0).strata
+        assert (stratum.requests, stratum.errors) == (10, failed)
+        assert [below(stratum, limit) for limit in limits] == [0, answered, answered]
+
+
 def test_a_client_that_was_the_limit_is_no_evidence():
     late = measured([records([50.0] * 200, slips=[9.0] * 200)])
     reading = SummarySource(told(late), LIMITS).read(["v2"], {}, "", 0.0)

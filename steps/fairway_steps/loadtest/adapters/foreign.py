@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.adapters.tokens import MEASURES, Tokens, Told, tokens_of
+from fairway_steps.loadtest.client import CANCELLED
 
 SECOND = 1_000_000_000
-CANCELLED = "cancelled"
 RATE_KEPT = 0.95
 """Tools count their rate in ways of their own; one that is this far below the plan did not keep it."""
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.adapters.files import SECOND, load_object, moment
-from fairway_steps.loadtest.adapters.foreign import CANCELLED, Bucket, Entry, Foreign, from_rows, rows_of
+from fairway_steps.loadtest.adapters.foreign import Bucket, Entry, Foreign, from_rows, rows_of
+from fairway_steps.loadtest.client import CANCELLED
 from fairway_steps.loadtest.grpc_codes import CODES
 
 _CANCELLED = "Canceled"
