@@ -31,7 +31,7 @@ class Answer(NamedTuple):
     """How a request ended: ``error`` is its class, empty for a success; ``status`` is 0 without an answer.
 
     ``version`` is what the answer says of its origin. ``upstream`` tells whether a proxy on the way got the answer
-    from behind it: 1 yes, 0 no, -1 not known. ``at`` is the moment its last byte was read (``time.monotonic_ns``), 0 now.
+    from behind it: 1 yes, 0 no, -1 not known. Answers without a stream may be shared by requests that ended alike.
     """
 
     status: int
@@ -40,7 +40,6 @@ class Answer(NamedTuple):
     upstream: int = -1
     reusable: bool = False
     detail: str = ""
-    at: int = 0
     stream: Stream | None = None
 
 
@@ -66,7 +65,8 @@ class Connection(Protocol):
         """Close at once; no Done will follow."""
 
 
-Done = Callable[[Connection, int, Answer], None]
+Done = Callable[[Connection, int, Answer, int], None]
+"""Is told the connection, the request, its answer, and the moment its last byte was read (``time.monotonic_ns``)."""
 
 
 class Client(Protocol):

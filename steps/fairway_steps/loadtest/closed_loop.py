@@ -20,6 +20,7 @@ class ClosedLoop(OpenLoop):
     def _begin(self) -> None:
         assert isinstance(self.records.plan, Closed)
         self._plan = self.records.plan
+        self._until: float = math.inf if self._plan.warm_up else self._plan.end
         self._timer.set(self._zero)
 
     def progress(self) -> Progress:
@@ -27,14 +28,7 @@ class ClosedLoop(OpenLoop):
         return Progress(planned, self._next, self._next - len(self._pending), self._failed)
 
     def _exhausted(self) -> bool:
-        return self._next >= self._plan.limit or self._now() >= self._end_of_plan()
-
-    def _end_of_plan(self) -> float:
-        """The duration counts from the end of the warm-up."""
-        warm, end = self._plan.warm_up, self._plan.end
-        if not warm:
-            return end
-        return end + self._offsets[warm] if self._next > warm else math.inf
+        return self._next >= self._plan.limit or self._now() >= self._until
 
     def _due(self) -> None:
         self._timer.set(0)
@@ -53,13 +47,15 @@ class ClosedLoop(OpenLoop):
                 return
             index = self._next
             self._next += 1
-            self.records.grow(self._now())
+            self.records.grow(now := self._now())
+            if index == self._plan.warm_up:  # the duration counts from the end of the warm-up
+                self._until = now + self._plan.end if index else self._until
             self._start(index)
         except Exception as error:  # noqa: BLE001 - see OpenLoop._due
             self.fail(error)
 
-    def _end(self, index: int, answer: Answer) -> None:
-        super()._end(index, answer)
+    def _end(self, index: int, answer: Answer, at: int = 0) -> None:
+        super()._end(index, answer, at)
         if self._ended:
             return
         if answer.status == 0 and answer.error:

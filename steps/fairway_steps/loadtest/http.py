@@ -25,7 +25,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fairway_steps.errors import UsageError
-from fairway_steps.loadtest.client import Connection, ConnectionFailed, Done, Exhausted
+from fairway_steps.loadtest.client import Answer, Connection, ConnectionFailed, Done, Exhausted
 from fairway_steps.loadtest.http1 import Head
 from fairway_steps.loadtest.http_connection import BufferedConnection, HttpConnection
 from fairway_steps.loadtest.payloads import Payloads
@@ -124,9 +124,11 @@ class Http:
         self.prepared = [request.to_bytes(body) for body in payloads.bodies]
         self.bodiless, self.expect = request.method == "HEAD", request.expect
         self.known: dict[bytes, Head] = {}
+        self.heads: dict[bytes, tuple[int, Answer]] = {}
         self.room = memoryview(bytearray(ROOM))
         self.label = request.label_header.lower().encode()
         self._tls = context(request.tls, ALPN) if request.url.startswith("https:") else None
+        self.direct = self._tls is None
         self._name = request.tls.server_name or self._host
         self._addresses: list[tuple[int, Any]] = []  # family and address, as getaddrinfo gives them
 

@@ -50,7 +50,8 @@ class Parser:
     ``wanted`` is asked, once status and headers are known, who takes the body, piece by piece as it comes; None: nobody.
 
     After ``feed`` has returned true: ``status`` (0 before the head of a final answer), ``keep_alive`` (the connection may carry another request) and
-    ``headers`` (names in lower case). ``begun`` is true from the first byte on.
+    ``headers`` (names in lower case). ``begun`` is true from the first byte on. ``whole`` is how long an answer is that begins with
+    ``head``, if that is known and tells it; else 0.
     """
 
     def __init__(
@@ -65,7 +66,8 @@ class Parser:
         self.reset()
 
     def reset(self) -> None:
-        self.status = 0
+        self.status = self.whole = 0
+        self.head = b""
         self.headers: dict[bytes, bytes] = {}
         self.keep_alive = self.begun = self.complete = False
         self._buffer = b""
@@ -88,10 +90,12 @@ class Parser:
     def _whole(self, data: bytes) -> bool:
         """Whether a first read was all of an answer whose head is known: nearly all are, and this is half of the work."""
         end = data.find(b"\r\n\r\n")
-        head = self._known.get(data[:end])
+        raw = data[:end]
+        head = self._known.get(raw)
         if head is None or head.whole != len(data) or self._bodiless:
             return False
         self.status, self.headers, self.keep_alive = head.status, head.headers, head.keep_alive
+        self.head, self.whole = raw, head.whole
         self.begun = self.complete = True
         if self._wanted is not None and (sink := self._wanted(self)) is not None and head.length:
             sink(data[end + 4 :])

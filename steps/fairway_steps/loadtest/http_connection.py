@@ -4,11 +4,12 @@ import asyncio
 import socket
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Protocol, cast
 
 from fairway_steps.loadtest.client import Answer, Done
 from fairway_steps.loadtest.generation import Generation
-from fairway_steps.loadtest.http1 import Head, Parser, Sink
+from fairway_steps.loadtest.http1 import MAX_KNOWN, Head, Parser, Sink
 from fairway_steps.loadtest.labels import label_of
 from fairway_steps.loadtest.sse import EventStream
 from fairway_steps.loadtest.tls import reason, refused
@@ -28,6 +29,10 @@ class Sent(Protocol):
     expect: bytes
     bodiless: bool
     known: dict[bytes, Head]
+    heads: dict[bytes, tuple[int, Answer]]
+    """Heads that tell all of an answer: how long it is with its body, and what is made of it."""
+    direct: bool
+    """Whether sockets may be written to beside their transports."""
     room: memoryview
 
     def pick(self, index: int, /) -> int:
@@ -52,7 +57,8 @@ class HttpConnection(asyncio.Protocol):
         self._events: EventStream | None = None
         self._found, self._tail = False, b""  # what is expected, and what may be its beginning
         self._transport: asyncio.Transport | None = None
-        self._socket = sock
+        self._socket, self._direct = sock, client.direct
+        self._heads, self._plain = client.heads, not client.expect and not client.bodiless
         self._early = b""  # what came over a connection before its first request, which is told what that was
         self._fresh = True
         self._headers: Mapping[bytes, bytes] | None = (
@@ -68,13 +74,20 @@ class HttpConnection(asyncio.Protocol):
         if transport is None or transport.is_closing() or not self._established():
             self.abort()
             return False
-        self._parser.reset()
+        if self._parser.begun:
+            self._parser.reset()
         self._generation = None
         self._index, self._fresh = index, False
-        transport.write(self._prepared[self._pick(index)])
-        if transport.is_closing():  # the write failed at once: the kernel took no byte of it
-            self._index = -1
-            return False
+        request, taken = self._prepared[self._pick(index)], 0
+        if self._direct:  # half of the work of a transport, which gets what is left, or to tell what is wrong
+            with suppress(OSError):
+                taken = self._socket.send(request)
+        if taken < len(request):
+            self._direct = False
+            transport.write(request[taken:])
+            if transport.is_closing() and not taken:  # the write failed at once: the kernel took no byte of it
+                self._index = -1
+                return False
         if self._early:
             asyncio.get_running_loop().call_soon(self.data_received, self._early)
             self._early = b""
@@ -110,13 +123,19 @@ class HttpConnection(asyncio.Protocol):
             self._tail = seen[-len(self._expect) :]
 
     def data_received(self, data: bytes) -> None:
-        self._at = time.monotonic_ns()
-        if self._index < 0:
+        self._at = at = time.monotonic_ns()
+        if (index := self._index) < 0:
             if self._fresh:
                 self._early += data
             else:  # nobody asked: a 408 before the server closes, or garbage
                 self.abort()
             return
+        if self._plain and not self._parser.begun:
+            known = self._heads.get(data[: data.find(b"\r\n\r\n")])
+            if known is not None and known[0] == len(data):  # as nearly all are
+                self._index = -1
+                self._report(self, index, known[1], at)
+                return
         try:
             complete = self._parser.feed(data)
         except ValueError as error:
@@ -159,7 +178,12 @@ class HttpConnection(asyncio.Protocol):
             self._headers, self._origin = parser.headers, self._from(parser.headers)
         version, upstream = self._origin
         stream = self._generation.stream if self._generation is not None else None
-        self._report(self, index, Answer(parser.status, error, version, upstream, reusable, detail, self._at, stream))
+        answer = Answer(parser.status, error, version, upstream, reusable, detail, stream)
+        if self._plain and reusable and stream is None and parser.whole:
+            if len(self._heads) >= MAX_KNOWN:
+                self._heads.clear()
+            self._heads[parser.head] = parser.whole, answer
+        self._report(self, index, answer, self._at)
 
     def _from(self, headers: Mapping[bytes, bytes]) -> tuple[str, int]:
         """Which version an answer names, and whether a proxy has it from behind it; nothing of no answer."""

@@ -101,14 +101,14 @@ class OpenLoop:
     def _due(self) -> None:
         """Send all that is due. The time is read once, so that answers are taken between two calls."""
         try:
-            now, offsets = self._now(), self._offsets
-            while not self._ended and self._next < len(offsets) and offsets[self._next] <= now:
-                index = self._next
-                self._next += 1
+            offsets, planned = self._offsets, len(self._offsets)
+            now = time.monotonic_ns() - self._zero
+            while (index := self._next) < planned and not self._ended:
+                if (due := offsets[index]) > now:
+                    self._timer.set(self._zero + due)
+                    return
+                self._next = index + 1
                 self._start(index)
-            if self._next < len(offsets) and not self._ended:
-                self._timer.set(self._zero + offsets[self._next])
-                return
             self._timer.set(0)
             self._ended = True
             self._account()
@@ -133,10 +133,10 @@ class OpenLoop:
             self._expire()
 
     def _send(self, connection: Connection, index: int) -> bool:
-        sent = self._now()
+        sent = time.monotonic_ns()
         if not connection.send(index):
             return False
-        self.records.slip[index] = sent - self._offsets[index]
+        self.records.slip[index] = sent - self._zero - self._offsets[index]
         self._pending[index] = connection.abort
         return True
 
@@ -171,8 +171,8 @@ class OpenLoop:
                 self._end(index, Answer(0, "reset", detail="the connection was closed as soon as it was open"))
                 self._closed()
 
-    def _done(self, connection: Connection, index: int, answer: Answer) -> None:
-        self._end(index, answer)
+    def _done(self, connection: Connection, index: int, answer: Answer, at: int) -> None:
+        self._end(index, answer, at)
         if not answer.reusable:
             self._closed()
         elif not self._backlog or (waiting := self._waiting()) is None:
@@ -194,9 +194,11 @@ class OpenLoop:
                 return index
         return None
 
-    def _end(self, index: int, answer: Answer) -> None:
-        took = (answer.at or time.monotonic_ns()) - self._zero - self._offsets[index]
+    def _end(self, index: int, answer: Answer, at: int = 0) -> None:
+        """Request ``index`` has ended, now or ``at`` that moment."""
+        took = (at or time.monotonic_ns()) - self._zero - self._offsets[index]
         if answer.error == TIMEOUT and took > self._patience:  # who did not run may have missed its answer
+            self.records.details.setdefault(TIMEOUT, answer.detail)
             took, answer = UNSEEN, Answer(0, CANCELLED)
         self.records.end(index, took, answer, self._zero)
         if answer.error:
@@ -222,7 +224,7 @@ class OpenLoop:
                 self._expiry = self._loop.call_later(max(0, end - time.monotonic_ns()) / SECOND, self._expire)
                 break
             missing = "answer" if self.records.opened else "connection"
-            self._end(index, Answer(0, TIMEOUT, detail=f"no {missing} within {self._timeout / SECOND:g} s", at=now))
+            self._end(index, Answer(0, TIMEOUT, detail=f"no {missing} within {self._timeout / SECOND:g} s"), now)
             if give_up is not None:
                 give_up()
                 freed += 1

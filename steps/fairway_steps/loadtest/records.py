@@ -16,7 +16,7 @@ UNSEEN = -1
 
 
 class Outcome(NamedTuple):
-    """What requests have in common that ended alike; the fields are those of Answer."""
+    """What requests have in common that ended alike; the fields are the first of Answer."""
 
     status: int = 0
     error: str = ""
@@ -83,8 +83,7 @@ class Records:
     def end(self, index: int, took: int, answer: Answer, zero: int) -> None:
         """Request ``index`` ended ``took`` nanoseconds after its moment; ``zero`` is the start by ``time.monotonic_ns``."""
         self.took[index] = took
-        outcome = (answer.status, answer.error, answer.version, answer.upstream)
-        code = self.outcomes.get(outcome)  # type: ignore[call-overload]  # a plain tuple equals the named one
+        code = self.outcomes.get(answer[:4])  # type: ignore[call-overload]  # a plain tuple equals the named one
         self.outcome[index] = self._new(answer) if code is None else code
         if answer.stream is not None:
             self.stream_rows.append(index)

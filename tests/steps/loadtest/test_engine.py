@@ -56,7 +56,7 @@ class _Connection:
             return False
         self.client.sent.append((self.number, index))
         if (answer := self.client.answers(index)) is not None:
-            self.timer = asyncio.get_running_loop().call_later(answer[0], self.done, self, index, answer[1])
+            self.timer = asyncio.get_running_loop().call_later(answer[0], self.done, self, index, *(*answer[1:], 0)[:2])
         return True
 
     def abort(self):
@@ -163,7 +163,7 @@ def test_a_timeout_that_a_client_saw_late_is_not_the_servers(monkeypatch):
 def test_how_late_a_timeout_may_be_seen():
     plan, zero, timeout = constant(1000, requests=2), time.monotonic_ns() + SECOND // 50, 10.0
     due = [zero + offset + round(patience(timeout) * SECOND) for offset in plan.offsets]
-    client = Simulated(lambda i: (0.0, Answer(0, "timeout", at=due[i] + i)))
+    client = Simulated(lambda i: (0.0, Answer(0, "timeout"), due[i] + i))
 
     async def carried_out() -> Records:
         return await Run(plan, client, Settings(timeout), clock=FakeClock(), zero=zero).result()

@@ -91,32 +91,32 @@ def test_the_messages_of_a_stream_keep_their_distance(server):
     assert records.took[0] - records.slip[0] >= 0.1 * SECOND
 
 
-async def one(aim, body: object) -> tuple[int, Answer]:
-    """The answer to one call, and the moment it was sent."""
+async def one(aim, body: object) -> tuple[int, Answer, int]:
+    """When one call was sent, its answer, and when that had come."""
     answered = asyncio.get_running_loop().create_future()
     client = aim.open(aim.prepare(Payloads((json.dumps(body).encode(),))))
-    slot = await client.connect(lambda slot, index, answer: answered.set_result(answer))
+    slot = await client.connect(lambda slot, index, answer, at: answered.set_result((answer, at)))
     sent = time.monotonic_ns()
     assert slot.send(0)
-    answer = await answered
+    answer, at = await answered
     slot.abort()
     await client.close()
-    return sent, answer
+    return sent, answer, at
 
 
 @pytest.mark.parametrize(("method", "body"), [("Serve", {"count": 4, "delay": 30}), ("Chat", [{"delay": 30}] * 4)])
 def test_the_moments_of_a_streamed_answer_are_kept(server, method, body):
-    sent, answer = asyncio.run(one(target(f"{server[0]}/{ECHO}/{method}"), body))
+    sent, answer, at = asyncio.run(one(target(f"{server[0]}/{ECHO}/{method}"), body))
     events = list(answer.stream.events)
     assert len(events) == 4
     # None can come before the server has sent it; a busy client may be late with one, and then in time with the next.
     assert all(event - sent >= 0.029 * SECOND * (n + 1) for n, event in enumerate(events))
     assert all(after > before for before, after in itertools.pairwise(events))
-    assert events[-1] <= answer.at <= time.monotonic_ns()
+    assert events[-1] <= at <= time.monotonic_ns()
 
 
 def test_a_stream_that_fails_keeps_what_had_come(server):
-    _, answer = asyncio.run(one(target(f"{server[0]}/{ECHO}/Serve"), {"count": 2, "code": "ABORTED"}))
+    _, answer, _ = asyncio.run(one(target(f"{server[0]}/{ECHO}/Serve"), {"count": 2, "code": "ABORTED"}))
     assert (answer.error, len(answer.stream.events)) == ("grpc-aborted", 2)
 
 
@@ -359,7 +359,7 @@ def test_a_connection_that_breaks_within_a_streamed_answer_is_truncated(server):
     with relay(url, b"CUT-HERE", 2) as broken:
         aim = target(f"{url}/{ECHO}/Serve")
         aim = replace(aim, peer=replace(aim.peer, port=int(broken.rpartition(":")[2])))
-        _, answer = asyncio.run(one(aim, {"text": "CUT-HERE", "count": 3, "delay": 300}))
+        _, answer, _ = asyncio.run(one(aim, {"text": "CUT-HERE", "count": 3, "delay": 300}))
     assert (answer.error, len(answer.stream.events)) == ("truncated", 1)
 
 
@@ -368,7 +368,7 @@ def test_a_connection_that_breaks_under_a_call_is_reset(server):
     aim = target(f"{url}/{ECHO}/Unary")
     with relay(url, b"CUT-HERE", by_client=True) as broken:
         aim = replace(aim, peer=replace(aim.peer, port=int(broken.rpartition(":")[2])))
-        _, answer = asyncio.run(one(aim, {"text": "CUT-HERE"}))
+        _, answer, _ = asyncio.run(one(aim, {"text": "CUT-HERE"}))
     assert answer.error == "reset"
 
 

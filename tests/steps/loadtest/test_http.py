@@ -134,6 +134,25 @@ def test_any_status_but_2xx_is_an_error_of_its_own(status: int):
     assert server.connections == 1
 
 
+def test_answers_that_begin_alike_are_each_looked_at():
+    """The same head over and over: with its body whole, in two pieces, with a byte too many, cut off."""
+
+    async def ends_otherwise(number: int, writer: asyncio.StreamWriter):
+        head = OK.removesuffix(b"ok")
+        writer.write({6: head + b"o", 7: OK + b"!", 8: head + b"o"}.get(number, OK))
+        await writer.drain()
+        if number == 6:
+            await asyncio.sleep(0.01)
+            writer.write(b"k")
+        elif number == 8:
+            writer.close()
+
+    with serving(ends_otherwise) as server:
+        records = load(Request(server.url), constant(50, requests=11), connections=1)
+    assert errors(records) == [""] * 8 + ["truncated"] + [""] * 2
+    assert server.connections == 3
+
+
 def test_the_version_and_the_proxys_mark_are_read_from_the_answer():
     answers = [
         answer(X_Fairway_Version="v2", x_envoy_upstream_service_time="3"),
@@ -270,7 +289,7 @@ def test_what_came_before_the_request_is_its_answer():
 
     async def carry_out(port: int) -> None:
         client = Request(f"http://127.0.0.1:{port}/").open(Payloads((b"",)))
-        connection = await client.connect(lambda _connection, _index, answer: ended.append(answer))
+        connection = await client.connect(lambda _connection, _index, answer, _at: ended.append(answer))
         while not (connection._early or connection._transport.is_closing()):  # noqa: ASYNC110 - nobody would set an event
             await asyncio.sleep(0.001)
         assert connection.send(0)

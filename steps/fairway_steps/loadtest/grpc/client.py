@@ -151,7 +151,7 @@ class _Slot:
     async def _ended(self, index: int, rpc: Any, stream: Stream | None, at: int) -> None:
         label = self._client.call.label
         version = _named(await rpc.initial_metadata(), label) if label else ""
-        self._end(index, Answer(0, "", version, reusable=True, at=at, stream=stream))
+        self._end(index, Answer(0, "", version, reusable=True, stream=stream), at)
 
     def _failed(self, index: int, rpc: Any, error: aio.AioRpcError, events: "array[int]", at: int) -> None:
         del rpc
@@ -165,14 +165,13 @@ class _Slot:
         if name == "grpc-deadline-exceeded" and late:  # a server may have deadlines of its own
             name = "timeout"
         stream = Stream(events) if events else None
-        self._end(
-            index, Answer(number, name, version, reusable=True, detail=sentence(number, details), at=at, stream=stream)
-        )
+        answer = Answer(number, name, version, reusable=True, detail=sentence(number, details), stream=stream)
+        self._end(index, answer, at)
 
-    def _end(self, index: int, answer: Answer) -> None:
+    def _end(self, index: int, answer: Answer, at: int) -> None:
         if self._open:
             self._rpc = self._task = None
-            self._report(self, index, answer)
+            self._report(self, index, answer, at)
 
 
 async def _paced(messages: Sequence[bytes], interval: float) -> AsyncIterator[bytes]:
