@@ -194,6 +194,12 @@ def metrics(url: str = PROMETHEUS) -> str:
     return json.dumps({"requests": server | {"preset": "envoy-gateway"}, "latency": server | {"preset": "kserve"}})
 
 
+def rehearsal(service: Service) -> dict[str, str]:
+    """The parameters of a load test at the candidate's own address, past the route."""
+    url = f"http://{service.candidate}.{service.namespace}/v2/models/{MODEL}/infer"
+    return {"load_url": url, "load_rate": "30", "load_duration": "5s"}
+
+
 def lost(records: list[Request]) -> list[Request]:
     """Requests that no model answered."""
     return [one for one in records if one.status in LOST]

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 from on_cluster.client import Client
+from on_cluster.release import Service
 
 PATHS = {
     "requests": ".requests",
@@ -17,6 +18,17 @@ PATHS = {
     "reward": ".clicks",
     "reward-squares": ".clicks",
 }
+
+
+def split(service: Service, sums: str, *names: str) -> dict[str, str]:
+    """The parameters of a split of 30 % for each candidate, judged by what the warehouse at ``sums`` says."""
+    at = {name: f"deployment/{service.namespace}/{service.version(name)}" for name in names}
+    return {
+        "stages": "+".join(f"{name}=30" for name in names) + "@30s",
+        "candidate": ",".join(f"{name}={place}" for name, place in at.items()),
+        "slos": json.dumps([{"metric": "error-rate", "limit": "2%"}, {"metric": "reward", "margin": "20%"}]),
+        "metrics": json.dumps({"source": "rest", "url": f"{sums}/$version", "paths": PATHS}),
+    }
 
 
 @contextmanager

@@ -1,5 +1,5 @@
 """Covers: gRPC through a GRPCRoute of a real gateway, by each strategy to its end and under a load test with a record of each call, none lost: a
-canary that testers meet first, blue-green, a mirror that becomes a canary, none; and a mirror whose answers are to be compared, which is refused
+canary that testers meet first, blue-green, a mirror that becomes a canary, an A/B/n split, none; and a mirror whose answers are to be compared, which is refused
 before anything is written. The user's own match and filter are as they were.
 
 Leaves out: HTTPRoutes (test_promotion.py, test_strategies.py), the same as WorkflowTemplates.
@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from on_cluster.client import MODEL
-from on_cluster.kube import apply, eventually, get, named, weights
+from on_cluster.kube import apply, eventually, get, named, prometheus, weights
 from on_cluster.release import SLOS, Service
 from on_cluster.steps import Steps
 from on_cluster.versions import http_route
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("within_reach")
 KEPT = {"primary_policy": "keep", "candidate_policy": "keep"}
 ERRORS = json.dumps(json.loads(SLOS)[:1])
 GRPC = 8081
-VERSIONS = ("v1", "v2", "v3", "v4")
+VERSIONS = ("v1", "v2", "v3", "v4", "v5", "v6")
 """Of which each test that judges has a candidate of its own: one that has just had users is not taken for idle."""
 
 
@@ -174,6 +174,39 @@ def test_a_mirror_and_a_canary_after_it(service):
         assert split["samples"]["v4"] > 0
         steps.run("promote")
     assert ended(service, before, "v4")["outcome"] == "promoted"
+
+
+def worth(namespace):
+    """Of v6 seven calls in ten are worth something, of all others three: counted from the calls that the pods answered."""
+    pod = f'namespace="{namespace}", pod=~"$workload-.*"'
+    calls = f"request_predict_seconds_count{{{pod}}}"
+    worth = f'0.3 * sum({calls}) + 0.4 * (sum({calls[:-1]}, pod=~".*-v6-.*"}}) or vector(0))'
+    told = {"requests": calls, "users": calls, "reward": worth, "reward-squares": worth}
+    latency = {"latency": f"request_predict_seconds_bucket{{{pod}}}"}
+    return json.dumps({"source": "prometheus", "url": prometheus(), "queries": told | latency})
+
+
+@pytest.mark.carries("A/B/n split", "GRPCRoute")
+def test_the_best_of_several_is_promoted(service):
+    before, steps = service.rules(), Steps(service)
+    limit = {"metric": "latency", "quantile": "p95", "limit": "5s", "min-requests": 30}
+    with service.users():
+        steps.begin(
+            strategy="ab",
+            candidate=",".join(map(service.at, ("v5", "v6"))),
+            stages="v5=30+v6=30@30s",
+            slos=json.dumps([limit, {"metric": "reward", "margin": "20%"}]),
+            metrics=worth(service.namespace),
+            **KEPT,
+        )
+        steps.run("wait-for-ready")
+        steps.verdict("promote")
+        steps.run("promote")
+    record = ended(service, before, "v6")
+    assert (record["outcome"], record["results"][-1]["assessment"]["winner"]) == ("promoted", "v6")
+    counted = record["results"][-1]["samples"]
+    for name, share in (("v1", 0.4), ("v5", 0.3), ("v6", 0.3)):
+        assert near(counted[name] / sum(counted.values()), share, sum(counted.values())), counted
 
 
 def test_answers_are_not_compared(service):

@@ -1,7 +1,7 @@
-"""Covers: a VirtualService of a real istiod, served by its gateway before real pods: a canary, testers first, blue-green, a mirror, each under a continuous client with a record of every request; none is lost, and what is the user's own in the
-VirtualService is as it was.
+"""Covers: a VirtualService of a real istiod, served by its gateway before real pods: a canary, testers first, blue-green, a mirror, one whose answers a
+collector compares, each under a continuous client with a record of every request; none is lost, and what is the user's own in the VirtualService is as it was.
 
-Leaves out: sidecars, subsets, compared answers, A/B/n splits, two services in one VirtualService (tests/contract/test_istiod.py). Skipped on a cluster without the lab's Istio: `make lab WITH=istio`.
+Leaves out: sidecars, subsets, A/B/n splits, two services in one VirtualService (tests/contract/test_istiod.py). Skipped on a cluster without the lab's Istio: `make lab WITH=istio`.
 """
 
 import copy
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from on_cluster.client import BODY, told
+from on_cluster.collector import deploy_collector
 from on_cluster.kube import apply, eventually, get, kubectl, named, prometheus
 from on_cluster.release import Service, lost
 from on_cluster.steps import Steps
@@ -19,10 +20,16 @@ from on_cluster.versions import MODEL
 
 pytestmark = pytest.mark.usefixtures("within_reach")
 SPACE, GATEWAY = "istio-system", "gateway"
-VERSIONS = ("v1", "v3", "v4", "v5", "v6")
+VERSIONS = ("v1", "v3", "v4", "v5", "v6", "v7")
 KEPT = {"primary_policy": "keep", "candidate_policy": "keep"}
 SLOS = json.dumps([{"metric": "latency", "quantile": "p95", "limit": "5s", "min-requests": 20}])
 """The model servers count requests and their latencies; that none fails is for the client to see."""
+
+
+def counted(preset):
+    """All that is counted by one kind of server, as Prometheus has it."""
+    source = {"source": "prometheus", "url": prometheus(), "preset": preset}
+    return {"requests": source, "latency": source}
 
 
 class Meshed(Service):
@@ -41,8 +48,7 @@ class Meshed(Service):
         return super().parameters(**{"route": f"virtualservice/{self.namespace}/{self.name}"} | changed)
 
     def begin(self, stages, **more):
-        source = {"source": "prometheus", "url": prometheus(), "preset": "kserve"}
-        metrics = json.dumps({"requests": source, "latency": source})
+        metrics = json.dumps(counted("kserve"))
         Steps(self).begin(**{"stages": stages, "metrics": metrics, "slos": SLOS, **KEPT} | more)
 
     def http(self):
@@ -185,6 +191,30 @@ def test_copies_are_judged_and_users_are_answered_by_the_primary_alone(service):
         record = service.record()
         eventually(lambda: len(client.since(record["finished"])) > 50, 60)
     assert record["results"][-1]["samples"]["v6"] >= 20, "copies reach the candidate"
+    assert {one.version for one in client.records} == {"v1"}
+    assert service.http() == before, "and nothing of the mirror is left"
+    assert client.failed() == [], told(client.records)
+
+
+@pytest.mark.carries("mirror, answers compared", "VirtualService")
+def test_a_candidate_that_answers_otherwise_is_found_by_copies_and_meets_no_user(service):
+    """v1 and v7 read the digit of every request here differently."""
+    service = service("v7")
+    deploy_collector(service)
+    before, steps = expose(service), Steps(service)
+    through = f"mirror:50:service/{service.namespace}/collector?port=8090@1m"
+    collected = {"source": "prometheus", "url": prometheus(), "preset": "collector"}
+    given = {
+        "metrics": json.dumps({"users": counted("kserve"), "mirrored": collected}),
+        "slos": json.dumps([*json.loads(SLOS), {"metric": "difference-rate", "limit": "2%"}]),
+    }
+    with service.client() as client:
+        service.begin(through, strategy="mirror", **given)
+        steps.run("wait-for-ready")
+        steps.verdict("rollback")
+        steps.run("rollback")
+    record = service.record()
+    assert "v7 differs from v1 in 100 % of comparisons" in json.dumps(record["results"][-1]["assessment"])
     assert {one.version for one in client.records} == {"v1"}
     assert service.http() == before, "and nothing of the mirror is left"
     assert client.failed() == [], told(client.records)

@@ -1,46 +1,22 @@
 """Covers: the strategies besides the canary as `argo submit` runs them, on plain Deployments behind a Gateway and under 50 requests/s with a
 record of each, none lost: blue-green with a rehearsal, a candidate that the rehearsal ends, a mirror that goes on into a canary, one whose
-answers a collector compares, an A/B/n split, performance as a gate, none; a canary that testers meet first, and one that people steer;
-blue-green and performance as Tekton Pipelines.
+answers a collector compares, an A/B/n split, performance as a gate, none; a canary that testers meet first, and one that people steer.
 
-Leaves out: the canary (test_canary.py, test_tekton.py), what only this machine can show (e2e/test_tutorials.py).
+Leaves out: the canary (test_canary.py), the same on Tekton (test_tekton_strategies.py), what only this machine can show (e2e/test_tutorials.py).
 """
 
 import json
 import subprocess
 import sys
-from importlib.metadata import version
-from pathlib import Path
 
 import pytest
-import yaml
 
-from on_cluster.kube import apply, eventually, kubectl
-from on_cluster.pipelines import condition, create, results, skipped, tasks
-from on_cluster.pipelines import ended as run_ended
-from on_cluster.pipelines import story as run_story
-from on_cluster.release import MODEL, SLOS, Service
-from on_cluster.warehouse import PATHS, warehouse
+from on_cluster.collector import deploy_collector
+from on_cluster.kube import eventually
+from on_cluster.release import SLOS, Service, rehearsal
+from on_cluster.warehouse import split, warehouse
 from on_cluster.witness import Witness
 from on_cluster.workflows import ended, node, outputs, story, submit
-
-LOAD = {"load_rate": "30", "load_duration": "5s"}
-COLLECTOR = Path(__file__).parents[3] / "examples" / "collector.yaml"
-
-
-def url(service):
-    """The candidate's own address, past the route."""
-    return f"http://{service.candidate}.{service.namespace}/v2/models/{MODEL}/infer"
-
-
-def collector(service):
-    """The one of the examples, between the versions of this service."""
-    text = COLLECTOR.read_text().replace("iris-v1.team", f"{service.primary}.{service.namespace}")
-    text = text.replace("iris-v2.team", f"{service.candidate}.{service.namespace}")
-    text = text.replace("fairway-core:0.1.0", f"fairway-core:{version('fairway')}").replace(
-        "namespace: team", "namespace: " + service.namespace
-    )
-    return list(yaml.safe_load_all(text))
 
 
 def steered(service, verdict, by):
@@ -72,7 +48,7 @@ def test_testers_meet_the_candidate_before_any_user_does(space, service):
 @pytest.mark.carries("blue-green", "HTTPRoute")
 def test_blue_green(space, service):
     service.deploy()
-    given = service.parameters(stages="50@3s,100@10s") | {"load_url": url(service), **LOAD}
+    given = service.parameters(stages="50@3s,100@10s") | {**rehearsal(service)}
     with service.client() as client, Witness(space, service.name) as seen:
         found = ended(space, submit(space, "blue-green-v1", **given))
     assert found["status"]["phase"] == "Succeeded", story(found)
@@ -91,7 +67,7 @@ def test_blue_green(space, service):
 
 def test_a_rehearsal_keeps_a_failing_candidate_from_all_users(space, service):
     service.deploy("failing")
-    given = service.parameters(stages="100@1m") | {"load_url": url(service), **LOAD}
+    given = service.parameters(stages="100@1m") | {**rehearsal(service)}
     with service.client() as client:
         found = ended(space, submit(space, "blue-green-v1", **given))
     assert found["status"]["phase"] == "Failed", story(found)
@@ -121,8 +97,7 @@ def test_mirror(space, service):
 def test_a_candidate_that_answers_otherwise_is_found_by_copies_and_meets_no_user(space, service):
     """v1 and v2 read the digit of every request here differently."""
     service.deploy()
-    apply(space, collector(service))
-    kubectl("rollout", "status", "deployment/collector", "-n", space, "--timeout=120s", timeout=150)
+    deploy_collector(service)
     slos = json.dumps([*json.loads(SLOS)[:1], {"metric": "difference-rate", "limit": "2%"}])
     given = service.parameters(stages=f"mirror:50:service/{space}/collector?port=8090@1m,50@10s", slos=slos)
     with service.client() as client:
@@ -145,12 +120,7 @@ def test_the_best_of_several_is_promoted(space, service, within_reach):
         service.await_version(name)
     service.expose()
     with service.client() as client, warehouse(client, {"v1": 0.3, "v2": 0.3, "v3": 0.7}) as sums:
-        given = service.parameters(
-            stages="v2=30+v3=30@30s",
-            candidate=",".join(f"{name}=deployment/{space}/{service.version(name)}" for name in ("v2", "v3")),
-            slos=json.dumps([{"metric": "error-rate", "limit": "2%"}, {"metric": "reward", "margin": "20%"}]),
-            metrics=json.dumps({"source": "rest", "url": f"{sums}/$version", "paths": PATHS}),
-        )
+        given = service.parameters(**split(service, sums, "v2", "v3"))
         found = ended(space, submit(space, "ab-v1", **given))
     assert found["status"]["phase"] == "Succeeded", story(found)
     record = service.record()
@@ -182,9 +152,9 @@ def test_performance_is_a_gate(space, address, behave, phase, verdict):
     service = Service(space, f"gate-{behave}", address)
     service.deploy_version("v2", behave)
     service.await_version("v2")
-    given = {"candidate": f"v2=deployment/{space}/{service.candidate}", "load_url": url(service), "slos": SLOS}
+    given = {"candidate": f"v2=deployment/{space}/{service.candidate}", "slos": SLOS}
     given |= {name: service.parameters()[name] for name in ("model", "payload")}
-    found = ended(space, submit(space, "performance-v1", **given, **LOAD))
+    found = ended(space, submit(space, "performance-v1", **given, **rehearsal(service)))
     assert found["status"]["phase"] == phase, story(found)
     assert outputs(node(found, "assess"))["verdict"] == verdict
     assert json.loads(outputs(node(found, "load-test"))["summary"])["requests"] == 150
@@ -209,32 +179,3 @@ def test_people_steer_a_canary_and_are_named(space, service):
     ]
     service.check("v2", client)
     assert client.failed() == []
-
-
-@pytest.mark.parametrize("behave", ["good", "failing"])
-def test_blue_green_on_tekton(tekton, address, behave):
-    service = Service(tekton, f"tekton-{behave}", address)
-    service.deploy(behave)
-    given = {name: one for name, one in service.parameters(stages="50@3s,100@10s").items() if name != "record"}
-    with service.client() as client:
-        name = create(tekton, "blue-green-v1", **given, load_url=url(service), **LOAD)
-        found = run_ended(tekton, name)
-    good = behave == "good"
-    assert condition(found)["status"] == str(good), run_story(tekton, name)
-    assert results(found)["outcome"] == ("promoted" if good else "rolled-back") == service.record()["outcome"]
-    assert service.record()["rehearsal"]["assessment"]["verdict"] == ("advance" if good else "rollback")
-    assert skipped(found) >= {"promote-first", "rollback", "hold"} if good else "ramp" not in tasks(tekton, name)
-    assert good or client.answered_by("v2") == []
-    service.check("v2" if good else "v1", client)
-
-
-def test_performance_on_tekton(tekton, address):
-    service = Service(tekton, "tekton-gate", address)
-    service.deploy_version("v2")
-    service.await_version("v2")
-    given = {"candidate": f"v2=deployment/{tekton}/{service.candidate}", "slos": SLOS, "model": MODEL}
-    given["payload"] = service.parameters()["payload"]
-    name = create(tekton, "performance-v1", **given, load_url=url(service), **LOAD)
-    found = run_ended(tekton, name)
-    assert condition(found)["status"] == "True", run_story(tekton, name)
-    assert results(found)["verdict"] == "promote"

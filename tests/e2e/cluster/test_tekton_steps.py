@@ -2,7 +2,7 @@
 given its shares and promoted; a failing one is stopped by its load test before a user meets it. The results go from task to task, a
 file comes by the workspace, `finally` makes things safe, reports and tells a receiver.
 
-Leaves out: `ramp`, and the Pipelines that are rendered (test_tekton.py, test_strategies.py).
+Leaves out: `ramp`, and the Pipelines that are rendered (test_tekton.py, test_tekton_strategies.py).
 """
 
 import copy
