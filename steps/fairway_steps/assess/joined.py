@@ -6,7 +6,7 @@ the latencies went that they share most of theirs with. So readings that are not
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
 from fairway_steps.assess.shared import Shared
@@ -56,39 +56,54 @@ def joined(told: Iterable[Sequence[Seen]], end: int) -> list[tuple[Window, int]]
     return list(zip((window for window, _ in known), accumulate((look for _, look in known), max), strict=True))
 
 
+@dataclass(slots=True)
+class _Group:
+    """Requests and latencies that belong together, ``last`` in the order of the requests, all known at ``look``."""
+
+    counts: list[Stratum] = field(default_factory=list)
+    latencies: list[Stratum] = field(default_factory=list)
+    look: int = 0
+    last: int = 0
+
+    @property
+    def merged(self) -> Stratum:
+        whole = merge(*self.counts)
+        if not self.latencies:
+            return whole
+        timed = merge(*self.latencies)
+        return replace(whole, latency=timed.latency, seconds=timed.seconds)
+
+
 def _together(some: Sequence[Seen], end: int) -> Iterator[Seen]:
     """One version's strata."""
-    asked = [each for each in some if each[0].requests and each[0].latency is None]
-    told = [each for each in some if _is_timed(each[0])]
-    yield from (each for each in some if not _is_timed(each[0]) and (each[0].latency or not each[0].requests))
+    asked: list[Seen] = []
+    told: list[Seen] = []
+    for each in some:
+        stratum = each[0]
+        if stratum.requests and stratum.latency is None:
+            asked.append(each)
+        elif _is_timed(stratum):
+            told.append(each)
+        else:
+            yield each
     hosts = _nearest(told, asked)
     taken = {host for host in hosts if host is not None}
-    parts: dict[int, list[Seen]] = {}
-    settled = _settled(asked, told, end)
-    last: dict[int, int] = {}
-    for place, (own, through) in enumerate(zip(asked, _nearest(asked, told, least=0.5), strict=True)):
+    groups: dict[int, _Group] = {}
+    places = zip(asked, _settled(asked, told, end), _nearest(asked, told, least=0.5), strict=True)
+    for place, ((stratum, look), settled, through) in enumerate(places):
         hosted = hosts[through] if through is not None and place not in taken else None
-        host = place if hosted is None else hosted
-        parts.setdefault(host, []).append((own[0], max(own[1], settled[place])))
-        last[host] = max(last.get(host, place), place)
-    for each, at in zip(told, hosts, strict=True):
-        if at is None:
+        group = groups.setdefault(place if hosted is None else hosted, _Group())
+        group.counts.append(stratum)
+        group.look, group.last = max(group.look, look, settled), max(group.last, place)
+    for each, host in zip(told, hosts, strict=True):
+        if host is None:
             yield each
         else:
-            parts[at].append(each)
-    for host, seen in parts.items():
-        over = last[host] + GRACE
-        late = asked[over][1] if over < len(asked) else end
-        yield _merged([stratum for stratum, _ in seen]), min(late, max(look for _, look in seen))
-
-
-def _merged(parts: Sequence[Stratum]) -> Stratum:
-    counts, latencies = ([part for part in parts if _is_timed(part) is timed] for timed in (False, True))
-    whole = merge(*counts)
-    if not latencies:
-        return whole
-    timed = merge(*latencies)
-    return replace(whole, latency=timed.latency, seconds=timed.seconds)
+            groups[host].latencies.append(each[0])
+            groups[host].look = max(groups[host].look, each[1])
+    for group in groups.values():
+        over = group.last + GRACE
+        yield group.merged, min(group.look, asked[over][1] if over < len(asked) else end)
 
 
 def _settled(asked: Sequence[Seen], told: Sequence[Seen], end: int) -> list[int]:
