@@ -14,6 +14,7 @@ class FakeWorkloads:
         self.runs = {"v1": "one", "v2": "two"}
         self.fail: dict[str, FairwayError] = {}
         self.said = ""
+        self.shrunk: dict[str, str] = {}
         self.waiting: Callable[[Callable[[], None]], None] = lambda beat: beat()
         self.told: list[tuple[str, str, str, bool]] = []
 
@@ -40,6 +41,9 @@ class FakeWorkloads:
 
     def tell(self, version: Version, reason: str, message: str, *, warning: bool = False) -> None:
         self.told.append((version.name, reason, message, warning))
+
+    def shrinks(self, version: Version) -> str:
+        return self.shrunk.get(version.name, "")
 
     def retire(self, version: Version, policy: Policy) -> str:
         self._note("retire", version, policy.value)

@@ -122,6 +122,7 @@ def begin(
         versions = {version.name: version for version in (primary, *everyone)}
         asking = [routes_of(stage, primary.name, candidate.name, sticky=sticky) for stage in stages]
         router.preflight(asking, versions)
+        told = (*told, *_idle(ending, primary, asking))
     # A record may be new on a route that has had releases (a CI job's clean checkout): its token is above theirs.
     token = max(held.token if held else 0, router.fence()) + 1
     served = router.served()
@@ -156,6 +157,16 @@ def begin(
     )
     record = _claimed(record, router.claims(), clock.now())
     return record if dry_run else store.update(lambda now: _unchanged(now, held, record))
+
+
+def _idle(ending: Ending, primary: Version, asking: Sequence[Routes]) -> tuple[str, ...]:
+    """What happens to the way back while all traffic is the candidate's: told before, as nothing here can keep it from happening."""
+    if ending.workloads is None or all(primary.name in routes.weights for routes in asking):
+        return ()
+    said = ending.workloads.shrinks(primary)
+    if said:
+        LOG.warning("%s", said)
+    return (said,) if said else ()
 
 
 def _claimed(record: Record, claims: Claims, now: float) -> Record:

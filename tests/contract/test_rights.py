@@ -23,6 +23,7 @@ from fairway_steps.workload.ends import ClusterWorkloads
 from fairway_steps.workload.live import Live
 from fairway_steps.workload.lookup import lookup
 from fairway_steps.workload.place import place
+from fairway_steps.workload.standby import AUTOSCALERS
 from fairway_workflows.rbac import BACK_ENDS, accounts, back_end
 from fairway_workflows.safety import Safety
 from fakes_gateway import GatewayLab
@@ -99,6 +100,8 @@ def test_a_release_can_do_all_that_it_does(lab, releaser, gateway_api):
     assert "Gateway" in router.trouble
     assert router.restore(saved, fence=4) == Routes({"v1": 100})
     workloads = ClusterWorkloads(releaser, SystemClock())
+    assert workloads.shrinks(v1) == ""
+    assert releaser.list(Reference(*AUTOSCALERS, releaser.namespace)) == []
     workloads.guard(v2)
     assert "fairway/traffic" in gateway_api.get(place(v2).ref)["metadata"]["finalizers"]
     workloads.unguard(v2)

@@ -14,13 +14,14 @@ from fairway_steps.clock import FakeClock
 from fairway_steps.errors import Fenced, Refused, UsageError
 from fairway_steps.model import Assessment, Metric, Mode, Outcome, Routes, Rules, Slo, Stage, Verdict, Version
 from fairway_steps.record import FileStore, Lease, StageResult
-from fairway_steps.release import promote
+from fairway_steps.release import Ending, promote
 from fairway_steps.report.html import html
 from fairway_steps.report.text import text
 from fairway_steps.routing.base import MIRROR, Capabilities
 from fairway_steps.routing.claims import Claims
 from fairway_steps.weights import Confirmation
 from fakes_routing import FakeRouter, Stored
+from fakes_workloads import FakeWorkloads
 
 V1, V2 = Version("v1", "http://127.0.0.1:8001"), Version("v2", "http://127.0.0.1:8002")
 
@@ -71,6 +72,17 @@ def test_a_route_that_a_gitops_tool_keeps_is_told_before_the_release_with_the_ru
     record = world.begin()
     assert "Argo CD (Application shop) keeps the route as git has it" in record.events[0].message
     assert "spec:\n  ignoreDifferences: …" in caplog.text
+
+
+@pytest.mark.parametrize(("last", "told"), [(50, []), (100, ["v1 may shrink"])])
+def test_what_shrinks_the_primary_while_it_idles_is_told_where_a_stage_takes_all_of_its_traffic(
+    world, caplog, last, told
+):
+    workloads = FakeWorkloads()
+    workloads.shrunk = {"v1": "v1 may shrink", "v2": "v2 may shrink"}
+    record = world.begin(stages=(Stage(10, 5.0), Stage(last, 5.0)), ending=Ending(workloads))
+    assert [event.message for event in record.events] == told
+    assert caplog.messages == told
 
 
 def test_the_routes_of_all_stages_are_foreseen(world):

@@ -39,6 +39,7 @@ def test_a_releaser_keeps_the_record_and_looks_at_workloads():
         ("", "services"): {"get", "list", "patch"},
         ("", "pods"): {"list", "watch"},
         ("discovery.k8s.io", "endpointslices"): {"list", "watch"},
+        ("autoscaling", "horizontalpodautoscalers"): {"list"},
         ("", "events"): {"create", "patch"},
     }
 

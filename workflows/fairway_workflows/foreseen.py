@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from fairway_steps.begin import begin
 from fairway_steps.cli.mirroring import placed_stages
-from fairway_steps.cli.wiring import cluster, holder_is_gone, placed_all, record_store, router, this_process
+from fairway_steps.cli.wiring import cluster, ending, holder_is_gone, placed_all, record_store, router, this_process
 from fairway_steps.clock import Clock
 from fairway_steps.config import absolute
 from fairway_steps.errors import FairwayError, TransientError
@@ -67,6 +67,7 @@ def refusal(asked: Asked, clock: Clock) -> FairwayError | None:
             lease_for=0.0,
             resume=False,
             gone=holder_is_gone,
+            ending=ending(versions),
             dry_run=True,
         )
     except TransientError:

@@ -26,8 +26,9 @@ WORKLOADS = [
     rule("", "services", "get list patch"),
     rule("", "pods", "list watch"),
     rule("discovery.k8s.io", "endpointslices", "list watch"),
+    rule("autoscaling", "horizontalpodautoscalers", "list"),
 ]
-"""Versions: what is deployed is looked at, scaled and copied; why pods do not run, and which endpoints are ready, is read."""
+"""Versions: what is deployed is looked at, scaled and copied; why pods do not run, which endpoints are ready, and what shrinks them, is read."""
 REVISIONS = rule("serving.knative.dev", "revisions", "get list watch patch")
 """Versions of Knative's and of KServe's mode Knative; the patch is the finalizer that keeps one with traffic."""
 EVENTS = rule("", "events", "create patch")

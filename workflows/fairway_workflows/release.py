@@ -27,8 +27,8 @@ WHOLE: Mapping[str, str] = {name: name for name in JUDGED} | {"interval": "judge
 WAYS: Mapping[Strategy, str] = {
     Strategy.CANARY: "Releases a candidate of an inference service in stages, {pods} and judged on evidence.",
     Strategy.BLUE_GREEN: (
-        "Moves all users of an inference service to a candidate that is fully up, and keeps the primary at full capacity "
-        "until the candidate has passed its soak: rollback is instant."
+        "Moves all users of an inference service to a candidate that is fully up, and keeps the primary "
+        "until the candidate has passed its soak: rollback is one change of the route."
     ),
     Strategy.MIRROR: (
         "Copies live requests to a candidate of an inference service and judges it before any user is answered by it; "

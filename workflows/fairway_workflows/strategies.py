@@ -1,6 +1,6 @@
 """The strategies by name: what each is rendered with.
 
-Blue-green is one pod of stages, so that the steps of a cut-over can be seconds apart; both versions keep their capacity until the promotion,
+Blue-green is one pod of stages, so that the steps of a cut-over can be seconds apart; neither version is scaled before the promotion,
 which comes after the soak. A mirror is the first stage of a canary. An A/B/n split is one stage, judged by ``assess`` as any other: which candidate
 has won is in the record, so what follows a verdict is the canary's. With none, the candidate gets all of the traffic as soon as it is ready.
 """

@@ -30,5 +30,8 @@ class Workloads(Protocol):
     def tell(self, version: Version, reason: str, message: str, *, warning: bool = False) -> None:
         """Note an event on the version, for people; never fails."""
 
+    def shrinks(self, version: Version) -> str:
+        """How its capacity shrinks while it has no traffic, and how to keep it; empty if it does not."""
+
     def retire(self, version: Version, policy: Policy) -> str:
         """Do what the policy says with a version without traffic. Returns what was done, empty for nothing."""

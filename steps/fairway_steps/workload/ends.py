@@ -16,6 +16,7 @@ from fairway_steps.errors import Conflict, DomainError, FairwayError, NotReady, 
 from fairway_steps.model import Policy, Version
 from fairway_steps.workload.place import Place, is_placed, place
 from fairway_steps.workload.probe import ClusterProbe
+from fairway_steps.workload.standby import shrinks
 
 LOG = logging.getLogger(__name__)
 FINALIZER = "fairway/traffic"
@@ -92,6 +93,9 @@ class ClusterWorkloads:
     def tell(self, version: Version, reason: str, message: str, *, warning: bool = False) -> None:
         if is_placed(version):
             self._cluster.event(place(version).ref, reason, message, warning=warning)
+
+    def shrinks(self, version: Version) -> str:
+        return shrinks(self._cluster, version)
 
     def retire(self, version: Version, policy: Policy) -> str:
         if policy is Policy.KEEP or not is_placed(version):
