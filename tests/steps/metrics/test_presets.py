@@ -140,10 +140,12 @@ def test_a_collector_s_own_exposition_is_read_by_its_preset(httpserver):
     counts.answered("v1", 200, "", 0.1)
     for kind in (None, Kind.LABEL, Kind.LABEL, Kind.DRIFT):
         counts.compared(kind)
+    counts.incomparable("primary-failed")
+    counts.not_compared["rate"] += 9
     seen = {s.version: s for s in read(first.cursor, 101.0).strata}
     v2 = seen["v2"]
     assert (v2.requests, v2.failures) == (5, {"http-503": 1, "timeout": 1})
-    assert (v2.comparisons, v2.differences) == (4, {"label": 2, "drift": 1})
+    assert (v2.comparisons, v2.differences, v2.attempts) == (4, {"label": 2, "drift": 1}, 5)
     assert (v2.latency.total, v2.latency.edges[-2], v2.seconds) == (5, 60.0, 1.25)
     assert (seen["v1"].requests, seen["v1"].comparisons) == (1, 0)
     (shown,) = source.inspect(["v1", "v2"], 102.0)
