@@ -6,7 +6,7 @@ than a ``GROWTH``-th of that takes in the next reading. So a stage of an hour ha
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from types import MappingProxyType
@@ -66,36 +66,33 @@ class Window:
         return [replace(self.strata[name], start=self.start, end=self.end) for name in sorted(self.strata)]
 
 
-def windows(strata: Iterable[Stratum]) -> list[Window]:
-    """The strata by windows, in order of time: those of different versions that overlap belong together.
+def windows(strata: Iterable[Stratum]) -> Iterator[Window]:
+    """The strata by windows, in order of time, one by one: those of different versions that overlap belong together.
 
     Latencies that a source of its own tells (``metrics.combined``) have windows of their own, also where the times are the same.
     """
-    found: list[Window] = []
-    last = None
+    before = last = None
     for stratum in _ordered(strata):
         if last and stratum.start < last.end and stratum.version not in last.strata:
             last.strata[stratum.version] = stratum
-            last.settling |= stratum.settling
+            last.settling = last.settling or stratum.settling
             last.end = max(last.end, stratum.end)
-        else:
-            last = Window(stratum.start, stratum.end, {stratum.version: stratum}, settling=stratum.settling)
-            found.append(last)
-    for before, window in zip([None, *found], found, strict=False):
-        window.follows(before)
-    return found
+            continue
+        if last:
+            last.follows(before)
+            yield last
+        before, last = last, Window(stratum.start, stratum.end, {stratum.version: stratum}, settling=stratum.settling)
+    if last:
+        last.follows(before)
+        yield last
 
 
 def _ordered(strata: Iterable[Stratum]) -> list[Stratum]:
-    """By start, end, whether they tell latencies alone, version and size: the last key first, for a key of several parts is dear to make."""
-    found = sorted(strata, key=attrgetter("requests"))
-    some_are = bool(found) and found[0].requests <= 0
-    found.sort(key=attrgetter("version"))
-    if some_are:
-        found.sort(key=_is_timed)
-    found.sort(key=attrgetter("end"))
-    found.sort(key=attrgetter("start"))
-    return found
+    """By start, end, whether they tell latencies alone, version and size: in one go, for what comes in order is left there cheaply."""
+    found = list(strata)
+    if min(map(attrgetter("requests"), found), default=1) > 0:  # as nearly always
+        return sorted(found, key=attrgetter("start", "end", "version", "requests"))
+    return sorted(found, key=lambda each: (each.start, each.end, _is_timed(each), each.version, each.requests))
 
 
 def added(strata: Sequence[Stratum], fresh: Iterable[Stratum], closed: float = -math.inf) -> tuple[Stratum, ...]:
@@ -103,7 +100,7 @@ def added(strata: Sequence[Stratum], fresh: Iterable[Stratum], closed: float = -
 
     What ends at ``closed`` or before takes in nothing more: a verdict rests on it.
     """
-    kept = windows(strata)
+    kept = list(windows(strata))
     for window in windows(fresh):
         last = next((each for each in reversed(kept) if each.is_timed == window.is_timed), None)
         if last and last.end > closed and last.takes(window):

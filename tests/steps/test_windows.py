@@ -81,7 +81,7 @@ def test_what_settles_stays_alone():
 def test_what_is_closed_takes_in_nothing():
     kept = filled(100)
     last = kept[-1]
-    assert windows(kept)[-1].is_open
+    assert list(windows(kept))[-1].is_open
     assert added(kept, [second(100)])[-1].end == 101
     assert added(kept, [second(100)], closed=last.end)[-1] == second(100)
 
@@ -161,7 +161,7 @@ def test_latencies_of_a_source_of_their_own_stand_beside_one_another_also_at_the
         own = [second(at, version) for version in ("v1", "v2")]
         timed = [replace(s, requests=0, failures={}, latency=Histogram((0.1, math.inf), (2, 1))) for s in own]
         strata = added(strata, [own[0], timed[0], own[1], timed[1]])
-    found = windows(strata)
+    found = list(windows(strata))
     assert {frozenset(window.strata) for window in found} == {frozenset({"v1", "v2"})}
     assert all(len({bool(s.latency) for s in window.strata.values()}) == 1 for window in found)
     assert sum(s.requests for s in strata) == 600
@@ -179,7 +179,7 @@ def test_two_sources_keep_twice_the_windows_of_one_and_lose_no_count(behind):
             for s in own
         ]
         strata = added(strata, [*own, *timed])
-    assert len(windows(strata)) <= 2 * len(windows(filled(600, "v1", "v2")))
+    assert len(list(windows(strata))) <= 2 * len(list(windows(filled(600, "v1", "v2"))))
     assert sum(s.requests for s in strata) == sum(s.latency.total for s in strata if s.latency) == 2 * 3 * 600
     assert sum(s.errors for s in strata) == 2 * 600
 

@@ -5,8 +5,8 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from operator import add, attrgetter
+from itertools import chain, pairwise
+from operator import add, attrgetter, methodcaller
 
 from fairway_steps.model import Histogram, Slo, Stratum
 from fairway_steps.stats.columns import Columns, broken
@@ -56,7 +56,8 @@ def _plainly_sound(columns: Columns) -> bool:
     for name in ("latencies", "comparisons", "differences"):
         if any(map(attrgetter(name), columns.strata)):
             return False
-    if any(min(some.values()) < 0 for some in filter(None, map(attrgetter("failures"), columns.strata))):
+    failures = chain.from_iterable(map(methodcaller("values"), map(attrgetter("failures"), columns.strata)))
+    if min(failures, default=0) < 0:
         return False
     if any(len(some.counts) != len(some.edges) for some in filter(None, map(attrgetter("latency"), columns.strata))):
         return False

@@ -8,11 +8,10 @@ from itertools import pairwise
 
 from fairway_steps.assess.counts import inconsistency
 from fairway_steps.assess.joined import Joined
-from fairway_steps.assess.shared import Shared, known_at
+from fairway_steps.assess.shared import Shared, Windows
 from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo, Stratum
 from fairway_steps.stats.columns import Columns
 from fairway_steps.stats.known import alone
-from fairway_steps.windows import Window, windows
 from fairway_steps.words import count
 
 
@@ -49,24 +48,17 @@ class Scene:
 
     candidate: str
     primary: str
-    windows: tuple[Window, ...]
+    windows: Windows
     weight: int | None
 
     @classmethod
     def of(cls, strata: Sequence[Stratum], candidate: str, primary: str, weight: int | None) -> "Scene":
-        seen = [window for window in windows(strata) if candidate in window.strata and not window.settling]
-        return cls(candidate, primary, tuple(seen), weight)
+        return cls(candidate, primary, Windows.of(strata, candidate, primary), weight)
 
     def reading(self, name: str) -> "Scene":
         """The scene with the latency ``name`` in place of the request's own."""
-        seen = [
-            replace(
-                window,
-                strata={v: replace(s, latency=s.latencies.get(name), seconds=0.0) for v, s in window.strata.items()},
-            )
-            for window in self.windows
-        ]
-        return Scene(self.candidate, self.primary, tuple(seen), self.weight)
+        seen = self.windows.each(lambda each: replace(each, latency=each.latencies.get(name), seconds=0.0))
+        return replace(self, windows=seen)
 
     @cached_property
     def problem(self) -> str:
@@ -76,11 +68,11 @@ class Scene:
 
     def until(self, index: int) -> "Scene":
         """The scene as it was after the window ``index``."""
-        return Scene(self.candidate, self.primary, self.windows[: index + 1], self.weight)
+        return replace(self, windows=self.windows.until(index + 1))
 
-    @cached_property
+    @property
     def own(self) -> list[Stratum]:
-        return [window.strata[self.candidate] for window in self.windows]
+        return self.windows.own
 
     @cached_property
     def columns(self) -> Columns:
@@ -97,9 +89,10 @@ class Scene:
         """The windows with the latencies of a source of their own beside the requests that they tell of."""
         if not alone(self.columns).any() and not alone(self._beside).any():
             return Joined(self.columns, range(len(self.windows)), self.shared)
-        known = known_at(self.windows, timed=True)
+        known = self.windows.known(timed=True)
         own = list(zip(self.own, known, strict=True))
-        beside = [(self.windows[row].strata[self.primary], known[row]) for row in self._with_primary]
+        looks = [known[row] for row in self._with_primary]
+        beside = list(zip(self._beside.strata, looks, strict=True)) if looks else []
         return Joined.of(own, beside, len(self.windows))
 
     @cached_property
@@ -108,14 +101,14 @@ class Scene:
         own = self.shared.own
         return list(range(len(own.strata))) if own.whole is None else own.rows.tolist()
 
-    @cached_property
+    @property
     def _with_primary(self) -> list[int]:
-        return [] if self.problem else [i for i, window in enumerate(self.windows) if self.primary in window.strata]
+        return [] if self.problem else self.windows.with_primary
 
     @cached_property
     def _beside(self) -> Columns:
         """The primary's strata, in the windows that it served in."""
-        return Columns([window.strata[self.primary] for window in self.windows if self.primary in window.strata])
+        return Columns(list(filter(None, self.windows.beside)))
 
     @cached_property
     def is_here(self) -> list[bool]:

@@ -116,9 +116,9 @@ def trail(
         return ()
     looks = _looks(slos, scene, rules)
     points = []
-    for look, window in enumerate(scene.windows[: looks.seen]):
+    for look, end in enumerate(scene.windows.ends[: looks.seen]):
         log_es = looks.at(look)
-        points.append(Point(window.end, log_es, looks.together(log_es)))
+        points.append(Point(end, log_es, looks.together(log_es)))
     return tuple(points)
 
 
