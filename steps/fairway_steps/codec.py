@@ -69,7 +69,10 @@ def _decode_fields(kind: type, value: Mapping[str, Any], where: str) -> Any:
 def _decode_float(value: Any, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError(f"{where} is not a number: {value!r}")  # noqa: TRY004 - one kind of error for the caller
-    return float(value)
+    try:
+        return float(value)
+    except ValueError as error:
+        raise ValueError(f"{where} is not a number: {value!r}") from error
 
 
 def _expect(kind: type, value: Any, where: str) -> Any:

@@ -11,6 +11,11 @@ from fairway_steps.config.units import nearest
 
 T = TypeVar("T")
 
+BOUNDS = {
+    "greater_than": ("not above", "gt"),
+    "greater_than_equal": ("less than", "ge"),
+    "less_than": ("not below", "lt"),
+}
 TYPES = {
     "string_type": "text",
     "int_type": "a whole number",
@@ -61,10 +66,9 @@ def _sentence(error: ErrorDetails) -> str:
         sentence = f"{given} is none of {', '.join(known)}{nearest(str(error['input']), known)}"
     elif kind in TYPES:
         sentence = f"{given} is not {TYPES[kind]}"
-    elif kind == "greater_than":
-        sentence = f"{given} is not above {context['gt']:g}"
-    elif kind == "greater_than_equal":
-        sentence = f"{given} is less than {context['ge']:g}"
+    elif kind in BOUNDS:
+        side, bound = BOUNDS[kind]
+        sentence = f"{given} is {side} {context[bound]:g}"
     elif kind == "finite_number":
         sentence = f"{given} is not a finite number"
     elif kind in ("string_too_short", "too_short"):

@@ -82,6 +82,8 @@ class RateVsPrimary:
         for name, value in (("an odds ratio", self.worse_than), ("a margin", self.margin)):
             if not 1 <= value <= 10:
                 raise ValueError(f"{name} of {value:g} is not between 1 and 10")
+        if not all(map(math.isfinite, self.likelihood)):
+            raise ValueError("a log likelihood is infinite or not a number")
 
     def grid(self) -> Array:
         """The log odds ratios at which the likelihood is kept: the one tested, those above; the margin, those below."""
@@ -159,9 +161,10 @@ class RateVsPrimary:
         """By some strata at a time: the log likelihood after each, at this part of the grid."""
         rows, now = strata.at(part), np.array(self.likelihood or np.zeros(2 * POINTS + 2))[part]
         for start in range(0, len(rows), AT_ONCE):
-            path = np.cumsum(np.vstack((now, rows[start : start + AT_ONCE])), axis=0)[1:]
+            path = np.vstack((now, rows[start : start + AT_ONCE]))
+            np.cumsum(path, axis=0, out=path)
             now = path[-1]
-            yield path
+            yield path[1:]
 
     def _counted(self, table: Array) -> "RateVsPrimary":
         """With the totals of further strata, and the sums of Mantel and Haenszel."""

@@ -238,6 +238,22 @@ HUGE = 10**400
             "state: peak.met is missing",
         ),
         ("rate-vs-primary", {"strata": [], "state": {"worse_than": 1.0, "margin": 1.5}}, "state: errors is missing"),
+        (
+            "rate-vs-primary",
+            {"strata": [], "state": {"errors": 1, "n": 9, "likelihood": [math.inf]}},
+            "a log likelihood is infinite or not a number; give the whole",
+        ),
+        (
+            "rate-vs-limit",
+            {"limit": 0.01, "strata": [], "state": {"limit": "one"}},
+            "RateVsLimit.limit is not a number: 'one'",
+        ),
+        ("rate-vs-limit", {"limit": 0.01, "strata": [], "alpha": 1.5}, "alpha: 1.5 is not below 1"),
+        (
+            "reward",
+            {"rewards": {"v1": [1.0] * 200, "v2": [2.0] * 200}, "planned": math.inf},
+            "planned: inf is not a finite",
+        ),
         ("rate-vs-limit", '{"limit": 0.01, "limit": 0.02, "errors": 1, "requests": 10}', "'limit' is given twice"),
         (
             "quantile-limit",

@@ -22,9 +22,18 @@ class RewardInput(Sequential):
         None, description="The version the others are compared with; without it only a winner is sought."
     )
     direction: Literal["increase", "decrease"] = Field("increase", description="Which way is better.")
-    margin: float = Field(0.0, ge=0, description="How much worse than the primary is fine, in the unit of the reward.")
-    indifference: float = Field(0.0, ge=0, description="A leader within this of the others has won, too.")
-    planned: float = Field(PLANNED, gt=0, description="The number of users at which intervals are tightest.")
+    margin: float = Field(
+        0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="How much worse than the primary is fine, in the unit of the reward.",
+    )
+    indifference: float = Field(
+        0.0, ge=0, allow_inf_nan=False, description="A leader within this of the others has won, too."
+    )
+    planned: float = Field(
+        PLANNED, gt=0, allow_inf_nan=False, description="The number of users at which intervals are tightest."
+    )
 
 
 def _reward(given: RewardInput) -> Mapping[str, Any]:
