@@ -55,9 +55,8 @@ def check_metrics(
             click.echo(f"{one.level.value}: {one.sentence}{f'; {one.mend}' if one.mend else ''}")
     refused = [one for one in found if one.level.value == "refused"]
     if refused:
-        raise DomainError(
-            f"{metrics.partition('#')[0].strip().splitlines()[0]} cannot judge this release", mend="see above"
-        )
+        where = " and ".join(dict.fromkeys(one.where for one in shown)) or metrics.partition("#")[0].strip()
+        raise DomainError(f"{where} cannot judge this release", mend="see above")
 
 
 def inspected(opened: "MetricSource", versions: Sequence[str]) -> "Sequence[Inspection]":

@@ -52,6 +52,12 @@ class Access:
 
             pair = self.resolve("metrics: basic", self.basic)
             found["Authorization"] = Secret(f"Basic {b64encode(pair.value.encode()).decode()}", pair.source)
+        for name, secret in found.items():
+            if not all(" " <= letter <= "\xff" and letter != "\x7f" for letter in secret.value):
+                where = f"what {secret.source} holds" if secret.source else f"the secret for {name}"
+                raise UsageError(
+                    f"metrics: {where} cannot be sent as a header", mend="take line breaks and the like out"
+                )
         return found
 
     def session(self, secrets: Mapping[str, Secret]) -> "requests.Session":
@@ -85,6 +91,21 @@ def _nothing(request: "requests.PreparedRequest") -> "requests.PreparedRequest":
     return request
 
 
+def refusal(status: int) -> str:
+    """What an answer with such a status says."""
+    if status in (401, 403):
+        return f"answers {status}: the token or password is missing, or not its own"
+    if 300 <= status < 400:
+        return f"answers {status}, and redirects are not followed: write the address that this one leads to"
+    return f"answers {status}"
+
+
+def hidden(text: str, secrets: Mapping[str, Secret]) -> str:
+    """What another program says, without the secrets that it was sent."""
+    words = [word for secret in secrets.values() for word in (secret.value, secret.value.rpartition(" ")[2])]
+    return scrub(text, *map(Secret, words))
+
+
 def problem_of(error: Exception, access: Access, secrets: Mapping[str, Secret]) -> str:
     """What went wrong with a request, in words of our own: the library's would show addresses and headers."""
     import requests  # noqa: PLC0415 - it is loaded already
@@ -96,8 +117,13 @@ def problem_of(error: Exception, access: Access, secrets: Mapping[str, Secret]) 
         return f"there is no connection within {min(5.0, access.timeout):g} s"
     if isinstance(error, known.Timeout):
         return f"it does not answer within {access.timeout:g} s"
-    if isinstance(error, known.ConnectionError):
-        return "it cannot be reached"
+    said = {
+        known.ConnectionError: "it cannot be reached",
+        known.ChunkedEncodingError: "its answer breaks off",
+        known.ContentDecodingError: "its answer is not encoded as it says",
+    }
+    if found := next((words for kind, words in said.items() if isinstance(error, kind)), ""):
+        return found
     if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
-        return scrub(str(error), *secrets.values())
+        return hidden(str(error), secrets)
     return f"the request could not be made ({type(error).__name__})"

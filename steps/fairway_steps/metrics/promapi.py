@@ -3,12 +3,13 @@
 https://prometheus.io/docs/prometheus/latest/querying/api/
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fairway_steps.metrics.counting import Series
-from fairway_steps.metrics.http import Access, problem_of
+from fairway_steps.metrics.http import Access, hidden, problem_of, refusal
+from fairway_steps.secrets import Secret
 
 MOST_SERIES = 20_000
 
@@ -54,21 +55,19 @@ class PromApi:
         except ValueError:
             body = None
         if answer.status_code != 200 or not isinstance(body, dict) or body.get("status") != "success":
-            raise self._error(answer.status_code, body)
+            raise self._error(answer.status_code, body, secrets)
         data = body.get("data")
         found = _series(data.get("result") if isinstance(data, dict) else None, self.url)
         return Answer(found, _texts(body, "warnings"), _texts(body, "infos"))
 
-    def _error(self, status: int, body: Any) -> Exception:
+    def _error(self, status: int, body: Any, secrets: Mapping[str, Secret]) -> Exception:
         said = body if isinstance(body, dict) else {}
-        text = str(said.get("error", ""))
+        text = hidden(str(said.get("error", "")), secrets)
         if text and said.get("errorType") in ("bad_data", "execution"):
             return Refused(f"{self.url} refuses the query: {text}")
-        if status in (401, 403):
-            return Away(f"{self.url} answers {status}: the token or password is missing, or not its own")
-        if status == 200 or 300 <= status < 400:
-            return Away(f"{self.url} does not answer as Prometheus does (status {status})")
-        return Away(f"{self.url} answers {status}{f': {text}' if text else ''}")
+        if status == 200:
+            return Away(f"{self.url} does not answer as Prometheus does")
+        return Away(f"{self.url} {refusal(status)}{f': {text}' if text and status not in (401, 403) else ''}")
 
 
 def _texts(answer: Any, name: str) -> tuple[str, ...]:

@@ -87,6 +87,7 @@ class PrometheusSource:
                 owned += self.plan.own(query, answer.series, versions)
             others = self.api.query(promql.values_of(names), at).series if self.plan.label else ()
             absent = [name for name in self.plan.separate if not self.api.query(f"count({name})", at).series]
+            seen = [self._seen(version, [o for o in owned if o.labels[OWNER] == version]) for version in versions]
         except Away as error:
             raise TransientError(str(error)) from error
         except (Refused, ValueError) as error:
@@ -95,9 +96,7 @@ class PrometheusSource:
         return [
             Inspection(
                 where=self.api.url,
-                seen=tuple(
-                    self._seen(version, [o for o in owned if o.labels[OWNER] == version]) for version in versions
-                ),
+                seen=tuple(seen),
                 label=self.plan.label,
                 others=tuple(sorted(told)),
                 failures=bool(names.failing or names.failures),

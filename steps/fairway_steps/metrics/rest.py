@@ -14,7 +14,7 @@ from urllib.parse import quote
 from fairway_steps.config.sources import SourceSpec
 from fairway_steps.errors import TransientError, UsageError
 from fairway_steps.metrics.base import Counters, Reading, decode_counters, difference, encode_counters
-from fairway_steps.metrics.http import Access, problem_of
+from fairway_steps.metrics.http import Access, problem_of, refusal
 from fairway_steps.metrics.names import UNITS, VARIABLE, variables, workload
 from fairway_steps.metrics.paths import Path, Unfit, parse_path
 from fairway_steps.metrics.preflight import Inspection, Seen
@@ -26,6 +26,7 @@ MOST_BYTES = 10_000_000
 INSPECTED = 300.0
 NOBODY = "fairway-asks-for-nobody"
 SAME = 20
+TEXT = "; let its path end in | tonumber"
 
 
 class RestSource:
@@ -120,7 +121,7 @@ class RestSource:
         except (requests.RequestException, OSError) as error:
             raise _Away(f"{self.spec.url}: {problem_of(error, self._access, secrets)}") from error
         if not 200 <= answer.status_code < 300:
-            raise _Away(f"{self.spec.url} answers {answer.status_code}")
+            raise _Away(f"{self.spec.url} {refusal(answer.status_code)}")
         return self._counters(_json(text))
 
     def _request(self, version: str, start: float, end: float) -> tuple[str, str, str]:
@@ -223,18 +224,17 @@ def _json(text: bytes) -> Any:
         raise Unfit(f"the answer holds {constant}")
 
     try:
-        return json.loads(text, parse_constant=refuse)
-    except RecursionError as error:
-        raise Unfit("the answer is nested too deeply") from error
-    except UnicodeDecodeError as error:
-        raise Unfit("the answer is not JSON") from error
-    except json.JSONDecodeError as error:
-        raise Unfit("the answer is not JSON") from error
+        return json.loads(
+            text, parse_constant=refuse, parse_int=lambda n: int(n) if len(n) < 99 else refuse("too many digits")
+        )
+    except (RecursionError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        what = "nested too deeply" if isinstance(error, RecursionError) else "not JSON"
+        raise Unfit(f"the answer is {what}") from error
 
 
 def _whole(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**53 or value != int(value):
-        raise Unfit(f"{name} is {json.dumps(value)[:60]}, which is no count")
+        raise Unfit(f"{name} is {json.dumps(value)[:60]}, which is no count{TEXT if isinstance(value, str) else ''}")
     return int(value)
 
 
@@ -254,17 +254,24 @@ def _latency(name: str, value: Any, per_second: float) -> dict[float, int]:
         raise Unfit(f"{name} is neither an object of edges and counts nor a list of {{le, count}}")
     edges: dict[float, int] = {}
     for edge, count in value.items():
-        try:
-            at = float(edge) / per_second
-            if at in edges:
-                raise ValueError("it is there twice")
-            edges[at] = _whole("a bucket", count)
-        except ValueError as error:
-            raise Unfit(f"{name} has the bucket {edge!r}: {error}") from error
+        at = _edge(name, edge) / per_second
+        if at in edges:
+            raise Unfit(f"{name} has the bucket {edge!r} twice")
+        edges[at] = _whole(f"the bucket {edge!r} of {name}", count)
     counts = [edges[edge] for edge in sorted(edges)]
-    if edges and (math.inf not in edges or any(map(math.isnan, edges)) or counts != sorted(counts)):
+    if edges and (math.inf not in edges or counts != sorted(counts)):
         raise Unfit(f"{name} is not a cumulative histogram with an edge +Inf")
     return edges
+
+
+def _edge(name: str, text: str) -> float:
+    try:
+        at = float(text)
+    except ValueError:
+        at = math.nan
+    if not at >= 0:
+        raise Unfit(f"{name} has the bucket {text!r}, which is no latency")
+    return at
 
 
 def _fell(before: Counters, after: Counters) -> bool:

@@ -12,7 +12,7 @@ from fairway_steps.errors import TransientError, UsageError
 from fairway_steps.metrics.base import Counters, Reading, capped, decode_counters, difference, encode_counters
 from fairway_steps.metrics.counting import unexplained
 from fairway_steps.metrics.exposition import Sample, parse
-from fairway_steps.metrics.http import Access, no_secret, problem_of
+from fairway_steps.metrics.http import Access, no_secret, problem_of, refusal
 from fairway_steps.metrics.names import Matcher, MetricNames, workload
 from fairway_steps.metrics.preflight import Inspection, Seen
 from fairway_steps.metrics.tally import finite, tally
@@ -111,7 +111,7 @@ class ScrapeSource:
         except (requests.RequestException, OSError) as error:
             raise _Away(f"{self.url}: {problem_of(error, self._access, secrets)}") from error
         if answer.status_code != 200:
-            raise _Away(f"{self.url} answers {answer.status_code}")
+            raise _Away(f"{self.url} {refusal(answer.status_code)}")
         return answer.content.decode("utf-8", errors="replace")
 
     def _snapshot(self, text: str, versions: Sequence[str], now: float) -> Snapshot:

@@ -186,6 +186,14 @@ def test_what_is_no_count_is_a_problem_and_the_cursor_stays(slots, apps, value, 
     assert says in reading.problem
 
 
+def test_what_is_no_count_refuses_a_release_before_it_begins(slots, apps):
+    apps["v2"].lines['req{v="v2",code="503"}'] = "NaN"
+    for _ in range(2):
+        apps["v2"].seen()
+    with pytest.raises(UsageError, match="req is nan"):
+        source(slots, apps).inspect(VERSIONS, time.time())
+
+
 def test_a_version_that_does_not_show_is_a_problem_if_it_has_traffic(slots):
     apps = {"v1": App(slots, "v1").show(ok=100)}
     apps["v1"].seen()

@@ -114,13 +114,15 @@ def test_windows_join_without_gap_and_end_before_what_is_not_known_yet(database)
     [
         (-1, 0, None, "requests is -1, which is no count"),
         (1.5, 0, None, "requests is 1.5, which is no count"),
-        ("12", 0, None, 'requests is "12", which is no count'),
+        ("12", 0, None, 'requests is "12", which is no count; let its path end in | tonumber'),
         (None, 0, None, "requests is null"),
         (True, 0, None, "requests is true"),
         (11, 12, None, "12 failures of 11 requests cannot be"),
         (11, 0, {"100": 5}, "not a cumulative histogram"),
         (11, 0, {"100": 5, "+Inf": 4}, "not a cumulative histogram"),
-        (11, 0, {"fast": 5, "+Inf": 5}, "the bucket 'fast'"),
+        (11, 0, {"fast": 5, "+Inf": 5}, "latency has the bucket 'fast', which is no latency"),
+        (11, 0, {"-1": 5, "+Inf": 5}, "latency has the bucket '-1', which is no latency"),
+        (11, 0, {"1": 5, "1.0": 5, "+Inf": 5}, "latency has the bucket '1.0' twice"),
         (9, 0, None, "the counts of v2 went down"),
     ],
 )
@@ -141,6 +143,7 @@ def test_what_cannot_be_is_a_problem_and_the_cursor_stays(database, n, failed, l
         ('{"rows": []}', "leads nowhere"),
         ('{"rows": [{"n": NaN, "failed": 0, "latency": {}}]}', "holds NaN"),
         ("[" * 100_000, "nested too deeply"),
+        ('{"rows": [{"n": ' + "9" * 5000, "holds too many digits"),
     ],
 )
 def test_an_answer_that_is_none_is_a_problem(database, text, says):
@@ -159,10 +162,25 @@ def test_a_source_that_went_away_is_a_problem_one_that_never_was_is_transient(da
         source.read(VERSIONS, BOTH, "", 11.0)
 
 
-def test_no_redirect_is_followed_with_a_secret(database):
-    database.status = 302
-    with pytest.raises(TransientError, match="answers 302"):
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        (401, "answers 401: the token or password is missing, or not its own"),
+        (302, "answers 302, and redirects are not followed"),
+    ],
+)
+def test_no_answer_says_what_to_mend_and_no_redirect_is_followed(database, status, says):
+    database.status = status
+    with pytest.raises(TransientError, match=says):
         database.source().read(VERSIONS, BOTH, "", 11.0)
+
+
+@pytest.mark.parametrize("secret", ["two\nlines", "geheim…", "\x00"])
+def test_a_secret_that_no_header_can_carry_is_refused_without_a_letter_of_it(database, secret):
+    around = Around(resolve=lambda where, reference: Secret(secret, reference))
+    with pytest.raises(UsageError, match=r"^metrics: what env:TOKEN holds cannot be sent as a header"):
+        database.source(around, headers={"X-Key": "env:TOKEN"}).read(VERSIONS, BOTH, "", 10.0)
+    assert not database.asked
 
 
 def test_a_server_that_never_answers_is_given_up(silent_server):
