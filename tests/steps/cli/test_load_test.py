@@ -218,7 +218,9 @@ def test_an_endpoint_that_refuses_is_unusable(unused_port: int, tmp_path: Path):
 def test_slow_and_failing_are_not_unusable(silent_server: str):
     done = fairway(f"--url={silent_server}", "--requests=3", "--rate=100", "--timeout=100ms", "--output=json")
     assert done.returncode == 0
-    assert json.loads(done.stdout)["errors"] == {"timeout": 3}
+    errors = json.loads(done.stdout)["errors"]
+    assert errors.keys() <= {"timeout", "cancelled"}  # the latter if this machine let it notice late
+    assert sum(errors.values()) == 3
 
 
 def test_a_client_that_was_the_limit_warns():
