@@ -1,7 +1,7 @@
 """Rules of an HTTPRoute or GRPCRoute to ``Routes`` and back: pure.
 
-Ours are, in each rule that points at a known version: its ``backendRefs``, a mirror to a version, and before it the
-rules named ``fairway-match-…-SERVICE``. Everything else of every rule is somebody else's, and is handed on as it is, another
+Ours are, in each rule that points at a known version: its ``backendRefs``, a mirror to a version, and after all rules
+those named ``fairway-match-…-SERVICE``. Everything else of every rule is somebody else's, and is handed on as it is, another
 service's release included. Source:
 https://gateway-api.sigs.k8s.io/reference/spec/ (v1.4: rules have names; a match with more headers goes first).
 """
@@ -90,8 +90,13 @@ def beyond(rules: Sequence[Json]) -> str:
 
 
 def encode(rules: Sequence[Json], routes: Routes, around: Around) -> list[Json]:
-    """The rules with ours replaced by what ``routes`` says. Raises Unknown for one that has no room for it."""
+    """The rules with ours replaced by what ``routes`` says. Raises Unknown for one that has no room for it.
+
+    Rules of ours come last, whatever they match: gateways name their clusters by a rule's place, and a user's rule that moves up as one
+    before it goes loses requests between two updates of the proxy.
+    """
     result: list[Json] = []
+    ours: list[Json] = []
     managed = 0
     for rule in (rule for rule in rules if not around.owns(rule)):
         if not around.manages(rule):
@@ -100,12 +105,12 @@ def encode(rules: Sequence[Json], routes: Routes, around: Around) -> list[Json]:
         base = {**copy.deepcopy(rule), "backendRefs": _references(rule, routes.weights, around)}
         filters = [f for f in base.pop("filters", []) if not around.mirrored(f)]
         for number, match in enumerate(routes.matches):
-            result.append(_matching(base, filters, around.name(number, managed), match, around))
+            ours.append(_matching(base, filters, around.name(number, managed), match, around))
         if routes.mirror:
             filters.append(_mirroring(routes.mirror, around))
         result.append(base | ({"filters": filters} if filters else {}))
         managed += 1
-    return result
+    return [*result, *ours]
 
 
 def _weights(rule: Json, around: Around) -> dict[str, int]:

@@ -73,6 +73,8 @@ def test_whatever_is_written_is_read_and_nothing_else_is_touched(before, one, be
     for wanted in steps:
         now = encode(now, wanted, IRIS)
         assert decode(now, IRIS) == wanted
+        theirs = [rule for rule in now if not IRIS.owns(rule)]
+        assert now[: len(theirs)] == theirs, "each of the user's rules keeps its place"
         assert encode(now, wanted, IRIS) == now
     assert encode(now, Routes({"v1": 100}), IRIS) == [_of_v1(rule) for rule in stored]
     assert not any(IRIS.owns(rule) for rule in encode(now, Routes({"v1": 100}), IRIS))
