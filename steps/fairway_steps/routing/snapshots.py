@@ -10,8 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fairway_steps.errors import Refused, UsageError
+from fairway_steps.routing.backends import owns
 from fairway_steps.routing.folder import CLUSTERS, ENDPOINTS, ROUTES, Folder, Json
 from fairway_steps.routing.proxy import Proxy
+from fairway_steps.routing.xds import is_ours
 
 FORMAT = 1
 
@@ -27,7 +29,7 @@ def take(folder: Folder, service: str) -> str:
         "service": service,
         "host": host.get("name", ""),
         "routes": _own(service, host),
-        "clusters": [cluster for cluster in clusters if _ours(service, cluster)],
+        "clusters": [cluster for cluster in clusters if owns(service, cluster.get("name"))],
         "endpoints": {name: file["resources"] for name, file in endpoints.items()},
     }
     return json.dumps(saved)
@@ -70,9 +72,10 @@ def _merged(service: str, saved: Any, resources: Sequence[Json]) -> list[Json]:
     if host is None:
         raise Refused(f"the virtual host {saved['host']!r}, where {service} was routed, is gone")
     routes = host.get("routes", [])
-    at = next((i for i, entry in enumerate(routes) if _ours(service, entry)), 0)
-    after = [entry for entry in routes[at:] if not _ours(service, entry)]
-    host["routes"] = [*routes[:at], *saved["routes"], *after]
+    ours = [i for i, entry in enumerate(routes) if is_ours(service, entry)]
+    at = next((i for i in ours if routes[i].get("name") == service), ours[0] if ours else 0)
+    before, after = ([e for e in part if not is_ours(service, e)] for part in (routes[:at], routes[at:]))
+    host["routes"] = [*before, *saved["routes"], *after]
     return changed
 
 
@@ -91,13 +94,8 @@ def _hosts(resources: Sequence[Json]) -> list[Json]:
 
 
 def _own(service: str, host: Json) -> list[Json]:
-    return [entry for entry in host.get("routes", []) if _ours(service, entry)]
+    return [entry for entry in host.get("routes", []) if is_ours(service, entry)]
 
 
 def _present(service: str, resources: Sequence[Json]) -> list[Json]:
     return [entry for host in _hosts(resources) for entry in _own(service, host)]
-
-
-def _ours(service: str, resource: Json) -> bool:
-    name = resource.get("name", "")
-    return bool(name == service or name.startswith(service + "/"))

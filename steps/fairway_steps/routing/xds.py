@@ -1,6 +1,6 @@
 """Routes as Envoy's route entries (xDS JSON), and back. Pure.
 
-What Fairway owns is the entry named after the service, the entries ``SERVICE/match/N`` before it, and the clusters
+What Fairway owns is the entry named after the service, the entries ``SERVICE/match/N`` with its metadata, and the clusters
 ``SERVICE/…``. In its entry it owns the split, the mirroring to its own clusters, the hashing while sticky, the prefix
 of its statistics, and one response header; all other fields stay, a retry policy that is already there too. An answer of a version, be it a 500, is
 never retried: it is the version's own.
@@ -8,6 +8,7 @@ https://www.envoyproxy.io/docs/envoy/latest/api-v3/config/route/v3/route_compone
 """
 
 import copy
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -65,14 +66,25 @@ def placed(service: str, resources: Sequence[Json], own: Sequence[Json]) -> list
                 host["routes"] = [
                     kept
                     for entry in routes
-                    if not owns(service, entry.get("name")) or entry["name"] == service
+                    if not is_ours(service, entry) or entry["name"] == service
                     for kept in (own if entry.get("name") == service else [entry])
                 ]
     return changed
 
 
+def is_ours(service: str, entry: Json) -> bool:
+    """Whether a route entry is the service's own, or one that Fairway made before it."""
+    name = str(entry.get("name", ""))
+    made = re.fullmatch(rf"{re.escape(service)}/match/\d+", name) and METADATA in _metadata(entry)
+    return name == service or bool(made)
+
+
+def _metadata(entry: Json) -> Json:
+    return dict((entry.get("metadata") or {}).get("filter_metadata") or {})
+
+
 def _own(service: str, host: Json) -> tuple[Json, ...]:
-    own = [entry for entry in host.get("routes", []) if owns(service, entry.get("name"))]
+    own = [entry for entry in host.get("routes", []) if is_ours(service, entry)]
     return tuple(sorted(own, key=lambda entry: entry["name"] == service))
 
 
@@ -145,8 +157,7 @@ def decode(service: str, own: Sequence[Json]) -> Routes:
 
 def noted(own: Sequence[Json]) -> Json:
     """What Fairway keeps beside the route: ``fence`` (the highest token seen) and ``fallback``."""
-    found = (own[-1] if own else {}).get("metadata", {}).get("filter_metadata", {}).get(METADATA, {})
-    return dict(found)
+    return dict(_metadata(own[-1] if own else {}).get(METADATA, {}))
 
 
 def needed(own: Sequence[Json], all_clusters: Sequence[Json]) -> set[str]:

@@ -3,12 +3,14 @@
 On files and scripted answers. Left out: all that the contract suite covers with a real Envoy.
 """
 
+import copy
+
 import pytest
 from pytest_httpserver import HTTPServer
 
 from fairway_steps.clock import FakeClock
 from fairway_steps.errors import Refused, TransientError, UsageError
-from fairway_steps.model import Mirror, Routes, Stickiness, Version
+from fairway_steps.model import HeaderMatch, Mirror, Routes, Stickiness, Version
 from fairway_steps.routing import backends
 from fairway_steps.routing.bootstrap import write_folder
 from fairway_steps.routing.envoy import EnvoyRouter
@@ -63,6 +65,29 @@ def test_two_services_in_one_folder_leave_each_other_alone(router):
     router.apply(Routes({"v2": 100}), KNOWN, fence=2)
     names = {cluster["name"] for cluster in router.folder.load("clusters.json")["resources"]}
     assert names == {"rose/v1", "rose/v2", "rose/v2+v1", "iris/v2"}
+
+
+def entries_of(router):
+    return router.folder.load("routes.json")["resources"][0]["virtual_hosts"][0]["routes"]
+
+
+def add(router, *entries):
+    """Entries of a person's, in front of all others."""
+    stored = router.folder.load("routes.json")
+    resources = copy.deepcopy(stored["resources"])
+    resources[0]["virtual_hosts"][0]["routes"][:0] = entries
+    router.folder.replace("routes.json", stored, resources)
+
+
+def test_an_entry_that_only_starts_with_the_service_s_name_is_left_alone_also_by_the_last_way_back(router):
+    health = {"name": "iris/health", "match": {"path": "/health"}, "direct_response": {"status": 200}}
+    add(router, health)
+    saved = router.snapshot()
+    router.apply(Routes({"v1": 50, "v2": 50}, (HeaderMatch("x-t", "1", "v2"),)), KNOWN)
+    for back in (lambda: router.give_all(V1), lambda: router.restore(saved)):
+        back()
+        assert [entry["name"] for entry in entries_of(router)] == ["iris/health", "iris"]
+        assert entries_of(router)[0] == health
 
 
 def test_the_highest_token_stays_beside_the_route(router):

@@ -45,12 +45,13 @@ def rewrite(folder, routes):
 def test_everything_of_the_service_comes_back_and_all_else_stays(folder, put_back):
     saved = snapshots.take(folder, "iris")
     (before,) = routes_of(folder)
-    others = [{"name": "a"}, {"name": "iris/match/0"}, {"name": "iris", "route": {"cluster": "x"}}, {"name": "b"}]
+    made = {"name": "iris/match/0", "metadata": {"filter_metadata": {"fairway": {"fence": 1}}}}
+    others = [{"name": "a"}, made, {"name": "iris/health"}, {"name": "iris", "route": {"cluster": "x"}}, {"name": "b"}]
     rewrite(folder, others)
     folder.replace(CLUSTERS, folder.load(CLUSTERS), [{"name": "other"}])
     folder.remove("endpoints/iris~v1.json")
     put_back(saved)
-    assert [entry["name"] for entry in routes_of(folder)] == ["a", "iris", "b"]
+    assert [entry["name"] for entry in routes_of(folder)] == ["a", "iris/health", "iris", "b"]
     (back,) = [entry for entry in routes_of(folder) if entry["name"] == "iris"]
     assert back["route"] == before["route"]
     assert back["metadata"]["filter_metadata"]["fairway"]["fence"] == 5

@@ -14,6 +14,7 @@ from fairway_steps.routing import xds
 
 NAMES = st.from_regex(r"[a-z0-9]([a-z0-9.-]{0,4}[a-z0-9])?", fullmatch=True)
 TEMPLATE = {"name": "iris", "match": {"prefix": "/"}, "route": {"timeout": "7s"}}
+MARKED = {"metadata": {"filter_metadata": {"fairway": {}}}}
 
 
 @st.composite
@@ -105,7 +106,7 @@ def test_users_of_one_that_leaves_go_to_one_that_gains_and_nobody_else_moves():
 def table(*names: str, name: str = "t", host: str = "h"):
     return {
         "name": name,
-        "virtual_hosts": [{"name": host, "routes": [{"name": n, "n": i} for i, n in enumerate(names)]}],
+        "virtual_hosts": [{"name": host, "routes": [{"name": n, "n": i} | MARKED for i, n in enumerate(names)]}],
     }
 
 
@@ -123,6 +124,25 @@ def test_own_entries_are_replaced_in_place_and_all_others_stay_in_order():
     ]
     assert after[1] == before[1]
     assert before == untouched
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        {"name": "iris/health"},
+        {"name": "iris/match/0"},
+        {"name": "iris/match/mine"} | MARKED,
+        {"name": "iris/"} | MARKED,
+    ],
+)
+def test_an_entry_that_is_merely_named_like_ours_stays(theirs):
+    before = table("iris")
+    before["virtual_hosts"][0]["routes"].insert(0, theirs)
+    place = xds.find("iris", [before])
+    assert place is not None
+    assert [entry["name"] for entry in place.own] == ["iris"]
+    (after,) = xds.placed("iris", [before], [{"name": "iris"}])
+    assert after["virtual_hosts"][0]["routes"] == [theirs, {"name": "iris"}]
 
 
 def test_the_place_of_a_service():
