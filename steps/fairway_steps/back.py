@@ -3,7 +3,7 @@
 import logging
 
 from fairway_steps.errors import DomainError, FairwayError, NotSettled, Refused
-from fairway_steps.model import Version
+from fairway_steps.model import Routes, Version
 from fairway_steps.record import Record
 from fairway_steps.routing.base import Router
 from fairway_steps.words import shares
@@ -24,6 +24,15 @@ def give_back(record: Record, router: Router) -> None:
     except FairwayError as error:
         LOG.warning("the snapshot could not be put back: %s", error)
     router.give_all(record.primary, fence=record.token)
+
+
+def holds(version: Version, router: Router) -> bool:
+    """Whether the route can be read, and gives all traffic to this version."""
+    try:
+        return router.read() == Routes({version.name: 100})
+    except Refused as error:
+        LOG.warning("the route cannot be read: %s", error)
+        return False
 
 
 def refuse_unlike(version: Version, router: Router) -> None:

@@ -121,7 +121,7 @@ def begin(
         _preflight(routes, primary, everyone, f"--service {service} --route {route}")
         versions = {version.name: version for version in (primary, *everyone)}
         asking = [routes_of(stage, primary.name, candidate.name, sticky=sticky) for stage in stages]
-        router.preflight(asking, versions)
+        router.preflight([*asking, *(Routes({version.name: 100}) for version in everyone)], versions)
         told = (*told, *_idle(ending, primary, asking))
     # A record may be new on a route that has had releases (a CI job's clean checkout): its token is above theirs.
     token = max(held.token if held else 0, router.fence()) + 1
@@ -243,6 +243,11 @@ def _preflight(routes: Routes, primary: Version, candidates: Sequence[Version], 
         raise Refused(
             f"the primary {primary.name} has no traffic: the route gives all of it to {', '.join(routes.weights) or 'nobody'}",
             mend=f"if {candidate.name} is already promoted there is nothing to release",
+        )
+    if routes.mirror:
+        raise Refused(
+            f"the route copies requests to {routes.mirror.version} already, and a release would take that away",
+            mend="take the mirror out; if it is left of a release, end that one with `fairway ensure-safe`",
         )
     if len(routes.weights) > 1:
         raise Refused(

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from fairway_steps.back import GivenBack, give_back, refuse_unlike
+from fairway_steps.back import GivenBack, give_back, holds, refuse_unlike
 from fairway_steps.clock import Clock
 from fairway_steps.errors import DomainError, FairwayError, NotReady, UsageError
 from fairway_steps.heartbeat import heartbeat
@@ -222,9 +222,10 @@ def ensure_safe(
         router.give_all(record.stable, fence=record.token)
         await_settled(router, clock, Confirmation().settle)
         refuse_unlike(record.stable, router)
-    elif router.read() != Routes({record.stable.name: 100}):
-        router.apply(Routes({record.stable.name: 100}), record.versions, fence=record.token)
+    elif not holds(record.stable, router):
+        router.give_all(record.stable, fence=record.token)
         await_settled(router, clock, Confirmation().settle)
+        refuse_unlike(record.stable, router)
         action = "restored"
     record = _mended(store, record, clock)
     return action, retire(store, record, router, ending.workloads, clock, drain=ending.drain)

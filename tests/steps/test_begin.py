@@ -12,13 +12,14 @@ import pytest
 from fairway_steps.begin import begin
 from fairway_steps.clock import FakeClock
 from fairway_steps.errors import Fenced, Refused, UsageError
-from fairway_steps.model import Assessment, Metric, Mode, Outcome, Routes, Rules, Slo, Stage, Verdict, Version
+from fairway_steps.model import Assessment, Metric, Mirror, Mode, Outcome, Routes, Rules, Slo, Stage, Verdict, Version
 from fairway_steps.record import FileStore, Lease, StageResult
 from fairway_steps.release import Ending, promote
 from fairway_steps.report.html import html
 from fairway_steps.report.text import text
 from fairway_steps.routing.base import MIRROR, Capabilities
 from fairway_steps.routing.claims import Claims
+from fairway_steps.strategy import Strategy
 from fairway_steps.weights import Confirmation
 from fakes_routing import FakeRouter, Stored
 from fakes_workloads import FakeWorkloads
@@ -87,7 +88,19 @@ def test_what_shrinks_the_primary_while_it_idles_is_told_where_a_stage_takes_all
 
 def test_the_routes_of_all_stages_are_foreseen(world):
     world.begin()
-    assert world.router.foreseen == (Routes({"v1": 90, "v2": 10}), Routes({"v1": 50, "v2": 50}))
+    assert world.router.foreseen == (Routes({"v1": 90, "v2": 10}), Routes({"v1": 50, "v2": 50}), Routes({"v2": 100}))
+
+
+def test_without_stages_that_of_a_promotion_is(world):
+    world.begin(stages=(), strategy=Strategy.NONE)
+    assert world.router.foreseen == (Routes({"v2": 100}),)
+
+
+def test_a_route_with_a_mirror_of_somebody_elses_is_refused(world):
+    world.route.routes = Routes({"v1": 100}, mirror=Mirror("v2", 5))
+    with pytest.raises(Refused, match="copies requests to v2 already, and a release would take that away"):
+        world.begin()
+    assert (world.store.load(), world.route.routes.mirror) == (None, Mirror("v2", 5))
 
 
 def test_the_same_holder_begins_once(world):

@@ -194,6 +194,13 @@ def test_a_finished_release_is_held_to_its_end(store, router, outcome, stable):
     assert store.load() == before
 
 
+def test_a_route_of_a_finished_release_that_nobody_can_read_is_given_back(store, router):
+    store.update(lambda r: replace(r, outcome=Outcome.ROLLED_BACK))
+    router.stored.unknown = "somebody/else"
+    assert ensure_safe(store, router, FakeClock(), holder="me")[0] == "restored"
+    assert weights(router) == {"v1": 100}
+
+
 def test_what_cannot_be_put_right_says_broken_and_can_be_mended(store, router):
     working = router.apply, router.restore, router.give_all
 

@@ -33,8 +33,8 @@ def version_of(target: Json, places: Mapping[str, Place], namespace: str) -> str
     )
 
 
-def pointed(like: Json, place: Place, namespace: str) -> Json:
-    """An entry as ``like``, but to the version at ``place``."""
+def pointed(like: Json, place: Place, namespace: str, own: Place | None = None) -> Json:
+    """An entry as ``like``, which goes to ``own``, but to the version at ``place``; a port that is not its version's own stays."""
     before = like.get("destination") or {}
     host = str(before.get("host", ""))
     if _service(host, namespace) != (place.ref.namespace, place.service):
@@ -42,7 +42,8 @@ def pointed(like: Json, place: Place, namespace: str) -> Json:
     destination: Json = {"host": host}
     if place.subset:
         destination["subset"] = place.subset
-    if host != before.get("host"):
+    other = own is not None and (before.get("port") or {}).get("number", own.port) != own.port
+    if host != before.get("host") and not other:
         destination["port"] = {"number": place.port}
     elif "port" in before:
         destination["port"] = before["port"]

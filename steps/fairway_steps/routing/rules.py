@@ -39,10 +39,11 @@ class Around(Whose):
         return self.version(one["requestMirror"]["backendRef"]) if one.get("type") == MIRROR else ""
 
     def pointed(self, like: Json, name: str) -> Json:
-        """A reference as ``like``, but for its name and port."""
-        place = self.places[name]
+        """A reference as ``like``, but for its name, and its port where that is the one its own version goes by."""
+        place, own = self.places[name], self.version(like)
         ref = {key: value for key, value in like.items() if key != "namespace"}
-        ref |= {"name": place.service, "port": place.port}
+        port = place.port if not own or like.get("port") in (None, self.places[own].port) else like["port"]
+        ref |= {"name": place.service, "port": port}
         return ref if place.ref.namespace == self.namespace else ref | {"namespace": place.ref.namespace}
 
     def unmirrored(self, rule: Json, name: str) -> Json:
@@ -107,7 +108,7 @@ def encode(rules: Sequence[Json], routes: Routes, around: Around) -> list[Json]:
         for number, match in enumerate(routes.matches):
             ours.append(_matching(base, filters, around.name(number, managed), match, around))
         if routes.mirror:
-            filters.append(_mirroring(routes.mirror, around))
+            filters.append(_mirroring(base["backendRefs"], routes.mirror, around))
         result.append(base | ({"filters": filters} if filters else {}))
         managed += 1
     return [*result, *ours]
@@ -178,6 +179,8 @@ def _conditions(rule: Json) -> Sequence[Json]:
     return rule.get("matches") or [{}]
 
 
-def _mirroring(mirror: Mirror, around: Around) -> Json:
-    ref = around.pointed({"group": "", "kind": "Service"}, mirror.version)
+def _mirroring(references: Sequence[Json], mirror: Mirror, around: Around) -> Json:
+    like = next(ref for ref in references if around.version(ref))
+    parts: Json = {key: like[key] for key in ("name", "namespace", "port") if key in like}
+    ref = around.pointed({"group": "", "kind": "Service"} | parts, mirror.version)
     return {"type": MIRROR, "requestMirror": {"backendRef": ref, "percent": mirror.percent}}

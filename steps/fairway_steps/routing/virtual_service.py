@@ -32,7 +32,7 @@ class Around(Whose):
         return not self.owns(rule) and any(self.version(target) for target in rule.get("route") or ())
 
     def pointed(self, like: Json, name: str) -> Json:
-        return pointed(like, self.places[name], self.namespace)
+        return pointed(like, self.places[name], self.namespace, self.places.get(self.version(like)))
 
     def unmirrored(self, rule: Json, name: str = "") -> Json:
         """The http route without mirrors to any version but ``name``."""
@@ -166,22 +166,19 @@ def _targets(rule: Json, weights: Mapping[str, int], around: Around) -> list[Jso
     like = next(target for target in rule["route"] if around.version(target))
     order = [*kept, *(name for name in sorted(weights) if name not in kept)]
     theirs = [target for target in rule["route"] if not around.version(target) and not target.get("weight", 0)]
-    ours = [
-        {**(kept.get(name) or pointed(like, around.places[name], around.namespace)), "weight": weights[name]}
-        for name in order
-    ]
+    ours = [{**(kept.get(name) or around.pointed(like, name)), "weight": weights[name]} for name in order]
     return copy.deepcopy([*ours, *theirs])
 
 
 def _matching(base: Json, rule: Json, number: int, index: int, match: HeaderMatch, around: Around) -> Json:
     asked = copy.deepcopy(rule.get("match") or [{}])
     for one in asked:
-        headers = one.get("headers") or {}
-        if match.name in headers:
-            raise Unknown(f"an http route that asks for the header {match.name} itself, and can ask for it once only")
-        one["headers"] = {**headers, match.name: {"exact": match.value}}
+        headers, name = one.get("headers") or {}, match.name.lower()
+        if name in map(str.lower, [*headers, *(one.get("withoutHeaders") or {})]):
+            raise Unknown(f"an http route that asks for the header {name} itself, and can ask for it once only")
+        one["headers"] = {**headers, name: {"exact": match.value}}
     kept = next((target for target in base["route"] if around.version(target) == match.version), None)
-    target = copy.deepcopy(kept or pointed(base["route"][0], around.places[match.version], around.namespace))
+    target = copy.deepcopy(kept or around.pointed(base["route"][0], match.version))
     return {
         **copy.deepcopy(base),
         "name": around.name(number, index),
@@ -191,12 +188,12 @@ def _matching(base: Json, rule: Json, number: int, index: int, match: HeaderMatc
 
 
 def _mirroring(base: Json, mirror: Mirror, around: Around) -> Json:
-    place, like = around.places[mirror.version], base["route"][0]
+    like = base["route"][0]
     if any(at.vmodel for at in around.places.values()):
         raise Unknown(
             f"no mirror to {mirror.version}: copies of a ModelMesh's requests keep the header of the version they were sent to"
         )
-    to, share = pointed(like, place, around.namespace)["destination"], {"value": mirror.percent}
+    to, share = around.pointed(like, mirror.version)["destination"], {"value": mirror.percent}
     if base.get("mirror"):
         raise Unknown(
             f"a mirror to {told({'destination': base['mirror']})} already, beside which no other can stand",

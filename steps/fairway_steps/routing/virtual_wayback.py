@@ -9,8 +9,12 @@ Json = dict[str, Any]
 
 
 def _mended(now: Json, saved: Json, touches: Touches) -> Json:
+    """Mirrors to a version go, but for those that were there before."""
     kept = {key: value for key, value in now.items() if key not in MIRRORING}
-    mirroring = saved if _mirrors(now, touches) else now
+    mirroring = {key: saved[key] for key in MIRRORING if key in saved} if _mirrors(now, touches) else now
+    before = saved.get("mirrors") or []
+    entries = [one for one in now.get("mirrors") or [] if one in before or not touches(one)]
+    mirroring = {**mirroring, "mirrors": entries} if entries else {k: v for k, v in mirroring.items() if k != "mirrors"}
     return {**kept, "route": saved.get("route", []), **{key: mirroring[key] for key in MIRRORING if key in mirroring}}
 
 

@@ -1,8 +1,8 @@
 """The way back of a route that is a list of rules: those of one service saved whole, and their backends put back.
 
 Nothing here is computed from ``Routes``, and nothing is shared with the way there but whose a backend is. A rule is known by its name
-and what it matches; what somebody else has meanwhile changed in it stays, and so does every rule of others. One that was added and
-leads to a version goes where the saved ones did. If one is not to be found again, all of this service's go back as they were.
+and what it matches; what somebody else has meanwhile changed in it stays, and so does every rule of others. One that was added, or that
+now matches something else, goes where the saved ones did, and one that is gone comes back.
 """
 
 import copy
@@ -54,23 +54,30 @@ def put_back(ref: Reference, service: str, snapshot: str, found: Manifest, touch
     saved = [rule for rule in _parse(ref, service, snapshot, kind) if not _is_ours(rule, service)]
     stored = (found.get("spec") or {}).get(kind.rules) or []
     theirs = [copy.deepcopy(rule) for rule in stored if not _is_ours(rule, service)]
-    places = {identity(rule): index for index, rule in enumerate(theirs)}
     led_here = {identity(rule) for rule in theirs if goes(rule)}
-    mine = {i: _on(rule, touches, kind) for i, rule in enumerate(saved) if goes(rule) or identity(rule) in led_here}
-    if len(places) == len(theirs) and all(identity(rule) in places for rule in mine.values()):
-        for rule in mine.values():
-            index = places[identity(rule)]
-            theirs[index] = kind.mended(theirs[index], rule, touches)
-        known = {identity(rule) for rule in mine.values()}
-        like = next((rule for rule in mine.values() if goes(rule)), None)
-        return [
-            _led(rule, like, touches, kind) if like and goes(rule) and identity(rule) not in known else rule
-            for rule in theirs
-        ]
-    result = [rule for rule in theirs if not goes(rule) and identity(rule) not in map(identity, mine.values())]
-    order = [identity(rule) for rule in saved]
-    for index, rule in sorted(mine.items(), reverse=True):  # each before the first that came after it
-        at = next((i for i, other in enumerate(result) if identity(other) in order[index + 1 :]), len(result))
+    mine = [_on(rule, touches, kind) for rule in saved if goes(rule) or identity(rule) in led_here]
+    like = next(filter(goes, mine), None)
+    gone, added = list(mine), list[int]()
+    for index, rule in enumerate(theirs):
+        twin = next((one for one in gone if identity(one) == identity(rule)), None)
+        if twin is not None:
+            gone.remove(twin)
+            theirs[index] = kind.mended(rule, twin, touches)
+        elif goes(rule):
+            added.append(index)
+    for index in added:  # an edited one is like that which it was, as far as their order tells
+        edited = gone.pop(0) if gone else like
+        if like and edited:
+            theirs[index] = _led(theirs[index], edited if goes(edited) else like, touches, kind)
+    return _inserted(theirs, gone, [identity(rule) for rule in saved], identity)
+
+
+def _inserted(theirs: list[Json], gone: list[Json], order: list[str], identity: Callable[[Json], str]) -> list[Json]:
+    """The rules with those that are gone, each before the first that came after it."""
+    result = list(theirs)
+    for rule in reversed(gone):
+        after = order[order.index(identity(rule)) + 1 :]
+        at = next((i for i, other in enumerate(result) if identity(other) in after), len(result))
         result.insert(at, rule)
     return result
 

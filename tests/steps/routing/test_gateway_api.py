@@ -320,6 +320,49 @@ def test_an_added_rule_keeps_its_own_port_of_the_primary_or_gets_that_of_a_saved
     assert [[(ref["name"], ref["port"]) for ref in rule] for rule in refs] == [[(one, 9090)], [(one, 8080)]]
 
 
+def test_an_edited_match_is_kept_and_so_is_what_was_added_beside_it(lab, router):
+    saved = router.snapshot()
+    router.apply(SPLIT, lab.versions)
+    rules = lab.stored()["spec"]["rules"]
+    rules[0]["matches"].append({"path": {"type": "PathPrefix", "value": "/v9"}})
+    rules[2]["timeouts"] = {"request": "9s"}
+    added = {**copy.deepcopy(rules[0]), "name": "new", "matches": [{"path": {"type": "PathPrefix", "value": "/v3"}}]}
+    lab.edit({"spec": {"rules": [*rules, added]}})
+    assert router.restore(saved) == Routes({"v1": 100})
+    after = lab.stored()["spec"]["rules"]
+    assert [rule.get("matches") for rule in after] == [rule.get("matches") for rule in (*rules, added)]
+    assert after[2]["timeouts"] == {"request": "9s"}
+    assert {ref["name"] for rule in (after[0], after[2], after[3]) for ref in rule["backendRefs"]} == {
+        lab.services["v1"]
+    }
+
+
+def test_a_rule_of_another_port_keeps_it_for_every_version_and_a_service_without_it_is_refused(lab, router):
+    rules = lab.stored()["spec"]["rules"]
+    rules[0]["backendRefs"][0]["port"] = 9090
+    lab.edit({"spec": {"rules": rules}})
+    one, two = lab.services.values()
+    at = [Reference.of("service", lab.cluster.namespace, name) for name in (one, two)]
+    lab.cluster.put(at[0], {"spec": {"ports": [{"port": 8080}, {"port": 9090}]}})
+    with pytest.raises(Refused, match=r"would point at port 9090 of Service .*, which has 8080"):
+        router.preflight([SPLIT], lab.versions)
+    lab.cluster.put(at[1], {"spec": {"ports": [{"port": 8080}, {"port": 9090}]}})
+    router.apply(Routes({"v1": 60, "v2": 40}, mirror=Mirror("v2", 5)), lab.versions)
+    first, _, last = lab.stored()["spec"]["rules"]
+    assert [[ref["port"] for ref in rule["backendRefs"]] for rule in (first, last)] == [[9090, 9090], [8080, 8080]]
+    ports = [
+        f["requestMirror"]["backendRef"]["port"] for r in (first, last) for f in r["filters"] if "requestMirror" in f
+    ]
+    assert ports == [9090, 8080]
+    router.apply(Routes({"v2": 100}), lab.versions)
+    router.give_all(lab.versions["v1"])
+    first, _, last = lab.stored()["spec"]["rules"]
+    assert [(rule["backendRefs"][0]["name"], rule["backendRefs"][0]["port"]) for rule in (first, last)] == [
+        (one, 9090),
+        (one, 8080),
+    ]
+
+
 def test_an_edit_between_the_read_and_the_write_of_a_restore_is_kept(lab, router):
     saved = router.snapshot()
     router.apply(SPLIT, lab.versions)

@@ -191,6 +191,43 @@ def test_names_of_headers_are_lower_case_in_a_virtual_service(lab, router):
     assert router.settled() is True
 
 
+@pytest.mark.parametrize("asked", ["headers", "withoutHeaders"])
+def test_a_header_that_a_route_asks_for_itself_is_refused_before_anything_is_written(lab, router, asked):
+    http = lab.stored()["spec"]["http"]
+    http[0]["match"][0][asked] = {"x-test": {"exact": "no"}}
+    lab.edit({"spec": {"http": http}})
+    with pytest.raises(Refused, match="asks for the header x-test itself"):
+        router.preflight([Routes({"v1": 100}, (HeaderMatch("X-Test", "yes", "v2"),))], lab.versions)
+
+
+def test_a_route_of_another_port_keeps_it_for_every_version(lab, router):
+    http = lab.stored()["spec"]["http"]
+    http[0]["route"][0]["destination"]["port"] = {"number": 9090}
+    lab.edit({"spec": {"http": http}})
+    for name in lab.services.values():
+        ports = [{"port": 8080}, {"port": 9090}]
+        lab.cluster.put(Reference.of("service", lab.cluster.namespace, name), {"spec": {"ports": ports}})
+    router.apply(Routes({"v2": 100}, mirror=Mirror("v1", 5)), lab.versions)
+    first = lab.stored()["spec"]["http"][0]
+    assert (first["route"][0]["destination"]["port"], first["mirror"]["port"]) == ({"number": 9090}, {"number": 9090})
+    router.give_all(lab.versions["v1"])
+    first = lab.stored()["spec"]["http"][0]
+    assert first["route"][0]["destination"] == {"host": lab.services["v1"], "port": {"number": 9090}}
+
+
+def test_mirrors_that_others_have_added_meanwhile_are_kept(lab, router):
+    http = lab.stored()["spec"]["http"]
+    http[0]["mirrors"] = [{"destination": {"host": "old"}}]
+    lab.edit({"spec": {"http": http}})
+    saved = router.snapshot()
+    router.apply(Routes({"v1": 100}, mirror=Mirror("v2", 50)), lab.versions)
+    http = lab.stored()["spec"]["http"]
+    http[0]["mirrors"].append({"destination": {"host": "new"}})
+    lab.edit({"spec": {"http": http}})
+    router.restore(saved)
+    assert lab.stored()["spec"]["http"][0]["mirrors"] == [{"destination": {"host": name}} for name in ("old", "new")]
+
+
 def test_what_istio_cannot_carry_is_refused(lab, router):
     with pytest.raises(Refused, match="cannot carry stickiness: Istio keeps users on a pod"):
         router.apply(Routes({"v1": 100}, sticky=Stickiness(cookie="a")), lab.versions)
