@@ -5,6 +5,7 @@ than a ``GROWTH``-th of that takes in the next reading. So a stage of an hour ha
 270. The rule looks at the clock alone, never at what was counted: where a window ends tells nothing of a version.
 """
 
+import heapq
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -62,17 +63,28 @@ class Window:
         self.end = max(self.end, later.end)
         self.weights = {**self.weights, **{name: stratum.weight for name, stratum in later.strata.items()}}
 
-    def aligned(self) -> list[Stratum]:
+    def spread(self) -> list[Stratum]:
         return [replace(self.strata[name], start=self.start, end=self.end) for name in sorted(self.strata)]
 
 
 def windows(strata: Iterable[Stratum]) -> Iterator[Window]:
     """The strata by windows, in order of time, one by one: those of different versions that overlap belong together.
 
-    Latencies that a source of its own tells (``metrics.combined``) have windows of their own, also where the times are the same.
+    Counts and latencies that a source of its own tells (``metrics.combined``) have windows apart, whatever is missing of either.
     """
+    found = list(strata)
+    if min(map(attrgetter("requests"), found), default=1) > 0:  # as nearly always
+        return aligned(found)
+    kinds: tuple[list[Stratum], list[Stratum]] = ([], [])
+    for each in found:
+        kinds[_is_timed(each)].append(each)
+    return heapq.merge(*map(aligned, kinds), key=attrgetter("start", "end"))
+
+
+def aligned(strata: Iterable[Stratum]) -> Iterator[Window]:
+    """The same of strata that are all of one kind."""
     before = last = None
-    for stratum in _ordered(strata):
+    for stratum in sorted(strata, key=attrgetter("start", "end", "version", "requests")):
         if last and stratum.start < last.end and stratum.version not in last.strata:
             last.strata[stratum.version] = stratum
             last.settling = last.settling or stratum.settling
@@ -87,14 +99,6 @@ def windows(strata: Iterable[Stratum]) -> Iterator[Window]:
         yield last
 
 
-def _ordered(strata: Iterable[Stratum]) -> list[Stratum]:
-    """By start, end, whether they tell latencies alone, version and size: in one go, for what comes in order is left there cheaply."""
-    found = list(strata)
-    if min(map(attrgetter("requests"), found), default=1) > 0:  # as nearly always
-        return sorted(found, key=attrgetter("start", "end", "version", "requests"))
-    return sorted(found, key=lambda each: (each.start, each.end, _is_timed(each), each.version, each.requests))
-
-
 def added(strata: Sequence[Stratum], fresh: Iterable[Stratum], closed: float = -math.inf) -> tuple[Stratum, ...]:
     """``strata`` with a reading more: taken in by the last window of its kind, or as the next one. No count is lost.
 
@@ -106,9 +110,9 @@ def added(strata: Sequence[Stratum], fresh: Iterable[Stratum], closed: float = -
         if last and last.end > closed and last.takes(window):
             last.absorb(window)
             continue
-        window.follows(kept[-1] if kept else None)
+        window.follows(last)
         kept.append(window)
-    return tuple(stratum for window in kept for stratum in window.aligned())
+    return tuple(stratum for window in kept for stratum in window.spread())
 
 
 def merge(first: Stratum, *rest: Stratum) -> Stratum:

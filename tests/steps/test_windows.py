@@ -190,3 +190,24 @@ def test_a_window_of_counts_takes_in_no_latencies_that_stand_alone():
     assert last.is_open
     found = added(strata, [replace(timed, failures={})])
     assert found[:-1] == strata
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.4, 8.0, 14.0])
+@pytest.mark.parametrize("lost", [{"v1": {3}}, {"v2": {3, 4}}, {"v1": set(range(40))}])
+def test_latencies_that_are_missing_part_no_counts_of_two_versions(shift, lost):
+    """Forty readings of 15 s from two sources, of which the second is read later and misses some of a version."""
+    strata = []
+    for at in range(40):
+        for version in ("v1", "v2"):
+            one = Stratum(version, 15.0 * at, 15.0 * at + 15, 50, 300)
+            timed = replace(
+                one, start=one.start + shift, end=one.end + shift, requests=0, latency=Histogram((1.0,), (3,))
+            )
+            strata += [one] if at in lost.get(version, ()) else [one, timed]
+    found = list(windows(strata))
+    counts, timed = ([w for w in found if w.is_timed is kind] for kind in (False, True))
+    assert [(w.start, set(w.strata)) for w in counts] == [(15.0 * at, {"v1", "v2"}) for at in range(40)]
+    assert all(
+        (v in w.strata) is (round(w.start - shift) // 15 not in lost.get(v, ())) for w in timed for v in ("v1", "v2")
+    )
+    assert [w.start for w in found] == sorted(w.start for w in found)

@@ -105,3 +105,39 @@ def test_requests_wait_for_latencies_of_their_time_and_no_longer_than_some_windo
     found = joined([[*counts, *told]], 99)
     assert [window.strata["v2"].latency for window, _ in found] == [latency] * 3 + [None]
     assert [look for _, look in found] == [2, 4, 6, 6 + 2 * GRACE]
+
+
+def two_sources(failing=lambda at: 1, missing=(), readings=40, shift=8.0, requests=(300, 300)):
+    """Of both versions every 15 s; the latencies are told later, of the primary not at all at some moments."""
+    for at in range(readings):
+        for version, served in zip(("v1", "v2"), requests, strict=True):
+            failed = failing(at) if version == "v2" else min(1, served // 300)
+            one = Stratum(version, 15.0 * at, 15.0 * at + 15, 50, served, {"http-500": failed} if failed else {})
+            slow, slower = served // 10, served // 25
+            fast = served - failed - slow - slower
+            timed = Histogram(EDGES, (0, 0, fast, 0, 0, slow, slower, *[0] * (len(EDGES) - 7)))
+            yield one
+            if version == "v2" or at not in missing:
+                yield replace(one, start=one.start + shift, end=one.end + shift, requests=0, failures={}, latency=timed)
+
+
+RATE = Slo(Metric.ERROR_RATE, 0.5, relative=True)
+
+
+@pytest.mark.parametrize("slo", [RATE, replace(MARGIN, limit=2.0, quantile=0.95)])
+@pytest.mark.parametrize("missing", [(), (3,), (0, 7, 8, 30)])
+@pytest.mark.parametrize("shift", [0.0, 0.4, 8.0, 14.6])
+def test_a_reading_of_latencies_that_is_missing_breaks_nothing(slo, missing, shift):
+    assert judged(slo, two_sources(missing=missing, shift=shift)).verdict is Verdict.PROMOTE
+    bad = two_sources(lambda at: 30 if at >= 10 else 1, missing, shift=shift)
+    assert judged(slo, bad).verdict is Verdict.ROLLBACK
+
+
+def test_latencies_of_the_candidate_alone_leave_its_counts_beside_the_primarys():
+    assert judged(RATE, two_sources(missing=range(40))).verdict is Verdict.PROMOTE
+
+
+@pytest.mark.parametrize("few", [1, 2])
+def test_a_primary_with_a_request_a_reading_is_compared_as_well_by_two_sources(few):
+    slo = replace(RATE, min_requests=20)
+    assert judged(slo, two_sources(lambda at: 0, requests=(few, 300))).verdict is Verdict.PROMOTE
