@@ -8,6 +8,7 @@ shares are 6.5 standard deviations (p < 1e-10). Left out: TLS upstreams (their r
 tests/steps/routing), other back ends.
 """
 
+import copy
 import logging
 import math
 import threading
@@ -314,6 +315,40 @@ def test_a_candidate_killed_under_load_costs_its_users_nothing_and_is_seen(lab, 
     assert by_version["v2.1"].failures["connect"] > 30
     assert set(by_version["v2.1"].failures) <= {"connect", "reset"}
     assert router.served().lost == 0
+
+
+@pytest.mark.local
+def test_users_of_a_person_s_own_entries_lose_nothing_by_a_promotion_or_a_rollback(lab, versions):
+    """One that points at the primary's cluster before the release, then a copy of the split."""
+    router = lab.router()
+
+    def beside(value: dict) -> None:
+        routes = value["resources"][0]["virtual_hosts"][0]["routes"]
+        routes[:0] = [copy.deepcopy(routes[-1]) | {"name": "mine"}]  # first, so that all traffic is its own
+
+    saved = router.snapshot()
+    lab.edit("routes.json", beside)
+    with Traffic(lab.address, 150) as traffic:
+        router.apply(Routes({"v2.1": 100}), versions)
+        eventually(router.settled)
+        asked = len(traffic.answers)
+        eventually(lambda: len(traffic.answers) > asked + 50)
+        assert {answer.body for answer in traffic.answers} == {"v1"}
+        router.apply(Routes({"v1": 50, "v2.1": 50}), versions)
+
+        def split(value: dict) -> None:
+            routes = value["resources"][0]["virtual_hosts"][0]["routes"]
+            routes[0] = copy.deepcopy(routes[-1]) | {"name": "mine"}
+
+        lab.edit("routes.json", split)
+        eventually(lambda: traffic.answers[-1].body == "v2.1")
+        router.restore(saved)
+        eventually(router.settled)
+        asked = len(traffic.answers)
+        eventually(lambda: len(traffic.answers) > asked + 50)
+        assert {answer.body for answer in traffic.answers[asked + 2 :]} == {"v1"}
+    assert traffic.failed == []
+    assert [c["name"] for c in lab.load("clusters.json")["resources"]] == ["iris/v1"]
 
 
 @pytest.mark.local

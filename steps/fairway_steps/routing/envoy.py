@@ -8,6 +8,7 @@ In a split, every version falls back on the one that had all of the traffic befo
 until that one has no share. Without a running Envoy the files are written for its next start.
 """
 
+import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from fairway_steps.clock import Clock
 from fairway_steps.envoy_admin import Admin
 from fairway_steps.errors import FairwayError, Fenced, NotSettled, Refused, TransientError, UsageError
 from fairway_steps.model import Routes, Version
-from fairway_steps.routing import backends, snapshots, xds
+from fairway_steps.routing import backends, others, snapshots, xds
 from fairway_steps.routing.base import Capabilities, Served
 from fairway_steps.routing.claims import NOBODY, Claims
 from fairway_steps.routing.folder import CLUSTERS, ENDPOINTS, ROUTES, Folder, Json, trusted_roots
@@ -42,7 +43,7 @@ class EnvoyRouter:
         self.trouble = ""
 
     def read(self) -> Routes:
-        return self._decoded(self._place(self.folder.load(ROUTES)).own)
+        return self._decoded(self._place(self.folder.load(ROUTES)["resources"]).own)
 
     def preflight(self, asked: Iterable[Routes], versions: Mapping[str, Version]) -> None:
         """Envoy serves all that ``Routes`` can say; what is looked at is where the versions are."""
@@ -50,7 +51,10 @@ class EnvoyRouter:
         for version in versions.values():
             backends.address(version)
         clusters = {cluster.get("name"): cluster for cluster in self.folder.load(CLUSTERS)["resources"]}
-        for name in sorted(self.read().versions() & set(versions)):
+        stored = self.folder.load(ROUTES)["resources"]
+        beside = [(entry, others.reached(self.service, entry)) for entry in xds.beside(self.service, stored)]
+        used = {backends.version_of(cluster) for _, reached in beside for cluster in reached}
+        for name in sorted((self.read().versions() | used) & set(versions)):
             stored = self.folder.load_any(f"{ENDPOINTS}/{backends.endpoint_file(self.service, name)}") or {}
             there = backends.places(clusters.get(backends.cluster_name(self.service, name)), stored)
             if there and backends.place_of(versions[name]) not in there:
@@ -58,6 +62,11 @@ class EnvoyRouter:
                     f"the route has {name} at {' and '.join(sorted(there))}, not at {versions[name].uri}: its users would be moved",
                     mend="write the address that it has, or give the other one a name of its own",
                 )
+        for entry, reached in beside:
+            if reached:
+                named = repr(entry["name"]) if entry.get("name") else f"for {json.dumps(entry.get('match'))}"
+                told = "a release does not move it, nor removes what it points at"
+                LOG.warning("the route entry %s points at %s itself: %s", named, ", ".join(sorted(reached)), told)
 
     def apply(self, routes: Routes, versions: Mapping[str, Version], *, fence: int = 0, claim: bool = False) -> Routes:
         """Make ``routes`` the stored and served ones; ``fence`` 0 is a person, whom no token stops.
@@ -87,9 +96,13 @@ class EnvoyRouter:
         claim: bool = False,
         whatever: bool = False,
     ) -> None:
-        """The backends, then the routes."""
+        """The backends, then the routes. With ``whatever``, those of others that reach a version, too."""
+
+        def resources_of(stored: Json) -> list[Json]:
+            return others.single(self.service, stored["resources"]) if whatever else stored["resources"]
+
         with self.folder.locked():
-            own = self._place(self.folder.load(ROUTES)).own
+            own = self._place(resources_of(self.folder.load(ROUTES))).own
             self._fenced(own, fence, claim=claim)
             fallback = fallback_of(own)
             wanted, endpoints = self._add_backends(routes, versions, fallback)
@@ -103,12 +116,17 @@ class EnvoyRouter:
             )
         with self.folder.locked():
             stored = self.folder.load(ROUTES)
-            own = self._place(stored).own
+            resources = resources_of(stored)
+            own = self._place(resources).own
             fence = self._fenced(own, fence, claim=claim)
             if {c["name"] for c in wanted} - {c.get("name") for c in self.folder.load(CLUSTERS)["resources"]}:
                 raise TransientError(f"somebody else has just removed a backend from {self.folder.path / CLUSTERS}")
             fresh = xds.entries(self.service, routes, own[-1], fallback, fence)
-            self.folder.replace(ROUTES, stored, xds.placed(self.service, stored["resources"], fresh))
+            resources = xds.placed(self.service, resources, fresh)
+            if whatever:
+                alone: Json = {"route": {"cluster": backends.cluster_name(self.service, next(iter(routes.weights)))}}
+                resources = others.led(self.service, resources, fresh, lambda _: alone)
+            self.folder.replace(ROUTES, stored, resources)
         try:
             self._remove_backends(running=running)
         except FairwayError:
@@ -116,11 +134,11 @@ class EnvoyRouter:
                 raise
 
     def fence(self) -> int:
-        return self._fenced(self._place(self.folder.load(ROUTES)).own, 0)
+        return self._fenced(self._place(self.folder.load(ROUTES)["resources"]).own, 0)
 
     def settled(self) -> bool | None:
         stored = self.folder.load(ROUTES)
-        place = self._place(stored)
+        place = self._place(stored["resources"])
         if self.proxy.uptime() is None:
             self._say(f"Envoy is not running: it will serve {self.folder.path / ROUTES} when it starts")
             return False
@@ -156,10 +174,10 @@ class EnvoyRouter:
             LOG.warning(sentence)
         self.trouble = sentence
 
-    def _place(self, stored: Json) -> xds.Place:
+    def _place(self, resources: Sequence[Json]) -> xds.Place:
         where = self.folder.path / ROUTES
         try:
-            place = xds.find(self.service, stored["resources"])
+            place = xds.find(self.service, resources)
         except (ValueError, AttributeError, TypeError) as error:
             raise Refused(f"{where} is not as Fairway needs it: {error}") from error
         if place is None:
@@ -204,10 +222,10 @@ class EnvoyRouter:
         return wanted, endpoints
 
     def _remove_backends(self, *, running: bool) -> None:
-        """Remove what the stored routes do not reach, once it is idle; what is not idle in time is left for next time."""
+        """Remove what no stored route reaches, once it is idle; what is not idle in time is left for next time."""
         stored = self.folder.load(ROUTES)
-        place = self._place(stored)
-        spare = self._spare(place.own)
+        place = self._place(stored["resources"])
+        spare = self._spare(stored["resources"])
         versions = sorted(backends.version_of(name) for name in spare if backends.is_version(name))
         if not spare:
             return
@@ -221,7 +239,7 @@ class EnvoyRouter:
         uptime = self.proxy.uptime() if running else None
         counted = self.served() if running else None
         with self.folder.locked():
-            spare &= self._spare(self._place(self.folder.load(ROUTES)).own)
+            spare &= self._spare(self.folder.load(ROUTES)["resources"])
             before = self.folder.load(CLUSTERS)
             kept = [cluster for cluster in before["resources"] if cluster.get("name") not in spare]
             self.folder.replace(CLUSTERS, before, kept)
@@ -232,10 +250,12 @@ class EnvoyRouter:
             with self.folder.locked():
                 self.retired.keep(self.clock.now() - uptime, {name: counted.by_version.get(name, 0) for name in gone})
 
-    def _spare(self, own: Sequence[Json]) -> set[str]:
+    def _spare(self, resources: Sequence[Json]) -> set[str]:
         every = self.folder.load(CLUSTERS)["resources"]
         names = {str(cluster.get("name", "")) for cluster in every}
-        return {name for name in names if name.startswith(self.service + "/")} - xds.needed(own, every)
+        return {name for name in names if name.startswith(self.service + "/")} - others.needed(
+            self.service, resources, every
+        )
 
 
 def _check(routes: Routes, versions: Mapping[str, Version]) -> None:

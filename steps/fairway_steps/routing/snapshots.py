@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fairway_steps.errors import Refused, UsageError
+from fairway_steps.routing import others
 from fairway_steps.routing.backends import owns
 from fairway_steps.routing.folder import CLUSTERS, ENDPOINTS, ROUTES, Folder, Json
 from fairway_steps.routing.proxy import Proxy
-from fairway_steps.routing.xds import is_ours
+from fairway_steps.routing.xds import beside, is_ours
 
 FORMAT = 1
 
@@ -23,12 +24,13 @@ def take(folder: Folder, service: str) -> str:
     with folder.locked():
         routes, clusters = folder.load(ROUTES)["resources"], folder.load(CLUSTERS)["resources"]
         endpoints = {path.name: folder.load(f"{ENDPOINTS}/{path.name}") for path in folder.endpoints(service)}
-    host = next(host for host in _hosts(routes) if _own(service, host))
+    host = next(host for host in _hosts(routes) if _named(service, host.get("routes", [])))
     saved = {
         "format": FORMAT,
         "service": service,
         "host": host.get("name", ""),
         "routes": _own(service, host),
+        "others": [entry for entry in beside(service, routes) if others.reached(service, entry)],
         "clusters": [cluster for cluster in clusters if owns(service, cluster.get("name"))],
         "endpoints": {name: file["resources"] for name, file in endpoints.items()},
     }
@@ -50,24 +52,25 @@ def put_back(
             folder.replace(f"{ENDPOINTS}/{name}", folder.load_any(f"{ENDPOINTS}/{name}") or {}, resources)
         stored = folder.load(CLUSTERS)
         back = {cluster["name"] for cluster in saved["clusters"]}
-        others = [cluster for cluster in stored["resources"] if cluster.get("name") not in back]
-        folder.replace(CLUSTERS, stored, [*others, *saved["clusters"]])
+        kept = [cluster for cluster in stored["resources"] if cluster.get("name") not in back]
+        folder.replace(CLUSTERS, stored, [*kept, *saved["clusters"]])
     if proxy.uptime() is not None:
         proxy.wait(lambda: not proxy.missing(saved["clusters"], {}))
     with folder.locked():
         stored = folder.load(ROUTES)
-        token = fenced(_present(service, stored["resources"]))
+        resources = others.single(service, stored["resources"], _named(service, saved["routes"])[0].get("match"))
+        token = fenced(_present(service, resources))
         for entry in saved["routes"]:
             entry.setdefault("metadata", {}).setdefault("filter_metadata", {}).setdefault("fairway", {})["fence"] = (
                 token
             )
-        folder.replace(ROUTES, stored, _merged(service, saved, stored["resources"]))
+        folder.replace(ROUTES, stored, _led_back(service, saved, _merged(service, saved, resources)))
 
 
 def _merged(service: str, saved: Any, resources: Sequence[Json]) -> list[Json]:
     changed = copy.deepcopy(list(resources))
     hosts = _hosts(changed)
-    host = next((h for h in hosts if _own(service, h)), None)
+    host = next((h for h in hosts if _named(service, h.get("routes", []))), None)
     host = host or next((h for h in hosts if h.get("name", "") == saved["host"]), None)
     if host is None:
         raise Refused(f"the virtual host {saved['host']!r}, where {service} was routed, is gone")
@@ -77,6 +80,17 @@ def _merged(service: str, saved: Any, resources: Sequence[Json]) -> list[Json]:
     before, after = ([e for e in part if not is_ours(service, e)] for part in (routes[:at], routes[at:]))
     host["routes"] = [*before, *saved["routes"], *after]
     return changed
+
+
+def _led_back(service: str, saved: Any, resources: Sequence[Json]) -> list[Json]:
+    """Entries of others pointed as they were; one that was added in the release as the service's own entry."""
+
+    def known(entry: Json) -> str:
+        return json.dumps([entry.get("name"), entry.get("match")], sort_keys=True)
+
+    before = {known(entry): entry for entry in saved.get("others", ())}
+    (own,) = _named(service, saved["routes"])
+    return others.led(service, resources, saved["routes"], lambda entry: before.get(known(entry), own))
 
 
 def _parse(service: str, snapshot: str) -> Any:
@@ -91,6 +105,10 @@ def _parse(service: str, snapshot: str) -> Any:
 
 def _hosts(resources: Sequence[Json]) -> list[Json]:
     return [host for config in resources for host in config.get("virtual_hosts", [])]
+
+
+def _named(service: str, entries: Sequence[Json]) -> list[Json]:
+    return [entry for entry in entries if entry.get("name") == service]
 
 
 def _own(service: str, host: Json) -> list[Json]:

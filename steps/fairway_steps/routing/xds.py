@@ -15,6 +15,7 @@ from itertools import groupby
 from typing import Any
 
 from fairway_steps.model import HeaderMatch, Mirror, Routes, Stickiness
+from fairway_steps.routing import others
 from fairway_steps.routing.backends import METADATA, TYPE, arm_name, mirror_name, owns, version_of
 
 Json = dict[str, Any]
@@ -77,6 +78,11 @@ def is_ours(service: str, entry: Json) -> bool:
     name = str(entry.get("name", ""))
     made = re.fullmatch(rf"{re.escape(service)}/match/\d+", name) and METADATA in _metadata(entry)
     return name == service or bool(made)
+
+
+def beside(service: str, resources: Sequence[Json]) -> list[Json]:
+    """The route entries of others, in all virtual hosts."""
+    return [entry for entry in others.entries(resources) if not is_ours(service, entry)]
 
 
 def _metadata(entry: Json) -> Json:
@@ -158,20 +164,6 @@ def decode(service: str, own: Sequence[Json]) -> Routes:
 def noted(own: Sequence[Json]) -> Json:
     """What Fairway keeps beside the route: ``fence`` (the highest token seen) and ``fallback``."""
     return dict(_metadata(own[-1] if own else {}).get(METADATA, {}))
-
-
-def needed(own: Sequence[Json], all_clusters: Sequence[Json]) -> set[str]:
-    """The names of all clusters that these entries reach, those behind aggregates included."""
-    names: set[str] = set()
-    for entry in own:
-        action = entry.get("route", {})
-        names |= {c["name"] for c in action.get("weighted_clusters", {}).get("clusters", [])}
-        names |= {p["cluster"] for p in action.get("request_mirror_policies", []) if "cluster" in p}
-        names |= {action["cluster"]} if "cluster" in action else set()
-    for cluster in all_clusters:
-        if cluster.get("name") in names:
-            names |= set(cluster.get("cluster_type", {}).get("typed_config", {}).get("clusters", []))
-    return names
 
 
 def _plain(service: str, template: Json, fallback: str, fence: int) -> Json:

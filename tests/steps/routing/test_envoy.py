@@ -11,7 +11,7 @@ from pytest_httpserver import HTTPServer
 from fairway_steps.clock import FakeClock
 from fairway_steps.errors import Refused, TransientError, UsageError
 from fairway_steps.model import HeaderMatch, Mirror, Routes, Stickiness, Version
-from fairway_steps.routing import backends
+from fairway_steps.routing import backends, others
 from fairway_steps.routing.bootstrap import write_folder
 from fairway_steps.routing.envoy import EnvoyRouter
 
@@ -88,6 +88,74 @@ def test_an_entry_that_only_starts_with_the_service_s_name_is_left_alone_also_by
         back()
         assert [entry["name"] for entry in entries_of(router)] == ["iris/health", "iris"]
         assert entries_of(router)[0] == health
+
+
+def clusters_of(router):
+    return {cluster["name"] for cluster in router.folder.load("clusters.json")["resources"]}
+
+
+def copied(router, **changed):
+    return copy.deepcopy(entries_of(router)[-1]) | changed
+
+
+HEALTH = {"name": "health", "match": {"prefix": "/health"}, "route": {"cluster": "iris/v1", "timeout": "3s"}}
+
+
+def test_an_entry_of_the_user_s_keeps_the_cluster_that_it_points_at_through_releases(router, caplog):
+    add(router, HEALTH)
+    router.preflight([], KNOWN)
+    assert "the route entry 'health' points at iris/v1 itself: a release does not move it" in caplog.text
+    router.apply(Routes({"v1": 50, "v2": 50}), KNOWN)
+    router.apply(Routes({"v2": 100}), KNOWN)
+    assert (entries_of(router)[0], clusters_of(router)) == (HEALTH, {"iris/v1", "iris/v2"})
+    assert (router.folder.path / "endpoints/iris~v1.json").exists()
+    with pytest.raises(UsageError, match=r"the route has v1 at http://127.0.0.1:1, not at http://127.0.0.1:9"):
+        router.preflight([], KNOWN | {"v1": Version("v1", "http://127.0.0.1:9")})
+    add(router, {"match": {"prefix": "/peek"}, "route": {"cluster": "iris/v1"}})
+    router.preflight([], KNOWN)
+    assert """the route entry for {"prefix": "/peek"} points""" in caplog.text
+
+
+WAYS = {"restore": lambda router, saved: router.restore(saved), "give_all": lambda router, _: router.give_all(V1)}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", ["mine", "iris", None])
+def test_a_copy_of_the_split_that_a_person_adds_goes_back_with_it(router, way, name):
+    add(router, HEALTH)
+    saved = router.snapshot()
+    router.apply(Routes({"v1": 50, "v2": 50}, mirror=Mirror("v2", 5)), KNOWN)
+    mine = copied(router, name=name, match={"prefix": "/v3"})
+    mine["route"]["timeout"] = "9s"
+    add(router, {key: value for key, value in mine.items() if value})
+    WAYS[way](router, saved)
+    first, health, own = entries_of(router)
+    assert others.reached("iris", first) == others.reached("iris", own) == {"iris/v1"}
+    assert (first["match"], first["route"]["timeout"], health) == ({"prefix": "/v3"}, "9s", HEALTH)
+    assert own["match"] == {"prefix": "/"}
+    assert (router.read(), clusters_of(router)) == (Routes({"v1": 100}), {"iris/v1"})
+
+
+def test_a_copy_in_another_virtual_host_goes_back_too(router):
+    router.apply(Routes({"v1": 50, "v2": 50}), KNOWN)
+    saved = {"name": "other", "domains": ["b"], "routes": [copied(router)]}
+    stored = router.folder.load("routes.json")
+    resources = copy.deepcopy(stored["resources"])
+    resources[0]["virtual_hosts"].insert(0, saved)
+    router.folder.replace("routes.json", stored, resources)
+    router.give_all(V1)
+    assert (router.read(), clusters_of(router)) == (Routes({"v1": 100}), {"iris/v1"})
+
+
+def test_an_entry_that_pointed_at_the_candidate_before_the_release_does_so_after_it(router):
+    router.apply(Routes({"v1": 50, "v2": 50}), KNOWN)
+    peek = {"name": "peek", "match": {"path": "/peek"}, "route": {"cluster": "iris/v2"}}
+    add(router, peek)
+    router.apply(Routes({"v1": 100}), KNOWN)
+    saved = router.snapshot()
+    router.apply(Routes({"v1": 90, "v2": 10}), KNOWN)
+    router.restore(saved)
+    assert (entries_of(router)[0], clusters_of(router)) == (peek, {"iris/v1", "iris/v2"})
 
 
 def test_the_highest_token_stays_beside_the_route(router):

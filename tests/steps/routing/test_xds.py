@@ -188,13 +188,3 @@ def test_a_single_cluster_is_all_of_the_traffic():
 )
 def test_the_fallback_is_the_version_that_had_all_of_the_traffic(asked, current, noted, fallback):
     assert xds.fallback_of(Routes(asked), Routes(current), noted) == fallback
-
-
-def test_clusters_behind_an_aggregate_are_needed_too():
-    own = xds.entries("iris", Routes({"v1": 90, "v2": 10}, mirror=Mirror("v3", 1)), TEMPLATE, "v1", 0)
-    aggregates = [
-        {"name": name, "cluster_type": {"typed_config": {"clusters": members}}}
-        for name, members in (("iris/v2+v1", ["iris/v2", "iris/v1"]), ("iris/v3@mirror", ["iris/v3"]))
-    ]
-    names = {"iris/v1", "iris/v2", "iris/v2+v1", "iris/v3", "iris/v3@mirror"}
-    assert xds.needed(own, aggregates) == names
