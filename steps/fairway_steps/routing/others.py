@@ -31,7 +31,7 @@ def entries(resources: Sequence[Json]) -> list[Json]:
 
 def reached(service: str, entry: Json) -> set[str]:
     """The service's clusters that an entry sends or copies requests to."""
-    return _ours(service, _fields(_action(entry), *POINTERS, MIRRORS))
+    return _ours(service, fields(_action(entry), *POINTERS, MIRRORS))
 
 
 def needed(service: str, resources: Sequence[Json], clusters: Sequence[Json]) -> set[str]:
@@ -64,15 +64,20 @@ def single(service: str, resources: Sequence[Json], match: Json | None = None) -
     return changed
 
 
+def fields(action: Json, *names: str) -> Json:
+    """These fields, in either of the ways in which protobuf's JSON writes them."""
+    return {k: v for k, v in action.items() if re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", k) in names}
+
+
 def _led(service: str, entry: Json, like: Json) -> Json:
     action, keep = _action(entry), reached(service, like)
     if not reached(service, entry) - keep:
         return entry
-    pointed = _fields(action, *POINTERS)
+    pointed = fields(action, *POINTERS)
     if _ours(service, pointed) - keep:
         action = {key: value for key, value in action.items() if key not in pointed}
-        action |= copy.deepcopy(_fields(_action(like), *POINTERS))
-    for key, policies in _fields(action, MIRRORS).items():
+        action |= copy.deepcopy(fields(_action(like), *POINTERS))
+    for key, policies in fields(action, MIRRORS).items():
         kept = [policy for policy in policies if not _ours(service, policy) - keep]
         action = {name: value for name, value in action.items() if name != key} | ({key: kept} if kept else {})
     return {**entry, "route": action}
@@ -81,11 +86,6 @@ def _led(service: str, entry: Json, like: Json) -> Json:
 def _action(entry: Json) -> Json:
     action = entry.get("route")
     return action if isinstance(action, dict) else {}
-
-
-def _fields(action: Json, *names: str) -> Json:
-    """These fields, in either of the ways in which protobuf's JSON writes them."""
-    return {k: v for k, v in action.items() if re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", k) in names}
 
 
 def _ours(service: str, value: object) -> set[str]:

@@ -1,5 +1,6 @@
-"""The way back: a service's xDS resources saved whole, and put back whole.
+"""The way back: a service's xDS resources saved whole, and put back.
 
+What is Fairway's in the service's entry goes back as it was; what somebody else has meanwhile changed in it stays, unless the entry is spoilt.
 Nothing here is computed from routes and versions, and nothing is shared with the way there but the folder and the
 reads of the proxy: where a failed ``apply`` could not write, or wrote nonsense, ``put_back`` still can.
 """
@@ -11,10 +12,10 @@ from typing import Any
 
 from fairway_steps.errors import Refused, UsageError
 from fairway_steps.routing import others
-from fairway_steps.routing.backends import owns
+from fairway_steps.routing.backends import METADATA, owns
 from fairway_steps.routing.folder import CLUSTERS, ENDPOINTS, ROUTES, Folder, Json
 from fairway_steps.routing.proxy import Proxy
-from fairway_steps.routing.xds import beside, is_ours
+from fairway_steps.routing.xds import RETRY, VERSION_HEADER, beside, is_ours
 
 FORMAT = 1
 
@@ -58,13 +59,60 @@ def put_back(
         proxy.wait(lambda: not proxy.missing(saved["clusters"], {}))
     with folder.locked():
         stored = folder.load(ROUTES)
-        resources = others.single(service, stored["resources"], _named(service, saved["routes"])[0].get("match"))
+        (own,) = _named(service, saved["routes"])
+        resources = others.single(service, stored["resources"], own.get("match"))
         token = fenced(_present(service, resources))
+        now = _named(service, others.entries(resources))
+        saved["routes"] = [_mended(service, now[0], one) if now and one is own else one for one in saved["routes"]]
         for entry in saved["routes"]:
             entry.setdefault("metadata", {}).setdefault("filter_metadata", {}).setdefault("fairway", {})["fence"] = (
                 token
             )
         folder.replace(ROUTES, stored, _led_back(service, saved, _merged(service, saved, resources)))
+
+
+def _mended(service: str, now: Json, saved: Json) -> Json:
+    """The entry as it is, with what is Fairway's in it as it was saved; the saved one for one that is spoilt."""
+    if not now.get("match"):
+        return saved
+    try:
+        return _back(now, saved, "name", "stat_prefix", "response_headers_to_add") | {
+            "route": _action_back(service, now["route"], saved["route"]),
+            **_metadata_back(now.get("metadata", {}), saved.get("metadata", {})),
+            **_joined(now, saved, "response_headers_to_add", lambda one: one["header"]["key"] == VERSION_HEADER),
+        }
+    except (LookupError, AttributeError, TypeError):
+        return saved
+
+
+def _action_back(service: str, now: Json, saved: Json) -> Json:
+    ours = [*others.POINTERS, others.MIRRORS]
+    if any(one.get("weighted_clusters", {}).get("use_hash_policy") for one in (now, saved)) or "hash_policy" not in now:
+        ours.append("hash_policy")
+    if now.get("retry_policy") in (None, RETRY):
+        ours.append("retry_policy")
+    mirrors = _joined(now, saved, others.MIRRORS, lambda one: owns(service, one.get("cluster")))
+    return _back(now, saved, *ours) | mirrors
+
+
+def _metadata_back(now: Json, saved: Json) -> Json:
+    parts = [one.get("filter_metadata", {}) for one in (now, saved)]
+    return {"metadata": now | {"filter_metadata": _back(parts[0], parts[1], METADATA)}}
+
+
+def _back(now: Json, saved: Json, *names: str) -> Json:
+    """``now`` with these fields as they were saved."""
+    gone = others.fields(now, *names)
+    return {key: value for key, value in now.items() if key not in gone} | others.fields(saved, *names)
+
+
+def _joined(now: Json, saved: Json, name: str, is_ours: Callable[[Json], bool]) -> Json:
+    """A list, as the field of this name: what is there of others, and of ours what was saved."""
+    there, was = ([one for part in others.fields(of, name).values() for one in part] for of in (now, saved))
+    theirs = [one for one in there if not is_ours(one)]
+    same = theirs == [one for one in was if not is_ours(one)]
+    joined = was if same else [*theirs, *filter(is_ours, was)]
+    return {name: joined} if joined else {}
 
 
 def _merged(service: str, saved: Any, resources: Sequence[Json]) -> list[Json]:

@@ -147,6 +147,95 @@ def test_a_copy_in_another_virtual_host_goes_back_too(router):
     assert (router.read(), clusters_of(router)) == (Routes({"v1": 100}), {"iris/v1"})
 
 
+STAGES = (
+    Routes({"v1": 50, "v2": 50}, (HeaderMatch("x-t", "1", "v2"),), Mirror("v2", 5)),
+    Routes({"v1": 50, "v2": 50}, sticky=Stickiness(cookie="user")),
+    Routes({"v2": 100}),
+)
+
+
+def rewrite(router, change):
+    """The service's own entry, changed as by a person."""
+    stored = router.folder.load("routes.json")
+    resources = copy.deepcopy(stored["resources"])
+    change(resources[0]["virtual_hosts"][0]["routes"][-1])
+    router.folder.replace("routes.json", stored, resources)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_what_a_person_edits_in_the_service_s_entry_in_a_stage_stays_after_a_rollback(router, stage):
+    def before(entry):
+        entry["response_headers_to_add"] = [{"header": {"key": "x-old", "value": "1"}}]
+        del entry["metadata"], entry["stat_prefix"], entry["route"]["retry_policy"]
+        entry["route"] |= {"request_mirror_policies": [{"cluster": "audit"}]}
+        entry["route"] |= {"hash_policy": [{"header": {"header_name": "x-ring"}}]}
+
+    def edit(entry):
+        entry["match"] = {"prefix": "/v9"}
+        entry["request_headers_to_add"] = [{"header": {"key": "a", "value": "b"}}]
+        entry["response_headers_to_add"].append({"header": {"key": "x-new", "value": "1"}})
+        entry["metadata"]["filter_metadata"]["theirs"] = {"a": 1}
+        entry["route"]["timeout"] = "33s"
+        entry["route"]["retry_policy"] = {"retry_on": "5xx"}
+        entry["route"]["request_mirror_policies"].append({"cluster": "theirs"})
+
+    rewrite(router, before)
+    first = copied(router)
+    saved = router.snapshot()
+    router.apply(stage, KNOWN)
+    rewrite(router, edit)
+    router.restore(saved, fence=3)
+    expected = copy.deepcopy(first)
+    expected["metadata"] = {"filter_metadata": {"fairway": {"fence": 3}}}
+    edit(expected)
+    assert entries_of(router) == [expected]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_an_entry_that_nobody_edits_is_after_a_rollback_what_it_was(router, stage):
+    def before(entry):
+        del entry["metadata"], entry["response_headers_to_add"], entry["route"]["retry_policy"]
+        entry["route"] |= {"request_mirror_policies": [{"cluster": "x"}]}
+
+    rewrite(router, before)
+    first = copied(router)
+    saved = router.snapshot()
+    router.apply(stage, KNOWN)
+    router.restore(saved)
+    (back,) = entries_of(router)
+    assert back.pop("metadata") == {"filter_metadata": {"fairway": {"fence": 0}}}
+    assert back == first
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"route": "x"},
+        {"route": {"weighted_clusters": "x"}},
+        {"match": {}},
+        {"response_headers_to_add": ["x"]},
+        {"route": {"cluster": "iris/v1", "request_mirror_policies": 3}},
+    ],
+)
+def test_an_entry_that_is_spoilt_is_put_back_whole(router, spoilt):
+    first, saved = copied(router), router.snapshot()
+    rewrite(router, lambda entry: entry.update(spoilt))
+    router.restore(saved)
+    assert entries_of(router) == [first]
+
+
+def test_a_split_in_protobuf_s_other_spelling_is_replaced(router):
+    saved = router.snapshot()
+
+    def spell(entry):
+        entry["route"] = {"weightedClusters": {"clusters": [{"name": "iris/v2", "weight": 100}]}, "timeout": "60s"}
+
+    rewrite(router, spell)
+    router.restore(saved)
+    assert "weightedClusters" not in entries_of(router)[0]["route"]
+    assert router.read() == Routes({"v1": 100})
+
+
 def test_an_entry_that_pointed_at_the_candidate_before_the_release_does_so_after_it(router):
     router.apply(Routes({"v1": 50, "v2": 50}), KNOWN)
     peek = {"name": "peek", "match": {"path": "/peek"}, "route": {"cluster": "iris/v2"}}
