@@ -1,7 +1,7 @@
 """From the records of a run to its result: the shares of all processes put together, the warm-up left out.
 
 The client is the limit if it sent at less than 99 % of the planned rate, if it used more than 80 % of its core, or if
-more than 1 % of the requests were sent later than 1 ms or 2 % of the time that the median request took, whichever is more. So that one
+more than 1 % of the requests were sent, or their answers read, later than 1 ms or 2 % of the time that the median request took, whichever is more. So that one
 hiccup of a busy machine is not taken for that, a run may end 0.1 s late and two requests of any run may be late; and
 where limits are known, lateness matters only if it alone brought a request over one of them (it brings none under), or if
 as many as that timed out although the server did not have the whole timeout, which counts from the due moment. A timeout that
@@ -69,7 +69,7 @@ def measured(
     result = replace(whole.of(slice(warm_up, None)), meta=meta)
     waited = _kept_waiting(result)
     judged = result if waited is None else result.of(~waited)
-    late = "" if closed else _lateness(judged)
+    late = _lateness(judged)
     limited = (
         _exhausted(shares)
         or _shortfall(judged)
@@ -174,7 +174,19 @@ def _share(records: Records, errors: Sequence[str], versions: Sequence[str], ver
     np.maximum(end, sent, out=end)
     end[took < 0] = UNKNOWN
     columns |= {"scheduled_ns": scheduled, "sent_ns": sent, "end_ns": end, "endpoint": np.zeros(len(codes), np.uint8)}
+    columns["held_ns"] = _held(records, sent, np.where(columns["error"] == 0, end, UNKNOWN))
     return columns | {"streams": _streams(records, len(codes))}
+
+
+def _held(records: Records, sent: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Nanoseconds that an answer may have waited for its client: those of a pause, from the sending on, if its end was read in one."""
+    held = np.zeros(len(end), np.int64)
+    if records.pauses:
+        begins, ends = np.asarray(records.pauses, np.int64).reshape(-1, 2).T
+        last = np.searchsorted(begins, end) - 1
+        late = (last >= 0) & (end >= 0) & (end <= ends[last])
+        held[late] = (end - np.maximum(begins[last], sent))[late]
+    return held
 
 
 def _whole(values: "array[float]") -> NDArray[np.int64]:
@@ -249,11 +261,12 @@ def _lighter(meta: Meta) -> str:
 
 
 def _lateness(result: Result) -> str:
-    slip, allowed = result.slip, _tolerated(result)
-    late = int(np.count_nonzero(slip > allowed))
+    slip, held, allowed = result.slip, result.held_ns[result.sent_ns >= 0], _tolerated(result)
+    late = int(np.count_nonzero((held if result.meta.closed_loop else slip + held) > allowed))
     if not many(late, len(slip)):
         return ""
-    return f"{late} of {len(slip)} requests were sent more than {allowed / 1e6:.3g} ms late: {_cause(result.meta)}"
+    how = "sent or their answers read" if np.any(held > allowed) else "sent"
+    return f"{late} of {len(slip)} requests were {how} more than {allowed / 1e6:.3g} ms late: {_cause(result.meta)}"
 
 
 def _tolerated(result: Result) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from fairway_steps.loadtest.client import CANCELLED, TIMEOUT, Answer, Client, Connection, ConnectionFailed, Exhausted
 from fairway_steps.loadtest.lateness import patience
 from fairway_steps.loadtest.plan import SECOND, AnyPlan
+from fairway_steps.loadtest.pulse import Pulse
 from fairway_steps.loadtest.records import UNSEEN, Records
 from fairway_steps.loadtest.settings import Observer, Progress, Settings
 from fairway_steps.loadtest.timer import timer
@@ -45,6 +46,7 @@ class OpenLoop:
         self._cpu = client.cpu_ns()
         self._accounted = False
         self._timer = timer(self._loop, self._due)
+        self._pulse = Pulse(self._loop, self._now, self.records.pauses)
         self._begin()
 
     def _begin(self) -> None:
@@ -73,6 +75,7 @@ class OpenLoop:
     async def close(self) -> None:
         """Give up what is under way, close every connection."""
         self._timer.close()
+        self._pulse.close()
         if self._expiry is not None:
             self._expiry.cancel()
         records = self.records

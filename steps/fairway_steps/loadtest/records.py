@@ -38,6 +38,7 @@ class Records:
     Streams are recorded as they end: ``stream_rows`` are their requests, ``stream_events`` how many events each had, and ``events``
     the moments of all of these, since the start; tokens are -1 where they are not known.
 
+    ``pauses`` are when the client did not run: for each the moments, since the start, at which it began and ended (see ``pulse``).
     ``cpu`` is the share of one core that the sending thread used, ``backlog`` the most requests that ever waited for a
     connection, ``opened`` how many connections could be opened, ``exhausted`` why this machine let
     no more be opened, ``details`` the first message of each class of error.
@@ -58,6 +59,7 @@ class Records:
     output_tokens: "array[int]" = field(default_factory=lambda: array("i"))
     prompt_tokens: "array[int]" = field(default_factory=lambda: array("i"))
     reasoning: "array[int]" = field(default_factory=lambda: array("i"))
+    pauses: "array[int]" = field(default_factory=lambda: array("q"))
     due: int = 0
     cpu: float = 0.0
     backlog: int = 0

@@ -27,6 +27,7 @@ COLUMNS = {
     "version": np.uint16,
     "upstream": np.int8,
     "endpoint": np.uint8,
+    "held_ns": np.int64,
 }
 STREAM_COLUMNS = {"events": np.int32, "output_tokens": np.int32, "prompt_tokens": np.int32, "reasoning": np.int32}
 UNKNOWN = -1
@@ -112,7 +113,7 @@ class Result:
 
     Times are nanoseconds since ``meta.started`` (Unix seconds), -1 where it did not happen. ``error``, ``version`` and
     ``endpoint`` index the names in ``meta``; of the first two 0 is none. ``upstream``: 1 if a proxy had the answer from behind
-    it, 0 if not, -1 unknown.
+    it, 0 if not, -1 unknown. ``held_ns`` is how much of a success's time may be the client's, which did not run before it read the end.
     """
 
     scheduled_ns: Nanoseconds
@@ -123,6 +124,7 @@ class Result:
     version: NDArray[np.uint16]
     upstream: NDArray[np.int8]
     endpoint: NDArray[np.uint8]
+    held_ns: Nanoseconds
     meta: Meta
     streams: Streams = field(repr=False)
 
@@ -211,12 +213,13 @@ class Result:
         return slow | (~self.ok & self.counted)
 
     def moved(self, limits: Sequence[float]) -> bool:
-        """Whether being sent late alone brought a request over one of the ``limits`` (seconds).
+        """Whether being sent or read late alone brought a request over one of the ``limits`` (seconds).
 
         Or whether too many timed out for which the server had less than the whole timeout, as it counts from the due moment.
         """
         edges = [round(limit * 1e9) for limit in limits]
-        if any(bool(np.any((self.service <= edge) & (self.response > edge))) for edge in edges):
+        earliest = self.service - self.held_ns[self.ok]
+        if any(bool(np.any((earliest <= edge) & (self.response > edge))) for edge in edges):
             return True
         slip, took = self.sent_ns - self.scheduled_ns, self.end_ns - self.scheduled_ns
         timeouts = self.failed(TIMEOUT)
@@ -233,9 +236,10 @@ class Result:
 
 
 def result_of(columns: Mapping[str, Any], meta: Meta) -> Result:
-    """A result of plain columns; those of streams may be missing."""
-    arrays = {name: np.array(columns[name], kind) for name, kind in COLUMNS.items()}
-    rows = len(arrays["error"])
+    """A result of plain columns; those of streams, and of what the client itself held up, may be missing."""
+    rows = len(columns["error"])
+    known = columns if "held_ns" in columns else {**columns, "held_ns": np.zeros(rows)}
+    arrays = {name: np.array(known[name], kind) for name, kind in COLUMNS.items()}
     streams = Streams.none(rows)
     if "event_ns" in columns:
         kinds = {name: np.array(columns[name], kind) for name, kind in STREAM_COLUMNS.items()}

@@ -1,7 +1,7 @@
 """The file of a result: an ``.npz`` of its columns under their names, and ``meta``, the bytes of a JSON object.
 
-One row a request: ``scheduled_ns``, ``sent_ns``, ``end_ns``, ``status``, ``error``, ``version``, ``upstream``, ``endpoint``. For streams
-also ``events`` (their number), ``output_tokens``, ``prompt_tokens``, ``reasoning``, and the moments of all events, request by request, as
+One row a request: ``scheduled_ns``, ``sent_ns``, ``end_ns``, ``status``, ``error``, ``version``, ``upstream``, ``endpoint``,
+``held_ns``. For streams also ``events`` (their number), ``output_tokens``, ``prompt_tokens``, ``reasoning``, and the moments of all events, request by request, as
 ``event_ns``.
 """
 

@@ -119,7 +119,7 @@ class SamplesSource:
     def _limited(self, meta: Mapping[str, Any], columns: Mapping[str, "array[int]"]) -> str:
         """Why the client, not the service, shaped the numbers.
 
-        Sending late is no reason if it moved no request over any of our limits, nor many into their timeout: it brings none under.
+        Sending or reading late is no reason if it moved no request over any of our limits, nor many into their timeout: it brings none under.
         """
         reason, late = meta["client_limited"], meta["late"]
         if late and reason in ("", late):
@@ -129,9 +129,10 @@ class SamplesSource:
     def _moved(self, meta: Mapping[str, Any], columns: Mapping[str, "array[int]"]) -> bool:
         edges = [round(limit * SECOND) for limit in self._limits]
         shortened = timeouts = 0
-        times = zip(columns["scheduled_ns"], columns["sent_ns"], columns["end_ns"], columns["error"], strict=True)
-        for due, sent, end, error in times:
-            if not error and any(end - sent <= edge < end - due for edge in edges):
+        names = ("scheduled_ns", "sent_ns", "end_ns", "error")
+        held_ns = columns.get("held_ns") or [0] * len(columns["error"])
+        for due, sent, end, error, held in zip(*(columns[name] for name in names), held_ns, strict=True):
+            if not error and any(end - sent - held <= edge < end - due for edge in edges):
                 return True
             if meta["error_names"][error] == "timeout":
                 timeouts += 1

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -234,6 +235,36 @@ def test_a_client_that_was_the_limit_warns():
     assert json.loads(done.stdout)["client_limited"] is True
     assert "warning: these results can neither pass nor fail a version: " in done.stderr
     assert "allow more connections" in done.stderr
+
+
+def test_a_client_that_was_stopped_while_answers_came_is_the_limit():
+    """It is stopped when all requests have arrived, and goes on when all were answered and a while has passed: a busy machine makes it more."""
+    arrived, stopped = 0, threading.Event()
+
+    async def answering(number, writer):
+        nonlocal arrived
+        arrived += 1
+        await asyncio.to_thread(stopped.wait)
+        writer.write(OK)
+
+    with serving(answering) as server:
+        args = [f"--url={server.url}", "--rate=100", "--requests=10", "--timeout=60s", "--output=json"]
+        process = subprocess.Popen([*FAIRWAY, *args], stdout=subprocess.PIPE, text=True)
+        try:
+            deadline = time.monotonic() + 30
+            while arrived < 10 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            process.send_signal(signal.SIGSTOP)
+            stopped.set()
+            time.sleep(0.5)  # the length of the pause
+            process.send_signal(signal.SIGCONT)
+            out, _ = process.communicate(timeout=60)
+        finally:
+            stopped.set()
+            process.kill()
+            process.wait()
+    told = json.loads(out)
+    assert (told["requests"], told["errors"], told["client_limited"]) == (10, {}, True)
 
 
 def test_a_late_client_is_told_by_a_limit_on_tokens_beside_a_wide_one_on_responses():

@@ -19,6 +19,7 @@ from fairway_steps.loadtest.engine import Run, run
 from fairway_steps.loadtest.lateness import patience
 from fairway_steps.loadtest.measured import measured
 from fairway_steps.loadtest.plan import SECOND, Plan, WarmUp, closed, constant, poisson
+from fairway_steps.loadtest.pulse import Pulse
 from fairway_steps.loadtest.records import MAX_VERSIONS, Records
 from fairway_steps.loadtest.settings import Progress, Settings
 
@@ -158,6 +159,43 @@ def test_a_timeout_that_a_client_saw_late_is_not_the_servers(monkeypatch):
     assert errors(records) == ["cancelled"] * 5
     assert all(took < 0 <= slip for took, slip in zip(records.took, records.slip, strict=True))
     assert "it was held up when 5 of 5 requests ran out of time" in measured([records]).meta.client_limited
+
+
+def test_answers_that_a_client_read_late_are_late_by_its_pause(monkeypatch):
+    """All five have been sent when the clock jumps, and are answered before the next beat; the server itself took no time."""
+    jump = 0
+    monkeypatch.setattr(open_loop, "time", SimpleNamespace(monotonic_ns=lambda: time.monotonic_ns() + jump))
+
+    def answers(index: int):
+        nonlocal jump
+        jump = 2 * SECOND if index == 4 else 0
+        return 0.0, OK
+
+    result = measured([carry_out(Plan(array("q", [0] * 5), 1), Simulated(answers))], limits=[1.0])
+    assert result.exceeded(1.0).all()
+    assert (result.held_ns > 1.9 * SECOND).all()
+    assert "5 of 5 requests were sent or their answers read more than" in result.meta.client_limited
+
+
+@pytest.mark.parametrize(
+    ("beats", "pauses"),
+    [
+        ([10, 20, 45, 60], []),
+        ([10, 20, 520, 530, 540], [20, 530]),
+        ([10, 520, 1020, 1030, 1040], [10, 1030]),
+        ([10, 520, 530, 540, 940], [10, 530, 540, 940]),
+    ],
+)
+def test_a_pause_lasts_from_the_last_beat_in_time_to_the_next(beats: list[int], pauses: list[int]):
+    """Moments in ms; the last beat is the one of the closing."""
+    moments, kept, due = iter([0, *beats]), array("q"), []
+    loop = SimpleNamespace(call_later=lambda _, beat: (due.append(beat), SimpleNamespace(cancel=due.clear))[1])
+    pulse = Pulse(loop, lambda: next(moments) * SECOND // 1000, kept)
+    for _ in beats[1:]:
+        due.pop()()
+    pulse.close()
+    assert [at * 1000 // SECOND for at in kept] == pauses
+    assert due == []
 
 
 def test_how_late_a_timeout_may_be_seen():

@@ -5,6 +5,8 @@ Left out: where the records come from (test_engine.py), what assessments make of
 
 import json
 import statistics
+from array import array
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairway_steps.errors import DomainError, UsageError
+from fairway_steps.loadtest.exports import write_exceedances
 from fairway_steps.loadtest.fitting import SUMMARY_BYTES, to_json
 from fairway_steps.loadtest.measured import measured
 from fairway_steps.loadtest.records import UNSEEN, Records
@@ -19,6 +22,7 @@ from fairway_steps.loadtest.result import COLUMNS, Result
 from fairway_steps.loadtest.samples import read, write
 from fairway_steps.loadtest.streaming import Limit
 from fairway_steps.loadtest.summary import summary
+from fairway_steps.metrics.samples import SamplesSource
 from load_records import MS, records
 
 
@@ -175,6 +179,43 @@ def test_lateness_that_moves_no_request_over_a_limit_does_not_matter():
     assert measured([late], limits=[0.25, 0.048]).meta.client_limited
     assert not measured([late], limits=[]).meta.client_limited  # judged by rates alone
     assert measured([late], limits=[0.25]).meta.late  # kept for whoever knows other limits
+
+
+@pytest.mark.parametrize(
+    ("pauses", "limits", "limited"),
+    [
+        ([1000, 3010], None, True),
+        ([1000, 3010], [2.0], True),
+        ([1000, 3010], [4.0], False),
+        ([100, 200, 1000, 3010, 3050, 3090], [2.0], True),
+        ([100, 200, 1000, 1100], [2.0], False),
+        ([], [2.0], False),
+    ],
+)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_answers_that_a_held_up_client_read_late_are_no_evidence(
+    pauses: list[int], limits: list[float] | None, limited: bool, workers: int, tmp_path: Path
+):
+    """All are read at 3 s, 2 s and more after their moments; without the pause none would have taken that."""
+    shares = [
+        records([3000.0 - 10 * i for i in range(100)], pauses=array("q", [at * 1_000_000 for at in pauses]))
+        for _ in range(workers)
+    ]
+    result = measured(shares, limits=limits)
+    assert ("sent or their answers read" in result.meta.client_limited) is limited
+    assert summary(result)["client_limited"] is limited
+    write_exceedances(result, [Limit(2.0)], tmp_path / "e.json")
+    assert bool(json.loads((tmp_path / "e.json").read_text())["client_limited"]) is limited
+    if limits is not None:  # whatever limits the load test itself was told
+        write(measured(shares, limits=[9.0]), tmp_path / "s.npz")
+        reading = SamplesSource(tmp_path / "s.npz", limits, "v2").read(["v2"], {}, "", 0.0)
+        assert bool(reading.problem) is limited
+
+
+def test_a_pause_of_one_process_is_not_the_others():
+    pauses = array("q", [1_000_000_000, 3_010_000_000])
+    held = measured([records([2500.0] * 100, pauses=pauses), records([2500.0] * 100)]).held_ns
+    assert np.count_nonzero(held) == 52  # read between 2.5 and 3.01 s
 
 
 @pytest.mark.parametrize("limits", [[], [5.0]])
