@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from fairway_steps.assess.counts import ROUNDING, together
 from fairway_steps.assess.known import lacking
 from fairway_steps.assess.rest import Ending, Open, Scene, few, no_data
+from fairway_steps.assess.unpaired import by_windows
 from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo, Unit
 from fairway_steps.stats.away import Away, Reach, Total, of_requests, of_windows, ratios
 from fairway_steps.stats.bets import ENOUGH, ENOUGH_HERE
@@ -105,6 +106,8 @@ class Average:
             return sample
         if unknown := lacking(self.slo, self.scene):
             return Ending(Result.INCONCLUSIVE, "against", unknown, doubt=Doubt.FEW)
+        if self.slo.relative and (lone := by_windows(self.scene, 1 + self.slo.limit).doubt(self.scene, open_)):
+            return lone
         if kept >= open_.enough:
             return Ending(Result.PASS, "within", f"proved by {count(in_stage)} at this weight")
         fewer = self._fewer(open_)

@@ -15,6 +15,7 @@ from fairway_steps.assess.known import lacking
 from fairway_steps.assess.rest import Ending, Open, Scene, few, missing_here, no_data, unproved
 from fairway_steps.assess.seen import Seen, quantiles_seen, rates_seen
 from fairway_steps.assess.shared import Shared
+from fairway_steps.assess.unpaired import NONE, Unpaired, by_requests
 from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo
 from fairway_steps.stats.comparison import MET, VIOLATED, RateVsPrimary, Strata
 from fairway_steps.stats.late import mixed
@@ -116,8 +117,8 @@ class Margin:
             return Ending(Result.FAIL, "over", f"seen after {told}", missing_here(slo, now.requests))
         if sample := few(slo, now.requests, now.seen.requests, now.kept, now.open_):
             return sample
-        if unknown := lacking(slo, self.scene):
-            return Ending(Result.INCONCLUSIVE, "against", unknown, doubt=Doubt.FEW)
+        if doubt := self._unknown_or_unpaired(now.open_):
+            return doubt
         if now.proved:
             return Ending(Result.PASS, "within", f"proved by {count(now.requests)} of {candidate} at this weight")
         if seen.hidden:
@@ -140,12 +141,27 @@ class Margin:
             return Ending(Result.INCONCLUSIVE, "over", f"{told} do not prove it", doubt=Doubt.OVER)
         return Ending(Result.PASS, "within", f"seen after {told}")
 
+    def _unknown_or_unpaired(self, open_: Open) -> Ending | None:
+        if unknown := lacking(self.slo, self.scene):
+            return Ending(Result.INCONCLUSIVE, "against", unknown, doubt=Doubt.FEW)
+        return self._unpaired.doubt(self.scene, open_)
+
     def _seen(self, both: Beside, state: RateVsPrimary) -> Seen:
         names = self.scene.candidate, self.scene.primary
         if not self._is_latency:
             return rates_seen(self.slo, names, both, state)
         lines = self._pairs[0].lines
         return quantiles_seen(self.slo, names, both, float(lines[-1]) if len(lines) else None)
+
+    @property
+    def _unpaired(self) -> Unpaired:
+        if not self._is_latency:
+            return by_requests(self.scene, self.scene.columns, self._shared, self._fresh, None, self.slo.limit)
+        harm = self._pairs[0]
+        if not len(harm.lines):
+            return NONE
+        last = float(harm.lines[-1]), float(harm.allowed[-1])
+        return by_requests(self.scene, self.scene.joined.own, self._shared, self._fresh, last, self.slo.limit)
 
     @property
     def _is_latency(self) -> bool:

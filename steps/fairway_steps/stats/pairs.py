@@ -149,7 +149,7 @@ def _slower(own: Columns, other: Columns, edges: Edges, margin: float, *, harm: 
     return Pairs(rows, (x, n, y, m), edges.allowed[rows], edges.at[rows])
 
 
-def surely_or_perhaps(columns: Columns, lines: Array, *, surely: bool) -> tuple[Array, Array]:
+def surely_or_perhaps(columns: Columns, lines: Array | float, *, surely: bool) -> tuple[Array, Array]:
     """At least so many of at most so many, or at most so many of at least so many requests took longer; a failed request did."""
     least, most = columns.over(lines)
     fewest = np.minimum(columns.sizes, columns.timed + columns.errors)
