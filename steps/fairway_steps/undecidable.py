@@ -14,6 +14,8 @@ from fairway_steps.windows import GROWTH
 from fairway_steps.words import count, limit_of, name_of, seconds
 
 LEAST_USERS = 100
+STRICTEST = 0.001
+"""A limit of 0, which nothing proves, takes as many requests in all as this one."""
 QUANTILE_KNOWN = 10
 """So many of the primary's requests above its quantile tell where that lies (``stats.pairs``)."""
 UNCOUNTED = (Metric.REWARD, Metric.SERIES)
@@ -221,9 +223,9 @@ def least_in_all(slo: Slo) -> int:
     decide it, of what comes in windows or users these are counted.
     """
     counted = slo.metric is Metric.LATENCY or (slo.metric.is_share and not slo.relative)
-    if not counted or slo.unit is not Unit.REQUEST or slo.allowed == 0:
+    if not counted or slo.unit is not Unit.REQUEST:
         return 0
-    return least_to_prove(slo.allowed, DEFAULT_RULES.beta)
+    return least_to_prove(slo.allowed or STRICTEST, DEFAULT_RULES.beta)
 
 
 def level(slo: Slo, slos: Sequence[Slo], rules: Rules) -> float:

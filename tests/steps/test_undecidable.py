@@ -41,7 +41,12 @@ def test_a_release_takes_as_many_requests_as_could_prove_it_well(slo, least):
     assert least_in_all(slo) == least == requests_to_prove(slo.allowed)
 
 
-@pytest.mark.parametrize("slo", [Slo(Metric.ERROR_RATE, 0.0), Slo(Metric.ERROR_RATE, 0.5, relative=True), Slo(Metric.LATENCY_MEAN, 0.1),
+@pytest.mark.parametrize("slo", [Slo(Metric.ERROR_RATE, 0.0), Slo(Metric.SUCCESS_RATE, 1.0)])
+def test_a_limit_of_zero_takes_as_many_as_one_of_a_tenth_of_a_percent(slo):
+    assert least_in_all(slo) == least_in_all(Slo(Metric.ERROR_RATE, 0.001)) == 4188
+
+
+@pytest.mark.parametrize("slo", [Slo(Metric.ERROR_RATE, 0.5, relative=True), Slo(Metric.LATENCY_MEAN, 0.1),
     Slo(Metric.ERROR_RATE, 0.01, unit=Unit.STRATUM)])  # fmt: skip
 def test_where_that_is_not_known_beforehand_the_minimum_sample_of_a_stage_is_all(slo):
     assert least_in_all(slo) == 0

@@ -84,7 +84,8 @@ class Limit:
         elif open_.must_prove and kept < open_.enough:
             more, doubt = self._to_prove(self._here, open_.enough), unproved(slo, found.of_least)
             missing, where = more, "within" if found.within else where
-            after = f"{self._count(in_stage)}{self._at_weight} do not prove that it is kept, about {more:,} more would"
+            would = f"about {more:,} more would" if found.allowed else "no number of them would"
+            after = f"{self._count(in_stage)}{self._at_weight} do not prove that it is kept, {would}"
         elif found.within:
             result, where, doubt = Result.PASS, "within", None
             seen = f"seen after {self._count(found.of_least)}"
