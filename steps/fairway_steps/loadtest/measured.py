@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairway_steps.loadtest.client import CANCELLED, TIMEOUT
-from fairway_steps.loadtest.lateness import SLIP_SHARE, many, outweighs
+from fairway_steps.loadtest.lateness import MOVED, SLIP_SHARE, many, outweighs
 from fairway_steps.loadtest.plan import SECOND, Closed
 from fairway_steps.loadtest.records import Records
 from fairway_steps.loadtest.result import (
@@ -70,12 +70,8 @@ def measured(
     waited = _kept_waiting(result)
     judged = result if waited is None else result.of(~waited)
     late = _lateness(judged)
-    limited = (
-        _exhausted(shares)
-        or _shortfall(judged)
-        or _held_up(judged)
-        or (late if late and (limits is None or judged.moved(limits)) else "")
-    )
+    matters = bool(late) if limits is None else judged.moved(limits, many=bool(late))
+    limited = _exhausted(shares) or _shortfall(judged) or _held_up(judged) or ((late or MOVED) if matters else "")
     if waited is not None and not limited:
         result = _given_up(result, waited)
     return replace(result, meta=replace(result.meta, client_limited=limited, late=late))

@@ -212,15 +212,17 @@ class Result:
         slow = self.end_ns - self.scheduled_ns > round(limit * 1e9)
         return slow | (~self.ok & self.counted)
 
-    def moved(self, limits: Sequence[float]) -> bool:
-        """Whether being sent or read late alone brought a request over one of the ``limits`` (seconds).
+    def moved(self, limits: Sequence[float], *, many: bool = True) -> bool:
+        """Whether being sent or read late alone brought a request over one of the ``limits`` (seconds), or, unless ``many`` are late, most of those over it.
 
         Or whether too many timed out for which the server had less than the whole timeout, as it counts from the due moment.
         """
         edges = [round(limit * 1e9) for limit in limits]
         earliest = self.service - self.held_ns[self.ok]
-        if any(bool(np.any((earliest <= edge) & (self.response > edge))) for edge in edges):
-            return True
+        for limit, edge in zip(limits, edges, strict=True):
+            brought = int(np.count_nonzero((earliest <= edge) & (self.response > edge)))
+            if (many and brought) or outweighs(brought, int(np.count_nonzero(self.exceeded(limit))), len(self)):
+                return True
         slip, took = self.sent_ns - self.scheduled_ns, self.end_ns - self.scheduled_ns
         timeouts = self.failed(TIMEOUT)
         late = int(np.count_nonzero(timeouts & (slip > SLIP_SHARE * took)))

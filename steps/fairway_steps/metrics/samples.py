@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from fairway_steps.errors import UsageError
-from fairway_steps.loadtest.lateness import SLIP_SHARE, outweighs
+from fairway_steps.loadtest.lateness import MOVED, SLIP_SHARE, outweighs
 from fairway_steps.metrics.base import Reading
 from fairway_steps.model import Histogram, Stratum
 
@@ -122,22 +122,26 @@ class SamplesSource:
         Sending or reading late is no reason if it moved no request over any of our limits, nor many into their timeout: it brings none under.
         """
         reason, late = meta["client_limited"], meta["late"]
-        if late and reason in ("", late):
-            reason = late if not self._known or self._moved(meta, columns) else ""
+        if reason in ("", late, MOVED) and not meta["tool"]:  # the server may have kept another tool's from being sent
+            matters = self._moved(meta, columns) if self._known else late or reason
+            reason = (late or MOVED) if matters else ""
         return f"the load test was limited by its own client, so it is evidence of nothing: {reason}" if reason else ""
 
     def _moved(self, meta: Mapping[str, Any], columns: Mapping[str, "array[int]"]) -> bool:
         edges = [round(limit * SECOND) for limit in self._limits]
         shortened = timeouts = 0
+        brought, over = [0] * len(edges), [0] * len(edges)
         names = ("scheduled_ns", "sent_ns", "end_ns", "error")
         held_ns = columns.get("held_ns") or [0] * len(columns["error"])
         for due, sent, end, error, held in zip(*(columns[name] for name in names), held_ns, strict=True):
-            if not error and any(end - sent - held <= edge < end - due for edge in edges):
-                return True
+            for place, edge in enumerate(edges):
+                brought[place] += not error and end - sent - held <= edge < end - due
+                over[place] += edge < end - due or (error > 0 and meta["error_names"][error] != "cancelled")
             if meta["error_names"][error] == "timeout":
                 timeouts += 1
                 shortened += sent - due > SLIP_SHARE * (end - due)
-        return outweighs(shortened, timeouts, len(columns["error"]))
+        pairs = [(shortened, timeouts), *zip(brought, over, strict=True)]
+        return bool(meta["late"] and any(brought)) or any(outweighs(*pair, len(columns["error"])) for pair in pairs)
 
     def _stratum(self, version: str, start: float, weight: int, cell: _Cell) -> Stratum:
         counts = tuple(cell.counts[i] for i in range(len(self._edges) + 1))

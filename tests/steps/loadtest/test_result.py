@@ -212,6 +212,18 @@ def test_answers_that_a_held_up_client_read_late_are_no_evidence(
         assert bool(reading.problem) is limited
 
 
+@pytest.mark.parametrize(("own", "limited"), [(0, True), (36, True), (40, False)])
+def test_a_strict_limit_is_not_broken_by_one_hiccup_of_the_client(own: int, limited: bool, tmp_path: Path):
+    """38 of 4000 are sent late, too few to be many; ``own`` took too long without that."""
+    slips = [300.0] * 38 + [0.1] * 3962
+    made = records([1300.0] * (38 + own) + [1000.0] * (3962 - own), slips=slips)
+    assert bool(measured([made], limits=[1.2]).meta.client_limited) is limited
+    assert not measured([made], limits=[2.0]).meta.client_limited
+    write(measured([made], limits=[2.0]), tmp_path / "s.npz")
+    reading = SamplesSource(tmp_path / "s.npz", [1.2], "v2").read(["v2"], {}, "", 0.0)
+    assert bool(reading.problem) is limited
+
+
 def test_a_pause_of_one_process_is_not_the_others():
     pauses = array("q", [1_000_000_000, 3_010_000_000])
     held = measured([records([2500.0] * 100, pauses=pauses), records([2500.0] * 100)]).held_ns
