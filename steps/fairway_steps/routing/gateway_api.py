@@ -62,6 +62,10 @@ class GatewayRouter(StoredRouter):
     def _only(self, found: Manifest, name: str) -> dict[str, Any]:
         return {"rules": alone(_rules(found), name, self._around, RULES)}
 
+    def _first(self, found: Manifest, parts: dict[str, Any]) -> dict[str, Any] | None:
+        leaving = rules.parked(_rules(found), parts["rules"], self._around, secrets.token_hex(16), POINTED)
+        return {"rules": [*parts["rules"], *leaving]} if leaving else None
+
     def _preflight(self, found: Manifest, routes: Routes) -> None:
         """There must be room, what is pointed at, leave to point at it, and a Gateway that has mirrors."""
         wanted = self._encoded(found, routes)["rules"]

@@ -16,6 +16,8 @@ from fairway_steps.routing.base import Unknown, whole_percents
 
 Json = dict[str, Any]
 MIRROR = "RequestMirror"
+PARKED = "x-fairway-parked"
+"""The header that nobody sends: its value is drawn when a rule of ours is about to go."""
 
 
 class Around(Whose):
@@ -114,6 +116,29 @@ def encode(rules: Sequence[Json], routes: Routes, around: Around) -> list[Json]:
     return [*result, *ours]
 
 
+def parked(stored: Sequence[Json], wanted: Sequence[Json], around: Around, value: str, idle: str) -> list[Json]:
+    """Rules of ours that are stored and not ``wanted``, for a header of this ``value`` that nobody sends; but those of a header that is ``idle``.
+
+    Envoy Gateway takes a rule's cluster away before the rule: whom it still matches then is answered 503 (``cluster_not_found``).
+    """
+    stay = {rule.get("name") for rule in wanted if around.owns(rule)}
+    header = {"type": "Exact", "name": PARKED, "value": value}
+    return [
+        {
+            **rule,
+            "matches": [{**one, "headers": [*(one.get("headers") or ())[:-1], header]} for one in _conditions(rule)],
+        }
+        for rule in stored
+        if around.owns(rule) and rule["name"] not in stay and _asked(rule).get("name") not in (PARKED, idle)
+    ]
+
+
+def _asked(rule: Json) -> Json:
+    """The header that a rule of ours is for; empty if somebody has taken it away."""
+    headers: Sequence[Json] = _conditions(rule)[0].get("headers") or [{}]
+    return headers[-1]
+
+
 def _weights(rule: Json, around: Around) -> dict[str, int]:
     shares: dict[str, int] = {}
     for ref in rule["backendRefs"]:
@@ -142,8 +167,9 @@ def _mirror(rule: Json, around: Around) -> Mirror | None:
 def _matches(rules: Sequence[Json], around: Around) -> tuple[HeaderMatch, ...]:
     found: dict[int, HeaderMatch] = {}
     for rule in rules:
-        if around.owns(rule):
-            header = rule["matches"][0]["headers"][-1]
+        if around.owns(rule) and (header := _asked(rule)).get("name") != PARKED:
+            if not header:
+                raise Unknown(f"the rule {rule['name']} without the header that it is for")
             at = around.version(rule["backendRefs"][0])
             found[around.number(rule)] = HeaderMatch(header["name"], header["value"], at)
     return tuple(found[number] for number in sorted(found))

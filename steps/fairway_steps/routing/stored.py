@@ -24,6 +24,8 @@ from fairway_steps.workload.place import Place, backends
 LOG = logging.getLogger(__name__)
 ATTEMPTS = 8
 PAUSE = 0.05
+TAKE_UP, LOOK, MOMENT = 5.0, 0.2, 1.0
+"""Seconds: how long a first write is waited for, how often it is looked at, and what proxies are given when their controller has taken it up."""
 
 Json = dict[str, Any]
 
@@ -81,6 +83,11 @@ class StoredRouter(ABC):
     def _only(self, found: Manifest, name: str) -> Json:
         """The parts of its ``spec`` with which all that reaches a version reaches this one alone; decodes nothing."""
 
+    def _first(self, found: Manifest, parts: Json) -> Json | None:
+        """What is to be served before these parts are, so that nobody is lost on the way there; None: nothing."""
+        del found, parts
+        return None
+
     @abstractmethod
     def _not_taken_up(self, found: Manifest) -> str | None:
         """Why proxies do not serve the object as it is; empty if they do, None if that is not told."""
@@ -131,12 +138,15 @@ class StoredRouter(ABC):
             if self._holds(found, after) and token == self._token(found):
                 break
             try:
-                self._write(found, after, token, routes)
+                first = self._first(found, after)
+                self._write(found, first or after, token, routes)
             except Conflict as error:
                 LOG.info("%s: trying again (%d)", error.message, attempt + 1)
                 self.clock.sleep(PAUSE * 2**attempt)
                 continue
-            break
+            if first is None:
+                break
+            self._await_taken_up()
         else:
             raise TransientError(f"{self.ref} is written by others all the time")
         self._asked = routes
@@ -188,13 +198,23 @@ class StoredRouter(ABC):
             token = self._fenced(found, fence)
             back = parts(found)
             last = attempt == ATTEMPTS  # then it is written whatever somebody else writes: users are waiting
+            first = None if last else self._first(found, back)
             try:
-                self._put(found, back, token, whatever=last)
+                self._put(found, first or back, token, whatever=last)
             except Conflict:
                 self.clock.sleep(PAUSE * 2**attempt)
                 continue
-            break
+            if first is None:
+                break
+            self._await_taken_up()
         self._asked, self._written = None, self.clock.now()
+
+    def _await_taken_up(self) -> None:
+        """Until what was written is served, as far as that is told, and not for long."""
+        until = self.clock.now() + TAKE_UP
+        while self.clock.now() < until and self._not_taken_up(self._found()):
+            self.clock.sleep(LOOK)
+        self.clock.sleep(MOMENT)
 
     def _found(self) -> Manifest:
         found = self.cluster.get(self.ref)

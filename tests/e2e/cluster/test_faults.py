@@ -20,6 +20,8 @@ pytestmark = pytest.mark.usefixtures("within_reach")
 KEPT = {"primary_policy": "keep", "candidate_policy": "keep"}
 SOON = 60.0
 """Seconds for what is done at once, in a second or two, however busy the machine is; what it interrupts lasts ten minutes."""
+MOMENT = 1.0
+"""Seconds: proxies take up a change a moment after their controller has told that it is accepted."""
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +67,7 @@ def test_a_failing_candidate_goes_and_once_mended_is_assessed_anew(service):
     )
     assert seen.when(lambda now: now.backends == {service.primary}, after=off) < scaled
     back = first["timeline"][-1]
-    assert [one for one in client.since(back["at"] + back["settled_after"]) if one.failed] == []
+    assert [one for one in client.since(back["at"] + back["settled_after"] + MOMENT) if one.failed] == []
     assert {one.status for one in client.failed()} == {500}, "what the candidate's own users met"
 
     service.deploy_version("failing", "good", replicas=1)
@@ -121,7 +123,7 @@ def test_a_candidate_that_crashes_in_a_blue_green_or_a_mirror_is_left_at_once(se
     assert (entered["stage"], back["at"] - entered["at"] < SOON) == (0, True)
     assert service.replicas("crashing") == 0
     service.check("v1", client, may_lose=strategy == "blue-green")
-    assert [one for one in client.since(back["at"] + back["settled_after"]) if one.failed] == []
+    assert [one for one in client.since(back["at"] + back["settled_after"] + MOMENT) if one.failed] == []
     assert strategy == "blue-green" or (client.failed(), client.answered_by("crashing")) == ([], [])
 
 
@@ -143,7 +145,7 @@ def test_a_candidate_that_crashes_loses_its_traffic_before_its_pods(service):
     assert off < seen.when(lambda now: now.replicas.get(name) == 0, after=crashed)
     assert seen.told(off) - seen.told(crashed) < SOON, "at once, and not when the stage of ten minutes is over"
     back = record["timeline"][-1]
-    assert [one for one in client.since(back["at"] + back["settled_after"]) if one.failed] == []
+    assert [one for one in client.since(back["at"] + back["settled_after"] + MOMENT) if one.failed] == []
     first = min(one.sent for one in client.answered_by("crashing"))
     assert [one for one in client.failed() if one.sent < first - 1] == [], "before the candidate had users"
 

@@ -363,6 +363,39 @@ def test_a_rule_of_another_port_keeps_it_for_every_version_and_a_service_without
     ]
 
 
+@pytest.mark.parametrize("way", ["weights", "restore", "give_all"])
+def test_a_rule_of_testers_is_left_by_all_before_it_goes(lab, router, way):
+    saved = router.snapshot()
+    router.apply(Routes({"v1": 100}, (HeaderMatch("x-test", "1", "v2"),)), lab.versions)
+    written = []
+    lab.cluster.on_write = lambda ref: ref == lab.ref and written.append(lab.rules())
+    goes = {
+        "weights": lambda: router.apply(SPLIT, lab.versions),
+        "restore": lambda: router.restore(saved),
+        "give_all": lambda: router.give_all(lab.versions["v1"]),
+    }
+    goes[way]()
+    weights = SPLIT if way == "weights" else Routes({"v1": 100})
+    written = [*written[1:], lab.rules()]  # it is told before each write
+    ours = [
+        [rule["matches"][-1]["headers"][-1] for rule in now if "fairway" in rule.get("name", "")] for now in written
+    ]
+    first, last = {header["name"] for header in ours[0]}, ours[-1]
+    assert (first, last) == ({rules.PARKED}, []), "testers go where all others go, and then the rule goes"
+    assert all(len(header["value"]) == 32 for header in ours[0])
+    around = router._around
+    assert [rules.decode(now, around).weights for now in written] == [weights.weights] * len(written)
+    assert router.read() == weights
+
+
+def test_a_rule_that_was_left_and_not_taken_out_is_no_match_and_goes_with_the_next_write(lab, router):
+    router.apply(Routes({"v1": 100}, (HeaderMatch("x-test", "1", "v2"),)), lab.versions)
+    lab.edit({"spec": {"rules": [*lab.rules()[:3], *rules.parked(lab.rules(), [], router._around, "secret", "")]}})
+    assert router.read() == Routes({"v1": 100})
+    router.apply(Routes({"v1": 100}), lab.versions)
+    assert "fairway" not in str(lab.rules())
+
+
 def test_an_edit_between_the_read_and_the_write_of_a_restore_is_kept(lab, router):
     saved = router.snapshot()
     router.apply(SPLIT, lab.versions)
