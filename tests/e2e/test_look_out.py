@@ -76,7 +76,7 @@ def test_a_candidate_that_turns_bad_while_a_person_is_asked_loses_its_traffic(pl
     assert run.poll() is None, "the question is still open"
     answered = place.fairway("approve", RECORD, f"--answer={answer}", "--by=ann")
     assert answered.returncode == 0, answered.stderr
-    out, err = run.communicate(timeout=60)
+    out, err = run.communicate(timeout=300)
     told = json.loads(out)
     assert (told["outcome"], run.returncode) == ("rolled-back", 1), err
     assert "over the limit" in told["reason"]

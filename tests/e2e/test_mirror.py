@@ -37,7 +37,7 @@ def users(place):
 def ended(users):
     """What the users have seen."""
     users.send_signal(signal.SIGINT)
-    return json.loads(users.communicate(timeout=30)[0])
+    return json.loads(users.communicate(timeout=120)[0])
 
 
 @contextmanager
@@ -51,7 +51,7 @@ def collecting(place, *more, candidate="v2"):
     assert "collecting at" in process.stderr.readline()
     yield f"http://127.0.0.1:{port}"
     process.send_signal(signal.SIGTERM)
-    said = process.communicate(timeout=20)[1]
+    said = process.communicate(timeout=120)[1]
     assert process.returncode == 143
     assert said.startswith("ended: "), said
 
@@ -61,9 +61,7 @@ def released(place, limit, stages):
         {"metric": "error-rate", "limit": "1%", "min-requests": 10},
         {"metric": "difference-rate", "limit": limit, "min-requests": 30},
     ]
-    run = place.fairway(
-        *("run", str(place.release(stages=stages, slos=slos, traffic=None)), "--output=json"), timeout=110
-    )
+    run = place.fairway(*("run", str(place.release(stages=stages, slos=slos, traffic=None)), "--output=json"))
     return run, json.loads(run.stdout) if run.stdout else {}
 
 

@@ -29,7 +29,7 @@ def test_testers_meet_the_candidate_before_any_user_does(place):
     )
     run, told = released(place, stages="header:x-canary=always@3s,50@2s")
     testers.terminate()
-    testers.communicate(timeout=30)
+    testers.communicate(timeout=120)
     assert run.returncode == 0, run.stderr
     first, second = told["stages"]
     assert first["asked"] == {"v1": 100}
