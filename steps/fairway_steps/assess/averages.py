@@ -52,11 +52,9 @@ class Average:
         requests = int(self._sizes.sum())
         in_stage = int(min(sizes[self._is_here].sum() for sizes in (self._sizes, self._own.requests)))
         if not requests or not columns[0].n or (slo.metric is Metric.LATENCY and not self._own.timed.any()):
-            lacking = "request" if slo.metric.is_share else "latency"
+            what = "request" if slo.metric.is_share else "latency"
             beside = f" beside {scene.primary}" if slo.relative else ""
-            return no_data(
-                slo, f"no {lacking} of {scene.candidate} was measured{beside}, so {name_of(slo)} is not known"
-            )
+            return no_data(slo, f"no {what} of {scene.candidate} was measured{beside}, so {name_of(slo)} is not known")
         best = max(columns, key=lambda away: (away.testable, away.n))
         low, high = best.interval()
         above = columns[0].total / columns[0].n
