@@ -163,7 +163,7 @@ class Average:
 
     @property
     def _is_here(self) -> list[bool]:
-        return [self.scene.weight in (None, stratum.weight) for stratum in self._own.strata]
+        return self.scene.judged(self._own.strata)
 
     @property
     def _sizes(self) -> Array:

@@ -113,7 +113,11 @@ class Scene:
     @cached_property
     def is_here(self) -> list[bool]:
         """Which of the candidate's strata are of this stage."""
-        return [self.weight in (None, stratum.weight) for stratum in self.own]
+        return self.judged(self.own)
+
+    def judged(self, strata: Sequence[Stratum]) -> list[bool]:
+        """Which of some strata of the candidate are of this stage."""
+        return [self.weight in (None, stratum.weight) for stratum in strata]
 
     @cached_property
     def changes(self) -> list[int]:

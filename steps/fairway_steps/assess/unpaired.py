@@ -42,7 +42,7 @@ def by_requests(
 
     ``own`` are all of the candidate's windows, ``shared`` those with the primary.
     """
-    here = own.some([row for row, each in enumerate(own.strata) if scene.weight in (None, each.weight)])
+    here = own.some([row for row, is_here in enumerate(scene.judged(own.strata)) if is_here])
     both = shared.at(scene.weight)
     known = both.other.requests > 0 if line is None else both.other.has_latency
     both = both.some(known.nonzero()[0].tolist())
