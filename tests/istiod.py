@@ -134,6 +134,9 @@ class Mesh:
             **more,
         }
         self.create("ServiceEntry", name, spec)
+        self.made.append(Reference.of("service", SPACE, name))
+        hidden = {"annotations": {"networking.istio.io/exportTo": "~"}}  # from proxies: the entry tells of its endpoints
+        self.cluster.create(self.made[-1], {"metadata": hidden, "spec": {"ports": [{"name": "http", "port": number}]}})
         self.made.append(write_endpoints(self.cluster, name, pods=tuple(ports)))
         return host
 
