@@ -27,7 +27,8 @@ CONTRADICTED = math.log(1e4)
 class Confirmation:
     """How sure to be that a change is served.
 
-    ``settle`` seconds for the proxy to take it, then up to ``requests`` requests counted in at most ``wait`` seconds.
+    ``settle`` seconds for the proxy to take it, by its word and by the requests that it then serves; of these up to
+    ``requests`` are counted, in at most ``wait`` seconds.
     """
 
     settle: float = 30.0
@@ -49,8 +50,9 @@ def set_weights(
 ) -> WeightChange:
     """Apply ``routes``, read them back, wait until the proxy serves them, and count where requests went.
 
-    ``when_served`` is called between the last two. Idempotent. Raises NotSettled if the stored routes are not the ones written, the proxy does not take them in time, the
-    counted split contradicts them, or no version gets requests any more since they are mirrored.
+    ``when_served`` is called between the last two, and again if the count shows that they were not served yet.
+    Idempotent. Raises NotSettled if the stored routes are not the ones written, the proxy does not take them in time, the
+    counted split still contradicts them then, or no version gets requests any more since they are mirrored.
     """
     asked = clock.now()
     busy = _count(router, clock, routes, confirm)[1] if routes.mirror else 0
@@ -62,9 +64,16 @@ def set_weights(
             mend=claims.mend,
         )
     await_settled(router, clock, confirm.settle)
-    settled = clock.now()
-    when_served()
-    measured, counted = _count(router, clock, routes, confirm)
+    while True:
+        settled = clock.now()
+        when_served()
+        try:
+            measured, counted = _count(router, clock, routes, confirm)
+            break
+        except NotSettled as early:  # the word of a control plane may come before its proxies' deed
+            if clock.now() >= asked + confirm.settle:
+                raise
+            LOG.debug("not served yet: %s", early)
     if busy >= ENOUGH and not counted and not _count(router, clock, routes, confirm)[1]:
         raise NotSettled(
             f"since requests are mirrored none reaches {', '.join(routes.weights)} any more, and {busy} did just before",
@@ -102,6 +111,10 @@ def enter_stage(
     done = last is not None and same and (last.stage == index or bool(record.dropped))
     again = done or router.read() == routes
     marks: list[Reading] = []
+
+    def mark() -> None:
+        marks[:] = _mark(record, source, clock.now())
+
     try:
         change = set_weights(
             router,
@@ -112,7 +125,7 @@ def enter_stage(
             stage=index,
             why="stage",
             confirm=replace(confirm, requests=0) if done else confirm,
-            when_served=lambda: marks.extend(_mark(record, source, clock.now())),
+            when_served=mark,
         )
     except NotSettled:  # what is not taken up may answer nobody: users first
         try:
@@ -133,8 +146,8 @@ def enter_stage(
 
     def entered(now: Record) -> Record:
         now = noted(now)
-        for mark in marks if now.cursor == record.cursor else ():
-            now = replace(now.with_strata(mark.strata), cursor=mark.cursor, cursor_stage=index)
+        for read in marks if now.cursor == record.cursor else ():
+            now = replace(now.with_strata(read.strata), cursor=read.cursor, cursor_stage=index)
         return replace(now, stage=index, timeline=(*now.timeline, change)).renewed(clock.now())
 
     amend(store, lease, entered)

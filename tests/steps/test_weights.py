@@ -21,15 +21,16 @@ SPLIT = Routes({"v1": 90, "v2": 10})
 
 
 class Serving(FakeClock):
-    """Time in which a router serves: each sleep adds the given requests to its counters."""
+    """Time in which a router serves: each sleep adds the given requests to its counters; the first ``late`` are all v1's."""
 
-    def __init__(self, router, **requests):
+    def __init__(self, router, late=0, **requests):
         super().__init__()
-        self.router, self.requests = router, requests
+        self.router, self.requests, self.late = router, requests, late
 
     def sleep(self, seconds):
         super().sleep(seconds)
-        self.router.counts.update(self.requests)
+        self.late -= 1
+        self.router.counts.update({"v1": 1} if self.late >= 0 else self.requests)
 
 
 @pytest.fixture
@@ -92,6 +93,23 @@ def test_a_version_that_left_but_gets_most_requests_is_one(router):
         change(router, Serving(router, v1=1, v2=9), routes=Routes({"v1": 100}))
 
 
+def test_a_word_that_comes_before_the_deed_is_waited_for_and_what_was_counted_till_then_is_no_evidence(router):
+    marked = []
+    clock = Serving(router, late=60, v1=1, v2=9)
+    set_ = change(router, clock, routes=Routes({"v1": 10, "v2": 90}), when_served=lambda: marked.append(clock.now()))
+    assert set_.measured == {"v1": 0.1, "v2": 0.9}
+    assert len(marked) > 1
+    assert set_.settled_after == marked[-1] - marked[0]
+
+
+def test_a_word_that_no_deed_follows_is_an_error_once_the_time_to_settle_is_over(router):
+    clock = Serving(router, v2=1)
+    started = clock.now()
+    with pytest.raises(NotSettled, match="is not the split"):
+        change(router, clock, Confirmation(settle=3.0))
+    assert 3 <= clock.now() - started < 5
+
+
 class Source:
     """Hands out one stratum of the candidate a reading."""
 
@@ -145,6 +163,16 @@ def test_a_stage_that_was_cut_off_after_its_write_tells_that_it_was_entered_agai
     assert [(change.stage, dict(change.asked)) for change in held.timeline][1:] == [(1, {"v1": 75, "v2": 25})]
     assert [event.step for event in held.events] == ["set-weights"] * 2
     assert "stage 2: v1 75 %, v2 25 % was stored already" in held.events[0].message
+
+
+def test_the_reading_that_ends_the_time_before_counts_once_though_it_was_taken_twice(store, router):
+    source = Source()
+    enter(store, router, 0, source=source)
+    before = len(store.load().strata)
+    confirm = Confirmation(requests=50, wait=10.0)
+    enter_stage(store, Lease(), router, Serving(router, late=200, v1=1, v2=1), index=2, confirm=confirm, source=source)
+    assert len(source.asked) > 2
+    assert len(store.load().strata) == before + 1
 
 
 def test_a_stage_entered_again_repairs_the_route(store, router):
