@@ -15,6 +15,7 @@ from fairway_steps.clock import Clock
 from fairway_steps.errors import NotReady, UsageError
 from fairway_steps.handshake import trouble
 from fairway_steps.model import Version
+from fairway_steps.secrets import address
 
 LOG = logging.getLogger(__name__)
 UNAVAILABLE = 503
@@ -53,10 +54,10 @@ class HttpProbe:
         try:
             answer = self.session.get(url, timeout=self.timeout)
         except requests.RequestException as error:
-            return f"{version.name} at {version.uri}: {_short(error)}"
+            return f"{version.name} at {address(version.uri)}: {_short(error)}"
         if not answer.ok:
-            return f"{version.name}: {url} answers {answer.status_code}"
-        return "" if _says_ready(answer) else f"{version.name}: {url} answers not ready"
+            return f"{version.name}: {address(url)} answers {answer.status_code}"
+        return "" if _says_ready(answer) else f"{version.name}: {address(url)} answers not ready"
 
     def _infer(self, version: Version, url: str) -> str:
         try:
@@ -64,7 +65,7 @@ class HttpProbe:
                 url, data=self.payload.encode(), headers={"content-type": "application/json"}, timeout=self.timeout
             )
         except requests.RequestException as error:
-            return f"{version.name} at {version.uri}: first inference: {_short(error)}"
+            return f"{version.name} at {address(version.uri)}: first inference: {_short(error)}"
         return "" if answer.ok else f"{version.name}: a first inference is answered with {answer.status_code}"
 
 
@@ -80,8 +81,8 @@ class HttpReach:
         try:
             answer = self.session.get(version.uri.rstrip("/") + self.path, timeout=self.timeout)
         except requests.RequestException as error:
-            return f"{version.name} at {version.uri}: {_short(error)}"
-        return f"{version.name}: {answer.url} answers 503" if answer.status_code == UNAVAILABLE else ""
+            return f"{version.name} at {address(version.uri)}: {_short(error)}"
+        return f"{version.name}: {address(answer.url)} answers 503" if answer.status_code == UNAVAILABLE else ""
 
 
 def wait_for_ready(

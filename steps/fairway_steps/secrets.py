@@ -1,5 +1,6 @@
 """Secrets that cannot slip into a log: they are resolved late, printed as stars, and scrubbed from any text."""
 
+import re
 from dataclasses import dataclass, field
 
 STARS = "***"
@@ -22,3 +23,8 @@ def scrub(text: str, *secrets: Secret | None) -> str:
         if secret is not None and secret.value:
             text = text.replace(secret.value, STARS)
     return text
+
+
+def address(url: str) -> str:
+    """A URL as it may be shown: without a user and password, and without its query and fragment, which may hold a token."""
+    return re.sub(r"//[^/]*@", "//", re.split(r"[?#]", url, maxsplit=1)[0])

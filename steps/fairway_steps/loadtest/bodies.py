@@ -4,7 +4,6 @@ All bodies are made before the first request, so that making them costs none of 
 """
 
 import json
-import re
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from fairway_steps.errors import DomainError, UsageError
 from fairway_steps.loadtest import tensors
 from fairway_steps.loadtest.payloads import Payloads, encoded, from_json
 from fairway_steps.loadtest.templates import render
+from fairway_steps.secrets import address
 
 MAX_BYTES = 1_000_000_000
 MAX_VARIANTS = 100_000
@@ -111,7 +111,7 @@ def _fetched(url: str) -> bytes:
     try:
         body = told.get(timeout=FETCH_SECONDS)
     except Empty:
-        raise DomainError(f"--payload-url {_shown(url)} cannot be fetched: no answer in time") from None
+        raise DomainError(f"--payload-url {address(url)} cannot be fetched: no answer in time") from None
     if isinstance(body, Exception):
         raise body
     return body
@@ -120,7 +120,7 @@ def _fetched(url: str) -> bytes:
 def _fetch(url: str) -> bytes:
     import requests  # noqa: PLC0415 - only when asked for
 
-    option = f"--payload-url {_shown(url)}"
+    option = f"--payload-url {address(url)}"
     try:
         with requests.get(url, timeout=FETCH_SECONDS, stream=True) as answer:
             answer.raise_for_status()
@@ -140,11 +140,6 @@ def _fetch(url: str) -> bytes:
         late = isinstance(error, requests.Timeout)
         why = f"status {status}" if status else "no answer in time" if late else "its server cannot be reached"
         raise DomainError(f"{option} cannot be fetched: {why}") from error
-
-
-def _shown(url: str) -> str:
-    """Without a name and a password."""
-    return re.sub(r"//[^/?#]*@", "//", url)
 
 
 def _read(option: str, path: str) -> bytes:

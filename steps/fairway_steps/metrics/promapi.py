@@ -9,7 +9,7 @@ from typing import Any
 
 from fairway_steps.metrics.counting import Series
 from fairway_steps.metrics.http import Access, hidden, problem_of, refusal
-from fairway_steps.secrets import Secret
+from fairway_steps.secrets import Secret, address
 
 MOST_SERIES = 20_000
 
@@ -35,7 +35,7 @@ class PromApi:
     """The server at ``url`` (without ``/api/v1``)."""
 
     def __init__(self, url: str, access: Access) -> None:
-        self.url, self._access = url.rstrip("/"), access
+        self.url, self.where, self._access = url.rstrip("/"), address(url.rstrip("/")), access
 
     def query(self, promql: str, at: float, *, lookback: float = 0.0) -> Answer:
         """``promql`` at the Unix time ``at``; ``lookback`` (s) bounds how old a sample may be. Raises Away or Refused."""
@@ -49,7 +49,7 @@ class PromApi:
             with self._access.session(secrets) as session:
                 answer = session.post(f"{self.url}/api/v1/query", data=form)
         except (requests.RequestException, OSError) as error:
-            raise Away(f"{self.url}: {problem_of(error, self._access, secrets)}") from error
+            raise Away(f"{self.where}: {problem_of(error, self._access, secrets)}") from error
         try:
             body = answer.json()
         except ValueError:
@@ -57,17 +57,17 @@ class PromApi:
         if answer.status_code != 200 or not isinstance(body, dict) or body.get("status") != "success":
             raise self._error(answer.status_code, body, secrets)
         data = body.get("data")
-        found = _series(data.get("result") if isinstance(data, dict) else None, self.url)
+        found = _series(data.get("result") if isinstance(data, dict) else None, self.where)
         return Answer(found, _texts(body, "warnings"), _texts(body, "infos"))
 
     def _error(self, status: int, body: Any, secrets: Mapping[str, Secret]) -> Exception:
         said = body if isinstance(body, dict) else {}
         text = hidden(str(said.get("error", "")), secrets)
         if text and said.get("errorType") in ("bad_data", "execution"):
-            return Refused(f"{self.url} refuses the query: {text}")
+            return Refused(f"{self.where} refuses the query: {text}")
         if status == 200:
-            return Away(f"{self.url} does not answer as Prometheus does")
-        return Away(f"{self.url} {refusal(status)}{f': {text}' if text and status not in (401, 403) else ''}")
+            return Away(f"{self.where} does not answer as Prometheus does")
+        return Away(f"{self.where} {refusal(status)}{f': {text}' if text and status not in (401, 403) else ''}")
 
 
 def _texts(answer: Any, name: str) -> tuple[str, ...]:
@@ -75,10 +75,10 @@ def _texts(answer: Any, name: str) -> tuple[str, ...]:
     return tuple(str(text) for text in found) if isinstance(found, list) else ()
 
 
-def _series(result: Any, url: str) -> tuple[Series, ...]:
+def _series(result: Any, where: str) -> tuple[Series, ...]:
     """The vector or matrix of an answer; a scalar is a series without labels."""
     if not isinstance(result, list):
-        raise Away(f"{url} does not answer as Prometheus does")
+        raise Away(f"{where} does not answer as Prometheus does")
     if len(result) == 2 and not isinstance(result[0], dict):
         result = [{"metric": {}, "value": result}]
     if len(result) > MOST_SERIES:
@@ -94,4 +94,4 @@ def _series(result: Any, url: str) -> tuple[Series, ...]:
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         if isinstance(result[0], dict) and ("histogram" in result[0] or "histograms" in result[0]):
             raise Refused("the query gives native histograms, which are not read; use the classic buckets") from error
-        raise Away(f"{url} does not answer as Prometheus does") from error
+        raise Away(f"{where} does not answer as Prometheus does") from error

@@ -69,7 +69,7 @@ class PrometheusSource:
                 raise UsageError(str(error), mend="mend the query") from error
             return Reading((), cursor, problem=str(error))
         except ValueError as error:
-            return Reading((), cursor, problem=f"{self.api.url} cannot be understood: {error}")
+            return Reading((), cursor, problem=f"{self.api.where} cannot be understood: {error}")
         except FairwayError as error:  # the addresses of a version's endpoints are not to be had just now
             if state is None:
                 raise
@@ -91,11 +91,11 @@ class PrometheusSource:
         except Away as error:
             raise TransientError(str(error)) from error
         except (Refused, ValueError) as error:
-            raise UsageError(f"{self.api.url}: {error}", mend="mend the query") from error
+            raise UsageError(f"{self.api.where}: {error}", mend="mend the query") from error
         told = {one.labels[self.plan.label] for one in others if one.labels.get(self.plan.label)}
         return [
             Inspection(
-                where=self.api.url,
+                where=self.api.where,
                 seen=tuple(seen),
                 label=self.plan.label,
                 others=tuple(sorted(told)),
@@ -194,11 +194,11 @@ class PrometheusSource:
     def _problem(self, look: Look, weights: Mapping[str, int], state: State | None) -> str:
         """Why this look is no evidence; empty if it is."""
         if look.problems:
-            return f"{self.api.url} says: {'; '.join(look.problems)}"
+            return f"{self.api.where} says: {'; '.join(look.problems)}"
         for version in (name for name, weight in weights.items() if weight > 0):
             own = [target for target in look.targets.values() if target.version == version]
             if version not in look.present and not own:
-                return f"{self.api.url} has no requests of {version}"
+                return f"{self.api.where} has no requests of {version}"
             newest = max((target.at for target in own), default=0.0)
             if not self._live(newest, look):
                 return f"the last sample of {version} is {look.at - newest:.0f} s old, and one should come each {look.interval:g} s"

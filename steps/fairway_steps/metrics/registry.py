@@ -17,6 +17,7 @@ from fairway_steps.metrics.base import MetricSource
 from fairway_steps.metrics.http import Resolve, no_secret
 from fairway_steps.metrics.queries import Addresses, no_addresses
 from fairway_steps.model import Version
+from fairway_steps.secrets import address
 
 if TYPE_CHECKING:
     from fairway_steps.metrics.http import Access
@@ -81,7 +82,7 @@ def open_source(text: str, service: str, around: Around | None = None) -> Metric
         spec = parse_source(text)
         return _open(spec, service, around) if isinstance(spec, SourceSpec) else _combined(spec, service, around)
     raise UsageError(
-        f"metric source {text!r} is of no kind that Fairway knows",
+        f"metric source {address(text)!r} is of no kind that Fairway knows",
         mend="write envoy:DIR, scrape:URL, prometheus:URL, samples:PATH, summary:JSON, TOOL:PATH "
         f"({', '.join(TOOLS)}), or a mapping with source: and url:",
     )
@@ -145,7 +146,7 @@ def _from_address(scheme: str, rest: str) -> SourceSpec:
     try:
         spec = source_from(described)
     except Misfit as error:
-        raise UsageError(f"{scheme}:{url}: {spell(error.path)}: {error.sentence}") from error
+        raise UsageError(f"{scheme}:{address(url)}: {spell(error.path)}: {error.sentence}") from error
     assert isinstance(spec, SourceSpec)
     return spec
 
@@ -264,11 +265,18 @@ def _check_address(spec: SourceSpec) -> None:
     except ValueError:
         parts, host = urlsplit(""), None
     if parts.scheme not in ("http", "https") or not host:
-        raise UsageError(f"{spec.url!r} is no address of metrics", mend="write http://HOST:PORT or https://HOST")
+        raise UsageError(
+            f"{address(spec.url)!r} is no address of metrics", mend="write http://HOST:PORT or https://HOST"
+        )
     if parts.username or parts.password:
         raise UsageError("there is a password in the address of the metrics", mend="write basic: env:NAME instead")
     if spec.source == "prometheus" and parts.path.rstrip("/").endswith("/api/v1"):
-        raise UsageError(f"{spec.url!r} goes too far", mend="leave /api/v1 out")
+        raise UsageError(f"{address(spec.url)!r} goes too far", mend="leave /api/v1 out")
+    if spec.source == "prometheus" and parts.query:
+        raise UsageError(
+            f"the address {address(spec.url)!r} of a Prometheus server cannot have a query",
+            mend="give what it says in headers: or bearer:",
+        )
     secret = spec.bearer or spec.basic or any(str(v).startswith(("env:", "file:")) for v in spec.headers.values())
     if secret and parts.scheme != "https" and host not in LOOPBACK:
         raise UsageError(f"a secret would travel to {host} unencrypted", mend="use https")

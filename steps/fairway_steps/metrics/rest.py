@@ -19,6 +19,7 @@ from fairway_steps.metrics.names import UNITS, VARIABLE, variables, workload
 from fairway_steps.metrics.paths import Path, Unfit, parse_path
 from fairway_steps.metrics.preflight import Inspection, Seen
 from fairway_steps.model import NAME, Stratum, Version
+from fairway_steps.secrets import address
 
 CUMULATIVE, WINDOW = "cumulative", "window"
 TIMES = ("start", "end")
@@ -34,6 +35,7 @@ class RestSource:
 
     def __init__(self, spec: SourceSpec, service: str, access: Access, known: Mapping[str, Version]) -> None:
         self.spec, self.service, self._access, self._known = spec, service, access, known
+        self.where = address(spec.url)
         if "requests" not in spec.paths:
             raise UsageError(
                 "a rest source needs paths: with requests:", mend="write paths: {requests: .rows[0].count}"
@@ -66,7 +68,7 @@ class RestSource:
                 raise TransientError(str(error)) from error
             return Reading((), cursor, problem=str(error))
         except ValueError as error:
-            return Reading((), cursor, problem=f"{self.spec.url}: {error}")
+            return Reading((), cursor, problem=f"{self.where}: {error}")
 
     def inspect(self, versions: Sequence[str], now: float) -> Sequence[Inspection]:
         """What is answered now of each version; in windows, of the last five minutes."""
@@ -77,11 +79,11 @@ class RestSource:
         except _Away as error:
             raise TransientError(str(error)) from error
         except ValueError as error:
-            raise UsageError(f"{self.spec.url}: {error}", mend="mend its paths, or the request") from error
+            raise UsageError(f"{self.where}: {error}", mend="mend its paths, or the request") from error
         seen = [_seen(version, counters, window) for version, counters in found.items()]
         return [
             Inspection(
-                where=self.spec.url,
+                where=self.where,
                 seen=tuple(seen),
                 failures="failures" in self._paths,
                 mean="latency" not in self._paths,
@@ -119,9 +121,9 @@ class RestSource:
                 answer = session.request(method, url, data=body.encode() or None, stream=True)
                 text = _limited(answer.iter_content(65536))
         except (requests.RequestException, OSError) as error:
-            raise _Away(f"{self.spec.url}: {problem_of(error, self._access, secrets)}") from error
+            raise _Away(f"{self.where}: {problem_of(error, self._access, secrets)}") from error
         if not 200 <= answer.status_code < 300:
-            raise _Away(f"{self.spec.url} {refusal(answer.status_code)}")
+            raise _Away(f"{self.where} {refusal(answer.status_code)}")
         return self._counters(_json(text))
 
     def _request(self, version: str, start: float, end: float) -> tuple[str, str, str]:

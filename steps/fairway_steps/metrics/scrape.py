@@ -17,6 +17,7 @@ from fairway_steps.metrics.names import Matcher, MetricNames, workload
 from fairway_steps.metrics.preflight import Inspection, Seen
 from fairway_steps.metrics.tally import finite, tally
 from fairway_steps.model import Stratum, Version
+from fairway_steps.secrets import address
 
 TIMEOUT = 5.0
 SLACK = 7.0
@@ -47,7 +48,7 @@ class ScrapeSource:
         access: Access | None = None,
         known: Mapping[str, Version] | None = None,
     ) -> None:
-        self.url, self.service, self.names = url, service, names
+        self.url, self.where, self.service, self.names = url, address(url), service, names
         self._access, self._known = access or Access(no_secret, timeout=TIMEOUT), known or {}
 
     def read(self, versions: Sequence[str], weights: Mapping[str, int], cursor: str, now: float) -> Reading:
@@ -59,11 +60,11 @@ class ScrapeSource:
                 raise TransientError(str(error)) from error
             return Reading((), cursor, problem=str(error))
         except ValueError as error:
-            return Reading((), cursor, problem=f"{self.url} cannot be understood: {error}")
+            return Reading((), cursor, problem=f"{self.where} cannot be understood: {error}")
         if silent := [v for v in versions if weights.get(v, 0) > 0 and v not in after.counters]:
-            return Reading((), cursor, problem=f"{self.url} has no metrics of {', '.join(silent)}")
+            return Reading((), cursor, problem=f"{self.where} has no metrics of {', '.join(silent)}")
         if before is not None and (fell := _fell(before, after)):
-            told = f"the requests of {', '.join(fell)} at {self.url} went down by less than a restart explains"
+            told = f"the requests of {', '.join(fell)} at {self.where} went down by less than a restart explains"
             return Reading((), cursor, problem=f"{told}: they are not counted by one process")
         return Reading(() if before is None else tuple(self._strata(before, after, weights)), _encode(after))
 
@@ -75,7 +76,7 @@ class ScrapeSource:
         except _Away as error:
             raise TransientError(str(error)) from error
         except ValueError as error:
-            raise UsageError(f"{self.url} cannot be understood: {error}", mend="see what it is") from error
+            raise UsageError(f"{self.where} cannot be understood: {error}", mend="see what it is") from error
         names, found = self.names, snapshot.counters
         shown = {one.name for one in parse(text)}
         wanted = set(names.requests) or shown
@@ -85,7 +86,7 @@ class ScrapeSource:
         apart = {name for some in names.failures.values() for name in some} - set(names.requests)
         return [
             Inspection(
-                where=self.url,
+                where=self.where,
                 seen=tuple(_seen(v, series[v], found[v]) if v in found else Seen(v, 0) for v in versions),
                 label=names.label,
                 others=tuple(sorted(told - {""})),
@@ -109,9 +110,9 @@ class ScrapeSource:
                     session.get(self.url)
                 answer = session.get(self.url)
         except (requests.RequestException, OSError) as error:
-            raise _Away(f"{self.url}: {problem_of(error, self._access, secrets)}") from error
+            raise _Away(f"{self.where}: {problem_of(error, self._access, secrets)}") from error
         if answer.status_code != 200:
-            raise _Away(f"{self.url} {refusal(answer.status_code)}")
+            raise _Away(f"{self.where} {refusal(answer.status_code)}")
         return answer.content.decode("utf-8", errors="replace")
 
     def _snapshot(self, text: str, versions: Sequence[str], now: float) -> Snapshot:
