@@ -135,7 +135,7 @@ class Mesh:
         }
         self.create("ServiceEntry", name, spec)
         self.made.append(Reference.of("service", SPACE, name))
-        hidden = {"annotations": {"networking.istio.io/exportTo": "~"}}  # from proxies: the entry tells of its endpoints
+        hidden = {"annotations": {"networking.istio.io/exportTo": "~"}}  # from proxies, which the entry is for
         self.cluster.create(self.made[-1], {"metadata": hidden, "spec": {"ports": [{"name": "http", "port": number}]}})
         self.made.append(write_endpoints(self.cluster, name, pods=tuple(ports)))
         return host

@@ -169,7 +169,7 @@ def test_the_reading_that_ends_the_time_before_counts_once_though_it_was_taken_t
     source = Source()
     enter(store, router, 0, source=source)
     before = len(store.load().strata)
-    confirm = Confirmation(requests=50, wait=10.0)
+    confirm = Confirmation(requests=100, wait=10.0)
     enter_stage(store, Lease(), router, Serving(router, late=200, v1=1, v2=1), index=2, confirm=confirm, source=source)
     assert len(source.asked) > 2
     assert len(store.load().strata) == before + 1
