@@ -34,6 +34,8 @@ def test_the_params_are_those_of_argo_but_for_what_tekton_cannot_say(strategy):
     argos = {one.name: one for one in build(OPTIONS[strategy]).arguments}
     ours = {one["name"]: one.get("default") for one in pipeline(strategy, Safety())["spec"]["params"]}
     assert set(argos) - set(ours) <= {*ENDS, "report", "hold-timeout"}
+    unasked = ours.pop("approval", "none")
+    assert unasked == "none"
     assert set(ours) <= set(argos)
     needed = {name for name, one in argos.items() if one.value is None}
     assert {name for name, default in ours.items() if default is None} == needed | ({"route"} & set(ours))
@@ -61,6 +63,10 @@ def test_the_first_version_is_promoted_without_a_ramp():
 def test_who_is_undecided_is_held_and_not_rolled_back():
     assert given(TASKS["hold"])["outcome"] == "held"
     assert "outcome" not in given(TASKS["rollback"])
+
+
+def test_an_approval_is_handed_to_begin_which_refuses_it_and_not_lost_as_params_that_no_pipeline_declares_are():
+    assert given(TASKS["begin"])["approval"] == "$(params.approval)"
 
 
 def test_every_step_after_begin_is_fenced_by_its_token():

@@ -29,6 +29,8 @@ FILE = "/workspace/report.html"
 """Where ``finish`` may write; the report that lasts is the record's, at any time."""
 OWN = (*ENDS, "route", "report")
 """Parameters of Argo's releases that are none here, or have no default."""
+REFUSED = {"approval": ("begin", "approval")}
+"""A parameter that ``begin`` refuses here: Tekton takes those that a Pipeline does not declare, and ignores them."""
 RETRIES = 2
 RESUMING = frozenset({"ramp", "promote", "rollback"})
 """A ramp is told no stage, and so goes on where the record says."""
@@ -94,7 +96,7 @@ _SUMMARY = "summary:$({}.load-test.results.summary)"
 
 
 def _params(strategy: Strategy) -> list[dict[str, Any]]:
-    ours = {name: of for name, of in mapped(strategy).items() if name not in ENDS and name != "report"}
+    ours = {name: of for name, of in mapped(strategy).items() if name not in ENDS and name != "report"} | REFUSED
     found = [_param(name, *of, "" if name in OWN else default(name, strategy)) for name, of in ours.items()]
     if not strategy.rehearsed:
         return found
@@ -110,7 +112,7 @@ def _param(name: str, step: str, option: str, value: str = "") -> dict[str, Any]
 
 
 def _tasks(strategy: Strategy) -> list[dict[str, Any]]:
-    begin = {name: of for name, of in _own(*BEGUN).items() if strategy.staged or name not in SCHEDULE}
+    begin = {name: of for name, of in _own(*BEGUN, *REFUSED).items() if strategy.staged or name not in SCHEDULE}
     ready = _task("wait-for-ready", _begun() | {name: f"$(params.{of})" for name, of in READY.items()})
     started = [_task("begin", begin | {"strategy": str(strategy)}), ready]
     if not strategy.staged:

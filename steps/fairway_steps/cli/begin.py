@@ -24,9 +24,9 @@ from fairway_steps.cli.wiring import (
     somebody,
     source,
 )
-from fairway_steps.config import Objectives, absolute
+from fairway_steps.config import Approval, Objectives, absolute
 from fairway_steps.config.spec import patience_for
-from fairway_steps.errors import Refused, TransientError
+from fairway_steps.errors import Refused, TransientError, UsageError
 from fairway_steps.feasible import feasible
 from fairway_steps.metrics.preflight import findings, requests_per_second
 from fairway_steps.model import Policy, Promotion, Stage, Stickiness, Version
@@ -123,6 +123,12 @@ SLOS_MEND = "say what the candidate must keep, such as '[{metric: error-rate, li
     help="Begin no other release where --holder's own has ended: what is repeated is then done.",
 )
 @option("resume", FLAG, default="false", help="Go on with an unfinished release.")
+@option(
+    "approval",
+    click.Choice([a.value for a in Approval]),
+    default="none",
+    help="Where the workflow is to ask a person. No step does: anything but `none` is refused, so that nobody waits for a question in vain.",
+)
 def begin(
     service: str,
     route: str,
@@ -141,6 +147,7 @@ def begin(
     lease: float,
     once: bool,
     resume: bool,
+    approval: str,
     dry_run: bool,
 ) -> Answer:
     """Begin a release: take the lease, check the route, open the record.
@@ -149,6 +156,11 @@ def begin(
     """
     from fairway_steps.begin import begin as run
 
+    if approval != Approval.NONE:
+        raise UsageError(
+            f"approval is {approval}, but this workflow asks nobody, so nothing was begun",
+            mend="leave it out (`fairway intervene` aborts at any time), or use a workflow that asks, such as Argo's canary-approval-v1",
+        )
     store, route = record_store(record), absolute(route)
     primary, candidates = placed_all(route, primary, *candidate)
     versions = tuple(version for version in (primary, *candidates) if version)

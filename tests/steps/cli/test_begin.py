@@ -36,7 +36,7 @@ class Source:
 
 @pytest.fixture
 def begun(monkeypatch, tmp_path):
-    def run(requests, slos, stages="10@60s,50@60s"):
+    def run(requests, slos, stages="10@60s,50@60s", *more):
         monkeypatch.setattr(cli, "CLOCK", FakeClock(1_700_000_000.0))
         monkeypatch.setattr(cli, "source", lambda *_, **__: Source(requests))
         monkeypatch.setattr(cli, "router", lambda *_: FakeRouter(Stored(Routes({"v1": 100}))))
@@ -44,7 +44,7 @@ def begun(monkeypatch, tmp_path):
         store = FileStore(tmp_path / "record.json")
         code = _run(
             ["begin", "--service=iris", "--route=envoy:route", "--primary=v1=http://h:1", "--candidate=v2=http://h:2",
-             f"--stages={stages}", f"--slos={slos}", f"--record=file:{tmp_path / 'record.json'}"]
+             f"--stages={stages}", f"--slos={slos}", f"--record=file:{tmp_path / 'record.json'}", *more]
         )  # fmt: skip
         return code, store.load()
 
@@ -80,3 +80,9 @@ def test_a_margin_that_the_buckets_cannot_carry_is_refused(begun, capsys):
     assert code == 1
     assert "too far apart for a margin of 10 % on p95" in capsys.readouterr().err
     assert record is None
+
+
+def test_an_approval_that_no_step_can_ask_for_is_refused_before_anything_is_touched(begun, capsys):
+    code, record = begun(30_000, "[{metric: error-rate, limit: 1%}]", "10@60s", "--approval=before-promotion")
+    assert (code, record) == (2, None)
+    assert "approval is before-promotion, but this workflow asks nobody" in capsys.readouterr().err
