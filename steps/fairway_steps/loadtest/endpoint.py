@@ -13,6 +13,7 @@ from fairway_steps.loadtest.plan import AnyPlan, Closed, WarmUp, arrivals, close
 from fairway_steps.loadtest.profile import parse_profile
 from fairway_steps.loadtest.settings import Settings
 from fairway_steps.loadtest.tls import PLAIN, Tls
+from fairway_steps.secrets import address
 
 GRPC = ("grpc", "grpcs")
 SCHEMES = ("http", "https", *GRPC)
@@ -126,12 +127,13 @@ def target(endpoint: Endpoint, *, with_body: bool) -> Target:
     """The target of the protocol that the URL names."""
     if endpoint.url.partition("://")[0] in GRPC:
         if given := [name for name in ("expect", "method") if getattr(endpoint, name)]:
-            raise UsageError(f"--{given[0]} is for HTTP, and {endpoint.url!r} is not", mend="leave it out")
+            raise UsageError(f"--{given[0]} is for HTTP, and {address(endpoint.url)!r} is not", mend="leave it out")
         return _grpc(endpoint)
     if given := [name for name in ("call", "descriptors", "message_interval") if getattr(endpoint, name)]:
         option = f"--{given[0].replace('_', '-')}"
         raise UsageError(
-            f"{option} is for gRPC, and {endpoint.url!r} is not", mend="write grpc://HOST:PORT, or leave it out"
+            f"{option} is for gRPC, and {address(endpoint.url)!r} is not",
+            mend="write grpc://HOST:PORT, or leave it out",
         )
     from fairway_steps.loadtest.http import Request  # noqa: PLC0415 - the protocol that is asked for
 

@@ -31,12 +31,14 @@ from fairway_steps.loadtest.http_connection import BufferedConnection, HttpConne
 from fairway_steps.loadtest.payloads import Payloads
 from fairway_steps.loadtest.spoken import spoken
 from fairway_steps.loadtest.tls import PLAIN, Tls, context, reason
+from fairway_steps.secrets import address
 
 ALPN = ("http/1.1",)
 ROOM = 1 << 18
 """Bytes that are read at once, at most."""
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_MEND = "write http://HOST:PORT/PATH or https://…"
 _OURS = frozenset({"content-length", "transfer-encoding", "connection", "expect", "upgrade"})
 
 
@@ -60,16 +62,16 @@ class Request:
             parts = urlsplit(self.url)
             port = parts.port
         except ValueError as error:
-            raise UsageError(f"URL {self.url!r} cannot be read: {error}") from error
+            raise UsageError(f"URL {self.name!r} cannot be read", mend=_MEND) from error
         if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
-            raise UsageError(f"URL {self.url!r} is no endpoint", mend="write http://HOST:PORT/PATH or https://…")
+            raise UsageError(f"URL {self.name!r} is no endpoint", mend=_MEND)
         if parts.username is not None:
             raise UsageError("the URL carries credentials", mend="give them in a header, by reference")
         if not (self.url.isascii() and self.url.isprintable()) or " " in self.url:
-            raise UsageError(f"URL {self.url!r} has characters that must be percent-encoded")
+            raise UsageError(f"URL {self.name!r} or its query has characters that must be percent-encoded")
         if self.tls != PLAIN and parts.scheme != "https":
             raise UsageError(
-                f"certificates and the like are of no use for {self.url!r}", mend="write https://, or leave them out"
+                f"certificates and the like are of no use for {self.name!r}", mend="write https://, or leave them out"
             )
         for name, value in self.headers.items():
             if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
@@ -79,7 +81,7 @@ class Request:
 
     @property
     def name(self) -> str:
-        return self.url
+        return address(self.url)
 
     def prepare(self, payloads: Payloads) -> Payloads:
         """Any body is sent as it is; what TLS needs is looked at."""

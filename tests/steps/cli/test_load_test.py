@@ -174,7 +174,7 @@ def test_users_that_this_machine_has_no_files_for_are_refused():
         (["--url=https://127.0.0.1:1/", "--ca-file=/no/such"], "CA file /no/such cannot be used"),
         (["--url=nowhere"], "URL 'nowhere' is no endpoint"),
         (["--result=sumary=x"], "--result sumary: there is no such output; one of samples, summary"),
-        (["--url=http://[::1/"], "URL 'http://[::1/' cannot be read: Invalid IPv6 URL"),
+        (["--url=http://[::1/"], "URL 'http://[::1/' cannot be read; write http://HOST:PORT/PATH"),
     ],
     ids=" ".join,
 )
@@ -214,6 +214,36 @@ def test_an_endpoint_that_refuses_is_unusable(unused_port: int, tmp_path: Path):
         == f"error: endpoint {url} is unusable, no request could connect: connection refused (connect)"
     )
     assert read(tmp_path / "s.npz").failures == {"connect": 3}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--url=http://127.0.0.1:{port}/?key=s3cr3t"],
+        ["--url=http://nowhere.invalid/?key=s3cr3t"],
+        ["--url=https://127.0.0.1:{port}/?key=s3cr3t", "--insecure=true"],
+        ["--endpoints=a: {{url: 'http://127.0.0.1:{port}/?key=s3cr3t'}}"],
+        ["--url=ftp://127.0.0.1/?key=s3cr3t"],
+        ["--url=http://[::1/?key=s3cr3t"],
+        ["--url=http://127.0.0.1:x/?key=s3cr3t"],
+        ["--url=http://user:s3cr3t@127.0.0.1/"],
+        ["--url=http://user:s3cr3t@℀/"],
+        ["--url=http://127.0.0.1/?key=s3cr3t ü"],
+        ["--url=http://127.0.0.1/?key=s3cr3t", "--ca-file=ca.pem"],
+        ["--url=http://127.0.0.1/?key=s3cr3t", "--call=a.B/C"],
+        ["--url=http://127.0.0.1/", "--payload-url=http://127.0.0.1:{port}/?key=s3cr3t"],
+        ["--url=grpc://127.0.0.1:1/a.B/C?key=s3cr3t"],
+        ["--url=grpc://127.0.0.1/a.B/C#s3cr3t"],
+        ["--url=grpc://user:s3cr3t@127.0.0.1:1/a.B/C"],
+        ["--url=grpc://127.0.0.1:1/?key=s3cr3t", "--expect=x"],
+        ["--url=grpc://127.0.0.1:1/#s3cr3t", "--ca-file=ca.pem"],
+    ],
+)
+def test_nothing_that_is_wrong_shows_what_a_url_carries(options: list[str], unused_port: int):
+    done = fairway("--requests=1", *(option.format(port=unused_port) for option in options))
+    assert done.returncode in (1, 2)
+    assert "127.0.0.1" in done.stderr or "nowhere.invalid" in done.stderr or "URL" in done.stderr
+    assert "s3cr3t" not in done.stderr + done.stdout
 
 
 def test_slow_and_failing_are_not_unusable(silent_server: str):

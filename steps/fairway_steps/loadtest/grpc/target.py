@@ -18,7 +18,9 @@ from fairway_steps.loadtest.grpc.messages import encoder, join
 from fairway_steps.loadtest.grpc.reflect import reflect
 from fairway_steps.loadtest.grpc.schema import Method, from_file
 from fairway_steps.loadtest.payloads import Payloads
+from fairway_steps.secrets import address
 
+_MEND = "write grpc://HOST:PORT/package.Service/Method"
 STREAMS = 50
 """Calls at once over one connection; servers commonly allow 100."""
 BINARY = frozenset({"application/x-protobuf", "application/protobuf", "application/grpc", "application/grpc+proto"})
@@ -117,18 +119,20 @@ def _peer(url: str, tls: Tls | None) -> tuple[Peer, str]:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise UsageError(f"URL {url!r} cannot be read: {error}") from error
+        raise UsageError(f"URL {address(url)!r} cannot be read", mend=_MEND) from error
     if parts.scheme not in ("grpc", "grpcs") or not host or port == 0 or parts.query:
-        raise UsageError(f"URL {url!r} is no gRPC endpoint", mend="write grpc://HOST:PORT/package.Service/Method")
+        raise UsageError(f"URL {address(url)!r} is no gRPC endpoint", mend=_MEND)
     if parts.username is not None:
         raise UsageError("the URL carries credentials", mend="give them in a header, by reference")
     secure = parts.scheme == "grpcs"
     if port is None:
-        raise UsageError(f"URL {url!r} names no port", mend=f"write {parts.scheme}://{host}:PORT, such as :8001")
+        raise UsageError(
+            f"URL {address(url)!r} names no port", mend=f"write {parts.scheme}://{host}:PORT, such as :8001"
+        )
     if tls is None:
         return Peer(host, port, secure), parts.path
     if not secure and (tls.ca_file or tls.cert_file or tls.key_file or tls.insecure):
-        raise UsageError(f"certificates are of no use for {url!r}", mend="write grpcs://, or leave them out")
+        raise UsageError(f"certificates are of no use for {address(url)!r}", mend="write grpcs://, or leave them out")
     if tls.insecure:
         raise UsageError("gRPC always checks the server's certificate", mend="name its authority (a CA file) instead")
     peer = Peer(host, port, secure, tls.ca_file, tls.cert_file, tls.key_file, tls.server_name)
