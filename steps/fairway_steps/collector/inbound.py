@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fairway_steps.loadtest.http1 import ProtocolError, fields
+from fairway_steps.loadtest.heads import ProtocolError, fields
 
 MAX_HEAD = 65_536
 _LINE = re.compile(rb"([A-Z]{1,20}) ([\x21-\x7e]{1,8192}) HTTP/1\.([01])")

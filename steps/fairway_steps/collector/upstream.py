@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from fairway_steps.errors import UsageError
-from fairway_steps.loadtest.http1 import Parser, ProtocolError
+from fairway_steps.loadtest.heads import ProtocolError
+from fairway_steps.loadtest.http1 import Parser
 from fairway_steps.loadtest.tls import PLAIN, context
 from fairway_steps.model import Version
 

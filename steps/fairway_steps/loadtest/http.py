@@ -26,8 +26,8 @@ from urllib.parse import urlsplit
 
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.client import Answer, Connection, ConnectionFailed, Done, Exhausted
-from fairway_steps.loadtest.http1 import Head
-from fairway_steps.loadtest.http_connection import BufferedConnection, HttpConnection
+from fairway_steps.loadtest.heads import Heads
+from fairway_steps.loadtest.http_connection import UPSTREAM_HEADER, BufferedConnection, HttpConnection
 from fairway_steps.loadtest.payloads import Payloads
 from fairway_steps.loadtest.spoken import spoken
 from fairway_steps.loadtest.tls import PLAIN, Tls, context, reason
@@ -125,10 +125,10 @@ class Http:
         self.pick = payloads.pick
         self.prepared = [request.to_bytes(body) for body in payloads.bodies]
         self.bodiless, self.expect = request.method == "HEAD", request.expect
-        self.known: dict[bytes, Head] = {}
-        self.heads: dict[bytes, tuple[int, Answer]] = {}
-        self.room = memoryview(bytearray(ROOM))
         self.label = request.label_header.lower().encode()
+        self.heads = Heads([b"content-type", *([self.label, UPSTREAM_HEADER] if self.label else [])])
+        self.answers: dict[bytes, tuple[int, Answer]] = {}
+        self.room = memoryview(bytearray(ROOM))
         self._tls = context(request.tls, ALPN) if request.url.startswith("https:") else None
         self.direct = self._tls is None
         self._name = request.tls.server_name or self._host

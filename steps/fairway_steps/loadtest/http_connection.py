@@ -4,12 +4,12 @@ import asyncio
 import socket
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Protocol, cast
 
 from fairway_steps.loadtest.client import Answer, Done
 from fairway_steps.loadtest.generation import Generation
-from fairway_steps.loadtest.http1 import MAX_KNOWN, Head, Parser, Sink
+from fairway_steps.loadtest.heads import MAX_KNOWN, Heads
+from fairway_steps.loadtest.http1 import Parser, Sink
 from fairway_steps.loadtest.labels import label_of
 from fairway_steps.loadtest.sse import EventStream
 from fairway_steps.loadtest.tls import reason, refused
@@ -28,9 +28,9 @@ class Sent(Protocol):
     label: bytes
     expect: bytes
     bodiless: bool
-    known: dict[bytes, Head]
-    heads: dict[bytes, tuple[int, Answer]]
-    """Heads that tell all of an answer: how long it is with its body, and what is made of it."""
+    heads: Heads
+    answers: dict[bytes, tuple[int, Answer]]
+    """To what mattered in heads that tell all of an answer: how long its body is, and what is made of it."""
     direct: bool
     """Whether sockets may be written to beside their transports."""
     room: memoryview
@@ -50,7 +50,7 @@ class HttpConnection(asyncio.Protocol):
             client.expect,
         )
         self._room, self._report = client.room, done
-        self._parser = Parser(head=client.bodiless, wanted=self._wanted, known=client.known)
+        self._parser = Parser(head=client.bodiless, wanted=self._wanted, heads=client.heads)
         self._index = -1
         self._at = 0
         self._generation: Generation | None = None
@@ -58,7 +58,8 @@ class HttpConnection(asyncio.Protocol):
         self._found, self._tail = False, b""  # what is expected, and what may be its beginning
         self._transport: asyncio.Transport | None = None
         self._socket, self._direct = sock, client.direct
-        self._heads, self._plain = client.heads, not client.expect and not client.bodiless
+        self._essence, self._answers = client.heads.essence, client.answers
+        self._plain = not client.expect and not client.bodiless
         self._early = b""  # what came over a connection before its first request, which is told what that was
         self._fresh = True
         self._headers: Mapping[bytes, bytes] | None = (
@@ -80,8 +81,10 @@ class HttpConnection(asyncio.Protocol):
         self._index, self._fresh = index, False
         request, taken = self._prepared[self._pick(index)], 0
         if self._direct:  # half of the work of a transport, which gets what is left, or to tell what is wrong
-            with suppress(OSError):
+            try:
                 taken = self._socket.send(request)
+            except OSError:
+                taken = 0
         if taken < len(request):
             self._direct = False
             transport.write(request[taken:])
@@ -131,8 +134,9 @@ class HttpConnection(asyncio.Protocol):
                 self.abort()
             return
         if self._plain and not self._parser.begun:
-            known = self._heads.get(data[: data.find(b"\r\n\r\n")])
-            if known is not None and known[0] == len(data):  # as nearly all are
+            end = data.find(b"\r\n\r\n") + 4
+            known = self._answers.get(self._essence(data[:end]))
+            if known is not None and end + known[0] == len(data):  # as nearly all are
                 self._index = -1
                 self._report(self, index, known[1], at)
                 return
@@ -179,10 +183,10 @@ class HttpConnection(asyncio.Protocol):
         version, upstream = self._origin
         stream = self._generation.stream if self._generation is not None else None
         answer = Answer(parser.status, error, version, upstream, reusable, detail, stream)
-        if self._plain and reusable and stream is None and parser.whole:
-            if len(self._heads) >= MAX_KNOWN:
-                self._heads.clear()
-            self._heads[parser.head] = parser.whole, answer
+        if self._plain and reusable and stream is None and parser.length >= 0:
+            if len(self._answers) >= MAX_KNOWN:
+                self._answers.clear()
+            self._answers[parser.essence] = parser.length, answer
         self._report(self, index, answer, self._at)
 
     def _from(self, headers: Mapping[bytes, bytes]) -> tuple[str, int]:

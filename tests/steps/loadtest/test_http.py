@@ -135,22 +135,26 @@ def test_any_status_but_2xx_is_an_error_of_its_own(status: int):
 
 
 def test_answers_that_begin_alike_are_each_looked_at():
-    """The same head over and over: with its body whole, in two pieces, with a byte too many, cut off."""
+    """Heads that differ in a number alone: with their body whole, in two pieces, with a byte too many, cut off, and broken."""
 
     async def ends_otherwise(number: int, writer: asyncio.StreamWriter):
-        head = OK.removesuffix(b"ok")
-        writer.write({6: head + b"o", 7: OK + b"!", 8: head + b"o"}.get(number, OK))
+        whole = answer(X_Number=str(number))
+        first, rest = {5: (whole[:-4], whole[-4:]), 6: (whole[:-1], b"k"), 8: (whole[:-1], b"")}.get(
+            number, (whole, b"")
+        )
+        first += b"!" * (number == 7)
+        writer.write(first.replace(b"X-Number:", b"X-Number :") if number == 9 else first)
         await writer.drain()
-        if number == 6:
+        if rest:
             await asyncio.sleep(0.01)
-            writer.write(b"k")
+            writer.write(rest)
         elif number == 8:
             writer.close()
 
     with serving(ends_otherwise) as server:
-        records = load(Request(server.url), constant(50, requests=11), connections=1)
-    assert errors(records) == [""] * 8 + ["truncated"] + [""] * 2
-    assert server.connections == 3
+        records = load(Request(server.url), constant(50, requests=12), connections=1)
+    assert errors(records) == [""] * 8 + ["truncated", "protocol"] + [""] * 2
+    assert server.connections == 4
 
 
 def test_the_version_and_the_proxys_mark_are_read_from_the_answer():

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairway_steps.loadtest.http1 import MAX_HEAD, Parser, ProtocolError
+from fairway_steps.loadtest.heads import Heads, ProtocolError
+from fairway_steps.loadtest.http1 import MAX_HEAD, Parser
 
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: 1\r\nx-a: 2\r\n\r\nhello"
 CHUNKED = (
@@ -100,13 +101,39 @@ def test_more_than_one_answer_ends_the_connection():
 )
 def test_an_answer_whose_head_is_known_is_read_as_one_whose_is_not(data: bytes, *, head: bool):
     taken: list[list[bytes]] = []
-    parser = Parser(head=head, wanted=lambda parser: taken[-1].append)
+    parser = Parser(head=head, wanted=lambda parser: taken[-1].append, heads=Heads([b"x-a"]))
     seen = []
-    for _ in range(3):
+    for number in b"113":
         taken.append([])
         parser.reset()
-        seen.append((parser.feed(data), parser.status, parser.headers, parser.keep_alive, parser.begun, taken[-1]))
+        told = parser.feed(data.replace(b"\r\n\r\n", b"\r\nDate: %d\r\n\r\n" % number, 1))
+        seen.append((told, parser.status, parser.headers, parser.keep_alive, parser.begun, taken[-1]))
     assert seen[1] == seen[2] == seen[0]
+
+
+@pytest.mark.parametrize(
+    ("line", "matters"),
+    [
+        (b"Date: today", False),
+        (b"X-Request-ID:", False),
+        (b"X-B: x-a: 1", False),
+        (b"X-A: 1", True),
+        (b"x-a:1", True),
+        (b"CONNECTION: close", True),
+        (b"content-Length: 0", True),
+        (b"transfer-encoding: chunked", True),
+        (b"no colon", True),
+        (b" folded: 1", True),
+        (b"X-B : 1", True),
+        (b"X-B: 1\nX-A: 2", True),
+    ],
+)
+def test_of_a_head_that_matters_which_was_asked_for_or_frames_the_body_or_is_malformed(line: bytes, *, matters: bool):
+    head = b"HTTP/1.1 200 OK\r\nServer: x\r\n%s\r\nContent-Length: 0\r\n\r\n"
+    without = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    assert Heads([b"x-a"]).essence(head % line) == (
+        without.replace(b"OK\r\n", b"OK\r\n%s\r\n" % line) if matters else without
+    )
 
 
 @pytest.mark.parametrize(
@@ -137,6 +164,8 @@ def test_an_answer_whose_head_is_known_is_read_as_one_whose_is_not(data: bytes, 
 def test_what_is_no_answer_is_refused(data: bytes):
     with pytest.raises(ProtocolError):
         Parser().feed(data)
+    with pytest.raises(ProtocolError):
+        Parser(heads=Heads([])).feed(data)
 
 
 def test_equal_lengths_given_twice_are_one():
