@@ -167,14 +167,14 @@ class Http:
                 raise ConnectionFailed("dns", f"{self._host!r} cannot be resolved: {reason(error)}") from error
             self._addresses = [(entry[0], entry[4]) for entry in found]
         failure: OSError | None = None
-        for family, address in self._addresses:
+        for family, place in self._addresses:
             try:
                 sock = socket.socket(family, socket.SOCK_STREAM)
             except OSError as error:
                 raise Exhausted("connect", reason(error)) from error
             sock.setblocking(False)
             try:
-                await loop.sock_connect(sock, address)
+                await loop.sock_connect(sock, place)
             except BaseException as error:
                 sock.close()
                 if not isinstance(error, OSError):
