@@ -8,7 +8,6 @@ In a split, every version falls back on the one that had all of the traffic befo
 until that one has no share. Without a running Envoy the files are written for its next start.
 """
 
-import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -52,21 +51,19 @@ class EnvoyRouter:
             backends.address(version)
         clusters = {cluster.get("name"): cluster for cluster in self.folder.load(CLUSTERS)["resources"]}
         stored = self.folder.load(ROUTES)["resources"]
-        beside = [(entry, others.reached(self.service, entry)) for entry in xds.beside(self.service, stored)]
-        used = {backends.version_of(cluster) for _, reached in beside for cluster in reached}
+        beside = xds.beside(self.service, stored)
+        reached = others.mirrored(self.service, stored).union(*(others.reached(self.service, one) for one in beside))
+        used = {backends.version_of(cluster) for cluster in reached}
         for name in sorted((self.read().versions() | used) & set(versions)):
-            stored = self.folder.load_any(f"{ENDPOINTS}/{backends.endpoint_file(self.service, name)}") or {}
-            there = backends.places(clusters.get(backends.cluster_name(self.service, name)), stored)
+            servers = self.folder.load_any(f"{ENDPOINTS}/{backends.endpoint_file(self.service, name)}") or {}
+            there = backends.places(clusters.get(backends.cluster_name(self.service, name)), servers)
             if there and backends.place_of(versions[name]) not in there:
                 raise UsageError(
                     f"the route has {name} at {' and '.join(sorted(there))}, not at {versions[name].uri}: its users would be moved",
                     mend="write the address that it has, or give the other one a name of its own",
                 )
-        for entry, reached in beside:
-            if reached:
-                named = repr(entry["name"]) if entry.get("name") else f"for {json.dumps(entry.get('match'))}"
-                told = "a release does not move it, nor removes what it points at"
-                LOG.warning("the route entry %s points at %s itself: %s", named, ", ".join(sorted(reached)), told)
+        for sentence in others.told(self.service, stored, beside):
+            LOG.warning(sentence)
 
     def apply(self, routes: Routes, versions: Mapping[str, Version], *, fence: int = 0, claim: bool = False) -> Routes:
         """Make ``routes`` the stored and served ones; ``fence`` 0 is a person, whom no token stops.
@@ -123,15 +120,27 @@ class EnvoyRouter:
                 raise TransientError(f"somebody else has just removed a backend from {self.folder.path / CLUSTERS}")
             fresh = xds.entries(self.service, routes, own[-1], fallback, fence)
             resources = xds.placed(self.service, resources, fresh)
-            if whatever:
-                alone: Json = {"route": {"cluster": backends.cluster_name(self.service, next(iter(routes.weights)))}}
-                resources = others.led(self.service, resources, fresh, lambda _: alone)
-            self.folder.replace(ROUTES, stored, resources)
+            self.folder.replace(ROUTES, stored, self._led(resources, routes, fresh, whatever=whatever))
         try:
             self._remove_backends(running=running)
         except FairwayError:
             if not whatever:
                 raise
+
+    def _led(self, resources: list[Json], routes: Routes, fresh: Sequence[Json], *, whatever: bool) -> list[Json]:
+        """What others point at the service: with ``whatever`` at the one version, else no longer at a split that has ended."""
+        if not whatever and routes != Routes(dict.fromkeys(routes.weights, 100)):
+            return resources
+        if not whatever:
+            return others.led(
+                self.service,
+                resources,
+                fresh,
+                lambda entry: fresh[-1] if others.split_alone(self.service, entry) else entry,
+                backends.is_version,
+            )
+        name = backends.cluster_name(self.service, next(iter(routes.weights)))
+        return others.led(self.service, resources, fresh, lambda _: {"route": {"cluster": name}}, {name}.__contains__)
 
     def fence(self) -> int:
         return self._fenced(self._place(self.folder.load(ROUTES)["resources"]).own, 0)

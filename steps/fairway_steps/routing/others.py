@@ -1,15 +1,17 @@
 """Route entries of other names that point at a service's clusters: what they reach, and how they go back to one version. Pure.
 
-A release never moves them, and no cluster goes that one of them needs. On a way back, one that was pointed at a version in
-the release goes where the service's own entry goes. Nothing is decoded: the names of clusters suffice.
+A release moves none that points at a version itself, and no cluster goes that one of them needs. One that leads to what is there for a split alone
+ends with the split; on a way back, one that was pointed at a version in the release goes where the service's own entry goes. So do mirrors of
+whole virtual hosts. Nothing is decoded: the names of clusters suffice.
 """
 
 import copy
+import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from fairway_steps.routing.backends import owns
+from fairway_steps.routing.backends import is_version, owns
 
 Json = dict[str, Any]
 POINTERS = (
@@ -34,10 +36,35 @@ def reached(service: str, entry: Json) -> set[str]:
     return _ours(service, fields(_action(entry), *POINTERS, MIRRORS))
 
 
+def mirrored(service: str, resources: Sequence[Json]) -> set[str]:
+    """The service's clusters that whole virtual hosts, or tables of them, copy requests to."""
+    return set[str]().union(*(_ours(service, fields(one, MIRRORS)) for one in _holders(resources)))
+
+
+def split_alone(service: str, entry: Json) -> bool:
+    """Whether an entry leads to a cluster that is there for a split or a mirror only."""
+    return not all(map(is_version, reached(service, entry)))
+
+
+def told(service: str, resources: Sequence[Json], beside: Sequence[Json]) -> Iterator[str]:
+    """What a release leaves as it is, of hosts and of the entries ``beside`` the service's own."""
+    as_it_is = "a release does not move it, nor removes what it points at"
+    for entry in beside:
+        name = repr(entry["name"]) if entry.get("name") else f"for {json.dumps(entry.get('match'))}"
+        if names := reached(service, entry):
+            yield f"the route entry {name} points at {', '.join(sorted(names))} itself: {as_it_is}"
+        if _by_header(entry):
+            yield f"the route entry {name} takes its cluster from a header of the request, which may name any version: {as_it_is}"
+    if names := mirrored(service, resources):
+        yield f"a virtual host copies requests to {', '.join(sorted(names))}: {as_it_is}"
+
+
 def needed(service: str, resources: Sequence[Json], clusters: Sequence[Json]) -> set[str]:
-    """The names of all clusters that routes, or clusters of others, lead to; those behind aggregates included."""
+    """The names of all clusters that routes, or clusters of others, lead to or may lead to; those behind aggregates included."""
     members = {str(one.get("name", "")): _strings(one.get("cluster_type", {})) for one in clusters}
     more = _strings(list(resources)).union(*(behind for name, behind in members.items() if not owns(service, name)))
+    if _by_header(list(resources)):
+        more |= {name for name in members if owns(service, name) and is_version(name)}
     names: set[str] = set()
     while more - names:
         names |= more
@@ -45,11 +72,24 @@ def needed(service: str, resources: Sequence[Json], clusters: Sequence[Json]) ->
     return names
 
 
-def led(service: str, resources: Sequence[Json], own: Sequence[Json], like: Callable[[Json], Json]) -> list[Json]:
-    """The resources with every entry but ``own`` pointed as the one that ``like`` gives for it, if it reaches what that one does not."""
+def led(
+    service: str,
+    resources: Sequence[Json],
+    own: Sequence[Json],
+    like: Callable[[Json], Json],
+    stays: Callable[[str], bool],
+) -> list[Json]:
+    """The resources with every entry but ``own`` pointed as the one that ``like`` gives for it, if it reaches what that one does not.
+
+    Whole virtual hosts copy to those of the service's clusters that ``stays`` says.
+    """
     changed = copy.deepcopy(list(resources))
-    for host in (host for config in changed for host in config.get("virtual_hosts", []) if "routes" in host):
-        host["routes"] = [entry if entry in own else _led(service, entry, like(entry)) for entry in host["routes"]]
+    for holder in _holders(changed):
+        _unmirror(service, holder, stays)
+        if "routes" in holder:
+            holder["routes"] = [
+                entry if entry in own else _led(service, entry, like(entry)) for entry in holder["routes"]
+            ]
     return changed
 
 
@@ -77,10 +117,28 @@ def _led(service: str, entry: Json, like: Json) -> Json:
     if _ours(service, pointed) - keep:
         action = {key: value for key, value in action.items() if key not in pointed}
         action |= copy.deepcopy(fields(_action(like), *POINTERS))
-    for key, policies in fields(action, MIRRORS).items():
-        kept = [policy for policy in policies if not _ours(service, policy) - keep]
-        action = {name: value for name, value in action.items() if name != key} | ({key: kept} if kept else {})
+    _unmirror(service, action, keep.__contains__)
     return {**entry, "route": action}
+
+
+def _unmirror(service: str, holder: Json, stays: Callable[[str], bool]) -> None:
+    for key, policies in fields(holder, MIRRORS).items():
+        kept = [one for one in policies if all(map(stays, _ours(service, one)))] if isinstance(policies, list) else []
+        holder[key] = kept
+        if not kept:
+            del holder[key]
+
+
+def _holders(resources: Sequence[Json]) -> list[Json]:
+    """The tables of routes, and their virtual hosts."""
+    return [one for config in resources for one in (config, *config.get("virtual_hosts", []))]
+
+
+def _by_header(value: object) -> bool:
+    """Whether a request's header says which cluster it goes to, or is copied to."""
+    if isinstance(value, dict):
+        return bool(fields(value, "cluster_header")) or any(map(_by_header, value.values()))
+    return isinstance(value, list) and any(map(_by_header, value))
 
 
 def _action(entry: Json) -> Json:

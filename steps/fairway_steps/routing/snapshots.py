@@ -32,6 +32,7 @@ def take(folder: Folder, service: str) -> str:
         "host": host.get("name", ""),
         "routes": _own(service, host),
         "others": [entry for entry in beside(service, routes) if others.reached(service, entry)],
+        "mirrored": sorted(others.mirrored(service, routes)),
         "clusters": [cluster for cluster in clusters if owns(service, cluster.get("name"))],
         "endpoints": {name: file["resources"] for name, file in endpoints.items()},
     }
@@ -131,14 +132,17 @@ def _merged(service: str, saved: Any, resources: Sequence[Json]) -> list[Json]:
 
 
 def _led_back(service: str, saved: Any, resources: Sequence[Json]) -> list[Json]:
-    """Entries of others pointed as they were; one that was added in the release as the service's own entry."""
+    """Entries of others pointed as they were; one that was added in the release as the service's own entry. So for whole hosts' mirrors."""
 
     def known(entry: Json) -> str:
         return json.dumps([entry.get("name"), entry.get("match")], sort_keys=True)
 
     before = {known(entry): entry for entry in saved.get("others", ())}
     (own,) = _named(service, saved["routes"])
-    return others.led(service, resources, saved["routes"], lambda entry: before.get(known(entry), own))
+    stays = {*saved.get("mirrored", ()), *others.reached(service, own)}
+    return others.led(
+        service, resources, saved["routes"], lambda entry: before.get(known(entry), own), stays.__contains__
+    )
 
 
 def _parse(service: str, snapshot: str) -> Any:

@@ -5,7 +5,7 @@ latest revision is pinned to the one it means now: the next one would get all of
 https://knative.dev/docs/serving/traffic-management/
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fairway_steps.model import Routes
@@ -36,7 +36,7 @@ def encode(traffic: Sequence[Json], status: Json, weights: Mapping[str, int]) ->
     result: list[Json] = []
     left = dict(weights)
     for target in pinned(traffic, status):
-        kept = {key: value for key, value in target.items() if key != "percent"}
+        kept = _without(target, "percent")
         if share := left.pop(str(target.get("revisionName", "")), 0):
             result.append({**kept, "percent": share})
         elif target.get("tag"):
@@ -54,30 +54,46 @@ def pinned(traffic: Sequence[Json], status: Json) -> list[Json]:
             continue
         result.append(_entry(latest, int(target["percent"])))
         if target.get("tag"):
-            result.append({key: value for key, value in target.items() if key != "percent"})
+            result.append(_without(target, "percent"))
     return result
 
 
-def put_back(saved: Sequence[Json], traffic: Iterable[Json]) -> list[Json]:
-    """The saved block, with the tags that somebody else has set meanwhile."""
-    before = {target.get("tag") for target in saved}
-    return [
-        *saved,
-        *({k: v for k, v in t.items() if k != "percent"} for t in traffic if t.get("tag") and t["tag"] not in before),
-    ]
+def put_back(saved: Sequence[Json], traffic: Sequence[Json]) -> list[Json]:
+    """The saved percents, and the tags as somebody else has meanwhile set, moved or removed them; of no block at all, the saved one."""
+    if not traffic:
+        return list(saved)
+    tags = {target["tag"]: _without(target, "percent") for target in traffic if target.get("tag")}
+    result: list[Json] = []
+    for target in saved:
+        tag = target.get("tag")
+        bearer = tags.pop(tag, None)
+        if not tag or (bearer and _means(bearer) == _means(target)):
+            result.append(target)
+            continue
+        if target.get("percent"):
+            result.append(_without(target, "tag"))
+        if bearer:
+            result.append(bearer)
+    return [*result, *tags.values()]
 
 
 def only(traffic: Sequence[Json], revision: str) -> list[Json]:
     """All to this revision; every tag stays where it is."""
-    tags = [
-        {key: value for key, value in target.items() if key != "percent"} for target in traffic if target.get("tag")
-    ]
+    tags = [_without(target, "percent") for target in traffic if target.get("tag")]
     return [*tags, _entry(revision, 100)]
 
 
 def block(traffic: Sequence[Json]) -> Sequence[Json]:
     """The block, or what stands for none."""
     return traffic or [{"latestRevision": True, "percent": 100}]
+
+
+def _without(target: Json, field: str) -> Json:
+    return {key: value for key, value in target.items() if key != field}
+
+
+def _means(target: Json) -> tuple[bool, object]:
+    return bool(target.get("latestRevision")), target.get("revisionName")
 
 
 def _follows(target: Json) -> bool:

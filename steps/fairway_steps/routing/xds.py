@@ -8,6 +8,7 @@ https://www.envoyproxy.io/docs/envoy/latest/api-v3/config/route/v3/route_compone
 """
 
 import copy
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -152,11 +153,7 @@ def decode(service: str, own: Sequence[Json]) -> Routes:
     return Routes(
         weights={name: weight for name, weight in weights.items() if weight},
         matches=matches,
-        mirror=Mirror(
-            _version(service, mirror["cluster"]), int(mirror["runtime_fraction"]["default_value"]["numerator"])
-        )
-        if mirror
-        else None,
+        mirror=Mirror(_version(service, mirror["cluster"]), _percent(mirror)) if mirror else None,
         sticky=_decode_sticky(action["hash_policy"][0]) if split.get("use_hash_policy") else None,
     )
 
@@ -215,6 +212,13 @@ def _decode_sticky(policy: Json) -> Stickiness:
     return Stickiness(
         cookie=policy.get("cookie", {}).get("name", ""), header=policy.get("header", {}).get("header_name", "")
     )
+
+
+def _percent(mirror: Json) -> int:
+    """How much is copied: all, where nothing is said."""
+    fraction = mirror.get("runtime_fraction", {"default_value": {"numerator": 100}})["default_value"]
+    whole = {"TEN_THOUSAND": 100, "MILLION": 10_000}.get(fraction.get("denominator"), 1)
+    return math.ceil(int(fraction.get("numerator", 0)) / whole)
 
 
 def _split_of(service: str, action: Json) -> list[Share]:

@@ -147,6 +147,100 @@ def test_a_copy_in_another_virtual_host_goes_back_too(router):
     assert (router.read(), clusters_of(router)) == (Routes({"v1": 100}), {"iris/v1"})
 
 
+def mirroring(router, *names):
+    """The virtual host copies all of its requests to clusters of these names, on a person's word."""
+    stored = router.folder.load("routes.json")
+    resources = copy.deepcopy(stored["resources"])
+    policies = [{"cluster": name} for name in names]
+    resources[0]["virtual_hosts"][0]["request_mirror_policies"] = policies
+    resources[0]["requestMirrorPolicies"] = policies
+    router.folder.replace("routes.json", stored, resources)
+
+
+def mirrored(router):
+    config = router.folder.load("routes.json")["resources"][0]
+    both = (config.get("requestMirrorPolicies"), config["virtual_hosts"][0].get("request_mirror_policies"))
+    assert both[0] == both[1]
+    return [policy["cluster"] for policy in both[0]] if both[0] else None
+
+
+ENDS = WAYS | {"promote": lambda router, _: router.apply(Routes({"v2": 100}), KNOWN)}
+
+
+@pytest.mark.parametrize("way", ENDS)
+@pytest.mark.parametrize("name", ["mine", None])
+def test_no_entry_leads_to_a_split_or_a_mirror_that_has_ended(router, way, name):
+    add(router, HEALTH)
+    saved = router.snapshot()
+    router.apply(Routes({"v1": 50, "v2": 50}, (HeaderMatch("x-t", "1", "v2"),), Mirror("v2", 5)), KNOWN)
+    split, testers = copied(router, name=name, match={"prefix": "/v3"}), copy.deepcopy(entries_of(router)[1])
+    if not name:
+        del split["name"]
+    audit = [{"cluster": "audit"}, {"cluster": "iris/v2@mirror"}]
+    copying = {"name": "tap", "match": {"prefix": "/t"}, "route": {"cluster": "x", "request_mirror_policies": audit}}
+    add(router, split, testers | {"name": "testers"}, copying)
+    mirroring(router, "audit", "iris/v2@mirror")
+    ENDS[way](router, saved)
+    *added, health, own = entries_of(router)
+    end = "iris/v2" if way == "promote" else "iris/v1"
+    assert [others.reached("iris", entry) for entry in (*added, own)] == [{end}, {end}, set(), {end}]
+    assert added[2]["route"]["request_mirror_policies"] == [{"cluster": "audit"}]
+    assert (health, mirrored(router)) == (HEALTH, ["audit"])
+    assert clusters_of(router) == {end, "iris/v1"}
+
+
+def test_a_split_that_goes_on_moves_nobody_s_copy_of_it(router):
+    router.apply(Routes({"v1": 50, "v2": 50}), KNOWN)
+    mine = copied(router, name="mine", match={"prefix": "/v3"})
+    add(router, mine)
+    router.apply(Routes({"v1": 25, "v2": 75}), KNOWN)
+    assert entries_of(router)[0] == mine
+
+
+@pytest.mark.parametrize(("way", "left"), [("promote", ["iris/v2"]), ("restore", ["iris/v2"]), ("give_all", None)])
+def test_a_whole_host_s_mirror_of_before_ends_only_on_the_last_way_back(router, way, left, caplog):
+    router.apply(Routes({"v1": 50, "v2": 50}), KNOWN)
+    mirroring(router, "iris/v2")
+    router.apply(Routes({"v1": 100}), KNOWN)
+    router.preflight([], KNOWN)
+    assert "a virtual host copies requests to iris/v2: a release does not move it" in caplog.text
+    saved = router.snapshot()
+    router.apply(Routes({"v1": 90, "v2": 10}), KNOWN)
+    ENDS[way](router, saved)
+    assert mirrored(router) == left
+    assert ("iris/v2" in clusters_of(router)) is bool(left)
+
+
+def test_a_whole_host_s_mirror_that_is_set_in_a_stage_ends_with_a_rollback(router):
+    saved = router.snapshot()
+    router.apply(Routes({"v1": 50, "v2": 50}), KNOWN)
+    mirroring(router, "iris/v2")
+    router.restore(saved)
+    assert (mirrored(router), clusters_of(router)) == (None, {"iris/v1"})
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        {"cluster_header": "x-to"},
+        {"clusterHeader": "x-to"},
+        {"cluster": "x", "request_mirror_policies": [{"cluster_header": "x-to"}]},
+        {"weighted_clusters": {"clusters": [{"cluster_header": "x-to", "weight": 1}]}},
+    ],
+)
+def test_versions_stay_where_a_header_may_name_them(router, action, caplog):
+    add(router, {"name": "pick", "match": {"prefix": "/p"}, "route": action})
+    router.preflight([], KNOWN)
+    assert (
+        "the route entry 'pick' takes its cluster from a header of the request, which may name any version"
+        in caplog.text
+    )
+    router.apply(Routes({"v1": 50, "v2": 50}), KNOWN)
+    router.apply(Routes({"v2": 100}), KNOWN)
+    assert clusters_of(router) == {"iris/v1", "iris/v2"}
+    assert (router.folder.path / "endpoints/iris~v1.json").exists()
+
+
 STAGES = (
     Routes({"v1": 50, "v2": 50}, (HeaderMatch("x-t", "1", "v2"),), Mirror("v2", 5)),
     Routes({"v1": 50, "v2": 50}, sticky=Stickiness(cookie="user")),

@@ -46,6 +46,29 @@ def test_tags_stay_where_they_are_and_at_no_share_an_entry_without_one_goes(lab,
     assert stored == [first | {"percent": 100}, TAG, {"revisionName": lab.last, "tag": "new"}]
 
 
+@pytest.mark.parametrize(
+    ("edit", "expected"),
+    [
+        (lambda first, last: [first | {"percent": 80}, TAG, last | {"tag": "next"}], lambda first, last: [first, TAG, {**last, "tag": "next"}]),
+        (
+            lambda first, last: [entry(first["revisionName"], 80), TAG, last | {"tag": "stable"}],
+            lambda first, last: [entry(first["revisionName"], 100), {**last, "tag": "stable"}, TAG],
+        ),
+        (lambda first, last: [entry(first["revisionName"], 80), last], lambda first, _: [entry(first["revisionName"], 100)]),
+        (lambda *_: [], lambda first, _: [first, TAG]),
+    ],
+    ids=["added", "moved", "removed", "no block"],
+)  # fmt: skip
+def test_a_rollback_leaves_tags_as_somebody_else_has_put_them_in_a_stage(lab, router, edit, expected):
+    saved = router.snapshot()
+    first, last = entry(lab.first, 100, tag="stable"), entry(lab.last, 20)
+    router.apply(SPLIT, lab.versions)
+    lab.edit({"spec": {"traffic": edit(first, last)}})
+    router.restore(saved)
+    del last["percent"]
+    assert lab.stored()["spec"]["traffic"] == expected(first, last)
+
+
 @pytest.mark.parametrize("block", [None, [{"latestRevision": True, "percent": 100}]])
 def test_traffic_that_follows_the_latest_revision_is_pinned_and_the_way_back_pins_it_too(lab, router, block):
     lab.edit({"spec": {"traffic": block}})

@@ -68,7 +68,9 @@ def test_what_reaches_another_version_is_pointed_at_the_one_and_keeps_all_else(a
     mine = {"name": "mine", "match": {"prefix": "/a"}, "route": action}
     before = table(mine, {"name": "iris"})
     untouched = copy.deepcopy(before)
-    assert others.led("iris", before, [], lambda _: ALONE) == table(mine | {"route": after}, {"name": "iris"})
+    assert others.led("iris", before, [], lambda _: ALONE, {"iris/v1"}.__contains__) == table(
+        mine | {"route": after}, {"name": "iris"}
+    )
     assert before == untouched
 
 
@@ -84,7 +86,7 @@ def test_what_reaches_another_version_is_pointed_at_the_one_and_keeps_all_else(a
 )
 def test_what_reaches_no_other_version_stays(entry):
     own = [{"name": "own", "route": {"cluster": "iris/v2"}}]
-    assert others.led("iris", table(entry), own, lambda _: ALONE) == table(entry)
+    assert others.led("iris", table(entry), own, lambda _: ALONE, {"iris/v1"}.__contains__) == table(entry)
 
 
 @pytest.mark.parametrize(("match", "stays"), [({"prefix": "/"}, 1), ({"prefix": "/v3"}, 0), (None, 2)])

@@ -188,3 +188,17 @@ def test_a_single_cluster_is_all_of_the_traffic():
 )
 def test_the_fallback_is_the_version_that_had_all_of_the_traffic(asked, current, noted, fallback):
     assert xds.fallback_of(Routes(asked), Routes(current), noted) == fallback
+
+
+@pytest.mark.parametrize(
+    ("fraction", "percent"),
+    [
+        ({}, 100),
+        ({"runtime_fraction": {"default_value": {"numerator": 7}}}, 7),
+        ({"runtime_fraction": {"default_value": {"numerator": 50, "denominator": "TEN_THOUSAND"}}}, 1),
+        ({"runtime_fraction": {"default_value": {"numerator": 500_000, "denominator": "MILLION"}}}, 50),
+    ],
+)
+def test_a_mirror_that_a_person_wrote_is_read_as_envoy_reads_it(fraction, percent):
+    action = {"cluster": "iris/v1", "request_mirror_policies": [{"cluster": "iris/v2"} | fraction]}
+    assert xds.decode("iris", [{"name": "iris", "route": action}]).mirror == Mirror("v2", percent)
