@@ -63,7 +63,10 @@ class Beside:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A quantile is above the edge ``low`` and at most ``high``, in seconds; ``value`` is a guess between them."""
+    """A quantile is above the edge ``low`` and at most ``high``, in seconds; ``value`` is a guess between them.
+
+    All are infinite where so many requests failed that the quantile is one of them.
+    """
 
     low: float
     high: float
@@ -71,10 +74,10 @@ class Place:
 
     def fine(self, margin: float) -> bool:
         """Whether its edges are close enough, about half the margin apart, for ``value`` to be more than a guess."""
-        return self.high <= (1 + FINE * margin) * self.low
+        return math.isfinite(self.high) and self.high <= (1 + FINE * margin) * self.low
 
     def surely_within(self, other: "Place", margin: float) -> bool:
-        return self.high <= (1 + margin) * other.low * (1 + ROUNDING)
+        return math.isfinite(self.high) and self.high <= (1 + margin) * other.low * (1 + ROUNDING)
 
     def surely_beyond(self, other: "Place", margin: float) -> bool:
         return math.isfinite(other.high) and self.low * (1 + ROUNDING) >= (1 + margin) * other.high

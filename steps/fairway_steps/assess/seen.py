@@ -18,7 +18,7 @@ class Seen:
     """The candidate's value, ``observed``, and the primary's, ``reference``; ``over`` says whether they differ by more than the margin.
 
     ``shares`` tells the counts that the verdict rests on, for where ``said`` would not show it. ``hidden`` says which edges are
-    missing if those there are leave open whether the margin is kept.
+    missing if those there are leave open whether the margin is kept, or that failures of the primary do.
     """
 
     observed: float
@@ -64,11 +64,14 @@ def quantiles_seen(slo: Slo, names: Names, both: Beside, line: float | None) -> 
 
 def _hidden(slo: Slo, names: Names, mine: Place, theirs: Place) -> str:
     name, low, high = name_of(slo), min(mine.low, theirs.low), max(mine.high, theirs.high)
-    lacking = f"edges at most {number(50 * slo.limit)} % apart are missing {_between(low, high)}"
+    asked = f"whether {name} of {names[0]} is within the {times(1 + slo.limit)} that a margin of {number(100 * slo.limit)} % allows"
+    if math.isinf(theirs.low):
+        assert slo.quantile is not None
+        failed = f"more than {share(1 - slo.quantile)} of requests to {names[1]} failed, so its {name} is no latency"
+        return f"{asked} cannot be told: {failed}; compare a lower quantile, or set a limit"
     return (
-        f"whether {name} of {names[0]} is within the {times(1 + slo.limit)} that a margin of {number(100 * slo.limit)} % allows cannot be "
-        f"told: the histogram says only that it lies {_between(mine.low, mine.high)} and that of {names[1]} "
-        f"{_between(theirs.low, theirs.high)}; {lacking}"
+        f"{asked} cannot be told: the histogram says only that it lies {_between(mine.low, mine.high)} and that of {names[1]} "
+        f"{_between(theirs.low, theirs.high)}; edges at most {number(50 * slo.limit)} % apart are missing {_between(low, high)}"
     )
 
 

@@ -240,6 +240,21 @@ def test_what_happens_between_two_edges_is_never_passed_and_the_missing_edges_ar
     assert judged([P95], strata, is_last=True, on_inconclusive=Verdict.ROLLBACK).verdict is Verdict.ROLLBACK
 
 
+@pytest.mark.parametrize("own", [(0.07, 1.0), (0.07, 30.0), (0.999, 200.0)], ids=["alike", "slow", "failing"])
+def test_where_the_primary_fails_more_than_the_quantile_leaves_nothing_is_within_it(own):
+    found = judged([P95], traffic(1, own=own, beside=(0.07, 1.0)), is_last=True, on_inconclusive=Verdict.PROMOTE)
+    assert found.evidence[0].doubt is Doubt.BUCKETS
+    assert found.reason == (
+        "whether p95 of v2 is within the 1.1 times that a margin of 10 % allows cannot be told: more than 5 % of requests to v1 failed, so "
+        "its p95 is no latency; compare a lower quantile, or set a limit"
+    )
+
+
+def test_a_candidate_that_has_a_quantile_where_the_primary_fails_too_much_for_one_is_within():
+    found = judged([P95], traffic(1, own=(0.01, 1.0), beside=(0.07, 1.0)), is_last=True)
+    assert found.verdict is Verdict.PROMOTE
+
+
 def test_harm_that_even_coarse_edges_show_is_found():
     edges = (0.01, 0.046, 0.1, 1.0, math.inf)
     found = judged([P95], traffic(2, own=(0.0, 3.0), beside=(0.0, 1.0), edges=edges), over=False)
