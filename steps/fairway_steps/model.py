@@ -61,16 +61,22 @@ class Result(StrEnum):
 
 
 class Doubt(StrEnum):
-    """Why evidence is inconclusive: too FEW requests, BUCKETS too far apart, half a proof of HARM, no PROOF of health.
+    """Why evidence is inconclusive: too FEW requests, BUCKETS too far apart, UNPROVABLE by any number, half a proof of HARM, no PROOF of health.
 
     OVER is a value over its limit without as much as half a proof: mode GUARD goes on.
     """
 
     FEW = "few"
     BUCKETS = "buckets"
+    UNPROVABLE = "unprovable"
     HARM = "harm"
     PROOF = "proof"
     OVER = "over"
+
+    @property
+    def is_lack(self) -> bool:
+        """Whether what there was could not answer the question, whatever it said: a lack of evidence, which never promotes."""
+        return self in (Doubt.FEW, Doubt.BUCKETS, Doubt.UNPROVABLE)
 
 
 class Direction(StrEnum):

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fairway_steps.assess.counts import ROUNDING, together
+from fairway_steps.assess.counts import ROUNDING, between, quantile_of
 from fairway_steps.assess.known import lacking
 from fairway_steps.assess.rest import Ending, Open, Scene, few, no_data
 from fairway_steps.assess.unpaired import by_windows
@@ -21,7 +21,6 @@ from fairway_steps.stats.bets import ENOUGH, ENOUGH_HERE
 from fairway_steps.stats.columns import Columns, broken
 from fairway_steps.stats.counts import Array
 from fairway_steps.stats.late import mean_of, mixed
-from fairway_steps.stats.latency import quantile
 from fairway_steps.words import count, limit_of, name_of, number, seconds, share
 
 UNBOUNDED = "nothing bounds a latency, so no number of them proves a mean; a timeout would, longer than which none is"
@@ -65,12 +64,11 @@ class Average:
             seen = count(requests)
         ending = self._ending(above, in_stage, seen, log_e, kept, open_, columns, harmful=harmful)
         sentence = f"{self._said(above, low, high)}, {ending.where} {self._bound}; {ending.after}"
+        if ending.doubt is Doubt.BUCKETS:
+            sentence = ending.after
         observed, reference = self._values(above)
         if slo.metric is Metric.LATENCY:
-            assert slo.quantile is not None
-            errors = int(self._own.errors.sum())
-            timed = int(self._own.timed.sum())
-            observed = quantile(together(scene.own), slo.quantile, errors, min(requests, timed + errors))
+            observed = quantile_of(slo, scene.own, requests, int(self._own.errors.sum()))
         return Evidence(
             slo=slo,
             result=ending.result,
@@ -97,33 +95,46 @@ class Average:
         harmful: bool,
     ) -> Ending:
         """What the evidence comes to; over its limit without a test that could have proved it, a value is for a person."""
-        over = above > ROUNDING * (self._limit or 1.0)
+        perhaps, rounding = self._perhaps(), ROUNDING * (self._limit or 1.0)
+        over = above > rounding
+        may = over or (perhaps is not None and perhaps.total > perhaps.n * rounding)
         if harmful:
             return Ending(Result.FAIL, "over", f"seen after {seen}")
+        if unknown := self._unknown(in_stage, kept, open_):
+            return unknown
+        if kept >= open_.enough:
+            return Ending(Result.PASS, "within", f"proved by {count(in_stage)} at this weight")
+        if may and not over and (hidden := between(self.slo, self.scene.candidate, self.scene.own)):
+            return Ending(Result.INCONCLUSIVE, after=hidden, doubt=Doubt.BUCKETS)
+        fewer = self._fewer(open_)
+        if open_.must_prove:
+            doubt = Doubt.FEW if fewer else Doubt.PROOF
+            return self._unproved(in_stage, seen, kept, open_, "over" if may else "within", doubt)
+        if fewer:
+            return fewer
+        if not may:
+            return Ending(Result.PASS, "within", f"seen after {seen}")
+        where = "over" if over else "it may be over"
+        if not any(away.testable for away in columns):
+            why = f"have too little known of their spread for a proof, {ENOUGH} windows would"
+            return Ending(Result.INCONCLUSIVE, where, f"{seen} {why}", doubt=Doubt.FEW)
+        calm = max(log_e, perhaps.log_e if perhaps else log_e) < open_.alarming
+        return Ending(Result.INCONCLUSIVE, where, f"{seen} do not prove it", doubt=Doubt.OVER if calm else Doubt.HARM)
+
+    def _unknown(self, in_stage: int, kept: float, open_: Open) -> Ending | None:
+        """What must be known before anything is judged, and is not."""
         if sample := few(self.slo, in_stage, in_stage, kept, open_):
             return sample
         if unknown := lacking(self.slo, self.scene):
             return Ending(Result.INCONCLUSIVE, "against", unknown, doubt=Doubt.FEW)
-        if self.slo.relative and (lone := by_windows(self.scene, 1 + self.slo.limit).doubt(self.scene, open_)):
-            return lone
-        if kept >= open_.enough:
-            return Ending(Result.PASS, "within", f"proved by {count(in_stage)} at this weight")
-        fewer = self._fewer(open_)
-        if open_.must_prove:
-            doubt = Doubt.FEW if fewer else Doubt.PROOF
-            return self._unproved(in_stage, seen, kept, open_, "over" if over else "within", doubt)
-        if fewer:
-            return fewer
-        if not over:
-            return Ending(Result.PASS, "within", f"seen after {seen}")
-        testable = any(away.testable for away in columns)
-        calm = testable and log_e < open_.alarming
-        why = (
-            "do not prove it"
-            if testable
-            else f"have too little known of their spread for a proof, {ENOUGH} windows would"
-        )
-        return Ending(Result.INCONCLUSIVE, "over", f"{seen} {why}", doubt=Doubt.OVER if calm else Doubt.HARM)
+        return by_windows(self.scene, 1 + self.slo.limit).doubt(self.scene, open_) if self.slo.relative else None
+
+    def _perhaps(self) -> Total | None:
+        """All windows by what may have broken a limit on latency, where edges or unknown latencies leave that open."""
+        if self.slo.metric is not Metric.LATENCY:
+            return None
+        surely, most = (self._by_window(health=health) for health in (False, True))
+        return most.total() if (surely.sums != most.sums).any() else None
 
     def _fewer(self, open_: Open) -> Ending | None:
         """Where a window is one unit, whether there are too few of them to tell anything but by a proof, of the stage or in all."""
@@ -140,7 +151,7 @@ class Average:
 
     def _unproved(self, in_stage: int, seen: str, kept: float, open_: Open, where: str, doubt: Doubt) -> Ending:
         if not math.isfinite(self._reach.over):
-            return Ending(Result.INCONCLUSIVE, where, UNBOUNDED, doubt=Doubt.PROOF)
+            return Ending(Result.INCONCLUSIVE, where, UNBOUNDED, doubt=Doubt.UNPROVABLE)
         more = max(1, math.ceil(in_stage * (open_.enough / kept - 1))) if kept > 0 else in_stage
         return Ending(Result.INCONCLUSIVE, where, f"{seen} do not prove it kept", more, doubt)
 
@@ -177,11 +188,13 @@ class Average:
 
     def _columns(self, *, health: bool) -> list[Away]:
         """The units that became known with each window: those of each process of which the evidence is the mean."""
-        looks, end = self._looks, len(self.scene.windows)
-        by_window = of_windows(self._above(health=health), looks, end, self._reach)
+        by_window = self._by_window(health=health)
         if self.slo.metric is not Metric.LATENCY_MEAN or self.slo.unit is Unit.STRATUM:
             return [by_window]
-        return [of_requests(self._own, self._limit, looks, end, self._reach), by_window]
+        return [of_requests(self._own, self._limit, self._looks, by_window.end, self._reach), by_window]
+
+    def _by_window(self, *, health: bool) -> Away:
+        return of_windows(self._above(health=health), self._looks, len(self.scene.windows), self._reach)
 
     @property
     def _reach(self) -> Reach:

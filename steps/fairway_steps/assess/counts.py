@@ -11,6 +11,8 @@ from operator import add, attrgetter, methodcaller
 from fairway_steps.model import Histogram, Slo, Stratum
 from fairway_steps.stats.columns import Columns, broken
 from fairway_steps.stats.counts import Array
+from fairway_steps.stats.latency import quantile, tail
+from fairway_steps.words import limit_of, name_of, seconds
 
 ROUNDING = 1e-9
 WHOLE = 2.0**53
@@ -83,6 +85,27 @@ def _flaw(stratum: Stratum) -> str:
     if stratum.differing > stratum.comparisons:
         return f"{stratum.differing} comparisons of {stratum.comparisons} differed"
     return ""
+
+
+def between(slo: Slo, candidate: str, strata: Sequence[Stratum]) -> str:
+    """Why the histograms cannot tell whether a limit on latency is kept; empty if it is an edge of all."""
+    histograms = together(strata)
+    if all(tail([each], slo.limit).exact for each in histograms):
+        return ""
+    edges = tail(histograms, slo.limit)
+    return (
+        f"whether {name_of(slo)} of {candidate} keeps {limit_of(slo)} cannot be told: that lies between the histogram's edges "
+        f"{seconds(edges.below)} and {seconds(edges.above)}; the nearest limit it can tell is {seconds(edges.nearest)}"
+    )
+
+
+def quantile_of(slo: Slo, strata: Sequence[Stratum], requests: int, errors: int) -> float:
+    """The quantile of all requests, of which failed ones took longest; those without a latency took as long as those with one."""
+    assert slo.quantile is not None
+    histograms, answered = together(strata), requests - errors
+    timed = sum(histogram.total for histogram in histograms)
+    known = min(1.0, timed / answered) if answered > 0 else 1.0
+    return quantile(histograms, slo.quantile, errors * known, min(requests * known, timed + errors * known))
 
 
 def together(strata: Sequence[Stratum]) -> list[Histogram]:

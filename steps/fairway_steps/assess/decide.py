@@ -30,7 +30,7 @@ def decide(
     if intervention is not None:
         verdict = intervention.at_last(is_last=is_last)
         return Assessment(verdict, intervention.sentence, weighed.evidence, weighed.log_e)
-    findings = [Result.NO_DATA if item.doubt is Doubt.FEW else item.result for item in weighed.evidence]
+    findings = [Result.NO_DATA if item.doubt and item.doubt.is_lack else item.result for item in weighed.evidence]
     failed = [item for item in weighed.evidence if item.result is Result.FAIL and (over or not item.slo.one_look)]
     harmful = weighed.harm or bool(failed) or bool(gone)
     if not over and not harmful and not _early(weighed, rules, problem):

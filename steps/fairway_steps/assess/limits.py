@@ -9,14 +9,13 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
-from fairway_steps.assess.counts import Exceedances, exceedances, together
+from fairway_steps.assess.counts import Exceedances, between, exceedances, quantile_of
 from fairway_steps.assess.known import lacking
 from fairway_steps.assess.rest import Open, Scene, few, missing_here, no_data, unproved
 from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo
 from fairway_steps.stats.columns import broken
 from fairway_steps.stats.counts import Array
 from fairway_steps.stats.late import mixed
-from fairway_steps.stats.latency import quantile, tail
 from fairway_steps.stats.rate import confidence_interval, log_e_met, log_e_violated, log_e_violateds, requests_to_prove
 from fairway_steps.words import count, interval, limit_of, name_of, seconds, share
 
@@ -62,17 +61,17 @@ class Limit:
             return no_data(slo, f"no request to {scene.candidate} was measured, so {name_of(slo)} is not known")
         if slo.metric is Metric.LATENCY and not timed:
             return no_data(slo, f"no latency of {scene.candidate} was measured, so {name_of(slo)} is not known")
-        found = exceedances(total, slo)
+        found, result = exceedances(total, slo), Result.INCONCLUSIVE
         observed, head, detail = self._observed(requests, errors, found)
         in_stage = self._here.of_least
         missing = missing_here(slo, in_stage)
         kept = _log_e_kept(self._here)
         sample, unknown = few(slo, in_stage, found.of_least, kept, open_), lacking(slo, scene)
-        if self._unresolved(found) and not (harmful or sample or unknown):
-            return self._between(found, observed)
+        if not (harmful or sample or unknown) and (hidden := self._hidden(found)):
+            return Evidence(slo, result, hidden, found.of_least, found.least, observed, doubt=Doubt.BUCKETS)
         low, _ = confidence_interval(found.least, found.of_most, found.allowed)
         _, high = confidence_interval(found.most, found.of_least, found.allowed)
-        result, where, after = Result.INCONCLUSIVE, self._far_side, f"{self._count(found.of_least)} do not prove it"
+        where, after = self._far_side, f"{self._count(found.of_least)} do not prove it"
         doubt: Doubt | None = Doubt.HARM if max(log_e, self._perhaps(found)) >= open_.alarming else Doubt.OVER
         if harmful:
             result, after, doubt = Result.FAIL, f"seen after {self._count(found.of_most)}", None
@@ -82,7 +81,8 @@ class Limit:
         elif unknown:
             where, after, doubt = "against", unknown, Doubt.FEW
         elif open_.must_prove and kept < open_.enough:
-            more, doubt = self._to_prove(self._here, open_.enough), unproved(slo, found.of_least)
+            more = self._to_prove(self._here, open_.enough)
+            doubt = unproved(slo, found.of_least) if found.allowed else Doubt.UNPROVABLE
             missing, where = more, "within" if found.within else where
             would = f"about {more:,} more would" if found.allowed else "no number of them would"
             after = f"{self._count(in_stage)}{self._at_weight} do not prove that it is kept, {would}"
@@ -125,8 +125,7 @@ class Limit:
             rate = errors / requests
             head = f"{name} differs from {self.scene.primary or 'the primary'} in {share(rate)} of comparisons ({{interval}})"
             return rate, head, self._kinds()
-        assert self.slo.quantile is not None
-        observed = quantile(together(self.scene.own), self.slo.quantile, errors, found.of_least)
+        observed = quantile_of(self.slo, self.scene.own, requests, errors)
         head = f"{name_of(self.slo)} of {name} is {seconds(observed) if math.isfinite(observed) else 'beyond measure'}"
         slower = "failed or took longer" if errors else "took longer"
         broke = share(found.least / found.of_most)
@@ -140,21 +139,11 @@ class Limit:
         ordered = sorted(found.items(), key=lambda item: (-item[1], item[0]))
         return f": {', '.join(f'{kind} {number:,}' for kind, number in ordered)}" if ordered else ""
 
-    def _unresolved(self, found: Exceedances) -> bool:
-        """Whether the histogram's edges around the limit leave open on which side of it the counts are."""
+    def _hidden(self, found: Exceedances) -> str:
+        """Why the histogram's edges around the limit leave open on which side of it the counts are, if they do."""
         if self.slo.metric is not Metric.LATENCY or found.within or found.beyond:
-            return False
-        return not all(tail([histogram], self.slo.limit).exact for histogram in together(self.scene.own))
-
-    def _between(self, found: Exceedances, observed: float) -> Evidence:
-        edges = tail(together(self.scene.own), self.slo.limit)
-        sentence = (
-            f"whether {name_of(self.slo)} of {self.scene.candidate} keeps {limit_of(self.slo)} cannot be told: that lies "
-            f"between the histogram's edges {seconds(edges.below)} and {seconds(edges.above)}; the nearest limit it can tell "
-            f"is {seconds(edges.nearest)}"
-        )
-        result, doubt = Result.INCONCLUSIVE, Doubt.BUCKETS
-        return Evidence(self.slo, result, sentence, found.of_least, found.least, observed, doubt=doubt)
+            return ""
+        return between(self.slo, self.scene.candidate, self.scene.own)
 
     def _to_prove(self, found: Exceedances, enough: float) -> int:
         """How many requests more would prove the limit kept, if as many of them break it as until now did."""

@@ -89,11 +89,12 @@ class Reward:
         if open_.must_prove:
             more = math.ceil(users * (open_.enough / kept - 1)) if kept > 0 else users
             return Ending(Result.INCONCLUSIVE, where, f"{told} do not prove it kept", max(1, more), Doubt.PROOF)
-        if log_e >= open_.alarming or (worse and not self._gains.testable):
-            few = f", {MIN_UNITS} of each that differ could" if not self._gains.testable else ""
-            return Ending(Result.INCONCLUSIVE, where, f"{told} do not prove it{few}", doubt=Doubt.HARM)
-        if worse:
-            return Ending(Result.INCONCLUSIVE, where, f"{told} do not prove it", doubt=Doubt.OVER)
+        if worse and not self._gains.testable:
+            after = f"{told} do not prove it, {MIN_UNITS} of each that differ could"
+            return Ending(Result.INCONCLUSIVE, where, after, doubt=Doubt.FEW)
+        if worse or log_e >= open_.alarming:
+            doubt = Doubt.HARM if log_e >= open_.alarming else Doubt.OVER
+            return Ending(Result.INCONCLUSIVE, where, f"{told} do not prove it", doubt=doubt)
         return Ending(Result.PASS, where, f"seen after {told}")
 
     @property

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairway_steps.stats.bets import BETS, COSTS, ENOUGH, LEAST, LOG_WEIGHTS, mean_interval
+from fairway_steps.stats.bets import BETS, COSTS, ENOUGH, LEAST, LOG_WEIGHTS, log_e_above, mean_interval
 from fairway_steps.stats.columns import Columns
 from fairway_steps.stats.counts import Array
 from fairway_steps.stats.evidence import ALPHA
@@ -37,6 +37,11 @@ class Total:
     def testable(self) -> bool:
         """Whether there are enough of them, and a bound on how they scatter."""
         return self.n >= ENOUGH and math.isfinite(self.squares)
+
+    @property
+    def log_e(self) -> float:
+        """Ln e against "the mean keeps the limit", by one look."""
+        return log_e_above(self.total, self.squares, self.reach.under)
 
     def interval(self, alpha: float = ALPHA) -> tuple[float, float]:
         """How far over the limit the mean may lie, by all looks."""

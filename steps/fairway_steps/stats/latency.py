@@ -53,7 +53,7 @@ def tail(histograms: Sequence[Histogram], limit: float) -> Tail:
     return Tail(least, most, total, below, above)
 
 
-def quantile(histograms: Sequence[Histogram], q: float, failed: int = 0, of: int | None = None) -> float:
+def quantile(histograms: Sequence[Histogram], q: float, failed: float = 0, of: float | None = None) -> float:
     """The latency in seconds that at most ``1 - q`` of all requests exceed, interpolated within its bucket.
 
     ``failed`` requests count as slower than all others; ``of`` is the number of all requests, where the histograms do not

@@ -109,7 +109,7 @@ def test_a_source_without_buckets_is_judged_by_its_windows_and_for_a_person_befo
 
     few = judged([MEAN], blunt(0.15, 30))
     assert few.verdict is Verdict.HOLD
-    assert few.evidence[0].doubt is Doubt.HARM
+    assert few.evidence[0].doubt is Doubt.FEW
     assert "too little known of their spread for a proof, 100 windows would" in few.reason
     assert judged([MEAN], blunt(0.05, 30)).verdict is Verdict.ADVANCE
     assert judged([MEAN], blunt(0.25, 140), over=False).verdict is Verdict.ROLLBACK

@@ -78,7 +78,7 @@ def test_too_few_users_and_none_are_held():
 def test_what_looks_worse_and_cannot_be_tested_is_for_a_person():
     same = [replace(s, reward=float(s.users) * (1 if s.version == "v1" else 0), squares=0.0) for s in traffic(5, 0.3)]
     found = judged([REWARD], same)
-    assert (found.verdict, found.evidence[0].doubt) == (Verdict.HOLD, Doubt.HARM)
+    assert (found.verdict, found.evidence[0].doubt) == (Verdict.HOLD, Doubt.FEW)
 
 
 def test_a_share_of_a_mean_below_zero_is_not_told():
