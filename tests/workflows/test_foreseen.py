@@ -4,13 +4,16 @@ Left out: that `begin` refuses the same (tests/steps/test_begin.py), what each b
 """
 
 import json
+import math
 
 import pytest
 from click.testing import CliRunner
 
-from fairway_steps.cli import wiring
+from fairway_steps.cli import first_look, wiring
 from fairway_steps.cluster import Reference
 from fairway_steps.errors import TransientError, UsageError
+from fairway_steps.metrics.base import Reading
+from fairway_steps.metrics.preflight import Inspection, Seen
 from fairway_steps.model import Routes, Version
 from fairway_steps.record import FileStore
 from fairway_workflows import foreseen
@@ -22,6 +25,17 @@ from records import record
 
 V1, V2 = Version("v1", "http://127.0.0.1:1"), Version("v2", "http://127.0.0.1:2")
 BEGINS = "as the route is now, it would begin"
+UNSEEN = f"{BEGINS}; its metrics were not looked at: a --file names them"
+FILE = """
+strategy: canary
+service: iris
+route: envoy:./route
+primary: v1=http://127.0.0.1:1
+candidate: v2=http://127.0.0.1:2
+stages: 50@5m
+metrics: "prometheus:http://127.0.0.1:9#preset=triton"
+slos: [{metric: latency, quantile: p95, LIMIT}]
+"""
 
 
 def told(*arguments):
@@ -66,7 +80,7 @@ def test_a_release_that_would_begin_says_so_last_and_has_written_nothing(envoy, 
 
     before = written()
     code, lines = local()
-    assert (code, lines[-1]) == (0, BEGINS)
+    assert (code, lines[-1]) == (0, UNSEEN)
     assert written() == before
 
 
@@ -99,7 +113,7 @@ def test_a_route_that_is_not_there_or_versions_that_are_not_named_hold_nothing_u
 
 
 def test_what_a_gateway_s_route_has_no_room_for_is_told(gateway):
-    assert clustered(gateway)[1][-1] == BEGINS
+    assert clustered(gateway)[1][-1] == UNSEEN
     rules = gateway.rules()
     rules[0]["matches"][0]["headers"] = [{"name": "x-tester", "value": "1"}]
     gateway.edit({"spec": {"rules": rules}})
@@ -129,3 +143,42 @@ def test_a_cluster_that_is_not_there_is_no_refusal(gateway, monkeypatch, error):
         gateway.cluster.fail["get"] = [error] * 9
     code, lines = clustered(gateway)
     assert (code, lines[-1]) == (0, f"not held against the route as it is now: {error.message}")
+
+
+class Source:
+    """A source whose buckets tell a limit of 250 ms, and nothing finer."""
+
+    def inspect(self, versions, now):
+        primary, candidate = versions
+        seen = Seen(primary, 3, 30_000, 300.0, (0.1, 0.25, 0.5, math.inf), frozenset({"a"}), "a")
+        return [Inspection("prom", (seen, Seen(candidate, 0)), label="v")]
+
+    def read(self, versions, weights, cursor, now):
+        return Reading((), "here")
+
+
+@pytest.mark.parametrize(
+    ("limit", "code", "said"),
+    [
+        ("limit: 250ms", 0, BEGINS),
+        ("margin: 10%", 1, "the edges of prom are too far apart for a margin of 10 % on p95"),
+    ],
+)
+def test_metrics_that_a_file_names_are_looked_at_as_begin_looks_at_them(
+    envoy, tmp_path, monkeypatch, limit, code, said
+):
+    opened = []
+    monkeypatch.setattr(first_look, "source", lambda text, *_, **__: opened.append(text) or Source())
+    (tmp_path / "release.yaml").write_text(FILE.replace("LIMIT", limit))
+    found, lines = told("canary", "--file", str(tmp_path / "release.yaml"))
+    assert found == code
+    assert lines[-1].startswith(said)
+    assert opened == ["prometheus:http://127.0.0.1:9#preset=triton"]
+
+
+def test_metrics_that_are_away_are_told_and_hold_nothing_up(envoy, tmp_path, unused_port):
+    (tmp_path / "release.yaml").write_text(FILE.replace("LIMIT", "limit: 250ms").replace(":9#", f":{unused_port}#"))
+    code, lines = told("canary", "--file", str(tmp_path / "release.yaml"))
+    assert code == 0
+    assert lines[-1].startswith("not held against the route as it is now: ")
+    assert str(unused_port) in lines[-1]

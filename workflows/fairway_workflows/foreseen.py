@@ -1,15 +1,25 @@
-"""Whether a release would begin as its route and its record are now: what ``begin`` looks at, where it can be reached, and nothing written."""
+"""Whether a release would begin as its route, its record and its metrics are now: what ``begin`` looks at, where it can be reached, and nothing written."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fairway_steps.begin import begin
-from fairway_steps.cli.mirroring import placed_stages
-from fairway_steps.cli.wiring import cluster, ending, holder_is_gone, placed_all, record_store, router, this_process
+from fairway_steps.cli.first_look import first_look
+from fairway_steps.cli.mirroring import judged_by, placed_stages
+from fairway_steps.cli.wiring import (
+    cluster,
+    ending,
+    evidence,
+    holder_is_gone,
+    placed_all,
+    record_store,
+    router,
+    this_process,
+)
 from fairway_steps.clock import Clock
-from fairway_steps.config import absolute
+from fairway_steps.config import Objectives, absolute
 from fairway_steps.errors import FairwayError, TransientError
-from fairway_steps.model import Slo, Stage, Stickiness, Version
+from fairway_steps.model import Stage, Stickiness, Version
 from fairway_steps.routing.registry import in_cluster
 from fairway_steps.schedule import collectors
 from fairway_steps.stores import usual
@@ -18,7 +28,10 @@ from fairway_steps.strategy import Strategy
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A release as it is asked for; an empty ``record`` is where a service's record usually is."""
+    """A release as it is asked for; an empty ``record`` is where a service's record usually is.
+
+    The metrics are looked at for what it is ``judged`` by, if that is known.
+    """
 
     strategy: Strategy
     service: str
@@ -26,7 +39,8 @@ class Asked:
     primary: Version
     candidates: Sequence[Version]
     stages: Sequence[Stage]
-    slos: Sequence[Slo]
+    judged: Objectives
+    metrics: str
     sticky: Stickiness | None
     record: str
 
@@ -50,9 +64,14 @@ def refusal(asked: Asked, clock: Clock) -> FairwayError | None:
         primary, candidates = placed_all(route, asked.primary, *asked.candidates)
         stages = placed_stages(route, asked.stages)
         versions = [version for version in (primary, *candidates) if version]
-        begin(
+        users = evidence(asked.metrics, route) if asked.judged.slos else ""
+        store, path = (
             record_store(asked.record or _usual(asked)),
-            router(route, asked.service, versions, beside=collectors(stages)),
+            router(route, asked.service, versions, users, collectors(stages)),
+        )
+        begin(
+            store,
+            path,
             clock,
             service=asked.service,
             route=route,
@@ -61,7 +80,8 @@ def refusal(asked: Asked, clock: Clock) -> FairwayError | None:
             rivals=candidates[1:],
             sticky=asked.sticky,
             stages=stages,
-            slos=asked.slos,
+            slos=asked.judged.slos,
+            rules=asked.judged.rules,
             strategy=asked.strategy,
             holder=this_process(),
             lease_for=0.0,
@@ -70,6 +90,8 @@ def refusal(asked: Asked, clock: Clock) -> FairwayError | None:
             ending=ending(versions),
             dry_run=True,
         )
+        if users:
+            first_look(judged_by(users, stages), asked.service, versions, asked.judged, stages, path, store.load())
     except TransientError:
         raise
     except FairwayError as error:

@@ -1,16 +1,14 @@
 """``fairway begin``."""
 
 import json
-import math
 from collections.abc import Sequence
-from logging import DEBUG, WARNING
 
 import click
 
-from fairway_steps.cli.check_metrics import inspected
+from fairway_steps.cli.first_look import first_look
 from fairway_steps.cli.mirroring import judged_by, placed_stages
 from fairway_steps.cli.params import DURATION_TYPE, FLAG, SLOS, STAGES, STICKY, VERSION, VERSIONS, option
-from fairway_steps.cli.step import Answer, logger, step
+from fairway_steps.cli.step import Answer, step
 from fairway_steps.cli.wiring import (
     CLOCK,
     copyable,
@@ -22,21 +20,14 @@ from fairway_steps.cli.wiring import (
     record_store,
     router,
     somebody,
-    source,
 )
 from fairway_steps.config import Approval, Objectives, absolute
-from fairway_steps.config.spec import patience_for
-from fairway_steps.errors import Refused, TransientError, UsageError
+from fairway_steps.errors import UsageError
 from fairway_steps.feasible import feasible
-from fairway_steps.metrics.preflight import findings, requests_per_second
 from fairway_steps.model import Policy, Promotion, Stage, Stickiness, Version
 from fairway_steps.outputs import Output
-from fairway_steps.record import Record
-from fairway_steps.routing.base import Router
 from fairway_steps.schedule import collectors
 from fairway_steps.strategy import Strategy
-from fairway_steps.undecidable import undecidable
-from fairway_steps.words import number
 
 EXAMPLE = """
 fairway begin --service iris --route envoy:./route --primary v1=http://127.0.0.1:8001 \\
@@ -176,9 +167,7 @@ def begin(
     begins = held is None or held.holder != holder or (held.outcome is not None and not once)
     if begins:  # before a source is asked that would have no say
         feasible(path.capabilities, stages, asked.slos, sticky=sticky)
-    cursor, told = (
-        _evidence(counted, service, versions, asked, stages, path, _steady(held)) if counted and begins else ("", ())
-    )
+    cursor, told = first_look(counted, service, versions, asked, stages, path, held) if counted and begins else ("", ())
     begun = run(
         store,
         path,
@@ -221,46 +210,3 @@ def begin(
     return Answer(
         outputs, json.loads(json.dumps(outputs | {"dry-run": dry_run})), f"would begin {said}" if dry_run else said
     )
-
-
-def _steady(before: Record | None) -> float:
-    """For how many seconds the route's weights have been no others, as far as the release before tells."""
-    return CLOCK.now() - (before.finished or CLOCK.now()) if before else math.inf
-
-
-def _evidence(
-    metrics: str,
-    service: str,
-    versions: Sequence[Version],
-    asked: Objectives,
-    stages: Sequence[Stage],
-    route: Router,
-    steady: float,
-) -> tuple[str, tuple[str, ...]]:
-    """Where the metric source stands now, after a look at whether it will do; and which SLOs it cannot decide in time.
-
-    Empty for a proxy or an endpoint that cannot be read yet: its first look is then its beginning. A metrics server must
-    be there. Raises Refused for one that could not judge this release.
-    """
-    names = [version.name for version in versions]
-    opened = source(metrics, service, *versions, slos=asked.slos)
-    try:
-        shown = inspected(opened, names)
-        found = findings(shown, asked.slos, expected=names[:1], weights=route.read().weights, steady=steady)
-        reading = opened.read(names, {}, "", CLOCK.now())
-    except TransientError as error:
-        if metrics.startswith(("envoy:", "scrape:")):
-            logger().warning("no evidence yet: %s", error.message)
-            return "", ()
-        raise
-    for one in found:
-        if one.level.value == "refused":
-            raise Refused(one.sentence, mend=one.mend)
-        logger().log(WARNING if one.level.value == "warning" else DEBUG, "metrics: %s", one.sentence)
-    told: tuple[str, ...] = ()
-    if rate := requests_per_second(shown):
-        waits = [patience_for(stage, None) for stage in stages]
-        told = undecidable(asked.slos, stages, rate, rules=asked.rules, patience=waits)
-    for sentence in told:
-        logger().warning("at %s requests/s: %s", number(rate), sentence)
-    return "" if reading.complete else reading.cursor, told

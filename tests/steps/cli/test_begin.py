@@ -8,7 +8,7 @@ import math
 import pytest
 
 import fairway_steps.cli.begin as cli
-from fairway_steps.cli import _run
+from fairway_steps.cli import _run, first_look
 from fairway_steps.clock import FakeClock
 from fairway_steps.metrics.base import Reading
 from fairway_steps.metrics.preflight import Inspection, Seen
@@ -37,8 +37,9 @@ class Source:
 @pytest.fixture
 def begun(monkeypatch, tmp_path):
     def run(requests, slos, stages="10@60s,50@60s", *more):
-        monkeypatch.setattr(cli, "CLOCK", FakeClock(1_700_000_000.0))
-        monkeypatch.setattr(cli, "source", lambda *_, **__: Source(requests))
+        for module in (cli, first_look):
+            monkeypatch.setattr(module, "CLOCK", FakeClock(1_700_000_000.0))
+        monkeypatch.setattr(first_look, "source", lambda *_, **__: Source(requests))
         monkeypatch.setattr(cli, "router", lambda *_: FakeRouter(Stored(Routes({"v1": 100}))))
         monkeypatch.setattr(cli, "evidence", lambda *_: "prometheus:http://127.0.0.1:9")
         store = FileStore(tmp_path / "record.json")

@@ -62,11 +62,12 @@ def explain(
 
     The steps are read from the workflow that `fairway run` carries out and Argo is given; nothing is touched. What depends on
     what an earlier step finds out is told with its condition. A schedule that the strategy or the route cannot carry is refused. Where the
-    versions are named and the route can be reached, it is asked as `begin` asks it, and what `begin` would refuse now is told last.
+    versions are named and the route can be reached, it is asked as `begin` asks it, and so are the metrics of a --file; what `begin` would
+    refuse now is told last.
 
     Exit codes: 0 done, 1 the route cannot carry it, or is not as the release needs it now, 2 usage or configuration.
     """
-    from fairway_steps.config import Approval, load_release
+    from fairway_steps.config import Approval, Objectives, absolute, load_release
     from fairway_workflows.explain import explained
     from fairway_workflows.foreseen import Asked
     from fairway_workflows.strategies import OPTIONS, build
@@ -96,7 +97,8 @@ def explain(
                 known.primary,
                 known.candidates,
                 schedule.stages,
-                spec.slos if spec else (),
+                Objectives(spec.slos, spec.rules) if spec and chosen.staged else Objectives(()),
+                absolute(spec.metrics) if spec and spec.metrics else "",
                 schedule.sticky,
                 spec.record if spec else "",
             )
@@ -127,7 +129,12 @@ def _held_against(asked: "Asked") -> None:
     if why:
         click.echo(f"not held against the route as it is now: {why}")
     elif refused is None:
-        click.echo("as the route is now, it would begin")
+        unseen = (
+            ""
+            if asked.judged.slos or not asked.strategy.staged
+            else "; its metrics were not looked at: a --file names them"
+        )
+        click.echo(f"as the route is now, it would begin{unseen}")
     else:
         click.echo("as the route is now, it would be refused:")
         raise refused
