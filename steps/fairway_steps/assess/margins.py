@@ -19,7 +19,7 @@ from fairway_steps.assess.unpaired import NONE, Unpaired, by_requests
 from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo
 from fairway_steps.stats.comparison import MET, VIOLATED, RateVsPrimary, Strata
 from fairway_steps.stats.late import mixed
-from fairway_steps.stats.pairs import Pairs, held, of_failures, of_quantile
+from fairway_steps.stats.pairs import Pairs, held, of_failures, of_quantile, readable
 from fairway_steps.words import count, name_of, number, times
 
 
@@ -123,6 +123,11 @@ class Margin:
             return Ending(Result.PASS, "within", f"proved by {count(now.requests)} of {candidate} at this weight")
         if seen.hidden:
             return Ending(Result.INCONCLUSIVE, doubt=Doubt.BUCKETS)
+        if (now.open_.must_prove or seen.over) and self._is_blind(health=now.open_.must_prove and not seen.over):
+            where, kept = ("over", "") if seen.over else ("not proved within", " kept")
+            return Ending(
+                Result.INCONCLUSIVE, where, f"{told} have too few edges to prove it{kept}", doubt=Doubt.BUCKETS
+            )
         if now.open_.must_prove:
             more = now.open_.enough / now.kept - 1 if now.kept > 0 else 1.0
             missing = max(1, math.ceil(now.requests * more))
@@ -135,11 +140,17 @@ class Margin:
             )
         if now.log_e >= now.open_.alarming:
             return Ending(Result.INCONCLUSIVE, "it may be over", f"{told} do not prove it yet", doubt=Doubt.HARM)
-        if seen.over and 2 * self._pairs[0].counts[1].sum() < now.seen.requests:
-            return Ending(Result.INCONCLUSIVE, "over", f"{told} have too few edges to prove it", doubt=Doubt.BUCKETS)
         if seen.over:
             return Ending(Result.INCONCLUSIVE, "over", f"{told} do not prove it", doubt=Doubt.OVER)
         return Ending(Result.PASS, "within", f"seen after {told}")
+
+    def _is_blind(self, *, health: bool) -> bool:
+        """Whether of less than half of the candidate's requests an edge of the primary's tells anything of harm, or of health."""
+        if not self._is_latency:
+            return False
+        assert self.slo.quantile is not None
+        told = self._pairs[health].counts[1].sum()
+        return bool(2 * told < readable(self._shared.own, self._shared.other, self.slo.quantile))
 
     def _unknown_or_unpaired(self, open_: Open) -> Ending | None:
         if unknown := lacking(self.slo, self.scene):

@@ -114,6 +114,12 @@ def quantile_edges(
     return harm, health
 
 
+def readable(own: Columns, other: Columns, quantile: float) -> float:
+    """How many of the candidate's requests came once the primary's ``quantile`` was known, so that edges near it would tell something."""
+    known = _running(other.sizes)[:-1] >= FIRST / round(1 - quantile, 12)
+    return float(own.sizes[known].sum())
+
+
 def _read(
     some: Buckets, counts: Array, requests: Array, errors: Array, above: float, into: tuple[Edges, Edges], rows: Rows
 ) -> None:

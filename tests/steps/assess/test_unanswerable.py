@@ -70,6 +70,30 @@ def test_a_margin_that_no_edge_of_the_primarys_can_prove_broken(otherwise):
 
 
 @ANYHOW
+@pytest.mark.parametrize(
+    ("mode", "failed", "where", "what"),
+    [
+        (Mode.GUARD, 28, "over", "it"),
+        (Mode.PROVE, 28, "over", "it"),
+        (Mode.PROVE, 0, "not proved within", "it kept"),
+    ],
+)
+def test_a_margin_where_all_of_the_primarys_lie_between_two_edges(mode, failed, where, what, otherwise):
+    """However close these are: none of its requests is over the upper one, and all are over the lower one."""
+    edges = (0.1, 0.104, 0.5)
+    strata = windows((0, 100 - failed, 0, 0), edges, failed=failed, beside=(0, 900, 0, 0))
+    verdict, doubt, reason = judged(Slo(Metric.LATENCY, 0.1, 0.95, relative=True), strata, otherwise, mode)
+    assert (verdict, doubt) == (Verdict.HOLD, Doubt.BUCKETS)
+    assert f"; {where} the 1.1 times that a margin of 10 % allows; " in reason
+    assert reason.endswith(f"have too few edges to prove {what}")
+
+
+def test_a_margin_of_which_the_primarys_quantile_is_hardly_known_yet_is_not_for_want_of_edges():
+    strata = windows((90, 7, 2, 1), (0.1, 0.104, 0.108), beside=(90, 7, 2, 1), number=2)
+    assert judged(Slo(Metric.LATENCY, 0.1, 0.95, relative=True), strata, Verdict.HOLD, Mode.PROVE)[1] is Doubt.PROOF
+
+
+@ANYHOW
 def test_a_mean_of_values_of_which_no_edge_tells_how_they_scatter(otherwise):
     slow = windows((0, 20), (0.1,), number=60, seconds=60.0)
     verdict, doubt, reason = judged(Slo(Metric.LATENCY_MEAN, 2.99), slow, otherwise)
