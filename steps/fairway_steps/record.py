@@ -35,7 +35,7 @@ from fairway_steps.model import (
 )
 from fairway_steps.schedule import Position, collectors, position
 from fairway_steps.strategy import Strategy
-from fairway_steps.windows import added
+from fairway_steps.windows import Ends, added
 
 FORMAT = 1
 
@@ -79,7 +79,8 @@ class Basis:
 class StageResult:
     """One assessment at one stage, with the share of requests each version really got meanwhile.
 
-    It rests on the record's strata that end at ``until`` or before, and on its ``basis``.
+    It rests on the record's strata that end at ``until`` or before, those of latencies alone at ``latencies_until`` (if it is told),
+    and on its ``basis``.
     """
 
     at: float
@@ -90,7 +91,12 @@ class StageResult:
     samples: Mapping[str, int] = field(default_factory=dict)
     waited: float = 0.0
     until: float = -math.inf
+    latencies_until: float | None = None
     basis: Basis = Basis()
+
+    @property
+    def ends(self) -> Ends:
+        return Ends(self.until, self.until if self.latencies_until is None else self.latencies_until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +218,8 @@ class Record:
 
     def with_strata(self, more: Sequence[Stratum]) -> "Record":
         """Add a reading's strata, as windows; those on which a verdict rests stay as they are."""
-        closed = max((result.until for result in self.results), default=-math.inf)
+        ends = [result.ends for result in self.results]
+        closed = Ends(*map(max, zip(*ends, strict=True))) if ends else Ends()
         return replace(self, strata=added(self.strata, more, closed))
 
     def ended(self, at: float, outcome: Outcome, reason: str) -> "Record":

@@ -24,13 +24,13 @@ class Replayed:
 def replay(record: Record) -> Iterator[Replayed]:
     """Every assessment in the order in which they were made; those of a Fairway that kept no basis are left out."""
     for result in record.results:
-        if math.isfinite(result.until):
+        if result.latencies_until is not None or math.isfinite(result.until):
             yield Replayed(result, _again(record, result))
 
 
 def _again(record: Record, result: StageResult) -> Assessment | None:
     basis, slos = result.basis, tuple(item.slo for item in result.assessment.evidence)
-    strata = [stratum for stratum in record.strata if stratum.end <= result.until]
+    strata = [stratum for stratum in record.strata if result.ends.cover(stratum)]
     found = weighed(
         slos,
         strata,

@@ -4,6 +4,7 @@ Every look is one atomic change of the record: the strata it found and the curso
 that was killed and started again therefore loses no count, takes none twice, and keeps the stage's own clock.
 """
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -20,7 +21,7 @@ from fairway_steps.record import Basis, Lease, Record, RecordStore, StageResult,
 from fairway_steps.schedule import routes_of
 from fairway_steps.stage_results import changes, concluded, final, served_since
 from fairway_steps.verdict import decided, weighed
-from fairway_steps.windows import added
+from fairway_steps.windows import Ends, added
 from fairway_steps.words import count, number, value_of
 
 LAG = 0.2
@@ -70,6 +71,7 @@ class StageWatch:
     complete: bool = False
     was_read: bool = False
     newest: float = 0.0
+    lag: float = -math.inf
     gone: dict[str, list[str]] = field(default_factory=dict)
     dropped: dict[str, str] = field(default_factory=dict)
     drop: Callable[[str, str], None] = kept
@@ -143,14 +145,19 @@ class StageWatch:
             self._pause(now)
 
     def _pause(self, now: float) -> None:
-        """An interval from look to look, and once less, so that what is scraped is read just after each scrape."""
-        late = max(0.0, now - self.newest - LAG) % self.interval
+        """An interval from look to look, and once less, so that what is scraped is read just after each scrape.
+
+        A source that is as late at each look has no scrapes: it tells, with a delay, what was.
+        """
+        lag, before = now - self.newest, self.lag
+        late = 0.0 if abs(lag - before) < LAG / 2 else max(0.0, lag - LAG) % self.interval
+        self.lag = lag
         again, end = now + self.interval - late, self.horizon if now < self.horizon else self.deadline
         left = (min(again, end) if end > now else again) - self.clock.now()
         self.clock.sleep(left if left > 0 else LAG)
 
     def close(self, assessment: Assessment, basis: Basis, measured: Mapping[str, float] | None) -> StageResult:
-        now = self.clock.now()
+        now, ends = self.clock.now(), Ends.of(self.strata)
         result = StageResult(
             at=now,
             stage=self.index,
@@ -159,7 +166,8 @@ class StageWatch:
             measured=measured,
             samples=self.samples(),
             waited=now - self.start,
-            until=max((stratum.end for stratum in self.strata), default=self.start),
+            until=ends.counts,
+            latencies_until=ends.latencies,
             basis=basis,
         )
         if self.store:

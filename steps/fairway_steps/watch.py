@@ -20,6 +20,7 @@ from fairway_steps.stage_results import concluded
 from fairway_steps.stage_watch import Progress, silent
 from fairway_steps.verdict import decided, weighed
 from fairway_steps.weights import Confirmation
+from fairway_steps.windows import Ends
 
 QUIET = 5.0
 """Seconds without a look by anybody else, after which nobody else is looking."""
@@ -116,12 +117,14 @@ def _end(
     assessment: Assessment,
     dropped: Mapping[str, str],
 ) -> None:
+    ends = Ends.of(record.strata)
     result = StageResult(
         at=clock.now(),
         stage=record.stage,
         weight=_weight(record),
         assessment=assessment,
-        until=max(stratum.end for stratum in record.strata),
+        until=ends.counts,
+        latencies_until=ends.latencies,
         basis=_basis(record, dropped),
     )
     amend(store, lease, lambda r: concluded(r, result))

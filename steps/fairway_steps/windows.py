@@ -11,11 +11,32 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from types import MappingProxyType
+from typing import NamedTuple
 
 from fairway_steps.model import Histogram, Stratum
 
 GROWTH = 30
 UNWEIGHTED: Mapping[str, int] = MappingProxyType({})
+
+
+class Ends(NamedTuple):
+    """Up to when counts, and latencies that a source of its own tells, are known: one may be late."""
+
+    counts: float = -math.inf
+    latencies: float = -math.inf
+
+    @classmethod
+    def of(cls, strata: Iterable[Stratum]) -> "Ends":
+        ends: tuple[list[float], list[float]] = ([], [])
+        for each in strata:
+            ends[_is_timed(each)].append(each.end)
+        return cls(*(max(some, default=-math.inf) for some in ends))
+
+    def cover(self, stratum: Stratum) -> bool:
+        return stratum.end <= self[_is_timed(stratum)]
+
+
+NOTHING = Ends()
 
 
 @dataclass(slots=True)
@@ -99,15 +120,15 @@ def aligned(strata: Iterable[Stratum]) -> Iterator[Window]:
         yield last
 
 
-def added(strata: Sequence[Stratum], fresh: Iterable[Stratum], closed: float = -math.inf) -> tuple[Stratum, ...]:
+def added(strata: Sequence[Stratum], fresh: Iterable[Stratum], closed: Ends = NOTHING) -> tuple[Stratum, ...]:
     """``strata`` with a reading more: taken in by the last window of its kind, or as the next one. No count is lost.
 
-    What ends at ``closed`` or before takes in nothing more: a verdict rests on it.
+    What ``closed`` covers takes in nothing more: a verdict rests on it.
     """
     kept = list(windows(strata))
     for window in windows(fresh):
         last = next((each for each in reversed(kept) if each.is_timed == window.is_timed), None)
-        if last and last.end > closed and last.takes(window):
+        if last and last.end > closed[last.is_timed] and last.takes(window):
             last.absorb(window)
             continue
         window.follows(last)

@@ -16,6 +16,8 @@ from fairway_steps.clock import FakeClock
 from fairway_steps.errors import Fenced, TransientError, Unassessable, UsageError
 from fairway_steps.intervention import Intervention
 from fairway_steps.judge import judge
+from fairway_steps.metrics.base import Reading
+from fairway_steps.metrics.combined import CombinedSource
 from fairway_steps.model import Metric, Mode, Result, Rules, Slo, Stage, Verdict
 from fairway_steps.record import FileStore, Lease, WeightChange
 from fairway_steps.replay import replay
@@ -514,7 +516,50 @@ def test_what_is_scraped_is_read_just_after_each_scrape(world):
     assert looks == pytest.approx([0.0, 1.0, *(scrape + LAG for scrape in (1.7, 2.7, 3.7, 4.7, 5.7, 6.7, 7.7)), 8.0])
 
 
+class Delayed(FakeSource):
+    """What was ``delay`` seconds ago, as a warehouse tells it."""
+
+    delay = 5.0
+
+    def read(self, versions, weights, cursor, now):
+        looks = [*self.reads, (now, dict(weights))]
+        found = Reading((), cursor)
+        if not cursor or now - self.delay > json.loads(cursor)["at"]:
+            found = super().read(versions, weights, cursor, now - self.delay)
+        self.reads[:] = looks
+        return found
+
+
+@pytest.mark.parametrize("delay", [0.5, 2.0, 5.0])
+def test_a_source_with_a_delay_is_asked_once_an_interval(world, delay):
+    world.source = Delayed(world.source.versions, START - 100)
+    world.source.delay = delay
+    world.judge()
+    assert len(world.source.reads) <= world.clock.now() - START + 3
+
+
 # Replay
+
+
+@pytest.mark.parametrize(("counts", "latencies"), [(5.0, 0.0), (0.0, 3.0)], ids=["counts are late", "latencies are"])
+def test_a_record_of_two_sources_of_which_one_is_late_gives_every_assessment_again(tmp_path, counts, latencies):
+    slos = (replace(ERRORS, limit=0.05), replace(P95, limit=0.25, quantile=0.9))
+    world = World(tmp_path, slos=slos)
+    parts = [Delayed(world.source.versions, START - 100) for _ in range(2)]
+    parts[0].delay, parts[1].delay = counts, latencies
+    world.source = CombinedSource(*parts)
+    world.router.served = lambda: None
+    world.begin(slos=slos)
+    for index in range(2):
+        if index:
+            world.clock.sleep(2.0)
+            now = world.clock.now()
+            world.store.update(lambda r, i=index, t=now: replace(r, stage=i, timeline=(*r.timeline, change(i, t))))
+            world.clock.sleep(1.0)
+        world.judge(index=index, patience=1.0)
+    found = list(replay(world.kept))
+    assert len(found) == 2
+    assert all(one.same for one in found), found
 
 
 @pytest.mark.parametrize(

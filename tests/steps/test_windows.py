@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairway_steps.model import Histogram, Stratum
-from fairway_steps.windows import added, merge, windows
+from fairway_steps.windows import Ends, added, merge, windows
 
 
 def second(at, version="v2", weight=10, requests=3, **fields):
@@ -83,7 +83,7 @@ def test_what_is_closed_takes_in_nothing():
     last = kept[-1]
     assert list(windows(kept))[-1].is_open
     assert added(kept, [second(100)])[-1].end == 101
-    assert added(kept, [second(100)], closed=last.end)[-1] == second(100)
+    assert added(kept, [second(100)], closed=Ends(last.end))[-1] == second(100)
 
 
 def test_histograms_that_cannot_be_added_are_kept_apart():

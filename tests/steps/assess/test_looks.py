@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fairway_steps.assess import assess
 from fairway_steps.codec import decode, encode
 from fairway_steps.model import Metric, Rules, Slo, Stratum, Verdict
-from fairway_steps.windows import added
+from fairway_steps.windows import Ends, added
 
 SLO = Slo(Metric.ERROR_RATE, 0.05)
 WEIGHTS = {"v1": 90, "v2": 10}
@@ -57,7 +57,7 @@ def live(seconds, every):
 def test_harm_is_found_at_the_same_look_by_a_replay_whatever_came_after(seconds, more, every):
     found, at, strata = live(seconds, every)
     for reading in readings(more, every, int(at)):
-        strata = added(strata, reading, closed=at if found.verdict is Verdict.ROLLBACK else -1.0)
+        strata = added(strata, reading, closed=Ends(at) if found.verdict is Verdict.ROLLBACK else Ends())
     kept = [decode(Stratum, json.loads(json.dumps(encode(stratum)))) for stratum in reversed(strata)]
     if found.verdict is Verdict.ROLLBACK:
         assert look(kept, over=False) == look(kept, over=True) == found
