@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from fairway_steps.config import Objectives
 from fairway_steps.config.units import parse_duration
 from fairway_steps.errors import UsageError
-from fairway_steps.model import Slo
+from fairway_steps.model import Metric, Slo
 
 if TYPE_CHECKING:
     from fairway_steps.loadtest.decision import Decision
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 def limits_of(text: str | None, slos: Sequence[Slo]) -> "list[Limit]":
     """``100ms,ttft:200ms`` and the latencies of SLOs: the limits to count by, the lowest first."""
     from fairway_steps.loadtest.streaming import METRICS, Limit
-    from fairway_steps.model import Metric
 
     found = {Limit(slo.limit) for slo in slos if slo.metric is Metric.LATENCY and not slo.relative}
     for part in filter(None, (part.strip() for part in (text or "").split(","))):
@@ -35,9 +34,9 @@ def limits_of(text: str | None, slos: Sequence[Slo]) -> "list[Limit]":
 
 def judged_by(slos: Sequence[Slo], limits: "Sequence[Limit]") -> bool:
     """Whether these limits are all that latencies are judged by: SLOs on rates alone judge none."""
-    return any(limit.metric == "response" for limit in limits) or (
-        bool(slos) and all(slo.metric.is_share for slo in slos)
-    )
+    if not slos:
+        return any(limit.metric == "response" for limit in limits)
+    return all(slo.metric.is_share or (slo.metric is Metric.LATENCY and not slo.relative) for slo in slos)
 
 
 def decision_of(
@@ -45,7 +44,7 @@ def decision_of(
 ) -> "Decision":
     """What an early end is decided by; nothing if nobody asked for one."""
     from fairway_steps.loadtest.decision import Bound, Decision
-    from fairway_steps.model import Metric, Unit
+    from fairway_steps.model import Unit
     from fairway_steps.words import limit_of, name_of
 
     if not stop_early:

@@ -40,8 +40,8 @@ def carry_out(
     from fairway_steps.loadtest.measured import combined, measured
 
     responses = [limit.seconds for limit in limits or () if limit.metric == "response"]
-    # Being late makes a first token late, too, whatever it does to the responses.
-    known = None if limits is None or any(limit.from_due for limit in limits) else responses
+    # Being late makes tokens late, too, whatever it does to the responses.
+    known = None if limits is None or len(responses) < len(limits) else responses
     tasks = [replace(task, limits=tuple(responses)) if decision else task for task in todo.values()]
     _allow_sockets(
         sum(task.settings.connections for task in tasks), closed=any(task.plan.rate is None for task in tasks)

@@ -201,7 +201,8 @@ def source(text: str, service: str, *versions: Version | None, slos: Sequence[Sl
     limits = [slo.limit for slo in timed if slo.metric is Metric.LATENCY and not slo.relative]
     exact = limits if limits or (slos is not None and not timed) else None
     further = list(dict.fromkeys(slo.of for slo in timed if slo.of))
-    return open_source(text, service, Around(known, _addresses(known), secret, exact, further))
+    others = len(limits) < len(timed)
+    return open_source(text, service, Around(known, _addresses(known), secret, exact, further, others))
 
 
 def _addresses(known: Mapping[str, Version]) -> "Addresses":

@@ -31,7 +31,8 @@ class Answer(NamedTuple):
     """How a request ended: ``error`` is its class, empty for a success; ``status`` is 0 without an answer.
 
     ``version`` is what the answer says of its origin. ``upstream`` tells whether a proxy on the way got the answer
-    from behind it: 1 yes, 0 no, -1 not known. Answers without a stream may be shared by requests that ended alike.
+    from behind it: 1 yes, 0 no, -1 not known. Answers without a stream may be shared by requests that ended alike. ``since`` is the
+    moment from which on the end waited for this client wherever it did not run, as not all was sent or read at once; 0: only as the end was read.
     """
 
     status: int
@@ -41,6 +42,7 @@ class Answer(NamedTuple):
     reusable: bool = False
     detail: str = ""
     stream: Stream | None = None
+    since: int = 0
 
 
 class ConnectionFailed(Exception):

@@ -11,7 +11,7 @@ import numpy as np
 from fairway_steps.errors import DomainError
 from fairway_steps.loadtest.hdr import encoded
 from fairway_steps.loadtest.result import Result
-from fairway_steps.loadtest.streaming import Limit, exceeded, known
+from fairway_steps.loadtest.streaming import Limit, broken, known, moved
 
 SECOND = 1_000_000_000
 LONGEST = 3600 * 1000 * 1000
@@ -19,12 +19,11 @@ LONGEST = 3600 * 1000 * 1000
 
 
 def exceedances(result: Result, limits: Sequence[Limit]) -> list[dict[str, Any]]:
-    """Counts by version and second of due moments: ``requests``, ``failed``, and ``over`` each limit (in ms, by name).
+    """Counts by version and second of due moments: ``requests``, ``failed``, and ``over`` each limit (in ms, by name), ``moved`` as in the summary.
 
     Of requests that we cancelled only those count that are ``known`` to be slow.
     """
-    broke = {limit.name: exceeded(result, limit) for limit in limits}
-    counted = known(result, limits)
+    broke, out, counted = broken(result, limits), moved(result, limits), known(result, limits)
     seconds = result.scheduled_ns // SECOND
     found = []
     for second in np.unique(seconds):
@@ -41,6 +40,7 @@ def exceedances(result: Result, limits: Sequence[Limit]) -> list[dict[str, Any]]
                     "failed": int((rows & ~result.ok & result.counted).sum()),
                     "over": {limit: int((rows & over).sum()) for limit, over in broke.items()},
                 }
+                | ({"moved": int((rows & out).sum())} if (rows & out).any() else {})
             )
     return found
 

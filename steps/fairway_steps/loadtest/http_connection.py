@@ -52,7 +52,7 @@ class HttpConnection(asyncio.Protocol):
         self._room, self._report = client.room, done
         self._parser = Parser(head=client.bodiless, wanted=self._wanted, heads=client.heads)
         self._index = -1
-        self._at = 0
+        self._at = self._since = 0
         self._generation: Generation | None = None
         self._events: EventStream | None = None
         self._found, self._tail = False, b""  # what is expected, and what may be its beginning
@@ -78,7 +78,7 @@ class HttpConnection(asyncio.Protocol):
         if self._parser.begun:
             self._parser.reset()
         self._generation = None
-        self._index, self._fresh = index, False
+        self._index, self._since, self._fresh = index, 0, False
         request, taken = self._prepared[self._pick(index)], 0
         if self._direct:  # half of the work of a transport, which gets what is left, or to tell what is wrong
             try:
@@ -91,6 +91,8 @@ class HttpConnection(asyncio.Protocol):
             if transport.is_closing() and not taken:  # the write failed at once: the kernel took no byte of it
                 self._index = -1
                 return False
+            if transport.get_write_buffer_size():
+                self._since = time.monotonic_ns()
         if self._early:
             asyncio.get_running_loop().call_soon(self.data_received, self._early)
             self._early = b""
@@ -147,6 +149,8 @@ class HttpConnection(asyncio.Protocol):
         else:
             if complete:
                 self._end("")
+            elif not self._since:
+                self._since = at
 
     def eof_received(self) -> bool:
         self._closed(None)
@@ -182,8 +186,8 @@ class HttpConnection(asyncio.Protocol):
             self._headers, self._origin = parser.headers, self._from(parser.headers)
         version, upstream = self._origin
         stream = self._generation.stream if self._generation is not None else None
-        answer = Answer(parser.status, error, version, upstream, reusable, detail, stream)
-        if self._plain and reusable and stream is None and parser.length >= 0:
+        answer = Answer(parser.status, error, version, upstream, reusable, detail, stream, self._since)
+        if self._plain and reusable and not self._since and parser.length >= 0:
             if len(self._answers) >= MAX_KNOWN:
                 self._answers.clear()
             self._answers[parser.essence] = parser.length, answer

@@ -4,7 +4,6 @@ SLIP_SHARE = 0.02
 """Of what a request took, its timeout included: by less than that it may be late."""
 NOTICE_FLOOR = 0.1
 """Seconds by which any timeout may be noticed late: to give up a thousand connections at once takes half of it."""
-MOVED = "most of the requests that took too long, or ran out of time, did so because it sent or read them late: give it more CPU"
 FEW = 2
 FEW_SHARE = 0.01
 NEGLECTED = 0.05

@@ -3,9 +3,9 @@
 The client is the limit if it sent at less than 99 % of the planned rate, if it used more than 80 % of its core, or if
 more than 1 % of the requests were sent, or their answers read, later than 1 ms or 2 % of the time that the median request took, whichever is more. So that one
 hiccup of a busy machine is not taken for that, a run may end 0.1 s late and two requests of any run may be late; and
-where limits are known, lateness matters only if it alone brought a request over one of them (it brings none under), or if
-as many as that timed out although the server did not have the whole timeout, which counts from the due moment. A timeout that
-was noticed late is no one's failure but the client's, which did not run then: such requests are as good as cancelled.
+where limits are known, lateness matters only if it alone brought a request over one of them (it brings none under). A timeout that
+was noticed late, or one of a request sent so late that the server did not have the whole of it, which counts from the due moment,
+is no one's failure but the client's: such requests are as good as cancelled, and too many of them are no evidence.
 
 Where requests waited for a connection because the server left most of those that were sent without an answer, it is the server
 that shaped the numbers: those that were sent in time are the evidence, and the others are as good as cancelled.
@@ -20,11 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairway_steps.loadtest.client import CANCELLED, TIMEOUT
-from fairway_steps.loadtest.lateness import MOVED, SLIP_SHARE, many, outweighs
+from fairway_steps.loadtest.lateness import SLIP_SHARE, many, outweighs
 from fairway_steps.loadtest.plan import SECOND, Closed
 from fairway_steps.loadtest.records import Records
 from fairway_steps.loadtest.result import (
     COLUMNS,
+    EVENT_COLUMNS,
     STREAM_COLUMNS,
     UNKNOWN,
     Meta,
@@ -32,6 +33,7 @@ from fairway_steps.loadtest.result import (
     Streams,
     rate_of,
 )
+from fairway_steps.loadtest.streaming import Limit, moved
 
 RATE_KEPT = 0.99
 SLIP_FLOOR = 1e6  # ns
@@ -68,12 +70,14 @@ def measured(
     )
     result = replace(whole.of(slice(warm_up, None)), meta=meta)
     waited = _kept_waiting(result)
+    result = _given_up(result, _shortened(result) if waited is None else _shortened(result) & ~waited)
     judged = result if waited is None else result.of(~waited)
     late = _lateness(judged)
-    matters = bool(late) if limits is None else judged.moved(limits, many=bool(late))
-    limited = _exhausted(shares) or _shortfall(judged) or _held_up(judged) or ((late or MOVED) if matters else "")
+    matters = limits is None or moved(judged, [Limit(limit) for limit in limits]).any()
+    limited = _exhausted(shares) or _shortfall(judged) or _held_up(judged) or (late if matters else "")
     if waited is not None and not limited:
         result = _given_up(result, waited)
+        result = replace(result, meta=replace(result.meta, unsent=int(waited.sum())))
     return replace(result, meta=replace(result.meta, client_limited=limited, late=late))
 
 
@@ -87,15 +91,21 @@ def _kept_waiting(result: Result) -> NDArray[np.bool_] | None:
     return waited if waited.any() and 2 * np.count_nonzero(hung) > np.count_nonzero(ended) else None
 
 
+def _shortened(result: Result) -> NDArray[np.bool_]:
+    """The timeouts of requests that were sent too late for the server to have the whole of it."""
+    slip, took = result.sent_ns - result.scheduled_ns, result.end_ns - result.scheduled_ns
+    return result.failed(TIMEOUT) & (slip > SLIP_SHARE * took)
+
+
 def _given_up(result: Result, rows: NDArray[np.bool_]) -> Result:
     """The ``rows`` as if they had been cancelled on the spot."""
+    if not rows.any():
+        return result
     names = result.meta.error_names
     names = names if CANCELLED in names else (*names, CANCELLED)
     error, end = result.error.copy(), result.end_ns.copy()
     error[rows], end[rows] = names.index(CANCELLED), UNKNOWN
-    return replace(
-        result, error=error, end_ns=end, meta=replace(result.meta, error_names=names, unsent=int(rows.sum()))
-    )
+    return replace(result, error=error, end_ns=end, meta=replace(result.meta, error_names=names))
 
 
 def combined(results: Mapping[str, Result]) -> Result:
@@ -170,12 +180,14 @@ def _share(records: Records, errors: Sequence[str], versions: Sequence[str], ver
     np.maximum(end, sent, out=end)
     end[took < 0] = UNKNOWN
     columns |= {"scheduled_ns": scheduled, "sent_ns": sent, "end_ns": end, "endpoint": np.zeros(len(codes), np.uint8)}
-    columns["held_ns"] = _held(records, sent, np.where(columns["error"] == 0, end, UNKNOWN))
-    return columns | {"streams": _streams(records, len(codes))}
+    columns["held_ns"] = held = _held(records, sent, np.where(columns["error"] == 0, end, UNKNOWN))
+    for index, wait in records.waits.items():
+        held[index] = max(held[index], wait) if columns["error"][index] == 0 else 0
+    return columns | {"streams": _streams(records, sent)}
 
 
 def _held(records: Records, sent: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Nanoseconds that an answer may have waited for its client: those of a pause, from the sending on, if its end was read in one."""
+    """Nanoseconds that what was read at each ``end`` may have waited for its client: those of a pause, from the sending on, if it was read in one."""
     held = np.zeros(len(end), np.int64)
     if records.pauses:
         begins, ends = np.asarray(records.pauses, np.int64).reshape(-1, 2).T
@@ -190,8 +202,8 @@ def _whole(values: "array[float]") -> NDArray[np.int64]:
     return np.rint(exact, out=exact).astype(np.int64)
 
 
-def _streams(records: Records, rows: int) -> Streams:
-    streams = Streams.none(rows)
+def _streams(records: Records, sent: NDArray[np.int64]) -> Streams:
+    streams = Streams.none(len(sent))
     if not records.stream_rows:
         return streams
     place = np.asarray(records.stream_rows, np.uint32).astype(np.intp)
@@ -201,8 +213,10 @@ def _streams(records: Records, rows: int) -> Streams:
     for name in ("output_tokens", "prompt_tokens", "reasoning"):
         columns[name][place] = np.asarray(getattr(records, name), np.int32)
     # In the order in which they ended; then by request.
-    asked = Streams(ended, ended, ended, ended, np.asarray(records.events, np.int64))
-    return Streams(**columns, event_ns=asked.of(np.argsort(place, kind="stable")).event_ns)
+    moments = np.asarray(records.events, np.int64)
+    held = _held(records, np.repeat(sent[place], ended), moments)
+    asked = Streams(ended, ended, ended, ended, moments, held).of(np.argsort(place, kind="stable"))
+    return Streams(**columns, event_ns=asked.event_ns, event_held_ns=asked.event_held_ns)
 
 
 def _merged(columns: Sequence[Mapping[str, Any]], shares: Sequence[Records]) -> Result:
@@ -217,7 +231,7 @@ def _merged(columns: Sequence[Mapping[str, Any]], shares: Sequence[Records]) -> 
 def _joined(parts: Sequence[Streams]) -> Streams:
     if all(part.blank for part in parts):
         return Streams.none(sum(len(part.events) for part in parts))
-    names = (*STREAM_COLUMNS, "event_ns")
+    names = (*STREAM_COLUMNS, *EVENT_COLUMNS)
     return Streams(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
 
 
@@ -257,7 +271,7 @@ def _lighter(meta: Meta) -> str:
 
 
 def _lateness(result: Result) -> str:
-    slip, held, allowed = result.slip, result.held_ns[result.sent_ns >= 0], _tolerated(result)
+    slip, held, allowed = result.slip, result.waited[result.sent_ns >= 0], _tolerated(result)
     late = int(np.count_nonzero((held if result.meta.closed_loop else slip + held) > allowed))
     if not many(late, len(slip)):
         return ""

@@ -146,14 +146,18 @@ class OpenLoop:
     def _connect(self, index: int) -> None:
         self._open += 1
         self.records.connections = max(self.records.connections, self._open)
-        self.records.slip[index] = self._now() - self._offsets[index]
-        task = self._loop.create_task(self._opened(index))
+        began = self._now()
+        self.records.slip[index] = began - self._offsets[index]
+        task = self._loop.create_task(self._opened(index, began))
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
         self._pending[index] = task.cancel
 
-    async def _opened(self, index: int) -> None:
-        """Open a connection for the request ``index``; what goes wrong on the way is that request's failure."""
+    async def _opened(self, index: int, began: int) -> None:
+        """Open a connection for the request ``index``; what goes wrong on the way is that request's failure.
+
+        Where the client did not run meanwhile, the request is sent as much later.
+        """
         try:
             connection = await self._client.connect(self._done)
         except ConnectionFailed as failure:
@@ -166,6 +170,7 @@ class OpenLoop:
             self.fail(error)
         else:
             self.records.opened += 1
+            self.records.slip[index] += self._pulse.missed(began)
             if index not in self._pending:
                 connection.abort()
             elif connection.send(index):
@@ -204,6 +209,8 @@ class OpenLoop:
             self.records.details.setdefault(TIMEOUT, answer.detail)
             took, answer = UNSEEN, Answer(0, CANCELLED)
         self.records.end(index, took, answer, self._zero)
+        if answer.since and (missed := self._pulse.missed(answer.since - self._zero)):
+            self.records.waits[index] = missed
         if answer.error:
             self._failed += 1
         if self._observer is not None and self.records.slip[index] >= 0:  # what was not sent is no evidence

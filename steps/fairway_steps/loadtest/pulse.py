@@ -20,6 +20,20 @@ class Pulse:
         self._last, self._paused = now(), False
         self._schedule()
 
+    def missed(self, since: int) -> int:
+        """For how long of the time since then the client did not run."""
+        now, found = self._now(), 0
+        if self._paused:
+            found = now - max(self._pauses[-1], since)
+        elif now - self._last > LATE:
+            found = now - max(self._last, since)
+        for place in range(len(self._pauses) - 2, -1, -2):
+            begin, end = self._pauses[place], self._pauses[place + 1]
+            if end <= since:
+                break
+            found += end - max(begin, since)
+        return max(0, found)
+
     def close(self) -> None:
         self._handle.cancel()
         self._notice()

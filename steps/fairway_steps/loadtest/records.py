@@ -39,6 +39,7 @@ class Records:
     the moments of all of these, since the start; tokens are -1 where they are not known.
 
     ``pauses`` are when the client did not run: for each the moments, since the start, at which it began and ended (see ``pulse``).
+    ``waits`` are the nanoseconds that a request whose answer came in pieces, or that was not sent at once, may have waited for that.
     ``cpu`` is the share of one core that the sending thread used, ``backlog`` the most requests that ever waited for a
     connection, ``opened`` how many connections could be opened, ``exhausted`` why this machine let
     no more be opened, ``details`` the first message of each class of error.
@@ -60,6 +61,7 @@ class Records:
     prompt_tokens: "array[int]" = field(default_factory=lambda: array("i"))
     reasoning: "array[int]" = field(default_factory=lambda: array("i"))
     pauses: "array[int]" = field(default_factory=lambda: array("q"))
+    waits: dict[int, int] = field(default_factory=dict)
     due: int = 0
     cpu: float = 0.0
     backlog: int = 0

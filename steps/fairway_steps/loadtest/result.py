@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fairway_steps.loadtest.client import CANCELLED, TIMEOUT
-from fairway_steps.loadtest.lateness import SLIP_SHARE, outweighs
+from fairway_steps.loadtest.client import CANCELLED
 
 FORMAT = 1
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
@@ -30,6 +29,7 @@ COLUMNS = {
     "held_ns": np.int64,
 }
 STREAM_COLUMNS = {"events": np.int32, "output_tokens": np.int32, "prompt_tokens": np.int32, "reasoning": np.int32}
+EVENT_COLUMNS = ("event_ns", "event_held_ns")
 UNKNOWN = -1
 
 Nanoseconds = NDArray[np.int64]
@@ -74,7 +74,8 @@ class Meta:
 class Streams:
     """What streamed answers brought: of each request the number of ``events`` with output, and its tokens (-1: not known).
 
-    ``event_ns`` are the moments of all events, request by request, in nanoseconds since the start.
+    ``event_ns`` are the moments of all events, request by request, in nanoseconds since the start, and ``event_held_ns`` how much
+    earlier each may have come while this client did not run.
     """
 
     events: NDArray[np.int32]
@@ -82,13 +83,14 @@ class Streams:
     prompt_tokens: NDArray[np.int32]
     reasoning: NDArray[np.int32]
     event_ns: Nanoseconds
+    event_held_ns: Nanoseconds
 
     @classmethod
     def none(cls, rows: int) -> "Streams":
         """What nothing was streamed says: one value for all rows, which takes no memory and cannot be written to."""
         unknown = np.broadcast_to(np.int32(UNKNOWN), (rows,))
         zero = np.broadcast_to(np.int32(0), (rows,))
-        return cls(zero, unknown, unknown, zero, np.empty(0, np.int64))
+        return cls(zero, unknown, unknown, zero, np.empty(0, np.int64), np.empty(0, np.int64))
 
     @property
     def blank(self) -> bool:
@@ -104,7 +106,7 @@ class Streams:
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         places = np.repeat(begins[chosen], counts) + within
         columns = {name: getattr(self, name)[chosen] for name in STREAM_COLUMNS}
-        return Streams(**columns, event_ns=self.event_ns[places.astype(np.intp)])
+        return Streams(**columns, **{name: getattr(self, name)[places.astype(np.intp)] for name in EVENT_COLUMNS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ class Result:
 
     Times are nanoseconds since ``meta.started`` (Unix seconds), -1 where it did not happen. ``error``, ``version`` and
     ``endpoint`` index the names in ``meta``; of the first two 0 is none. ``upstream``: 1 if a proxy had the answer from behind
-    it, 0 if not, -1 unknown. ``held_ns`` is how much of a success's time may be the client's, which did not run before it read the end.
+    it, 0 if not, -1 unknown. ``held_ns`` is how much of a success's time, from the sending on, may be the client's, which did not run.
     """
 
     scheduled_ns: Nanoseconds
@@ -156,6 +158,14 @@ class Result:
         return (self.sent_ns - self.scheduled_ns)[self.sent_ns >= 0]
 
     @property
+    def waited(self) -> Nanoseconds:
+        """How much of the time of each request, or of one of its events, may be this client's."""
+        waited = self.held_ns.copy()
+        if not self.streams.blank:
+            np.maximum.at(waited, np.repeat(np.arange(len(self)), self.streams.events), self.streams.event_held_ns)
+        return waited
+
+    @property
     def counted(self) -> NDArray[np.bool_]:
         """The requests of which we know something: all but those that we cancelled ourselves."""
         return ~self.failed(CANCELLED)
@@ -186,6 +196,13 @@ class Result:
         return _counted(self.version, self.meta.version_names)
 
     @property
+    def named(self) -> dict[str, int]:
+        """The same, with those that named none under an empty name."""
+        names = self.meta.version_names
+        counts = np.bincount(self.version, minlength=len(names))
+        return {name: int(count) for name, count in zip(names, counts, strict=True) if count}
+
+    @property
     def lost(self) -> int | None:
         """Requests that no version answered; None if no answer says where it is from.
 
@@ -212,22 +229,6 @@ class Result:
         slow = self.end_ns - self.scheduled_ns > round(limit * 1e9)
         return slow | (~self.ok & self.counted)
 
-    def moved(self, limits: Sequence[float], *, many: bool = True) -> bool:
-        """Whether being sent or read late alone brought a request over one of the ``limits`` (seconds), or, unless ``many`` are late, most of those over it.
-
-        Or whether too many timed out for which the server had less than the whole timeout, as it counts from the due moment.
-        """
-        edges = [round(limit * 1e9) for limit in limits]
-        earliest = self.service - self.held_ns[self.ok]
-        for limit, edge in zip(limits, edges, strict=True):
-            brought = int(np.count_nonzero((earliest <= edge) & (self.response > edge)))
-            if (many and brought) or outweighs(brought, int(np.count_nonzero(self.exceeded(limit))), len(self)):
-                return True
-        slip, took = self.sent_ns - self.scheduled_ns, self.end_ns - self.scheduled_ns
-        timeouts = self.failed(TIMEOUT)
-        late = int(np.count_nonzero(timeouts & (slip > SLIP_SHARE * took)))
-        return outweighs(late, int(np.count_nonzero(timeouts)), len(self))
-
     def of(self, rows: Rows) -> "Result":
         """The chosen rows, in their order."""
         return replace(self, **{name: getattr(self, name)[rows] for name in COLUMNS}, streams=self.streams.of(rows))
@@ -245,7 +246,9 @@ def result_of(columns: Mapping[str, Any], meta: Meta) -> Result:
     streams = Streams.none(rows)
     if "event_ns" in columns:
         kinds = {name: np.array(columns[name], kind) for name, kind in STREAM_COLUMNS.items()}
-        streams = Streams(**kinds, event_ns=np.array(columns["event_ns"], np.int64))
+        moments = np.array(columns["event_ns"], np.int64)
+        held = columns["event_held_ns"] if "event_held_ns" in columns else np.zeros(len(moments))
+        streams = Streams(**kinds, event_ns=moments, event_held_ns=np.array(held, np.int64))
     return Result(**arrays, meta=meta, streams=streams)
 
 
@@ -262,8 +265,9 @@ def _counted(codes: NDArray[np.uint16], names: Sequence[str]) -> dict[str, int]:
 
 
 def quantiles(values: NDArray[Any]) -> dict[str, float | None]:
-    """p50 to p99.9, max and mean of nanoseconds, in ms; each None without values."""
+    """p50 to p99.9, max and mean of nanoseconds but those that are NaN, in ms; each None without values."""
     names = [*QUANTILES, "max", "mean"]
+    values = values[~np.isnan(values)]
     if not len(values):
         return dict.fromkeys(names)
     numbers = [*np.quantile(values, list(QUANTILES.values())), values.max(), values.mean()]

@@ -2,7 +2,7 @@
 
 One row a request: ``scheduled_ns``, ``sent_ns``, ``end_ns``, ``status``, ``error``, ``version``, ``upstream``, ``endpoint``,
 ``held_ns``. For streams also ``events`` (their number), ``output_tokens``, ``prompt_tokens``, ``reasoning``, and the moments of all events, request by request, as
-``event_ns``.
+``event_ns``, and ``event_held_ns``, how much earlier each may have come.
 """
 
 import json
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from fairway_steps.errors import DomainError, UsageError
-from fairway_steps.loadtest.result import COLUMNS, FORMAT, STREAM_COLUMNS, Meta, Result, result_of
+from fairway_steps.loadtest.result import COLUMNS, EVENT_COLUMNS, FORMAT, STREAM_COLUMNS, Meta, Result, result_of
 
 
 def write(result: Result, path: Path) -> None:
@@ -23,7 +23,7 @@ def write(result: Result, path: Path) -> None:
     meta = np.frombuffer(json.dumps(asdict(result.meta)).encode(), np.uint8)
     columns = {name: getattr(result, name) for name in COLUMNS}
     if not result.streams.blank:
-        columns |= {name: getattr(result.streams, name) for name in (*STREAM_COLUMNS, "event_ns")}
+        columns |= {name: getattr(result.streams, name) for name in (*STREAM_COLUMNS, *EVENT_COLUMNS)}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with fresh.open("wb") as file:

@@ -13,6 +13,7 @@ Of a request with events at t_1 … t_m that is due at t_0, sent at t_s, ends at
 
 Where the server tells no usage, n is the number of events, and that is said. A request without a token has no TTFT: it is
 missing, not 0. Events that were read together cannot be told apart in time: the gaps of 0 between them are counted as *coalesced*.
+Events that a client read late because it did not run are *held*: the gaps beside them are nobody's, nor is a TTFT or TPOT that such a one begins or ends.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,18 +40,13 @@ class Limit:
         milliseconds = f"{self.seconds * 1000:g}"
         return milliseconds if self.metric == "response" else f"{self.metric}:{milliseconds}"
 
-    @property
-    def from_due(self) -> bool:
-        """Whether it counts tokens from the moment that a request was due."""
-        return self.metric in ("ttft", "normalized_tpot")
-
 
 METRICS = ("response", "ttft", "ttft_sent", "tpot", "normalized_tpot")
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """One value a request of the successful ones that streamed; nanoseconds, NaN where there is none. ``itl`` is of all gaps."""
+    """One value a request of the successful ones that streamed; nanoseconds, NaN where there is none. ``itl`` is of all gaps that are known."""
 
     ttft: Values
     ttft_sent: Values
@@ -62,6 +58,7 @@ class Tokens:
     prompt: NDArray[np.int64]
     events: int
     coalesced: int
+    held: int
     reasoning: int
     counted: int
     """How many of the requests had their tokens counted by events, for want of usage."""
@@ -81,20 +78,23 @@ def tokens(result: Result) -> Tokens | None:
     events = chosen.streams.events.astype(np.int64)
     ends = np.cumsum(events)
     moments = chosen.streams.event_ns
-    first, last = moments[ends - events], moments[ends - 1]
+    held = chosen.streams.event_held_ns > 0
+    first = np.where(held[ends - events], np.nan, moments[ends - events])
+    last = np.where(held[ends - 1], np.nan, moments[ends - 1])
     told = chosen.streams.output_tokens.astype(np.int64)
     output = np.where(told > 0, told, events)
     gaps = np.diff(moments)
     within = np.ones(len(moments), bool)
     within[ends - 1] = False
+    within[:-1] &= ~(held[:-1] | held[1:])
     itl = gaps[within[:-1]].astype(np.float64)
-    per_event = np.repeat(output / events, events - 1)
+    per_event = np.repeat(output / events, events)[within]
     with np.errstate(divide="ignore", invalid="ignore"):
         tpot = np.where(output > 1, (last - first) / (output - 1), np.nan)
     span = int(chosen.end_ns.max() - result.scheduled_ns.min())
     return Tokens(
-        ttft=(first - chosen.scheduled_ns).astype(np.float64),
-        ttft_sent=(first - chosen.sent_ns).astype(np.float64),
+        ttft=first - chosen.scheduled_ns,
+        ttft_sent=first - chosen.sent_ns,
         tpot=tpot,
         normalized_tpot=(chosen.end_ns - chosen.scheduled_ns) / output,
         itl=itl,
@@ -103,6 +103,7 @@ def tokens(result: Result) -> Tokens | None:
         prompt=chosen.streams.prompt_tokens.astype(np.int64),
         events=int(events.sum()),
         coalesced=int(np.count_nonzero(itl == 0)),
+        held=int(np.count_nonzero(held)),
         reasoning=int(chosen.streams.reasoning.sum()),
         counted=int(np.count_nonzero(told <= 0)),
         per_second=float(output.sum() * 1e9 / span) if span > 0 else None,
@@ -116,10 +117,50 @@ def exceeded(result: Result, limit: Limit) -> NDArray[np.bool_]:
     broke = ~result.ok & result.counted
     streamed = result.ok & (result.streams.events > 0)
     broke |= result.ok & ~streamed
-    if found := tokens(result):
-        values: Values = getattr(found, limit.metric)
-        broke[streamed] = values > limit.seconds * 1e9  # NaN, a single token's TPOT, breaks none
+    broke[streamed] = (
+        _span(result.of(streamed), limit.metric)[1] > limit.seconds * 1e9
+    )  # NaN, a single token's TPOT, breaks none
     return broke
+
+
+def unsure(result: Result, limit: Limit) -> NDArray[np.bool_]:
+    """Which requests may have broken a limit by this client's doing alone: what it added may be the whole of what they took too long."""
+    rows = result.ok & (result.streams.events > 0) if limit.metric != "response" else result.ok | ~result.counted
+    found = np.zeros(len(result), bool)
+    least, most = _span(result.of(rows), limit.metric)
+    edge = limit.seconds * 1e9
+    found[rows] = (least <= edge) & (most > edge)
+    return found
+
+
+def moved(result: Result, limits: Sequence[Limit]) -> NDArray[np.bool_]:
+    """The requests of which one of the ``limits`` on the response is ``unsure``: what they took is as good as not measured."""
+    found = np.zeros(len(result), bool)
+    for limit in limits:
+        if limit.metric == "response":
+            found |= unsure(result, limit)
+    return found
+
+
+def _span(rows: Result, metric: str) -> tuple[Values, Values]:
+    """What each took at least, without the share that may be the client's, and at most."""
+    late = (rows.sent_ns - rows.scheduled_ns).astype(np.float64)
+    end, held = (rows.end_ns - rows.scheduled_ns).astype(np.float64), rows.held_ns
+    if metric == "response":
+        return end - late - held, end
+    streams, ends = rows.streams, np.cumsum(rows.streams.events)
+    places = ends - rows.streams.events
+    first, last = streams.event_ns[places] - rows.scheduled_ns, streams.event_ns[ends - 1] - rows.scheduled_ns
+    before, after = streams.event_held_ns[places], streams.event_held_ns[ends - 1]
+    told = np.where(streams.output_tokens > 0, streams.output_tokens, streams.events).astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gaps = np.where(told > 1, told - 1, np.nan)
+    return {
+        "ttft": (first - late - before, first.astype(np.float64)),
+        "ttft_sent": (first - late - before, first - late),
+        "tpot": ((last - after - first) / gaps, (last - first + before) / gaps),
+        "normalized_tpot": ((end - late - held) / told, end / told),
+    }[metric]
 
 
 def known(result: Result, limits: Sequence[Limit]) -> NDArray[np.bool_]:
@@ -132,9 +173,17 @@ def known(result: Result, limits: Sequence[Limit]) -> NDArray[np.bool_]:
 
 
 def over(result: Result, limits: Sequence[Limit]) -> Mapping[str, int]:
-    """How many of the ``known`` requests broke each limit, by its name."""
-    rows = known(result, limits)
-    return {limit.name: int(np.count_nonzero(exceeded(result, limit) & rows)) for limit in limits}
+    """How many of the ``known`` requests broke each limit, by its name, but for those that this client may have moved over it."""
+    return {name: int(np.count_nonzero(rows)) for name, rows in broken(result, limits).items()}
+
+
+def broken(result: Result, limits: Sequence[Limit]) -> Mapping[str, NDArray[np.bool_]]:
+    """Which they are."""
+    rows, out = known(result, limits), moved(result, limits)
+    return {
+        limit.name: exceeded(result, limit) & rows & ~(out if limit.metric == "response" else unsure(result, limit))
+        for limit in limits
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,15 @@ from typing import Any
 
 from fairway_steps.loadtest.fitting import fitted, shortened
 from fairway_steps.loadtest.result import Result, quantiles
-from fairway_steps.loadtest.streaming import Limit, Tokens, goodput, known, over, tokens
+from fairway_steps.loadtest.streaming import Limit, Tokens, goodput, known, moved, over, tokens
 
 
 def summary(result: Result, limits: Sequence[Limit] = ()) -> dict[str, Any]:
     """The result in at most ``SUMMARY_BYTES`` of compact JSON.
 
     ``errors`` maps classes to counts and ``over_ms`` each limit in ms to the requests over it, failed ones included. Of the cancelled only
-    those count that were ``overdue``: slower than every limit on the response by then. With several
+    those count that were ``overdue``: slower than every limit on the response by then. Of each version those that this client alone may
+    have ``moved`` over a limit are neither over nor under one. With several
     versions ``by_version`` has of each its requests, failures and the counts over the limits, in the same order: what an
     assessment needs. ``versions`` and ``lost`` are there if answers say where they are from; what concerns tokens, if
     answers were streamed. Where room is short, quantiles and sentences are cut, rare classes and versions added up as ``other``, and at last
@@ -41,13 +42,15 @@ def summary(result: Result, limits: Sequence[Limit] = ()) -> dict[str, Any]:
     rows = known(result, limits)
     if overdue := int((rows & ~result.counted).sum()):
         values["overdue"] = overdue
+    if found := result.of(rows & moved(result, limits)).named:
+        values["moved"] = found
     values |= _versions(result if rows.all() else result.of(rows), limits)
     if meta.stopped:
         values["stopped"] = True
     if meta.decided:
         values["decided"] = shortened(meta.decided, 120)
-    if found := tokens(result):
-        values |= _tokens(found)
+    if streamed := tokens(result):
+        values |= _tokens(streamed)
     if limits and (good := goodput(result, limits)):
         values |= {"goodput": rounded(good.per_second), "attainment": round(good.attainment, 5)}
     return fitted(values)
@@ -81,7 +84,7 @@ def _tokens(found: Tokens) -> dict[str, Any]:
     values: dict[str, Any] = {
         "ttft_ms": all_rounded(quantiles(found.ttft)),
         "itl_ms": all_rounded(quantiles(found.itl)),
-        "tpot_ms": all_rounded(quantiles(found.tpot[found.tpot == found.tpot])),
+        "tpot_ms": all_rounded(quantiles(found.tpot)),
         "output_tokens": found.output_total,
         "tokens_per_s": rounded(found.per_second),
     }
@@ -89,4 +92,6 @@ def _tokens(found: Tokens) -> dict[str, Any]:
         values["tokens_counted_by_events"] = found.counted
     if found.coalesced:
         values["coalesced"] = found.coalesced
+    if found.held:
+        values["held"] = found.held
     return values

@@ -59,7 +59,7 @@ def _rows(result: Result) -> list[str]:
         rows |= {"TTFT": found.ttft, "TTFT sent": found.ttft_sent, "ITL": found.itl}
         if found.output_total != found.events:
             rows["ITL/token"] = found.itl_weighted
-        rows |= {"TPOT": found.tpot[found.tpot == found.tpot], "TPOT norm": found.normalized_tpot}
+        rows |= {"TPOT": found.tpot, "TPOT norm": found.normalized_tpot}
     return [
         f"{name:<10}" + "".join(_cell(number) for number in quantiles(values).values()) for name, values in rows.items()
     ]
@@ -83,6 +83,10 @@ def _streamed(result: Result) -> list[str]:
     if found.coalesced:
         lines.append(
             f"{found.coalesced} events came in one read with the one before, so their gap of 0 ms is none of the model's"
+        )
+    if found.held:
+        lines.append(
+            f"{found.held} events were read late, as this client did not run: the gaps beside them are left out"
         )
     if found.reasoning:
         lines.append(f"{found.reasoning} of the events were reasoning")

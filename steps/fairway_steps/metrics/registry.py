@@ -34,7 +34,7 @@ class Around:
     """What a source may have to know beside its description: the versions' objects, their addresses, and secrets.
 
     ``limits`` are the latencies (seconds) of the SLOs, for sources that can count at exactly those (None: others may
-    be judged), and ``latencies`` the names of further ones that they are about.
+    be judged; so they are with ``others``, as a mean or a margin is), and ``latencies`` the names of further ones that they are about.
     """
 
     versions: Mapping[str, Version] = field(default_factory=dict)
@@ -42,6 +42,7 @@ class Around:
     resolve: Resolve = no_secret
     limits: Sequence[float] | None = None
     latencies: Sequence[str] = ()
+    others: bool = False
 
 
 def open_source(text: str, service: str, around: Around | None = None) -> MetricSource:
@@ -64,7 +65,7 @@ def open_source(text: str, service: str, around: Around | None = None) -> Metric
         from fairway_steps.metrics.samples import SamplesSource  # noqa: PLC0415 - only when asked for
 
         path, version = _tested(rest)
-        return SamplesSource(Path(path), around.limits, version)
+        return SamplesSource(Path(path), around.limits, version, others=around.others)
     if scheme == "summary" and rest:
         from fairway_steps.metrics.summary import SummarySource  # noqa: PLC0415 - only when asked for
 

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from fairway_steps.errors import UsageError
-from fairway_steps.loadtest.lateness import MOVED, SLIP_SHARE, outweighs
 from fairway_steps.metrics.base import Reading
 from fairway_steps.model import Histogram, Stratum
 
@@ -43,19 +42,22 @@ class _Cell:
 
 
 class SamplesSource:
-    """The samples in the file ``path``. Each of ``limits`` (seconds) becomes an edge of the histograms; None: it is not known by which latencies will be judged.
+    """The samples in the file ``path``. Each of ``limits`` (seconds) becomes an edge of the histograms; None, or with ``others``: it is not known by which latencies will be judged.
 
     ``version`` is the one that was tested, to which requests without a label belong; without it they belong to the only
     version that is asked for, as long as no answer names another.
 
     Latency is the response time, from the scheduled moment on. The strata are one for each version and second of
     scheduled time. Requests that were cancelled when the load test was stopped are no one's failures: they are left out, but for
-    those that had taken longer than every limit by then, which are known to be slow.
+    those that had taken longer than every limit by then, which are known to be slow. What took too long for one of our limits by what
+    the client added alone counts as not timed: it is neither over nor under.
     """
 
-    def __init__(self, path: Path, limits: Sequence[float] | None = None, version: str = "") -> None:
+    def __init__(
+        self, path: Path, limits: Sequence[float] | None = None, version: str = "", *, others: bool = False
+    ) -> None:
         self._path, self._version, self._limits = path, version, tuple(limits or ())
-        self._known = limits is not None
+        self._known = limits is not None and not others
         self._edges = tuple(sorted({*EDGES, *self._limits}))
 
     def read(self, versions: Sequence[str], weights: Mapping[str, int], cursor: str, now: float) -> Reading:
@@ -98,8 +100,9 @@ class SamplesSource:
         cells: dict[tuple[int, str], _Cell] = {}
         strays = 0
         slow = round(max(self._limits) * SECOND) if self._limits else 1 << 63
+        moved = self._moved(meta, columns)
         wanted = ("scheduled_ns", "end_ns", "error", "version")
-        for scheduled, end, error, label in zip(*(columns[name] for name in wanted), strict=True):
+        for row, (scheduled, end, error, label) in enumerate(zip(*(columns[name] for name in wanted), strict=True)):
             cancelled = errors[error] == "cancelled"
             if cancelled and end - scheduled <= slow:
                 continue
@@ -111,7 +114,7 @@ class SamplesSource:
             cell.requests += 1
             if error and not cancelled:
                 cell.failures[errors[error]] += 1
-            else:
+            elif row not in moved:
                 cell.counts[bisect_left(edges, end - scheduled)] += 1
                 cell.nanoseconds += end - scheduled
         return cells, strays
@@ -119,29 +122,29 @@ class SamplesSource:
     def _limited(self, meta: Mapping[str, Any], columns: Mapping[str, "array[int]"]) -> str:
         """Why the client, not the service, shaped the numbers.
 
-        Sending or reading late is no reason if it moved no request over any of our limits, nor many into their timeout: it brings none under.
+        Sending or reading late is no reason if it moved no request over any of our limits: it brings none under.
         """
         reason, late = meta["client_limited"], meta["late"]
-        if reason in ("", late, MOVED) and not meta["tool"]:  # the server may have kept another tool's from being sent
-            matters = self._moved(meta, columns) if self._known else late or reason
-            reason = (late or MOVED) if matters else ""
+        if reason in ("", late):
+            reason = late if not self._known or self._moved(meta, columns) else ""
         return f"the load test was limited by its own client, so it is evidence of nothing: {reason}" if reason else ""
 
-    def _moved(self, meta: Mapping[str, Any], columns: Mapping[str, "array[int]"]) -> bool:
+    def _moved(self, meta: Mapping[str, Any], columns: Mapping[str, "array[int]"]) -> set[int]:
+        """The rows that are over one of our limits only by how late they were sent and read; not of another tool's, which the server may have kept from being sent."""
         edges = [round(limit * SECOND) for limit in self._limits]
-        shortened = timeouts = 0
-        brought, over = [0] * len(edges), [0] * len(edges)
-        names = ("scheduled_ns", "sent_ns", "end_ns", "error")
+        if meta["tool"] or not edges:
+            return set()
+        names, cancelled = (
+            ("scheduled_ns", "sent_ns", "end_ns", "error"),
+            [*meta["error_names"], "cancelled"].index("cancelled"),
+        )
         held_ns = columns.get("held_ns") or [0] * len(columns["error"])
-        for due, sent, end, error, held in zip(*(columns[name] for name in names), held_ns, strict=True):
-            for place, edge in enumerate(edges):
-                brought[place] += not error and end - sent - held <= edge < end - due
-                over[place] += edge < end - due or (error > 0 and meta["error_names"][error] != "cancelled")
-            if meta["error_names"][error] == "timeout":
-                timeouts += 1
-                shortened += sent - due > SLIP_SHARE * (end - due)
-        pairs = [(shortened, timeouts), *zip(brought, over, strict=True)]
-        return bool(meta["late"] and any(brought)) or any(outweighs(*pair, len(columns["error"])) for pair in pairs)
+        rows = zip(*(columns[name] for name in names), held_ns, strict=True)
+        return {
+            row
+            for row, (due, sent, end, error, held) in enumerate(rows)
+            if (not error or error == cancelled) and any(end - sent - held <= edge < end - due for edge in edges)
+        }
 
     def _stratum(self, version: str, start: float, weight: int, cell: _Cell) -> Stratum:
         counts = tuple(cell.counts[i] for i in range(len(self._edges) + 1))

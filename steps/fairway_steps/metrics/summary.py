@@ -98,9 +98,10 @@ class SummarySource:
     def _stratum(
         self, version: str, weight: int, requests: int, failures: Mapping[str, int], over: Sequence[int]
     ) -> Stratum:
-        """Failed requests are over every limit, and so are the cancelled that count; the others lie between the limits that they were over and under."""
+        """Failed requests are over every limit, and so are the cancelled that count; the others lie between the limits that they were over and under, but for those that the client moved."""
         told, failed = self._told, sum(failures.values())
-        fine = requests - failed
+        moved = told.get("moved", {})
+        fine = requests - failed - (moved.get(version, 0) if "by_version" in told else sum(moved.values()))
         within = {edge: fine - min(fine, max(0, count - failed)) for edge, count in zip(self._over, over, strict=True)}
         if "by_version" not in told:
             within = self._finer(within, fine - told.get("overdue", 0))

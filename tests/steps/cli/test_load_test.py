@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -267,34 +268,46 @@ def test_a_client_that_was_the_limit_warns():
     assert "allow more connections" in done.stderr
 
 
-def test_a_client_that_was_stopped_while_answers_came_is_the_limit():
-    """It is stopped when all requests have arrived, and goes on when all were answered and a while has passed: a busy machine makes it more."""
-    arrived, stopped = 0, threading.Event()
+def test_a_client_that_was_stopped_while_answers_came_is_the_limit(tmp_path: Path):
+    """It is stopped when all requests have arrived, and goes on when all are answered and it was stopped for a tenth of the time they had taken."""
+    arrived, answered, stopped = 0, 0, threading.Event()
 
     async def answering(number, writer):
-        nonlocal arrived
+        nonlocal arrived, answered
         arrived += 1
         await asyncio.to_thread(stopped.wait)
         writer.write(OK)
+        await writer.drain()
+        answered += 1
 
     with serving(answering) as server:
-        args = [f"--url={server.url}", "--rate=100", "--requests=10", "--timeout=60s", "--output=json"]
-        process = subprocess.Popen([*FAIRWAY, *args], stdout=subprocess.PIPE, text=True)
+        args = [f"--url={server.url}", "--rate=100", "--requests=10", "--timeout=5m", f"--samples={tmp_path}/s.npz"]
+        process = subprocess.Popen([*FAIRWAY, *args, "--output=json"], stdout=subprocess.PIPE, text=True)
         try:
-            deadline = time.monotonic() + 30
-            while arrived < 10 and time.monotonic() < deadline:
-                time.sleep(0.01)
+            begun = time.monotonic()
+            until(lambda: arrived == 10)
             process.send_signal(signal.SIGSTOP)
+            until(lambda: Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+            at = time.monotonic()
             stopped.set()
-            time.sleep(0.5)  # the length of the pause
+            until(lambda: answered == 10 and time.monotonic() - at > max(0.1, (at - begun) / 10))
+            pause = time.monotonic() - at
             process.send_signal(signal.SIGCONT)
             out, _ = process.communicate(timeout=60)
         finally:
             stopped.set()
             process.kill()
             process.wait()
-    told = json.loads(out)
+    told, held = json.loads(out), read(tmp_path / "s.npz").held_ns
     assert (told["requests"], told["errors"], told["client_limited"]) == (10, {}, True)
+    assert (held >= pause * 1e9).all(), "of each the whole pause may be the client's"
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_a_late_client_is_told_by_a_limit_on_tokens_beside_a_wide_one_on_responses():

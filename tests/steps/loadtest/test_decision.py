@@ -102,5 +102,7 @@ def test_sending_late_matters_unless_limits_or_rates_are_all_that_is_judged():
         ("ttft:1s", [], False),
         ("1s", [], True),
         ("", [latency], True),
+        ("", [latency, mean], False),
+        ("1s", [latency, replace(latency, relative=True)], False),
     ):
         assert judged_by(slos, limits_of(limits, slos)) is known

@@ -198,6 +198,63 @@ def test_a_pause_lasts_from_the_last_beat_in_time_to_the_next(beats: list[int], 
     assert due == []
 
 
+@pytest.mark.parametrize(
+    ("since", "missed"),
+    [(0, 480 + 100), (300, 200 + 100), (500, 100), (700, 100), (850, 50), (900, 0)],
+)
+def test_what_a_pause_took_of_a_time(since: int, missed: int):
+    """Moments in ms: one pause from 20 to 500, and from 800 on nothing was heard; it is 900 now."""
+    now, kept, later = [0], array("q"), []
+    loop = SimpleNamespace(call_later=lambda _, beat: (later.append(beat), SimpleNamespace(cancel=later.clear))[1])
+    pulse = Pulse(loop, lambda: now[0] * SECOND // 1000, kept)
+    for now[0] in (10, 20, 490, 500, *range(510, 801, 10)):
+        later.pop()()
+    now[0] = 900
+    assert pulse.missed(since * SECOND // 1000) * 1000 // SECOND == missed
+
+
+def test_a_pause_that_goes_on_is_counted_to_its_end_so_far():
+    """The beat at 500 ms was late, and none in time has come since."""
+    now, later = [0], []
+    loop = SimpleNamespace(call_later=lambda _, beat: (later.append(beat), SimpleNamespace(cancel=later.clear))[1])
+    pulse = Pulse(loop, lambda: now[0] * SECOND // 1000, array("q"))
+    now[0] = 500
+    later.pop()()
+    assert [pulse.missed(since * SECOND // 1000) * 1000 // SECOND for since in (0, 100, 499)] == [500, 400, 1]
+    now[0] = 508
+    assert [pulse.missed(since * SECOND // 1000) * 1000 // SECOND for since in (0, 100, 505)] == [508, 408, 3]
+
+
+def test_a_pause_while_a_connection_opens_makes_its_request_late(monkeypatch):
+    jump = 0
+    monkeypatch.setattr(open_loop, "time", SimpleNamespace(monotonic_ns=lambda: time.monotonic_ns() + jump))
+
+    class Paused(Simulated):
+        async def connect(self, done):
+            nonlocal jump
+            jump += 2 * SECOND
+            return await super().connect(done)
+
+    result = measured([carry_out(Plan(array("q", [0]), 1), Paused(lambda i: (0.0, OK)))])
+    assert (result.slip > 1.9 * SECOND).all()
+    assert (result.service < SECOND).all()
+
+
+def test_an_answer_that_comes_in_pieces_may_have_waited_in_a_pause_before_its_end(monkeypatch):
+    """The clock jumps after its beginning; by its end beats have come in time again, and it was read at once."""
+    jump = 0
+    monkeypatch.setattr(open_loop, "time", SimpleNamespace(monotonic_ns=lambda: time.monotonic_ns() + jump))
+
+    def answers(index: int):
+        nonlocal jump
+        since = time.monotonic_ns() + jump
+        jump += 2 * SECOND
+        return 0.1, OK._replace(since=since)
+
+    result = measured([carry_out(Plan(array("q", [0]), 1), Simulated(answers))])
+    assert (result.held_ns > 1.9 * SECOND).all()
+
+
 def test_how_late_a_timeout_may_be_seen():
     plan, zero, timeout = constant(1000, requests=2), time.monotonic_ns() + SECOND // 50, 10.0
     due = [zero + offset + round(patience(timeout) * SECOND) for offset in plan.offsets]

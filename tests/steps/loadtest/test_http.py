@@ -305,6 +305,49 @@ def test_what_came_before_the_request_is_its_answer():
     assert [answer.error for answer in ended] == ["protocol"]
 
 
+@pytest.mark.parametrize(
+    ("size", "pieces", "told"),
+    [(0, (OK,), False), (0, (OK[:20], OK[20:]), True), (0, (OK[:-1], OK[-1:]), True), (30_000_000, (OK,), True)],
+    ids=["at once", "in its head", "in its body", "sent in pieces"],
+)
+def test_an_answer_tells_since_when_it_waits_for_the_client(size: int, pieces: tuple[bytes, ...], told: bool):
+    """Where not all is sent, or read, at once. The second piece comes when the client has read the first; the third answer is known by its head."""
+    ended: list[Answer] = []
+    read = asyncio.Event()
+
+    async def in_pieces(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                await reader.readexactly(size)
+                for number, piece in enumerate(pieces):
+                    if number:
+                        await read.wait()
+                    writer.write(piece)
+        writer.close()
+
+    async def carry_out() -> None:
+        nonlocal read
+        read = asyncio.Event()
+        server = await asyncio.start_server(in_pieces, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        client = Request(url, "POST" if size else "GET").open(Payloads((b"x" * size,)))
+        connection = await client.connect(lambda _connection, _index, answer, _at: ended.append(answer))
+        heard = connection.data_received
+        connection.data_received = lambda data: (heard(data), read.set())
+        for number in range(3):
+            read.clear()
+            before = time.monotonic_ns()
+            assert connection.send(number)
+            while len(ended) == number:  # noqa: ASYNC110 - nobody would set an event
+                await asyncio.sleep(0)
+            assert (ended[-1].error, ended[-1].since > 0) == ("", told)
+            assert not told or before <= ended[-1].since <= time.monotonic_ns()
+        connection.abort()
+        server.close()
+
+    asyncio.run(asyncio.wait_for(carry_out(), 60))
+
+
 def test_a_server_without_tls_is_said_to_be_one():
     with greeting(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
         records = load(Request(f"https://127.0.0.1:{port}/", tls=Tls(insecure=True)))

@@ -23,6 +23,8 @@ from fairway_steps.loadtest.samples import read, write
 from fairway_steps.loadtest.streaming import Limit
 from fairway_steps.loadtest.summary import summary
 from fairway_steps.metrics.samples import SamplesSource
+from fairway_steps.metrics.summary import SummarySource
+from fairway_steps.model import Histogram
 from load_records import MS, records
 
 
@@ -212,16 +214,56 @@ def test_answers_that_a_held_up_client_read_late_are_no_evidence(
         assert bool(reading.problem) is limited
 
 
-@pytest.mark.parametrize(("own", "limited"), [(0, True), (36, True), (40, False)])
-def test_a_strict_limit_is_not_broken_by_one_hiccup_of_the_client(own: int, limited: bool, tmp_path: Path):
-    """38 of 4000 are sent late, too few to be many; ``own`` took too long without that."""
+@pytest.mark.parametrize("own", [0, 36, 200])
+@pytest.mark.parametrize("limits", [[1.2], [1.2, 1.25], [2.0]])
+def test_whom_the_client_alone_moved_over_a_limit_is_neither_over_nor_under_it(
+    own: int, limits: list[float], tmp_path: Path
+):
+    """38 of 4000 are sent late, too few to be many; ``own`` took too long without that. Versions are judged as if nobody had timed the 38."""
     slips = [300.0] * 38 + [0.1] * 3962
     made = records([1300.0] * (38 + own) + [1000.0] * (3962 - own), slips=slips)
-    assert bool(measured([made], limits=[1.2]).meta.client_limited) is limited
-    assert not measured([made], limits=[2.0]).meta.client_limited
-    write(measured([made], limits=[2.0]), tmp_path / "s.npz")
-    reading = SamplesSource(tmp_path / "s.npz", [1.2], "v2").read(["v2"], {}, "", 0.0)
-    assert bool(reading.problem) is limited
+    result = measured([made], limits=limits)
+    known, broke = (4000, 0) if limits == [2.0] else (3962, own)
+    assert not result.meta.client_limited
+    told = summary(result, [Limit(limit) for limit in limits])
+    assert told["over_ms"] == {f"{limit * 1000:g}": broke for limit in limits}
+    assert told.get("moved", {}) == ({"": 4000 - known} if known < 4000 else {})
+    write_exceedances(result, [Limit(limit) for limit in limits], tmp_path / "e.json")
+    strata = json.loads((tmp_path / "e.json").read_text())["strata"]
+    assert [sum(each["over"][name] for each in strata) for name in told["over_ms"]] == [broke] * len(limits)
+    assert sum(each.get("moved", 0) for each in strata) == 4000 - known
+    write(result, tmp_path / "s.npz")
+    sources = [SamplesSource(tmp_path / "s.npz", limits, "v2"), SummarySource(json.dumps(told), limits, "v2")]
+    for source in sources:
+        reading = source.read(["v2"], {}, "", 0.0)
+        assert reading.problem == ""
+        assert sum(each.requests for each in reading.strata) == 4000
+        assert sum(each.latency.total for each in reading.strata) == known
+        assert sum(over_edge(each.latency, limits[0]) for each in reading.strata) == broke
+
+
+def over_edge(histogram: Histogram, limit: float) -> int:
+    return sum(count for edge, count in zip(histogram.edges, histogram.counts, strict=True) if edge > limit)
+
+
+def test_whom_the_client_moved_is_counted_version_by_version():
+    """The summary's ``requests`` of each version stay; of one of v2's ten nobody knows whether it took too long."""
+    made = records(
+        [100.0] * 9 + [400.0] + [100.0] * 10,
+        slips=[0.1] * 9 + [350.0] + [0.1] * 10,
+        versions={i: f"v{1 + i % 2}" for i in range(20)},
+    )
+    told = summary(measured([made], limits=[0.25]), [Limit(0.25)])
+    assert (told["by_version"], told["moved"]) == ({"v1": [10, 0, 0], "v2": [10, 0, 0]}, {"v2": 1})
+    for name, known in (("v1", 10), ("v2", 9)):
+        (stratum,) = SummarySource(json.dumps(told), [0.25]).read([name], {}, "", 0.0).strata
+        assert (stratum.requests, stratum.latency.total) == (10, known)
+
+
+def test_what_was_read_in_pieces_may_have_waited_in_every_pause():
+    """The second answer began to come before the pause, and ended after it."""
+    made = records([900.0, 900.0], pauses=array("q", [200_000_000, 500_000_000]), waits={1: 300_000_000})
+    assert list(measured([made]).held_ns) == [0, 300_000_000]
 
 
 def test_a_pause_of_one_process_is_not_the_others():
@@ -233,7 +275,7 @@ def test_a_pause_of_one_process_is_not_the_others():
 @pytest.mark.parametrize("limits", [[], [5.0]])
 @pytest.mark.parametrize(("slip", "hung", "limited"), [(400.0, 20, True), (400.0, 2, False), (15.0, 20, False)])
 def test_timeouts_of_requests_sent_late_are_the_clients(limits: list[float], slip: float, hung: int, limited: bool):
-    """The server had less than the second that ``--timeout`` gives it; a few, or 2 % of it, are neglected."""
+    """The server had less than the second that ``--timeout`` gives it: they are nobody's, and too many of them no evidence; 2 % of it are neglected."""
     made = records(
         [1000.0] * hung + [50.0 + slip] * 5 + [50.0] * (195 - hung),
         slips=[slip] * (hung + 5) + [0.1] * (195 - hung),
@@ -242,6 +284,7 @@ def test_timeouts_of_requests_sent_late_are_the_clients(limits: list[float], sli
     result = measured([made], limits=limits)
     assert result.meta.late
     assert bool(result.meta.client_limited) is limited
+    assert result.failures == {"cancelled" if slip > 20 else "timeout": hung}
 
 
 @pytest.mark.parametrize(("of_the_server", "limited"), [(0, True), (40, False)])
@@ -250,7 +293,9 @@ def test_timeouts_that_are_mostly_the_clients_are_no_evidence_however_few(of_the
     slips = [900.0] * 10 + [0.1] * 990
     took = [1000.0] * (10 + of_the_server) + [300.0] * (990 - of_the_server)
     made = records(took, slips=slips, errors=dict.fromkeys(range(10 + of_the_server), "timeout"))
-    assert measured([made], limits=[]).moved([]) is limited
+    result = measured([made], limits=[])
+    assert ("was held up" in result.meta.client_limited) is limited
+    assert summary(result)["errors"] == {"cancelled": 10} | ({"timeout": of_the_server} if of_the_server else {})
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ Left out: where the times come from (test_http.py, test_grpc.py), and how exact 
 """
 
 from array import array
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from fairway_steps.loadtest.measured import measured
 from fairway_steps.loadtest.records import Records
 from fairway_steps.loadtest.result import Meta, Result, result_of
 from fairway_steps.loadtest.samples import read, write
-from fairway_steps.loadtest.streaming import Limit, Tokens, exceeded, goodput, over, tokens
+from fairway_steps.loadtest.streaming import Limit, Tokens, exceeded, goodput, over, tokens, unsure
 from fairway_steps.loadtest.summary import summary
 from fairway_steps.loadtest.table import table
 from load_records import MS, records
@@ -51,6 +52,65 @@ def test_every_measure_by_hand():
     assert list(values.normalized_tpot / MS) == [pytest.approx(80 / 3), 31, 90 / 8]
     assert (values.output_total, values.events, values.coalesced, values.counted) == (12, 8, 1, 0)
     assert values.per_second == pytest.approx(12 / 0.290)
+
+
+PAUSED = array("q", [at * MS for at in (245, 265)])
+"""Of ``three``: the third is sent at 201, and its events at 240, 240, 260 and 280 are the last but one read in a pause."""
+
+
+def test_moments_that_a_held_up_client_read_late_are_none_of_the_models():
+    """The gaps before and after one are left out; a first or last one takes TTFT and TPOT with it."""
+    _, values = found(replace(three(), pauses=PAUSED))
+    assert list(values.itl / MS) == [10, 15, 0]
+    assert list(values.itl_weighted / MS) == [10, 15, 0, 0]
+    assert list(values.ttft / MS) == [50, 30, 40]
+    assert (values.held, values.coalesced) == (1, 1)
+    _, values = found(replace(three(), pauses=array("q", [at * MS for at in (210, 250, 270, 290)])))
+    assert [np.isnan(v) for v in values.ttft] == [np.isnan(v) for v in values.ttft_sent] == [False, False, True]
+    assert [np.isnan(v) for v in values.tpot] == [False, True, True]
+    assert list(values.itl / MS) == [10, 15]
+    assert values.held == 3
+
+
+@pytest.mark.parametrize(
+    ("limit", "pauses", "broke", "moved"),
+    [
+        (Limit(0.035, "ttft"), (), 2, 0),
+        (Limit(0.035, "ttft"), (205, 250), 1, 1),
+        (Limit(0.020, "ttft"), (235, 250), 3, 0),
+        (Limit(0.035, "ttft_sent"), (205, 250), 1, 1),
+        (Limit(0.005, "tpot"), (), 2, 0),
+        (Limit(0.005, "tpot"), (270, 290), 1, 1),
+        (Limit(0.006, "tpot"), (220, 250), 1, 1),
+        (Limit(0.009, "tpot"), (220, 250), 1, 0),
+    ],
+)
+def test_a_limit_on_tokens_is_not_broken_by_the_client(limit: Limit, pauses: tuple[int, ...], broke: int, moved: int):
+    """A first token that was read late may hide how slow the others were, too."""
+    result = measured([replace(three(), pauses=array("q", [at * MS for at in pauses]))])
+    assert over(result, [limit]) == {limit.name: broke}
+    assert np.count_nonzero(unsure(result, limit)) == moved
+
+
+def test_the_summary_says_how_many_events_the_client_read_late():
+    assert summary(measured([replace(three(), pauses=PAUSED)]))["held"] == 1
+    assert "held" not in summary(measured([three()]))
+
+
+def test_a_file_keeps_what_was_read_late(tmp_path):
+    write(measured([replace(three(), pauses=PAUSED)]), tmp_path / "s.npz")
+    back = tokens(read(tmp_path / "s.npz"))
+    assert back is not None
+    assert list(back.itl / MS) == [10, 15, 0]
+
+
+def test_a_stream_whose_tokens_were_read_late_is_late():
+    """Its end was read in time. With two of a run neglected it takes three."""
+    streams = {i: stream(100 * i, 50, 60, 75) for i in range(3)}
+    made = records([80] * 3, gap=100, streams=streams)
+    paused = array("q", [at * MS for i in range(3) for at in (100 * i + 20, 100 * i + 55)])
+    assert not measured([made]).meta.late
+    assert "3 of 3 requests were sent or their answers read" in measured([replace(made, pauses=paused)]).meta.late
 
 
 def test_the_table_shows_every_measure():

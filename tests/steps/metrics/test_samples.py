@@ -14,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairway_steps.errors import UsageError
+from fairway_steps.loadtest.adapters.foreign import Entry, from_rows, rows_of
+from fairway_steps.loadtest.adapters.samples import to_result
 from fairway_steps.loadtest.client import Answer
 from fairway_steps.loadtest.measured import measured
 from fairway_steps.loadtest.plan import Plan
@@ -186,6 +188,7 @@ def test_lateness_matters_where_it_moved_a_request_over_our_limits(path: Path, l
     reading = SamplesSource(path, limits).read(["v2"], {}, "", 0.0)
     assert (reading.problem == "") is evidence
     assert reading.problem.endswith("" if evidence else said or "late")
+    assert SamplesSource(path, limits, others=True).read(["v2"], {}, "", 0.0).problem  # a mean, or a margin
 
 
 @pytest.mark.parametrize(("hung", "evidence"), [(3, False), (2, True)])
@@ -196,9 +199,11 @@ def test_timeouts_of_requests_sent_late_are_the_clients(path: Path, hung: int, e
     for index in range(9):
         records.slip[index] = 400 * MS
         records.end(index, 1000 * MS, Answer(0, "timeout" if index < hung else ""), 0)
-    result = measured([records], limits=[])
-    write(replace(result, meta=replace(result.meta, late="late", client_limited="")), path)
-    assert (SamplesSource(path, ()).read(["v2"], {}, "", 0.0).problem == "") is evidence
+    write(measured([records], limits=[]), path)
+    for limits in (None, (), (5.0,)):
+        assert (SamplesSource(path, limits).read(["v2"], {}, "", 0.0).problem == "") is (
+            evidence and limits is not None
+        )
 
 
 @pytest.mark.parametrize(("of_the_server", "evidence"), [(0, False), (40, True)])
@@ -208,9 +213,19 @@ def test_timeouts_that_are_mostly_the_clients_are_no_evidence_however_few(
     """Ten in a thousand break a limit of 0.1 %; beside the server's own forty they change nothing."""
     slips = [900.0] * 10 + [0.1] * 990
     took = [1000.0] * (10 + of_the_server) + [300.0] * (990 - of_the_server)
-    result = measured([records(took, slips=slips, errors=dict.fromkeys(range(10 + of_the_server), "timeout"))])
-    write(replace(result, meta=replace(result.meta, late="late", client_limited="")), path)
+    errors = dict.fromkeys(range(10 + of_the_server), "timeout")
+    write(measured([records(took, slips=slips, errors=errors)], limits=[]), path)
     assert bool(SamplesSource(path, [], "v2").read(["v2"], {}, "", 0.0).problem) is not evidence
+
+
+def test_what_another_tools_requests_waited_for_is_not_taken_for_its_clients(path: Path):
+    """guidellm tells when each was due; that the server kept it from being sent is as likely as not."""
+    entries = [Entry(at * MS, (at + 300) * MS, (at + 1300) * MS, "") for at in range(0, 400, 10)]
+    started, rows = rows_of(entries)
+    write(to_result(from_rows("guidellm 0.8", started, rows, corrected=True)), path)
+    reading = SamplesSource(path, [1.2], "v2").read(["v2"], {}, "", 0.0)
+    assert reading.problem == ""
+    assert sum(each.latency.total - below(each, 1.2) for each in reading.strata) == 40
 
 
 def test_a_file_that_is_not_there_is_a_mistake_of_the_caller(path: Path):

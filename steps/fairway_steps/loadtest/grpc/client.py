@@ -151,7 +151,7 @@ class _Slot:
     async def _ended(self, index: int, rpc: Any, stream: Stream | None, at: int) -> None:
         label = self._client.call.label
         version = _named(await rpc.initial_metadata(), label) if label else ""
-        self._end(index, Answer(0, "", version, reusable=True, stream=stream), at)
+        self._end(index, Answer(0, "", version, reusable=True, stream=stream, since=self._sent), at)
 
     def _failed(self, index: int, rpc: Any, error: aio.AioRpcError, events: "array[int]", at: int) -> None:
         del rpc
