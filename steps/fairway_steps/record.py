@@ -265,12 +265,20 @@ class RecordStore(Protocol):
     def load(self) -> Record | None:
         """The record, or None if there is none yet. Raises UsageError for one that cannot be read."""
 
+    def remains(self) -> str:
+        """What can still be read of a record that `load` cannot: JSON in which its fields stand, or what is left of that."""
+
     def update(self, change: Callable[[Record | None], Record]) -> Record:
         """Replace the record by ``change`` of it, with nobody else in between, and return the new one.
 
         ``change`` may be called more than once and must do nothing but compute. What it raises leaves the record as
         it was.
         """
+
+
+def written(fields: Mapping[str, object]) -> str:
+    """Fields of a record as text, each on lines of its own: of a text that is spoilt the others can still be told."""
+    return json.dumps(fields, indent=1, ensure_ascii=False) + "\n"
 
 
 class FileStore:
@@ -302,6 +310,12 @@ class FileStore:
         except (ValueError, AttributeError) as error:
             raise self._not_ours(str(error)) from error
 
+    def remains(self) -> str:
+        try:
+            return self.path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return ""
+
     def _not_ours(self, why: str) -> UsageError:
         return UsageError(
             f"record {self.path} is not a Fairway record: {why}", mend="name another file, or move this one away"
@@ -310,7 +324,7 @@ class FileStore:
     def update(self, change: Callable[[Record | None], Record]) -> Record:
         with self._locked():
             record = change(self.load())
-            self._replace(json.dumps(encode(record), indent=1, ensure_ascii=False) + "\n")
+            self._replace(written(encode(record)))
             return record
 
     @contextmanager

@@ -18,6 +18,7 @@ from fairway_steps.cluster import Reference
 from fairway_steps.errors import Conflict, DomainError, TransientError, UsageError
 from fairway_steps.model import Histogram, Outcome, Stratum
 from fairway_steps.record import FileStore
+from fairway_steps.remains import remains
 from fairway_steps.stores import open_store
 from fairway_steps.stores.configmap import ConfigMapStore
 from fakes_cluster import FakeCluster
@@ -87,6 +88,15 @@ def test_what_is_no_record_is_refused_by_name(world):
         store.load()
     with pytest.raises(UsageError, match="is not a Fairway record"):
         store.update(lambda r: r)
+
+
+def test_of_what_is_no_record_any_more_there_may_be_remains(world):
+    store = world.store()
+    assert store.remains() == ""
+    store.update(lambda _: record())
+    assert remains(store.remains()).versions == (record().primary, record().candidate)
+    store.update(lambda r: r.ended(1.0, Outcome.PROMOTED, "it did well"))
+    assert remains(store.remains()).promoted
 
 
 def test_writers_at_the_same_time_lose_no_change(world):

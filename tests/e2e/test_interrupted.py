@@ -134,14 +134,23 @@ def test_a_signal_while_it_begins_has_the_signals_exit_code(place):
     assert place.weights() == {"v1": 100}
 
 
-def test_when_the_record_is_taken_away_the_traffic_goes_back_all_the_same(place):
+@pytest.mark.parametrize(
+    ("fate", "said"),
+    [
+        (shutil.rmtree, "disappeared"),
+        (lambda folder: next(folder.glob("*.json")).write_text("{"), "is not a Fairway record"),
+    ],
+    ids=["taken away", "spoilt"],
+)
+def test_when_the_record_is_taken_away_the_traffic_goes_back_all_the_same(place, fate, said):
     run = place.start("run", str(place.release(stages=[{"weight": 50, "duration": "60s"}])), "--output=json")
     place.under_way()
     until(lambda: place.weights().get("v2") == 50, PATIENCE)
-    shutil.rmtree(place.folder / ".fairway")
+    fate(place.folder / ".fairway")
     out, err = run.communicate(timeout=300)
     told = json.loads(out)
     assert (run.returncode, told["outcome"]) == (1, "broken"), err
-    assert "disappeared; all traffic is back on v1" in told["reason"]
+    assert said in told["reason"]
+    assert "; all traffic is back on v1" in told["reason"]
     assert "Traceback" not in err
     assert place.weights() == {"v1": 100}

@@ -13,7 +13,7 @@ from fairway_steps.cli.wiring import router, this_process
 from fairway_steps.clock import Clock
 from fairway_steps.config import Notice, Objectives, ReleaseSpec, absolute, written
 from fairway_steps.config.spec import patience_for
-from fairway_steps.errors import FairwayError
+from fairway_steps.errors import FairwayError, UsageError
 from fairway_steps.model import Outcome, Routes
 from fairway_steps.record import Record, RecordStore
 from fairway_steps.release import UNFINISHED
@@ -96,10 +96,10 @@ def run_release(
             uid=holder,
             signals=signals,
         )
-    record = store.load()
+    record, lost = _kept(store)
     begun = next(iter(result.find("begin")), None)
     if record is None and begun is not None and begun.phase is Phase.SUCCEEDED:
-        return _without_record(spec, given["route"], store.uri, console, clock.now() - began)
+        return _without_record(spec, given["route"], lost, console, clock.now() - began)
     if record is None or record.holder != holder:
         for parent in made:
             with suppress(OSError):
@@ -234,12 +234,20 @@ def exit_code_of(pod: Node | None) -> int:
     return next((code for code in ended if code and code != NOT_STARTED), 1)
 
 
-def _without_record(spec: ReleaseSpec, route: str, uri: str, console: Console, wall: float) -> Ending:
-    """Somebody took the record away in the middle: no step knows the way back any more, but the release file does."""
+def _kept(store: RecordStore) -> tuple[Record | None, str]:
+    """The record, or what has become of it."""
+    try:
+        return store.load(), f"its record {store.uri} disappeared"
+    except UsageError as error:
+        return None, error.message
+
+
+def _without_record(spec: ReleaseSpec, route: str, lost: str, console: Console, wall: float) -> Ending:
+    """Somebody took the record away, or spoilt it, in the middle: no step knows the way back any more, but the release file does."""
     versions = {version.name: version for version in (spec.primary, *spec.candidates)}
     path = router(route, spec.service, versions.values())
     path.apply(Routes({spec.primary.name: 100}), versions)
-    reason = f"its record {uri} disappeared; all traffic is back on {spec.primary.name}"
+    reason = f"{lost}; all traffic is back on {spec.primary.name}"
     console.say(f"✗ {reason}")
     return Ending(1, nothing_done(reason, wall))
 

@@ -1,8 +1,8 @@
 """``fairway ensure-safe``."""
 
 from fairway_steps.cli.params import ending_options, option
-from fairway_steps.cli.step import Answer, step
-from fairway_steps.cli.wiring import CLOCK, Release, ending, record_store, this_process
+from fairway_steps.cli.step import Answer, logger, step
+from fairway_steps.cli.wiring import CLOCK, Release, ending, record_store, router, this_process
 from fairway_steps.errors import UsageError
 from fairway_steps.outputs import Output
 from fairway_steps.record import FileStore, Lease, RecordStore
@@ -28,11 +28,15 @@ def ensure_safe(
     taken over, put back and closed; one that has ended is held to its end state. Safe to call at any time.
     A record of which there is no trace is refused (exit code 2), for a mistyped path must not look like a safe
     release; with --holder, or where a run was killed before it began, there is nothing to do (`none`).
+    Of a record that cannot be parsed, what is left says where the traffic belongs; the record stays as it is.
     """
     from fairway_steps.release import ensure_safe as run
 
     store = record_store(record)
-    held = store.load()
+    try:
+        held = store.load()
+    except UsageError as error:
+        return _of_remains(store, error, holder, dry_run=dry_run)
     if held is None:
         if not (holder or _was_to_be(store)):
             raise UsageError(f"there is no record at {store.uri}: nothing was made safe", mend="name the release's own")
@@ -56,6 +60,28 @@ def ensure_safe(
     )
     stable = after.stable if after else held.primary
     return Answer({"action": action}, text=f"{action}: {stable.name} has all of the traffic")
+
+
+def _of_remains(store: RecordStore, error: UsageError, holder: str | None, *, dry_run: bool) -> Answer:
+    """Users first: a record that cannot be parsed may still tell where their traffic belongs. Raises what was wrong with it if not."""
+    from fairway_steps.remains import give_back, remains
+
+    found = remains(store.remains())
+    if found is None:
+        raise UsageError(
+            f"{error.message}; nothing in it tells where the traffic belongs, so nothing was made safe",
+            mend="give it to the primary by hand: `fairway set-weights --weights NAME=100`, with --service, --route, --primary and --candidate",
+        ) from error
+    if holder and found.holder not in ("", holder):
+        return Answer({"action": "none"}, text=f"none: the service is held by {found.holder}, not by {holder}")
+    logger().warning("%s; the traffic goes where what is left of it says", error.message)
+    if dry_run:
+        return Answer({}, {"would": "ensure-safe", "state": "unknown"}, f"would make {found.service} safe")
+    path = router(found.route, found.service, found.versions, beside=found.beside)
+    action, stable = give_back(found, path, CLOCK)
+    return Answer(
+        {"action": action}, text=f"{action}: {stable.name} has all of the traffic; move {store.uri} away to begin anew"
+    )
 
 
 def _was_to_be(store: RecordStore) -> bool:

@@ -15,11 +15,14 @@ from typing import Any
 from fairway_steps.cluster import Cluster, Manifest, Reference
 from fairway_steps.codec import decode, encode
 from fairway_steps.errors import Conflict, DomainError, TransientError, UsageError
-from fairway_steps.record import FORMAT, Record
+from fairway_steps.record import FORMAT, Record, written
 
 WRITE = "fairway/write"
 """The annotation that tells one write from another of the same content."""
 KEY = "record.json.gz"
+WAY_BACK = "way-back"
+NEEDED_BACK = ("service", "route", "primary", "candidate", "rivals", "stages", "promotion", "holder", "outcome")
+"""What stands beside the record under ``WAY_BACK``, for the day on which the record cannot be read."""
 ATTEMPTS = 50
 LARGEST = 900_000
 """Bytes of base64 that a ConfigMap of 1 MiB surely takes."""
@@ -36,6 +39,9 @@ class ConfigMapStore:
     def load(self) -> Record | None:
         found = self.cluster.get(self.ref)
         return None if found is None else self._decoded(found)
+
+    def remains(self) -> str:
+        return str(((self.cluster.get(self.ref) or {}).get("data") or {}).get(WAY_BACK, ""))
 
     def update(self, change: Callable[[Record | None], Record]) -> Record:
         mark = uuid.uuid4().hex
@@ -97,5 +103,6 @@ def _told(record: Record) -> Mapping[str, str]:
         "outcome": str(record.outcome or "running"),
         "reason": record.reason,
         "holder": record.holder,
+        WAY_BACK: written({name: value for name, value in encode(record).items() if name in NEEDED_BACK}),
         "lease-until": f"{datetime.fromtimestamp(record.lease_until, UTC):%Y-%m-%dT%H:%M:%SZ}",
     }
