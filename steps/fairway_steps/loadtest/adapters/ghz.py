@@ -2,10 +2,13 @@
 
 Checked against ghz 0.121.0: ``runner/reporter.go`` and ``runner/stats_handler.go``. The timestamp of a request is the moment it ended;
 latencies begin when the call does. A mark of the histogram counts what took at most that long and more than the mark before.
+A run that ends by its time (``-z``) or by a signal closes its connections, and what was under way, one call a worker, fails by that.
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,11 @@ from fairway_steps.loadtest.adapters.foreign import Bucket, Entry, Foreign, from
 from fairway_steps.loadtest.client import CANCELLED
 from fairway_steps.loadtest.grpc_codes import CODES
 
-_CANCELLED = "Canceled"
+_CLOSED = re.compile(
+    r"rpc error: code = (\w+) desc = (?:error reading from server: .*: use of closed network connection"
+    r"|grpc: the client connection is closing)"
+)
+_CUT = "rpc error: code = Canceled desc = context canceled"
 
 
 def read(path: Path) -> Foreign:
@@ -26,8 +33,16 @@ def read(path: Path) -> Foreign:
     rate = float(options.get("rps") or 0) or None
     details = data.get("details") or []
     count = int(data["count"])
+    errors = {message: int(n) for message, n in (data.get("errorDistribution") or {}).items()}
+    own = _own(data, options, errors)
+    limited = (
+        f"ghz, or the server, broke {errors[_CUT]} calls off, and which of the two the file does not tell"
+        if errors.get(_CUT)
+        else ""
+    )
     if not details:
-        return _histogram(data, rate if constant else None)
+        run = _histogram(data, own, rate if constant else None)
+        return replace(run, limited=limited or run.limited)
     if len(details) < count:
         raise UsageError(
             f"{path} has {len(details):,} of ghz's {count:,} requests, and of the others no latency",
@@ -36,12 +51,22 @@ def read(path: Path) -> Foreign:
     entries = []
     for each in details:
         end, took = moment(each["timestamp"]), int(each["latency"])
-        entries.append(Entry(end - took, end - took, end, _class(each), _number(each)))
+        entries.append(Entry(end - took, end - took, end, _class(each, own), _number(each)))
     started, rows = rows_of(entries)
-    return from_rows("ghz", started, rows, requested=rate if constant else None)
+    run = from_rows("ghz", started, rows, requested=rate if constant else None)
+    return replace(run, limited=limited or run.limited)
 
 
-def _class(each: Mapping[str, Any]) -> str:
+def _own(data: Mapping[str, Any], options: Mapping[str, Any], errors: Mapping[str, int]) -> dict[str, int]:
+    """The messages of what ghz itself broke off at its end, and how many there are of each."""
+    own = {message: n for message, n in errors.items() if _CLOSED.fullmatch(message)}
+    workers = max(int(options.get(name) or 0) for name in ("concurrency", "concurrency-start", "concurrency-end"))
+    return own if data.get("endReason") in ("timeout", "cancel") and sum(own.values()) <= workers else {}
+
+
+def _class(each: Mapping[str, Any], own: Mapping[str, int]) -> str:
+    if each.get("error") in own:
+        return CANCELLED
     status = str(each.get("status") or "")
     if not each.get("error") and status in ("", "OK"):
         return ""
@@ -50,24 +75,26 @@ def _class(each: Mapping[str, Any]) -> str:
 
 def _number(each: Mapping[str, Any]) -> int:
     """The status as gRPC counts them."""
-    name = _words(str(each.get("status") or "OK")).replace("canceled", "cancelled")
+    name = _words(str(each.get("status") or "OK"))
     return CODES.index(name) if name in CODES else 0
 
 
 def _named(status: str) -> str:
-    """``DeadlineExceeded`` as ``grpc-deadline-exceeded``; what ghz itself broke off at its end is no failure of anyone."""
-    if status == _CANCELLED:
-        return CANCELLED
+    """``DeadlineExceeded`` as ``grpc-deadline-exceeded``."""
     return f"grpc-{name if (name := _words(status)) in CODES else 'unknown'}"
 
 
 def _words(status: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", status).lower()
+    """As gRPC writes it, who cancels with two l's."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", status).lower().replace("canceled", "cancelled")
 
 
-def _histogram(data: Mapping[str, Any], rate: float | None) -> Foreign:
+def _histogram(data: Mapping[str, Any], own: Mapping[str, int], rate: float | None) -> Foreign:
     marks = data.get("histogram") or []
-    failures = {_named(code): int(n) for code, n in (data.get("statusCodeDistribution") or {}).items() if code != "OK"}
+    codes = Counter({code: int(n) for code, n in (data.get("statusCodeDistribution") or {}).items() if code != "OK"})
+    for message, n in own.items():
+        codes[_CLOSED.sub(r"\1", message)] -= n
+    failures = {_named(code): n for code, n in codes.items() if n} | ({CANCELLED: sum(own.values())} if own else {})
     count = int(data["count"])
     buckets, low = [], 0.0
     for mark in marks:

@@ -95,7 +95,7 @@ def test_an_older_fortio_that_mixes_failures_in_gives_no_latencies(tmp_path):
         run.over(0.02)
 
 
-GHZ = sorted(path.name for path in FIXTURES.glob("ghz-*.json"))
+GHZ = sorted(path.name for path in FIXTURES.glob("ghz-*.json") if path.stem[-5:] not in ("ended", "1-cut"))
 
 
 @pytest.mark.parametrize("name", GHZ)
@@ -117,6 +117,33 @@ def test_ghzs_moments_are_ends():
 
 def test_ghzs_statuses_are_our_classes():
     assert opened("ghz:ghz-0.121.0-failing.json").failures == {"grpc-resource-exhausted": 10}
+
+
+@pytest.mark.parametrize("detailed", [True, False])
+@pytest.mark.parametrize(
+    ("name", "failures", "limited"),
+    [
+        ("ended", {"cancelled": 4}, False),
+        ("cancelled", {"grpc-cancelled": 10}, False),
+        ("cut", {"grpc-cancelled": 6}, True),
+    ],
+)
+def test_ghz_at_its_end_breaks_off_calls_that_are_nobodys_failures(name, failures, limited, detailed, tmp_path):
+    """What a server says it cancelled it did; whose word ``context canceled`` is, ghz's own by --stream-call-duration or the server's, cannot be told."""
+    data = told(f"ghz-0.121.0-{name}.json")
+    if not detailed:
+        del data["details"]
+    (tmp_path / "x").write_text(json.dumps(data))
+    run = open_foreign(f"ghz:{tmp_path}/x")
+    assert (run.failures, bool(run.limited)) == (failures, limited)
+    assert run.failed == sum(count for kind, count in failures.items() if kind != "cancelled")
+
+
+@pytest.mark.parametrize("change", [{"endReason": "normal"}, {"options": {"concurrency": 3}}])
+def test_what_cannot_be_ghzs_own_end_is_a_failure(change, tmp_path):
+    """Each of its workers has one call under way at the end, and no run that ended by itself breaks any off."""
+    (tmp_path / "x").write_text(json.dumps(told("ghz-0.121.0-ended.json") | change))
+    assert open_foreign(f"ghz:{tmp_path}/x").failures == {"grpc-unavailable": 4}
 
 
 @pytest.mark.parametrize("name", GHZ)
