@@ -3,12 +3,14 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from fairway_steps.errors import UsageError
 from fairway_steps.model import DEFAULT_RULES, Metric, Mode, Rules, Slo, Stage, Unit
 from fairway_steps.needs import Traffic, find, prove
 from fairway_steps.stats.bets import ENOUGH, ENOUGH_HERE
-from fairway_steps.undecidable import lasting, level, problem_of
+from fairway_steps.undecidable import Course, level, problem_of
+from fairway_steps.windows import closing
 
 STEPS = ((120.0, 5.0), (600.0, 30.0), (math.inf, 60.0))
 """Durations are rounded up: below so many seconds to so many."""
@@ -76,7 +78,8 @@ def _need(
     share = sum(each * stage.duration for each, stage in zip(shares, stages, strict=True)) / whole
     harm, health = find(slo, level(slo, slos, rules), traffic, share), prove(slo, rules.beta, traffic, shares[-1])
     beside = [traffic.beside(slo, stage) for stage in stages]
-    problem = problem_of(slo, slos, stages, flows, beside, rules, patience) if any(flows) else ""
+    course = Course(stages, flows, beside, patience, traffic.look, rules.burn_in)
+    problem = problem_of(slo, slos, course, rules) if any(flows) else ""
     brought = [flow * stage.duration for flow, stage in zip(flows, stages, strict=True)]
     if slo.one_look:
         seen = [max(0.0, values - rules.burn_in) for values in brought]
@@ -133,8 +136,11 @@ def _proposed(stages: Sequence[Stage], traffic: Traffic, needs: Sequence[Need], 
         if rules.mode is Mode.PROVE and need.prove and flows[-1]:
             each[-1] = max(each[-1], need.prove / flows[-1])
         if need.slo.unit is Unit.STRATUM:
-            windows = max(ENOUGH / sum(map(bool, flows)), ENOUGH_HERE) + 1  # whole windows in each stage
-            each = [max(time, lasting(windows)) if time else 0.0 for time in each]
+            windows = max(math.ceil(ENOUGH / sum(map(bool, flows))), ENOUGH_HERE)
+            lasting = next(
+                islice(closing(traffic.look, rules.burn_in), windows, None)
+            )  # and one to spare in each stage
+            each = [max(time, lasting) if time else 0.0 for time in each]
         wanted = list(map(max, wanted, each))
     times = [_rounded(time) if time else stage.duration for time, stage in zip(wanted, stages, strict=True)]
     return tuple(replace(stage, duration=time) for stage, time in zip(stages, times, strict=True))

@@ -6,12 +6,12 @@ on latency as many of its requests as tell where its quantile lies; what more it
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 
 from fairway_steps.model import DEFAULT_RULES, LATE, Metric, Mode, Rules, Slo, Stage, Unit
 from fairway_steps.stats.bets import ENOUGH, ENOUGH_HERE, log_e_above
-from fairway_steps.windows import GROWTH
-from fairway_steps.words import count, limit_of, name_of, seconds
+from fairway_steps.windows import number
+from fairway_steps.words import count, limit_of, name_of, seconds, share
 
 LEAST_USERS = 100
 STRICTEST = 0.001
@@ -22,6 +22,35 @@ UNCOUNTED = (Metric.REWARD, Metric.SERIES)
 """How many users and values come is not known beforehand."""
 
 
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What a release brings: ``flows`` of the candidate's requests per second in each of its ``stages``, and the primary's ``beside``.
+
+    Each stage may wait for its ``patience`` (s) after its time. There is a look each ``interval`` (s), of which the first ``burn_in`` are no evidence.
+    """
+
+    stages: Sequence[Stage]
+    flows: Sequence[float]
+    beside: Sequence[float]
+    patience: Sequence[float]
+    interval: float = 1.0
+    burn_in: int = 0
+
+    @property
+    def waits(self) -> tuple[float, ...]:
+        """How long each stage may take where only the last one waits."""
+        return tuple(stage.duration for stage in self.stages[:-1]) + self.longest[-1:]
+
+    @property
+    def longest(self) -> tuple[float, ...]:
+        """How long each stage may take."""
+        return tuple(stage.duration + wait for stage, wait in zip(self.stages, self.patience, strict=True))
+
+    def windows(self, duration: float, *, whole: bool) -> int:
+        """How many windows of time a stage brings; ``whole`` ones alone, of which nothing is still to come."""
+        return number(duration, self.interval, self.burn_in, whole=whole)
+
+
 def undecidable(
     slos: Sequence[Slo],
     stages: Sequence[Stage],
@@ -29,49 +58,42 @@ def undecidable(
     *,
     rules: Rules = DEFAULT_RULES,
     patience: Sequence[float],
+    interval: float = 1.0,
 ) -> tuple[str, ...]:
-    """Which SLOs no outcome of a release decides at ``rate`` requests per second, and why: one sentence each."""
+    """Which SLOs no outcome of a release decides at ``rate`` requests per second and a look each ``interval`` (s), and why: one sentence each."""
     flows, beside = [rate * stage.share for stage in stages], [rate * (1 - stage.weight / 100) for stage in stages]
     if not any(flows):
         return ()
+    course = Course(stages, flows, beside, patience, interval, rules.burn_in)
     counted = [slo for slo in slos if slo.metric not in UNCOUNTED]
-    return tuple(said for slo in counted if (said := problem_of(slo, slos, stages, flows, beside, rules, patience)))
+    return tuple(said for slo in counted if (said := problem_of(slo, slos, course, rules)))
 
 
-def problem_of(  # noqa: PLR0911 - one return a meaning
-    slo: Slo,
-    slos: Sequence[Slo],
-    stages: Sequence[Stage],
-    flows: Sequence[float],
-    beside: Sequence[float],
-    rules: Rules,
-    patience: Sequence[float],
-) -> str:
-    """Why no outcome decides the SLO, or nothing.
-
-    ``flows`` are the candidate's requests per second in each stage, ``beside`` the primary's, and ``patience`` how long each may wait.
-    """
+def problem_of(slo: Slo, slos: Sequence[Slo], course: Course, rules: Rules) -> str:  # noqa: PLR0911 - one return a meaning
+    """Why no outcome decides the SLO, or nothing."""
     told = f"{name_of(slo)} (limit {limit_of(slo)})"
     guard = rules.mode is Mode.GUARD
     few = (
-        _too_few(slo, told, stages, flows, patience)
-        or (guard and _too_few_in_all(slo, told, stages, flows, patience))
-        or (slo.relative and _too_few_beside(slo, told, stages, flows, beside, patience))
+        _too_few(slo, told, course)
+        or (guard and _too_few_in_all(slo, told, course))
+        or (slo.relative and _too_few_beside(slo, told, course))
     )
     if few:
         return few
     found, proved = -math.log(level(slo, slos, rules)), 0.0 if guard else -math.log(rules.beta)
     if slo.unit is Unit.STRATUM:
-        return _by_windows(slo, told, stages, patience, found, proved) or _few_windows(slo, told, stages, patience)
-    last = math.floor(flows[-1] * (stages[-1].duration + patience[-1]))
+        return _by_windows(slo, told, course, found, proved)
+    last = math.floor(course.flows[-1] * course.longest[-1])
     if slo.metric is Metric.LATENCY_MEAN:
         return _mean_unproved(slo, told, last, proved)
     if slo.relative or slo.metric is Metric.DIFFERENCE_RATE:
         return ""
-    everything = math.floor(sum(flow * stage.duration for flow, stage in zip(flows, stages, strict=True)))
+    everything = math.floor(sum(flow * stage.duration for flow, stage in zip(course.flows, course.stages, strict=True)))
     if log_e_if_all_break(everything, slo.allowed) < found:
         return f"{told} can never be found broken: {count(everything)} of the candidate are too few, even if each breaks it"
     if proved and log_e_if_none_breaks(last, slo.allowed) < proved:
+        if not slo.allowed:
+            return f"{told} can never be proved kept: no number of requests proves that nothing ever breaks it"
         return (
             f"{told} can never be proved kept: that takes {count(least_to_prove(slo.allowed, rules.beta))} of the candidate at the last "
             f"weight without a single breach, and the last stage brings {count(last)}, its patience included"
@@ -92,32 +114,19 @@ def _mean_unproved(slo: Slo, told: str, last: int, proved: float) -> str:
     )
 
 
-def _too_few_beside(
-    slo: Slo,
-    told: str,
-    stages: Sequence[Stage],
-    flows: Sequence[float],
-    beside: Sequence[float],
-    patience: Sequence[float],
-) -> str:
+def _too_few_beside(slo: Slo, told: str, course: Course) -> str:
     """Whether the primary has too little at the candidate's side to be compared with."""
-    if any(stage.header for stage in stages):
+    if any(stage.header for stage in course.stages):
         return ""
-    for index, (stage, flow, other, wait) in enumerate(zip(stages, flows, beside, patience, strict=True)):
-        served = math.floor(other * (stage.duration + wait))
-        if flow and len(stages) > 1 and served < slo.min_requests:
+    for index, (flow, other, longest) in enumerate(zip(course.flows, course.beside, course.longest, strict=True)):
+        served = math.floor(other * longest)
+        if flow and len(course.stages) > 1 and served < slo.min_requests:
             return (
                 f"{told} can never be decided: stage {index + 1} brings {count(served, slo.metric.witness)} of the primary beside, its patience "
                 f"included, and it takes {slo.min_requests} until a margin can be judged"
             )
-    waits = [*[0.0] * (len(stages) - 1), patience[-1]]
-    most = math.floor(
-        sum(
-            other * (stage.duration + wait)
-            for flow, other, stage, wait in zip(flows, beside, stages, waits, strict=True)
-            if flow
-        )
-    )
+    there = zip(course.flows, course.beside, course.waits, strict=True)
+    most = math.floor(sum(other * lasting for flow, other, lasting in there if flow))
     least = slo.min_requests if slo.metric is not Metric.REWARD else LEAST_USERS
     if slo.metric is Metric.LATENCY:
         least = max(least, math.ceil(QUANTILE_KNOWN / slo.allowed))
@@ -132,17 +141,43 @@ def _too_few_beside(
     return f"{told} can never be decided: the release brings {what} of the primary beside, and it takes {least:,} until {why}"
 
 
-def _few_windows(slo: Slo, told: str, stages: Sequence[Stage], patience: Sequence[float]) -> str:
-    """Which stage has too few windows of time, even if each is all good."""
-    under, over = _reach(slo)
-    for index, (stage, wait) in enumerate(zip(stages, patience, strict=True)):
-        most = _windows(replace(stage, duration=stage.duration + wait))
-        if most < ENOUGH_HERE and log_e_above(most * under, most * under**2, over) < -math.log(DEFAULT_RULES.beta):
+def _by_windows(slo: Slo, told: str, course: Course, found: float, proved: float) -> str:
+    """Of windows of time, each one witness: even if each is all bad, or all good."""
+    looked = f"at a look each {seconds(course.interval)}"
+    brought = sum(course.windows(stage.duration, whole=slo.relative) for stage in course.stages)
+    each = [course.windows(lasting, whole=slo.relative) for lasting in course.waits]
+    if slo.metric is not Metric.LATENCY_MEAN:
+        under, over = _reach(slo)
+        if log_e_above(brought * over, brought * over**2, under) < found:
+            windows = f"about {count(brought, 'window')} of time, {looked}, are too few"
+            return f"{told} can never be found broken by strata: {windows}, even if every request breaks it"
+        if proved and _best(slo, each[-1]) < proved:
+            windows = f"about {count(each[-1], 'window')} in the last stage, {looked}, are too few"
+            return f"{told} can never be proved kept by strata: {windows}, even if none breaks it"
+    if not proved and sum(each) < ENOUGH and not _may_prove(slo, each[-1]):
+        return (
+            f"{told} can never be decided by strata: about {count(sum(each), 'window')} of time, {looked}, are too few, {ENOUGH} are needed "
+            "unless fewer prove it kept"
+        )
+    for index, longest in enumerate(course.longest):
+        most = course.windows(longest, whole=slo.relative)
+        if most < ENOUGH_HERE and not _may_prove(slo, most):
             return (
-                f"{told} can never be decided by strata: stage {index + 1} brings {count(most, 'window')} of time, its patience included, and "
-                f"{ENOUGH_HERE} are needed"
+                f"{told} can never be decided by strata: stage {index + 1} brings {count(most, 'window')} of time {looked}, its patience "
+                f"included, and {ENOUGH_HERE} are needed"
             )
     return ""
+
+
+def _may_prove(slo: Slo, windows: int) -> bool:
+    """Whether so few windows may prove it kept, each as good as can be; of a margin they would have to be ones in which the primary fails."""
+    return not slo.relative and _best(slo, windows) >= -math.log(DEFAULT_RULES.beta)
+
+
+def _best(slo: Slo, windows: int) -> float:
+    """Ln e of health where each of so many windows is as good as can be."""
+    under, over = _reach(slo)
+    return log_e_above(windows * under, windows * under**2, over)
 
 
 def _reach(slo: Slo) -> tuple[float, float]:
@@ -152,42 +187,19 @@ def _reach(slo: Slo) -> tuple[float, float]:
     return (1 + slo.limit, 1.0) if slo.relative else (slo.allowed, 1 - slo.allowed)
 
 
-def _by_windows(
-    slo: Slo, told: str, stages: Sequence[Stage], patience: Sequence[float], found: float, proved: float
-) -> str:
-    """Of windows of time, each one witness, at one look a second: even if each is all bad, or all good."""
-    brought, last = (
-        sum(map(_windows, stages)),
-        _windows(replace(stages[-1], duration=stages[-1].duration + patience[-1])),
-    )
-    most = brought - _windows(stages[-1]) + last
-    few = f"{told} can never be decided by strata: about {most} windows of time are too few, {ENOUGH} are needed unless fewer prove it kept"
-    if slo.metric is Metric.LATENCY_MEAN:
-        return few if most < ENOUGH and not proved else ""
-    under, over = _reach(slo)
-    if log_e_above(brought * over, brought * over**2, under) < found:
-        return f"{told} can never be found broken by strata: about {brought} windows of time are too few, even if every request breaks it"
-    best = log_e_above(last * under, last * under**2, over)
-    if most < ENOUGH and not proved and best < -math.log(DEFAULT_RULES.beta):
-        return few
-    if best < proved:
-        return f"{told} can never be proved kept by strata: about {last} windows in the last stage are too few, even if none breaks it"
-    return ""
-
-
-def _too_few(slo: Slo, told: str, stages: Sequence[Stage], flows: Sequence[float], patience: Sequence[float]) -> str:
+def _too_few(slo: Slo, told: str, course: Course) -> str:
     """Which stage is too short for the minimum sample, or the whole release for a reward."""
     compared = slo.metric is Metric.DIFFERENCE_RATE
-    for index, (stage, flow, wait) in enumerate(zip(stages, flows, patience, strict=True)):
+    for index, (stage, flow, longest) in enumerate(zip(course.stages, course.flows, course.longest, strict=True)):
         if stage.header or (compared and not stage.mirror):
             continue  # its testers decide how much; answers are compared where there is a mirror
-        most = math.floor(flow * (stage.duration + wait))
+        most = math.floor(flow * longest)
         if most < slo.min_requests:
             return (
                 f"{told} can never be decided: stage {index + 1} brings {count(most, slo.metric.witness)} of the candidate, its patience "
                 f"included, and min-requests is {slo.min_requests}"
             )
-    users = math.floor(sum(flow * stage.duration for flow, stage in zip(flows, stages, strict=True)))
+    users = math.floor(sum(flow * stage.duration for flow, stage in zip(course.flows, course.stages, strict=True)))
     if slo.metric is Metric.REWARD and users < LEAST_USERS:
         return (
             f"{told} can never be decided: that takes {LEAST_USERS} users of each version, and the release brings {users:,} of "
@@ -196,23 +208,24 @@ def _too_few(slo: Slo, told: str, stages: Sequence[Stage], flows: Sequence[float
     return ""
 
 
-def _too_few_in_all(
-    slo: Slo, told: str, stages: Sequence[Stage], flows: Sequence[float], patience: Sequence[float]
-) -> str:
-    where = [bool(stage.mirror) or slo.metric is not Metric.DIFFERENCE_RATE for stage in stages]
+def _too_few_in_all(slo: Slo, told: str, course: Course) -> str:
+    """Whether the whole release brings too few, its last stage that counts as long as it may wait."""
+    where = [bool(stage.mirror) or slo.metric is not Metric.DIFFERENCE_RATE for stage in course.stages]
     last = max((index for index, there in enumerate(where) if there), default=-1)
-    waits = [patience[last] if index == last else 0.0 for index in range(len(stages))]
-    most = sum(
-        flow * (stage.duration + wait)
-        for stage, flow, wait, there in zip(stages, flows, waits, where, strict=True)
-        if there
-    )
-    if last < 0 or any(stage.header for stage in stages) or math.floor(most) >= slo.min_in_all:
+    waits = [wait if index == last else 0.0 for index, wait in enumerate(course.patience)]
+    each = zip(course.stages, course.flows, waits, where, strict=True)
+    most = sum(flow * (stage.duration + wait) for stage, flow, wait, there in each if there)
+    if last < 0 or any(stage.header for stage in course.stages) or math.floor(most) >= slo.min_in_all:
         return ""
     brought = count(math.floor(most), slo.metric.witness)
+    why = (
+        f"fewer than {slo.min_in_all:,} could not prove it kept"
+        if slo.allowed
+        else f"a limit of 0, which nothing proves, takes {slo.min_in_all:,}, as many as one of {share(STRICTEST)}"
+    )
     return (
-        f"{told} can never be decided: the release brings {brought} of the candidate, the last patience included, and fewer than "
-        f"{slo.min_in_all:,} could not prove it kept; a min-requests of its own asks for less"
+        f"{told} can never be decided: the release brings {brought} of the candidate, the last patience included, and {why}; a min-requests "
+        "of its own asks for less"
     )
 
 
@@ -266,14 +279,3 @@ def least_to_prove(limit: float, beta: float) -> int:
         middle = (low + high) // 2
         low, high = (low, middle) if log_e_if_none_breaks(middle, limit) >= -math.log(beta) else (middle + 1, high)
     return low
-
-
-def lasting(windows: float) -> float:
-    """How many seconds a stage of so many windows takes."""
-    return windows if windows <= GROWTH else GROWTH * math.exp(windows / GROWTH - 1)
-
-
-def _windows(stage: Stage) -> int:
-    """How many windows a stage's looks make, one a second: they grow with its age (``windows``)."""
-    even = min(stage.duration, GROWTH)
-    return math.floor(even + GROWTH * math.log(max(1.0, stage.duration / GROWTH)))

@@ -120,6 +120,24 @@ def aligned(strata: Iterable[Stratum]) -> Iterator[Window]:
         yield last
 
 
+def closing(interval: float, burn_in: int) -> Iterator[float]:
+    """How long after a stage began its windows end, with a reading each ``interval`` seconds, the first ``burn_in`` of which are no evidence."""
+    reading = burn_in
+    while True:
+        reading += max(1, math.ceil(reading / GROWTH))
+        yield reading * interval
+
+
+def number(duration: float, interval: float, burn_in: int, *, whole: bool) -> int:
+    """How many of them a stage brings; ``whole`` ones alone, or the last one as well that would take in more."""
+    found, last = 0, burn_in * interval
+    for end in closing(interval, burn_in):
+        if end > duration * (1 + 1e-9):
+            break
+        found, last = found + 1, end
+    return found if whole or last + interval > duration * (1 + 1e-9) else found + 1
+
+
 def added(strata: Sequence[Stratum], fresh: Iterable[Stratum], closed: Ends = NOTHING) -> tuple[Stratum, ...]:
     """``strata`` with a reading more: taken in by the last window of its kind, or as the next one. No count is lost.
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairway_steps.assess import weigh
+from fairway_steps.assess import assess, weigh
 from fairway_steps.model import (
     DEFAULT_RULES,
     Direction,
@@ -30,6 +30,7 @@ from fairway_steps.needs import Traffic
 from fairway_steps.planning import plan
 from fairway_steps.stats.rate import requests_to_prove
 from fairway_steps.undecidable import undecidable
+from fairway_steps.windows import added
 
 ERRORS = Slo(Metric.ERROR_RATE, 0.01)
 P95 = Slo(Metric.LATENCY, 0.25, 0.95)
@@ -110,11 +111,10 @@ def test_a_latency_margin_said_to_be_undecidable_is(quantile, requests):
 
 def test_rates_by_windows_that_are_too_few_even_at_the_worst_are_told_beforehand():
     strict = Slo(Metric.ERROR_RATE, 1e-5, unit=Unit.STRATUM, min_requests=1)
-    assert undecidable([strict], STAGES, 20.0, patience=[0.0, 0.0]) == ()
+    assert undecidable([strict], (Stage(10, 90.0), Stage(50, 90.0)), 20.0, patience=[0.0, 0.0]) == ()
     (said,) = undecidable([strict], (Stage(50, 5.0),), 20.0, patience=[0.0])
-    assert (
-        "can never be found broken by strata: about 5 windows of time are too few, even if every request breaks it"
-        in said
+    assert said.endswith(
+        "found broken by strata: about 4 windows of time, at a look each 1 s, are too few, even if every request breaks it"
     )
     bursts = replace(strict, limit=0.01)
     (said,) = undecidable([bursts], STAGES, 20.0, rules=PROVE, patience=[0.0, 0.0])
@@ -126,15 +126,53 @@ def test_rates_by_windows_that_are_too_few_to_be_judged_are_told_beforehand_and_
     for slo in (bursts, Slo(Metric.LATENCY_MEAN, 0.1, unit=Unit.STRATUM)):
         (said,) = undecidable([slo], short, 20.0, patience=[0.0, 0.0])
         assert said.endswith(
-            "can never be decided by strata: about 76 windows of time are too few, 100 are needed unless fewer prove it kept"
+            "can never be decided by strata: about 70 windows of time, at a look each 1 s, are too few, 100 are needed unless fewer prove it kept"
         )
-        assert undecidable([slo], short, 20.0, patience=[0.0, 60.0]) == ()
+        assert undecidable([slo], short, 20.0, patience=[0.0, 90.0]) == ()
         assert plan([slo], plan([slo], short, Traffic(20.0)).proposed, Traffic(20.0)).problems == ()
     assert undecidable([replace(bursts, limit=0.2)], short, 20.0, patience=[0.0, 0.0]) == ()
     last = (Stage(10, 400.0), Stage(50, 6.0))
     (said,) = undecidable([bursts], last, 20.0, patience=[0.0, 3.0])
-    assert said.endswith("stage 2 brings 9 windows of time, its patience included, and 10 are needed")
-    assert undecidable([bursts], last, 20.0, patience=[0.0, 4.0]) == ()
+    assert said.endswith(
+        "stage 2 brings 8 windows of time at a look each 1 s, its patience included, and 10 are needed"
+    )
+    assert undecidable([bursts], last, 20.0, patience=[0.0, 5.0]) == ()
+
+
+@pytest.mark.parametrize("relative", [False, True], ids=["limit", "margin"])
+@pytest.mark.parametrize("interval", [0.5, 1.0, 15.0])
+def test_a_plan_asks_of_the_windows_what_the_assessment_asks(interval, relative):
+    """Of a perfect version, whose releases are held for want of windows, or not at all: at every length near where that changes."""
+    slo = Slo(Metric.ERROR_RATE, 0.01, unit=Unit.STRATUM, relative=relative, min_requests=1)
+    said = {}
+    for readings in range(60, 90, 5):
+        stages = (Stage(10, readings * interval), Stage(50, readings * interval))
+        problems = undecidable([slo], stages, 2000.0, patience=[0.0, 0.0], interval=interval)
+        strata, at = (), 0.0
+        for stage in stages:
+            for look in range(int(stage.duration / interval)):
+                shares, settling = {"v2": stage.weight, "v1": 100 - stage.weight}, look < DEFAULT_RULES.burn_in
+                fresh = [Stratum(v, at, at + interval, w, 50, settling=settling) for v, w in shares.items()]
+                strata = added(strata, fresh)
+                at += interval
+        found = assess([slo], strata, candidate="v2", primary="v1", weight=50, is_last=True)
+        assert ("windows" in found.reason) == bool(problems), (readings, problems, found.reason)
+        said[readings] = bool(problems)
+    assert set(said.values()) == {True, False}
+
+
+def test_a_limit_that_nothing_proves_says_so_and_not_that_more_requests_would():
+    zero = replace(ERRORS, limit=0.0, min_in_all=4188)
+    (said,) = undecidable([zero], STAGES, 20.0, patience=[0.0, 0.0])
+    assert said == (
+        "error-rate (limit 0 %) can never be decided: the release brings 720 requests of the candidate, the last patience included, and a limit "
+        "of 0, which nothing proves, takes 4,188, as many as one of 0.1 %; a min-requests of its own asks for less"
+    )
+    (said,) = undecidable([zero], STAGES, 2000.0, rules=PROVE, patience=[0.0, 0.0])
+    assert (
+        said
+        == "error-rate (limit 0 %) can never be proved kept: no number of requests proves that nothing ever breaks it"
+    )
 
 
 def test_each_stage_must_bring_as_many_of_the_primary_as_of_the_candidate():

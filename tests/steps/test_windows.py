@@ -6,14 +6,14 @@ Leaves out: who adds what when (test_judge.py), and what the windows are evidenc
 
 import math
 from dataclasses import replace
-from itertools import pairwise, permutations
+from itertools import islice, pairwise, permutations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fairway_steps.model import Histogram, Stratum
-from fairway_steps.windows import Ends, added, merge, windows
+from fairway_steps.windows import Ends, added, closing, merge, number, windows
 
 
 def second(at, version="v2", weight=10, requests=3, **fields):
@@ -47,6 +47,21 @@ def test_the_first_windows_are_single_readings_and_later_ones_grow():
     kept = filled(200)
     assert spans(kept)[:30] == [(float(t), t + 1.0) for t in range(30)]
     assert all(s.end - s.start >= (s.start - 0) / 30 for s in kept[:-1])
+
+
+@pytest.mark.parametrize(("interval", "burn_in"), [(1.0, 0), (1.0, 1), (0.1, 2), (15.0, 1)])
+def test_how_many_windows_a_stage_brings_is_known_beforehand(interval, burn_in):
+    strata = ()
+    for look in range(250):
+        start, end = look * interval, (look + 1) * interval
+        strata = added(strata, [Stratum("v2", start, end, 10, 3, settling=look < burn_in)])
+        counted = [window for window in windows(strata) if not window.settling]
+        closed = [window for window in counted if not window.is_open]
+        assert number(end, interval, burn_in, whole=False) == len(counted), look
+        assert number(end, interval, burn_in, whole=True) == len(closed), look
+        assert not closed or next(islice(closing(interval, burn_in), len(closed) - 1, None)) == pytest.approx(
+            closed[-1].end
+        )
 
 
 def test_versions_share_their_windows_even_where_one_was_silent():

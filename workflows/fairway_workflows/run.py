@@ -143,7 +143,9 @@ def _undecidable(spec: ReleaseSpec) -> tuple[str, ...]:
     if spec.traffic is None:
         return ()
     waits = [patience_for(stage, spec.patience) for stage in spec.stages]
-    return undecidable(spec.slos, spec.stages, spec.traffic.rate, rules=spec.rules, patience=waits)
+    return undecidable(
+        spec.slos, spec.stages, spec.traffic.rate, rules=spec.rules, patience=waits, interval=spec.interval
+    )
 
 
 def declared(template: Mapping[str, Any], given: Mapping[str, str]) -> dict[str, str]:
