@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from fairway_steps.model import DEFAULT_RULES, LATE, Metric, Mode, Rules, Slo, Stage, Unit
 from fairway_steps.stats.bets import ENOUGH, ENOUGH_HERE, log_e_above
-from fairway_steps.windows import number
+from fairway_steps.windows import brought
 from fairway_steps.words import count, limit_of, name_of, seconds, share
 
 LEAST_USERS = 100
@@ -48,7 +48,7 @@ class Course:
 
     def windows(self, duration: float, *, whole: bool) -> int:
         """How many windows of time a stage brings; ``whole`` ones alone, of which nothing is still to come."""
-        return number(duration, self.interval, self.burn_in, whole=whole)
+        return brought(duration, self.interval, self.burn_in, whole=whole)
 
 
 def undecidable(
@@ -144,12 +144,12 @@ def _too_few_beside(slo: Slo, told: str, course: Course) -> str:
 def _by_windows(slo: Slo, told: str, course: Course, found: float, proved: float) -> str:
     """Of windows of time, each one witness: even if each is all bad, or all good."""
     looked = f"at a look each {seconds(course.interval)}"
-    brought = sum(course.windows(stage.duration, whole=slo.relative) for stage in course.stages)
+    in_all = sum(course.windows(stage.duration, whole=slo.relative) for stage in course.stages)
     each = [course.windows(lasting, whole=slo.relative) for lasting in course.waits]
     if slo.metric is not Metric.LATENCY_MEAN:
         under, over = _reach(slo)
-        if log_e_above(brought * over, brought * over**2, under) < found:
-            windows = f"about {count(brought, 'window')} of time, {looked}, are too few"
+        if log_e_above(in_all * over, in_all * over**2, under) < found:
+            windows = f"about {count(in_all, 'window')} of time, {looked}, are too few"
             return f"{told} can never be found broken by strata: {windows}, even if every request breaks it"
         if proved and _best(slo, each[-1]) < proved:
             windows = f"about {count(each[-1], 'window')} in the last stage, {looked}, are too few"
@@ -217,14 +217,14 @@ def _too_few_in_all(slo: Slo, told: str, course: Course) -> str:
     most = sum(flow * (stage.duration + wait) for stage, flow, wait, there in each if there)
     if last < 0 or any(stage.header for stage in course.stages) or math.floor(most) >= slo.min_in_all:
         return ""
-    brought = count(math.floor(most), slo.metric.witness)
+    few = count(math.floor(most), slo.metric.witness)
     why = (
         f"fewer than {slo.min_in_all:,} could not prove it kept"
         if slo.allowed
         else f"a limit of 0, which nothing proves, takes {slo.min_in_all:,}, as many as one of {share(STRICTEST)}"
     )
     return (
-        f"{told} can never be decided: the release brings {brought} of the candidate, the last patience included, and {why}; a min-requests "
+        f"{told} can never be decided: the release brings {few} of the candidate, the last patience included, and {why}; a min-requests "
         "of its own asks for less"
     )
 

@@ -128,7 +128,7 @@ def closing(interval: float, burn_in: int) -> Iterator[float]:
         yield reading * interval
 
 
-def number(duration: float, interval: float, burn_in: int, *, whole: bool) -> int:
+def brought(duration: float, interval: float, burn_in: int, *, whole: bool) -> int:
     """How many of them a stage brings; ``whole`` ones alone, or the last one as well that would take in more."""
     found, last = 0, burn_in * interval
     for end in closing(interval, burn_in):

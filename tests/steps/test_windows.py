@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairway_steps.model import Histogram, Stratum
-from fairway_steps.windows import Ends, added, closing, merge, number, windows
+from fairway_steps.windows import Ends, added, brought, closing, merge, windows
 
 
 def second(at, version="v2", weight=10, requests=3, **fields):
@@ -57,8 +57,8 @@ def test_how_many_windows_a_stage_brings_is_known_beforehand(interval, burn_in):
         strata = added(strata, [Stratum("v2", start, end, 10, 3, settling=look < burn_in)])
         counted = [window for window in windows(strata) if not window.settling]
         closed = [window for window in counted if not window.is_open]
-        assert number(end, interval, burn_in, whole=False) == len(counted), look
-        assert number(end, interval, burn_in, whole=True) == len(closed), look
+        assert brought(end, interval, burn_in, whole=False) == len(counted), look
+        assert brought(end, interval, burn_in, whole=True) == len(closed), look
         assert not closed or next(islice(closing(interval, burn_in), len(closed) - 1, None)) == pytest.approx(
             closed[-1].end
         )

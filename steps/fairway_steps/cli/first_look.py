@@ -10,12 +10,15 @@ from fairway_steps.cli.wiring import CLOCK, source
 from fairway_steps.config import Objectives
 from fairway_steps.config.spec import patience_for
 from fairway_steps.errors import Refused, TransientError
-from fairway_steps.metrics.preflight import findings, requests_per_second
+from fairway_steps.metrics.preflight import findings, requests_per_second, slowest
 from fairway_steps.model import Stage, Version
 from fairway_steps.record import Record
 from fairway_steps.routing.base import Router
 from fairway_steps.undecidable import undecidable
 from fairway_steps.words import number
+
+LOOK = 1.0
+"""How many seconds pass between two looks, if nobody says otherwise."""
 
 
 def first_look(
@@ -50,7 +53,9 @@ def first_look(
     told: tuple[str, ...] = ()
     if rate := requests_per_second(shown):
         waits = [patience_for(stage, None) for stage in stages]
-        told = undecidable(asked.slos, stages, rate, rules=asked.rules, patience=waits)
+        told = undecidable(
+            asked.slos, stages, rate, rules=asked.rules, patience=waits, interval=max(LOOK, slowest(shown))
+        )
     for sentence in told:
         logger().warning("at %s requests/s: %s", number(rate), sentence)
     return "" if reading.complete else reading.cursor, told

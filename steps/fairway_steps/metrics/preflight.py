@@ -47,7 +47,8 @@ class Inspection:
     ``failures`` says whether it can count them, ``compares`` whether it counts differences between answers, ``rewards`` whether it sums what users were worth, ``series`` which further figures it has, ``mean`` whether it has latencies only as a mean. ``histogram`` and
     ``unit`` are as described. ``others`` are what the label of the version says otherwise, ``absent`` counters that no
     version has ever shown. ``strangers`` are the requests counted of a version that does not exist. What has no ``names`` for
-    its counts, as an answer of a service, is known to count a version only by the requests it shows.
+    its counts, as an answer of a service, is known to count a version only by the requests it shows. New counts come each ``interval``
+    (s; 0: whenever it is asked).
     """
 
     where: str
@@ -66,6 +67,7 @@ class Inspection:
     warnings: tuple[str, ...] = ()
     names: bool = True
     strangers: int = 0
+    interval: float = 0.0
 
 
 @runtime_checkable
@@ -124,6 +126,11 @@ def requests_per_second(inspections: Iterable[Inspection]) -> float:
         if REQUESTS in one.parts
     ]
     return max(rates, default=0.0)
+
+
+def slowest(inspections: Iterable[Inspection]) -> float:
+    """How many seconds it takes until all have told something new."""
+    return max((one.interval for one in inspections), default=0.0)
 
 
 def _warnings(one: Inspection) -> Iterable[Finding]:

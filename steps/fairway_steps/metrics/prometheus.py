@@ -108,6 +108,7 @@ class PrometheusSource:
                 unit=names.unit,
                 absent=tuple(absent),
                 warnings=tuple(dict.fromkeys(warnings)),
+                interval=self._interval or _interval_of(owned),
             )
         ]
 

@@ -4,6 +4,7 @@ The source and the route are fakes. Left out: beginning itself (test_begin.py), 
 """
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -50,6 +51,14 @@ def begun(monkeypatch, tmp_path):
         return code, store.load()
 
     return run
+
+
+@pytest.mark.parametrize("interval", [0.0, 15.0])
+def test_windows_of_time_are_no_more_than_the_scrapes_of_the_source(begun, monkeypatch, capsys, interval):
+    often = Source.inspect
+    monkeypatch.setattr(Source, "inspect", lambda *given: [replace(one, interval=interval) for one in often(*given)])
+    begun(30_000, "[{metric: error-rate, limit: 1%, unit: stratum}]", "50@5m")
+    assert ("at a look each 15 s, are too few" in capsys.readouterr().err) == (interval > 0)
 
 
 def test_what_the_measured_traffic_can_never_decide_is_said_before_the_release_starts(begun, capsys):
