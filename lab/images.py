@@ -16,6 +16,7 @@ from pathlib import Path
 from lab.node import CTR
 from lab.places import CACHE, IMAGE_STORE
 from lab.processes import run
+from lab.progress import LabError
 
 REMEMBERED = IMAGE_STORE / "fairway-images.json"
 LOADING = threading.Lock()
@@ -82,7 +83,13 @@ class StaticImage:
 def load(archive: Path, name: str, digest: str) -> None:
     """Import an archive into the node's store, remember what it was made from, and delete it."""
     with LOADING:
-        run(*CTR, "images", "import", "--snapshotter", "overlayfs", str(archive))
+        importing = (*CTR, "images", "import", "--snapshotter", "overlayfs", str(archive))
+        try:
+            run(*importing)
+        except (
+            LabError
+        ):  # containerd may collect a layer of an image that is gone, just as this one begins to build on it
+            run(*importing)
         archive.unlink()
         known = json.loads(REMEMBERED.read_text(encoding="utf-8")) if REMEMBERED.exists() else {}
         REMEMBERED.write_text(json.dumps(known | {name: digest}, indent=1), encoding="utf-8")

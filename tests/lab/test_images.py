@@ -9,7 +9,9 @@ import tarfile
 
 import pytest
 
+from lab import images
 from lab.images import StaticImage
+from lab.progress import LabError
 
 
 @pytest.fixture
@@ -53,3 +55,18 @@ def test_the_digest_follows_the_program_and_the_settings(program):
     assert before != StaticImage("example/some:v1", {"/bin/some": program}, user="0").digest
     program.write_bytes(b"\x7fELF2")
     assert image.digest != before
+
+
+@pytest.mark.parametrize("failures", [0, 1, 2])
+def test_an_import_is_tried_a_second_time_and_what_failed_is_not_remembered(tmp_path, monkeypatch, failures):
+    left = [LabError("parent snapshot does not exist")] * failures
+    monkeypatch.setattr(images, "REMEMBERED", tmp_path / "known.json")
+    monkeypatch.setattr(images, "run", lambda *_: (_ for _ in ()).throw(left.pop()) if left else None)
+    archive = tmp_path / "image.tar"
+    archive.touch()
+    if failures == 2:
+        with pytest.raises(LabError):
+            images.load(archive, "some", "1")
+    else:
+        images.load(archive, "some", "1")
+    assert images.remembered("some") == ("" if failures == 2 else "1")

@@ -57,5 +57,8 @@ def results(found: Mapping[str, Any]) -> dict[str, str]:
 
 def story(namespace: str, name: str) -> str:
     """What ran and how it ended, for the message of an assertion."""
-    told = [f"{task}: {condition(one).get('message', '')}" for task, one in tasks(namespace, name).items()]
+    told = [
+        f"{task}: {condition(one).get('message', '')} {json.dumps(results(one))}"
+        for task, one in tasks(namespace, name).items()
+    ]
     return "\n".join([str(condition(run_of(namespace, name)).get("message", "")), *told])
