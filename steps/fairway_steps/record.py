@@ -119,6 +119,7 @@ class Record:
     primary ran before a promotion by copy began to replace it, ``retired`` says that the policies are done with. ``rehearsal`` is the judgement on a load
     test of the candidate while it had no users, ``intervention`` a person's verdict that is still to be carried out. In an A/B/n split
     the ``candidate`` has ``rivals``; those ``dropped`` have lost their traffic for a reason. ``sticky`` says how users are kept on their version.
+    Until ``changing_until`` the weights may be other than the timeline says: they are being changed.
     """
 
     release_id: str
@@ -161,6 +162,7 @@ class Record:
     rivals: tuple[Version, ...] = ()
     sticky: Stickiness | None = None
     dropped: Mapping[str, str] = field(default_factory=dict)
+    changing_until: float = 0.0
 
     @property
     def first(self) -> bool:

@@ -17,7 +17,7 @@ from fairway_steps.record import Lease, Record, RecordStore, WeightChange, amend
 from fairway_steps.retire import retire
 from fairway_steps.routing.base import Router
 from fairway_steps.strategy import Strategy
-from fairway_steps.weights import Confirmation, await_settled, set_weights
+from fairway_steps.weights import Confirmation, announced, await_settled, set_weights
 from fairway_steps.words import shares
 from fairway_steps.workload.base import Workloads
 
@@ -68,12 +68,12 @@ def promote(
             )
         if reason := alive():
             raise NotReady(f"{record.chosen.name} cannot be promoted: {reason}")
-        change = _give(router, clock, record, record.chosen, confirm)
+        change = _give(store, lease, router, clock, record.chosen, confirm)
         reason = _earned(record, by)
         if record.promotion is Promotion.COPY and ending.workloads is not None and not record.first:
             record = amend(store, lease, lambda r: _changed(r, change).renewed(clock.now()))
             _copy(store, lease, record, ending.workloads, ending.ready, heartbeat(store, lease, clock))
-            change = _give(router, clock, record, record.primary, confirm)
+            change = _give(store, lease, router, clock, record.primary, confirm)
             reason = f"{reason}; {record.primary.name} runs what it ran"
         record = _close(store, lease, router, clock, change, Outcome.PROMOTED, reason, by)
     else:
@@ -97,7 +97,10 @@ def _earned(record: Record, by: str) -> str:
     return f"{name} was promoted on the word of {by or 'a person'}, not of an assessment"
 
 
-def _give(router: Router, clock: Clock, record: Record, version: Version, confirm: Confirmation) -> WeightChange:
+def _give(
+    store: RecordStore, lease: Lease, router: Router, clock: Clock, version: Version, confirm: Confirmation
+) -> WeightChange:
+    record = amend(store, lease, lambda r: announced(r, clock, confirm))
     return set_weights(
         router,
         clock,
@@ -319,8 +322,8 @@ def _changed(record: Record, change: WeightChange) -> Record:
     """The change written down, unless it changed nothing."""
     last = record.timeline[-1] if record.timeline else None
     if last is not None and (last.stage, dict(last.asked)) == (change.stage, dict(change.asked)):
-        return record
-    return replace(record, timeline=(*record.timeline, change))
+        return replace(record, changing_until=0.0)
+    return replace(record, timeline=(*record.timeline, change), changing_until=0.0)
 
 
 def _mended(store: RecordStore, record: Record, clock: Clock) -> Record:

@@ -2,8 +2,11 @@
 
 from dataclasses import replace
 
-from fairway_steps.model import Verdict
+from fairway_steps.model import Stratum, Verdict
 from fairway_steps.record import Record, StageResult
+
+CLOSE = 1e-3
+"""Seconds that two moments may lie apart and be the same."""
 
 
 def concluded(record: Record, result: StageResult) -> Record:
@@ -20,6 +23,16 @@ def changes(record: Record, index: int) -> list[float]:
 def served_since(record: Record, index: int) -> float | None:
     """When the weights of the stage were last served; None if they were never set."""
     return max((c.at + (c.settled_after or 0.0) for c in record.timeline if c.stage == index), default=None)
+
+
+def settles(stratum: Stratum, since: float, burn_in: int, interval: float) -> bool:
+    """Whether it is of the burn-in: so many looks, ``interval`` seconds apart, ``since`` the weights were served.
+
+    One that only ends in it, or begins in it and tells of more than a look: what was within cannot be taken out.
+    """
+    end = since + burn_in * interval
+    whole = stratum.end - stratum.start > 1.5 * interval
+    return stratum.start < since or (stratum.start + stratum.end) / 2 < end or (whole and stratum.start < end - CLOSE)
 
 
 def final(record: Record, index: int) -> StageResult | None:

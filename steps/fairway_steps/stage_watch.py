@@ -19,7 +19,7 @@ from fairway_steps.metrics.base import MetricSource
 from fairway_steps.model import Assessment, Rules, Slo, Stage, Stratum, Verdict
 from fairway_steps.record import Basis, Lease, Record, RecordStore, StageResult, amend
 from fairway_steps.schedule import routes_of
-from fairway_steps.stage_results import changes, concluded, final, served_since
+from fairway_steps.stage_results import changes, concluded, final, served_since, settles
 from fairway_steps.verdict import decided, weighed
 from fairway_steps.windows import Ends, added
 from fairway_steps.words import count, number, value_of
@@ -145,15 +145,16 @@ class StageWatch:
             self._pause(now)
 
     def _pause(self, now: float) -> None:
-        """An interval from look to look, and once less, so that what is scraped is read just after each scrape.
+        """An interval from look to look, less where something ends, and once so that what is scraped is read just after each scrape.
 
         A source that is as late at each look has no scrapes: it tells, with a delay, what was.
         """
         lag, before = now - self.newest, self.lag
         late = 0.0 if abs(lag - before) < LAG / 2 else max(0.0, lag - LAG) % self.interval
         self.lag = lag
-        again, end = now + self.interval - late, self.horizon if now < self.horizon else self.deadline
-        left = (min(again, end) if end > now else again) - self.clock.now()
+        served = (self.changed or 0.0) + self.rules.burn_in * self.interval
+        ends = (served, self.horizon, self.deadline)
+        left = min([now + self.interval - late, *(end for end in ends if end > now)]) - self.clock.now()
         self.clock.sleep(left if left > 0 else LAG)
 
     def close(self, assessment: Assessment, basis: Basis, measured: Mapping[str, float] | None) -> StageResult:
@@ -235,11 +236,7 @@ class StageWatch:
         self._save(strata, reading.cursor or self.cursor, now)
 
     def _settling(self, stratum: Stratum) -> bool:
-        """Whether the weights changed in it, or most of it lies within the burn-in, so many looks after they were served."""
-        if self.changed is None:
-            return False
-        end = self.changed + self.rules.burn_in * self.interval
-        return stratum.start < self.changed or (stratum.start + stratum.end) / 2 < end
+        return self.changed is not None and settles(stratum, self.changed, self.rules.burn_in, self.interval)
 
     def _save(self, strata: Sequence[Stratum], cursor: str, now: float) -> None:
         before = self.cursor

@@ -1,7 +1,8 @@
 """Assessing in the background: all through a release, also while no stage is, as when a person is asked.
 
 A stage's own assessment looks each second. Between stages, and for as long as an approval takes, the candidate serves with nobody
-looking. This watches then, from the same cursor, and never while somebody else does: the counts are taken once.
+looking. This watches then, from the same cursor, and never while somebody else does: the counts are taken once. While weights are being changed it does not look: nobody
+could say of what weight a count is.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,7 +17,7 @@ from fairway_steps.model import Assessment, Outcome, Rules, Verdict
 from fairway_steps.record import Basis, Lease, Record, RecordStore, StageResult, amend, required
 from fairway_steps.release import drop, rollback
 from fairway_steps.routing.base import Router
-from fairway_steps.stage_results import concluded
+from fairway_steps.stage_results import concluded, settles
 from fairway_steps.stage_watch import Progress, silent
 from fairway_steps.verdict import decided, weighed
 from fairway_steps.weights import Confirmation
@@ -49,8 +50,8 @@ def watch(
             return None
         if record.cursor != seen:
             seen, since = record.cursor, now
-        elif now - since >= quiet and record.stage >= 0 and record.timeline:
-            record = _look(store, lease, source, record, now)
+        elif now - since >= quiet and now >= record.changing_until and record.stage >= 0 and record.timeline:
+            record = _look(store, lease, source, record, now, interval)
             seen = record.cursor
             known = _weighed(record)
             # Why those of several candidates that do harm are to lose their traffic, or have lost it.
@@ -65,19 +66,23 @@ def watch(
         clock.sleep(interval)
 
 
-def _look(store: RecordStore, lease: Lease, source: MetricSource, record: Record, now: float) -> Record:
+def _look(
+    store: RecordStore, lease: Lease, source: MetricSource, record: Record, now: float, interval: float
+) -> Record:
     try:
         reading = source.read(tuple(record.versions), record.timeline[-1].asked, record.cursor, now)
     except TransientError:
         return record
-    return amend(store, lease, lambda r: _added(r, record.cursor, reading, now))
+    return amend(store, lease, lambda r: _added(r, record.cursor, reading, now, interval))
 
 
-def _added(record: Record, cursor: str, reading: Reading, now: float) -> Record:
-    if record.cursor != cursor or reading.problem or reading.complete:
+def _added(record: Record, cursor: str, reading: Reading, now: float, interval: float) -> Record:
+    if record.cursor != cursor or reading.problem or reading.complete or now < record.changing_until:
         return record.renewed(now)
-    fresh = replace(record.with_strata(reading.strata), cursor=reading.cursor, cursor_stage=record.stage)
-    return fresh.renewed(now)
+    last = record.timeline[-1]
+    since = last.at + (last.settled_after or 0.0)
+    strata = [replace(one, settling=settles(one, since, record.rules.burn_in, interval)) for one in reading.strata]
+    return replace(record.with_strata(strata), cursor=reading.cursor, cursor_stage=record.stage).renewed(now)
 
 
 def _rules(record: Record) -> Rules:

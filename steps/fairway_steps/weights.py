@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from fairway_steps.back import give_back
@@ -17,6 +17,8 @@ from fairway_steps.words import shares
 
 LOG = logging.getLogger(__name__)
 POLL = 0.05
+LOOK = 1.0
+"""Seconds of a burn-in that are waited for here; what more there is of it, the assessment sees to."""
 ENOUGH = 10
 """Requests just before a mirror, after which none at all in twice the time is no accident."""
 CONTRADICTED = math.log(1e4)
@@ -46,11 +48,9 @@ def set_weights(
     stage: int,
     why: str,
     confirm: Confirmation,
-    when_served: Callable[[], None] = lambda: None,
 ) -> WeightChange:
     """Apply ``routes``, read them back, wait until the proxy serves them, and count where requests went.
 
-    ``when_served`` is called between the last two, and again if the count shows that they were not served yet.
     Idempotent. Raises NotSettled if the stored routes are not the ones written, the proxy does not take them in time, the
     counted split still contradicts them then, or no version gets requests any more since they are mirrored.
     """
@@ -66,7 +66,6 @@ def set_weights(
     await_settled(router, clock, confirm.settle)
     while True:
         settled = clock.now()
-        when_served()
         try:
             measured, counted = _count(router, clock, routes, confirm)
             break
@@ -100,9 +99,9 @@ def enter_stage(
 ) -> WeightChange:
     """Set the weights of stage ``index`` of the recorded release and write the change down.
 
-    ``by`` is the person on whose word the stage is entered, if there is one. ``source`` is read as soon as the weights are served, so that evidence from before is not taken for the stage's own. Called again
-    after it was killed, wherever that was, it makes sure of the route again, writes the change down once, and notes that it
-    was called again.
+    ``by`` is the person on whose word the stage is entered, if there is one. ``source`` is read before the change, so that evidence
+    from before is not taken for the stage's own, and a look after it, so that what is counted meanwhile is none. Called again after it
+    was killed, wherever that was, it makes sure of the route again, writes the change down once, and notes that it was called again.
     """
     record = required(store, lease)
     routes = record.position(index).routes
@@ -110,11 +109,9 @@ def enter_stage(
     same = last is not None and dict(last.asked) == dict(routes.weights)
     done = last is not None and same and (last.stage == index or bool(record.dropped))
     again = done or router.read() == routes
-    marks: list[Reading] = []
-
-    def mark() -> None:
-        marks[:] = _mark(record, source, clock.now())
-
+    if not done:
+        before = _read(record, _served(record), source, clock) if not record.changing_until else None
+        record = amend(store, lease, lambda now: announced(_with(now, record.cursor, before), clock, confirm))
     try:
         change = set_weights(
             router,
@@ -125,7 +122,6 @@ def enter_stage(
             stage=index,
             why="stage",
             confirm=replace(confirm, requests=0) if done else confirm,
-            when_served=mark,
         )
     except NotSettled:  # what is not taken up may answer nobody: users first
         try:
@@ -144,26 +140,47 @@ def enter_stage(
         amend(store, lease, noted)
         return last
 
+    first = min(1, record.rules.burn_in) * LOOK
+    if source and (left := change.at + (change.settled_after or 0.0) + first - clock.now()) > 0:
+        clock.sleep(left)
+    meanwhile = _read(record, routes.weights, source, clock)
+    if meanwhile:
+        meanwhile = replace(meanwhile, strata=tuple(replace(one, settling=True) for one in meanwhile.strata))
+
     def entered(now: Record) -> Record:
-        now = noted(now)
-        for read in marks if now.cursor == record.cursor else ():
-            now = replace(now.with_strata(read.strata), cursor=read.cursor, cursor_stage=index)
-        return replace(now, stage=index, timeline=(*now.timeline, change)).renewed(clock.now())
+        now = _with(noted(now), record.cursor, meanwhile, index)
+        return replace(now, stage=index, timeline=(*now.timeline, change), changing_until=0.0).renewed(clock.now())
 
     amend(store, lease, entered)
     return change
 
 
-def _mark(record: Record, source: MetricSource | None, now: float) -> list[Reading]:
-    """The reading that ends the time before; none where there is none, and the assessment catches up by itself."""
+def announced(record: Record, clock: Clock, confirm: Confirmation) -> Record:
+    """The record, which says that its weights are being changed, and until when at the latest."""
+    return replace(record, changing_until=clock.now() + 2 * (confirm.settle + confirm.wait) + LOOK)
+
+
+def _served(record: Record) -> Mapping[str, int]:
+    return record.timeline[-1].asked if record.timeline else {record.primary.name: 100}
+
+
+def _read(record: Record, weights: Mapping[str, int], source: MetricSource | None, clock: Clock) -> Reading | None:
+    """What was counted since the last look; None where there is no source, or it does not say."""
     if source is None:
-        return []
-    before = record.timeline[-1].asked if record.timeline else {record.primary.name: 100}
+        return None
     try:
-        reading = source.read(tuple(record.versions), before, record.cursor, now)
+        reading = source.read(tuple(record.versions), weights, record.cursor, clock.now())
     except TransientError:
-        return []
-    return [] if reading.problem or reading.complete else [reading]
+        return None
+    return None if reading.problem or reading.complete else reading
+
+
+def _with(now: Record, cursor: str, reading: Reading | None, stage: int | None = None) -> Record:
+    """The record with a reading that goes on from ``cursor``; unless somebody else has looked since."""
+    if reading is None or now.cursor != cursor:
+        return now
+    at = now.cursor_stage if stage is None else stage
+    return replace(now.with_strata(reading.strata), cursor=reading.cursor, cursor_stage=at)
 
 
 def await_settled(router: Router, clock: Clock, timeout: float) -> None:

@@ -58,7 +58,7 @@ class Users:
             )
             return last - first
 
-        users, happy, failed = counted(1.0), counted(self.worth[name]), counted(self.failing.get(name, 0.0))
+        users, happy, failed = counted(1.0), counted(self.worth.get(name, 0.0)), counted(self.failing.get(name, 0.0))
         return Stratum(
             name,
             since,

@@ -457,7 +457,7 @@ def test_a_stage_that_ends_early_is_measured_by_the_source_that_saw_more_of_it(t
     world = World(tmp_path, Version(20.0, failing=0.2))
     began = START - 4
     world.source = FakeSource(world.source.versions, began)
-    world.begin(timeline=(change(0, began),), cursor=json.dumps({"at": began}), cursor_stage=0)
+    world.begin(timeline=(change(0, began),), cursor=json.dumps({"at": began + 1}), cursor_stage=0)
 
     class Lately:
         """A proxy of which only the last moments were seen: one request, and that was the candidate's."""
@@ -471,7 +471,7 @@ def test_a_stage_that_ends_early_is_measured_by_the_source_that_saw_more_of_it(t
     result = world.judge()
     assert result.assessment.verdict is Verdict.ROLLBACK
     assert world.elapsed == 0, "it ended at the first look, before the proxy's counters had moved"
-    assert result.samples == {"v1": 720, "v2": 80}
+    assert result.samples == {"v1": 540, "v2": 60}
     assert result.measured == {"v1": 0.9, "v2": 0.1}
 
 
@@ -638,6 +638,19 @@ def test_what_fails_within_the_burn_in_is_no_evidence_and_what_fails_after_it_is
     assert sum(s.errors for s in own) >= 20, "it is in the record all the same"
     assert sum(s.requests for s in own if s.settling) == 20 * burn_in
     assert all(one.same for one in replay(world.kept))
+
+
+@pytest.mark.parametrize("late", [0.0, 1.9, 2.1, 3.0, 6.0])
+@pytest.mark.parametrize("interval", [1.0, 5.0])
+def test_the_burn_in_is_no_evidence_however_late_the_assessment_begins(tmp_path, late, interval):
+    world = World(tmp_path, Cold(20.0), slos=[ERRORS])
+    world.begin(slos=(ERRORS,), cursor=json.dumps({"at": START}), cursor_stage=0)
+    world.clock.sleep(late)
+    result = world.judge(rules=Rules(burn_in=3), stages=(Stage(10, 30.0),), interval=interval)
+    assert result.assessment.verdict is not Verdict.ROLLBACK
+    own = [s for s in world.kept.strata if s.version == "v2"]
+    assert sum(s.errors for s in own if s.settling) == sum(s.errors for s in own) >= 20
+    assert sum(s.requests for s in own if not s.settling) > 200
 
 
 def test_a_critical_slo_ends_a_stage_sooner_than_the_same_among_many(tmp_path):

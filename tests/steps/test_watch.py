@@ -5,6 +5,7 @@ Left out: what the counts mean (test_assess.py), how a rollback works (test_rele
 """
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from fairway_steps.model import Metric, Outcome, Routes, Slo, Stage, Verdict
 from fairway_steps.record import FileStore, Lease, WeightChange
 from fairway_steps.replay import replay
 from fairway_steps.watch import watch
+from fairway_steps.weights import Confirmation, announced
 from fakes_assess import FakeSource, Version
 from fakes_routing import FakeRouter, Stored
 from records import record
@@ -86,6 +88,36 @@ def test_a_good_candidate_is_watched_until_the_release_has_ended(tmp_path):
     assert world.watch() is None
     assert world.router.read().weights == {"v1": 50, "v2": 50}
     assert sum(s.requests for s in world.kept.strata if s.version == "v2") == 20 * 59
+
+
+class Starting(Version):
+    """Fails all that it is asked in the second after 20 s."""
+
+    def counters(self, elapsed):
+        found = super().counters(elapsed)
+        failed = math.floor(self.rate * (min(max(elapsed, 20.0), 21.0) - 20.0) + 1e-9)
+        return replace(found, failures={"http-503": failed} if failed else {})
+
+
+def test_it_does_not_look_while_weights_are_changed_and_the_burn_in_after_is_no_evidence(tmp_path):
+    world = World(tmp_path, Starting(20.0))
+    stages = (Stage(10, 10.0), Stage(50, 30.0))
+    first = (WeightChange(START, 0, {"v1": 90, "v2": 10}),)
+    world.store.update(lambda r: replace(r, stages=stages, timeline=first))
+
+    def changed():
+        change = WeightChange(START + 20, 1, {"v1": 50, "v2": 50}, settled_after=0.5)
+        world.store.update(lambda r: replace(r, stage=1, timeline=(*r.timeline, change), changing_until=0.0))
+        world.until(60, lambda: world.store.update(lambda r: replace(r, outcome=Outcome.PROMOTED)))
+
+    def changing():
+        world.store.update(lambda r: announced(r, world.clock, Confirmation()))
+        world.until(23, changed)
+
+    world.until(20, changing)
+    assert world.watch() is None
+    assert all(s.settling for s in world.kept.strata if s.errors)
+    assert {s.weight for s in world.kept.strata if s.version == "v2" and s.end > START + 21} == {50}
 
 
 def test_it_leaves_the_counts_to_whoever_looks(tmp_path):
