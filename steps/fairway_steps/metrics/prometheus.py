@@ -66,7 +66,7 @@ class PrometheusSource:
             return Reading((), cursor, problem=str(error))
         except Refused as error:
             if state is None:
-                raise UsageError(str(error), mend="mend the query") from error
+                raise UsageError(str(error), mend=self.plan.mend) from error
             return Reading((), cursor, problem=str(error))
         except ValueError as error:
             return Reading((), cursor, problem=f"{self.api.where} cannot be understood: {error}")
@@ -91,7 +91,7 @@ class PrometheusSource:
         except Away as error:
             raise TransientError(str(error)) from error
         except (Refused, ValueError) as error:
-            raise UsageError(f"{self.api.where}: {error}", mend="mend the query") from error
+            raise UsageError(f"{self.api.where}: {error}", mend=self.plan.mend) from error
         told = {one.labels[self.plan.label] for one in others if one.labels.get(self.plan.label)}
         return [
             Inspection(
@@ -114,6 +114,8 @@ class PrometheusSource:
 
     def _seen(self, version: str, owned: Sequence[Series]) -> Seen:
         names = self.plan.names
+        for totals in _totals(owned, names.per_request):
+            tally(names, totals)  # raises for what is wrong and constant, as a bucket that never grows
         counted = count(
             owned, {}, per_request=names.per_request, existed={group(o.labels, names.per_request) for o in owned}
         )
@@ -284,6 +286,20 @@ class PrometheusSource:
 def _shown(labels: Labels) -> str:
     told = ", ".join(f'{k}="{v}"' for k, v in sorted(labels.items()) if k not in (OWNER, "__name__", WAS))
     return f"{labels.get(WAS) or labels['__name__']}{{{told}}}"
+
+
+def _totals(owned: Iterable[Series], per_request: Collection[str]) -> Iterable[Sequence[Sample]]:
+    """What each process has counted in all, at its last scrape."""
+    processes: dict[str, list[Series]] = {}
+    for one in owned:
+        processes.setdefault(group(one.labels, per_request), []).append(one)
+    for some in processes.values():
+        newest = max(one.samples[-1][0] for one in some)
+        yield [
+            Sample(one.labels["__name__"], one.labels, one.samples[-1][1])
+            for one in some
+            if one.samples[-1][0] == newest
+        ]
 
 
 def _interval_of(owned: Iterable[Series]) -> float:

@@ -62,6 +62,10 @@ class Plan(Protocol):
         """The name of the histogram of latencies, as the server has it; empty if it is not known."""
 
     @property
+    def mend(self) -> str:
+        """What a user can do about what is asked."""
+
+    @property
     def separate(self) -> Sequence[str]:
         """Counters of failures that may be misnamed without anybody noticing."""
 
@@ -95,6 +99,10 @@ class NamesPlan:
     @property
     def histogram(self) -> str:
         return self.names.histogram
+
+    @property
+    def mend(self) -> str:
+        return "narrow it down by where:, label: and value:, or write queries: of your own"
 
     @property
     def separate(self) -> Sequence[str]:
@@ -158,6 +166,7 @@ class PromqlPlan:
     seen: dict[str, list[str]] = field(default_factory=dict)
     label: str = ""
     histogram: str = ""
+    mend: str = "mend the query"
     separate: Sequence[str] = ()
     series: Mapping[str, str] = field(default_factory=dict)
     latencies: Mapping[str, str] = field(default_factory=dict)

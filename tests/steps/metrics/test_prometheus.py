@@ -194,6 +194,22 @@ def test_what_is_no_count_refuses_a_release_before_it_begins(slots, apps):
         source(slots, apps).inspect(VERSIONS, time.time())
 
 
+@pytest.mark.parametrize(("wrong", "says"), [({"0.5": 40}, "not a cumulative histogram"), ({"+Inf": "NaN"}, "is nan")])
+def test_a_bucket_that_is_wrong_and_never_grows_refuses_a_release_before_it_begins(slots, apps, wrong, says):
+    """Its increments, all zero, would pass; another process beside it, whose buckets are right, must not hide it."""
+    other = App(slots, "v2")
+    for app, counts in ((apps["v1"], {}), (apps["v2"], wrong), (other, {})):
+        buckets = {"0.1": 100, "0.5": 100, "+Inf": 100} | counts
+        app.lines |= {f'h_bucket{{v="{app._version}",le="{edge}"}}': count for edge, count in buckets.items()}
+        app.show(ok=100)
+    opened = source(slots, {**apps, "v2 too": other}, histogram="h")
+    for app in (*apps.values(), other) * 2:
+        app.seen()
+    with pytest.raises(UsageError, match=says) as refused:
+        opened.inspect(VERSIONS, time.time())
+    assert refused.value.mend == "narrow it down by where:, label: and value:, or write queries: of your own"
+
+
 def test_a_version_that_does_not_show_is_a_problem_if_it_has_traffic(slots):
     apps = {"v1": App(slots, "v1").show(ok=100)}
     apps["v1"].seen()
@@ -355,7 +371,7 @@ def test_queries_for_further_latencies_are_asked_for_those_that_slos_are_about(s
 
 def test_a_query_that_the_server_refuses_is_told_in_its_words(slots):
     opened = open_source(PROMQL.format(url=slots.server.url, requests='rate(req{v="$version"})'), "iris")
-    with pytest.raises(UsageError, match="expected type range vector"):
+    with pytest.raises(UsageError, match=r"expected type range vector.*; mend the query"):
         opened.read(VERSIONS, BOTH, "", time.time())
 
 
@@ -384,6 +400,7 @@ def test_it_shows_what_it_has_before_a_release(slots, apps):
     assert shown.others == ("v1", "v2")
     assert shown.seen[0].edges == (0.1, 0.5, float("inf"))
     slos = [Slo(Metric.LATENCY, 0.3, 0.95)]
+    assert 0 < shown.interval < 10
     told = {f.sentence: f.level for f in findings([shown], slos, expected=["v1", "v9"], weights={})}
     assert [level for text, level in told.items() if "no series of v9; its label v says v1, v2" in text] == [
         Level.REFUSED
