@@ -60,15 +60,18 @@ class FakeRouter:
         del versions
         self.foreseen = tuple(asked)
 
-    def apply(self, routes: Routes, versions: Mapping[str, Version], *, fence: int = 0, claim: bool = False) -> Routes:
+    def apply(self, routes: Routes, versions: Mapping[str, Version], *, fence: int = 0) -> Routes:
         self.read()
         assert routes.versions() <= set(versions)
-        self._check(fence, claim=claim)
+        self._check(fence)
         self.stored.routes, self.stored.backends = routes, set(routes.versions())
         return self.read()
 
     def fence(self) -> int:
         return self.stored.fence
+
+    def claim(self, fence: int) -> None:
+        self._check(fence, claim=True)
 
     def settled(self) -> bool | None:
         return self.settles

@@ -38,11 +38,11 @@ class Release:
                 world.lab.versions = world.lab.versions | {collector.name: collector}
         self.stages, self.store, self.clock = stages, FileStore(folder / "record.json"), SystemClock()
 
-    def begin(self):
+    def begin(self, holder="a", *, resume=False):
         return begin(
             self.store, self.world.router(), self.clock,
             service="iris", route="theirs", primary=self.world.known[FIRST], candidate=self.world.known[SECOND],
-            strategy=self.strategy, stages=self.stages, slos=(), holder="a", lease_for=60.0, resume=False, gone=lambda _: False,
+            strategy=self.strategy, stages=self.stages, slos=(), holder=holder, lease_for=60.0, resume=resume, gone=lambda _: resume,
         )  # fmt: skip
 
     def run(self, end):

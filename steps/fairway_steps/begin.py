@@ -26,6 +26,7 @@ from fairway_steps.routing.base import Router
 from fairway_steps.routing.claims import Claims
 from fairway_steps.schedule import routes_of
 from fairway_steps.strategy import Strategy
+from fairway_steps.takeover import refuse_lost, take_over
 from fairway_steps.words import shares
 
 LOG = logging.getLogger(__name__)
@@ -105,7 +106,8 @@ def begin(
             LOG.info("release %s has ended %s", held.release_id, held.outcome)
             return held
         if resume and _resumes(held, holder, other, store.uri):
-            return held if dry_run else _take_over(store, held, holder, clock)
+            refuse_lost(held, router)
+            return held if dry_run else _take_over(store, router, held, holder, clock)
         if held.outcome is None and held.holder == holder and not other:
             LOG.info("release %s goes on", held.release_id)
             return held
@@ -128,7 +130,8 @@ def begin(
     served = router.served()
     original = router.snapshot()
     if not dry_run:
-        router.apply(routes, {version.name: version for version in (primary, *everyone)}, fence=token, claim=True)
+        router.claim(token)
+        router.apply(routes, {version.name: version for version in (primary, *everyone)}, fence=token)
     record = Record(
         release_id=f"{service}-{datetime.fromtimestamp(clock.now(), UTC):%Y%m%d-%H%M%S}-{token}",
         service=service,
@@ -257,16 +260,15 @@ def _preflight(routes: Routes, primary: Version, candidates: Sequence[Version], 
         )
 
 
-def _take_over(store: RecordStore, held: Record, holder: str, clock: Clock) -> Record:
-    def taken(record: Record | None) -> Record:
-        if record is None or record.token != held.token:
+def _take_over(store: RecordStore, router: Router, held: Record, holder: str, clock: Clock) -> Record:
+    def taken(record: Record) -> Record:
+        if record.token != held.token:
             raise Fenced(
                 f"release {held.release_id} was taken over by somebody else just now", mend="look at its record"
             )
         taken = replace(
             record,
             holder=holder,
-            token=record.token + 1,
             outcome=None,
             reason="",
             finished=None,
@@ -275,7 +277,7 @@ def _take_over(store: RecordStore, held: Record, holder: str, clock: Clock) -> R
         )
         return taken.renewed(clock.now()).noted(clock.now(), "begin", f"taken over from {held.holder} by {holder}")
 
-    return store.update(taken)
+    return take_over(store, router, held, taken)
 
 
 def _unchanged(now: Record | None, before: Record | None, record: Record) -> Record:

@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 
 from fairway_steps.back import GivenBack, give_back, holds, refuse_unlike
 from fairway_steps.clock import Clock
-from fairway_steps.errors import DomainError, FairwayError, NotReady, UsageError
+from fairway_steps.errors import DomainError, FairwayError, Fenced, NotReady, UsageError
 from fairway_steps.heartbeat import heartbeat
 from fairway_steps.model import Outcome, Promotion, Routes, Verdict, Version
 from fairway_steps.record import Lease, Record, RecordStore, WeightChange, amend, required
 from fairway_steps.retire import retire
 from fairway_steps.routing.base import Router
 from fairway_steps.strategy import Strategy
+from fairway_steps.takeover import is_lost, refuse_lost, take_over
 from fairway_steps.weights import Confirmation, announced, await_settled, set_weights
 from fairway_steps.words import shares
 from fairway_steps.workload.base import Workloads
@@ -211,26 +212,24 @@ def ensure_safe(
 
     Takes the release over, so that a step which is still alive somewhere is fenced off. Returns what was done
     (``none``, ``restored`` or ``confirmed``) and the record. Raises DomainError if the route cannot be
-    put right; the record then says ``broken``.
+    put right, Fenced if another release has claimed it since: nothing is touched then. The record of an unfinished one then says ``broken``.
     """
     record = store.load()
     if record is None:
         return "none", None
     if record.outcome is None:
         return "restored", close_unfinished(store, router, clock, holder=holder, reason=reason, ending=ending)
-    action = "restored" if record.outcome is Outcome.BROKEN else "confirmed"
-    if record.outcome is Outcome.BROKEN:
-        _undo_copy(record, ending, lambda: None)
-    if record.outcome is Outcome.BROKEN:
+    action = "confirmed"
+    if record.outcome is Outcome.BROKEN or not holds(record.stable, router):
+        refuse_lost(record, router)
+        if record.outcome is Outcome.BROKEN:
+            _undo_copy(record, ending, lambda: None)
         router.give_all(record.stable, fence=record.token)
         await_settled(router, clock, Confirmation().settle)
         refuse_unlike(record.stable, router)
-    elif not holds(record.stable, router):
-        router.give_all(record.stable, fence=record.token)
-        await_settled(router, clock, Confirmation().settle)
-        refuse_unlike(record.stable, router)
-        action = "restored"
-    record = _mended(store, record, clock)
+        action, record = "restored", _mended(store, record, clock)
+    elif is_lost(record, router):  # the other one may be about to use what would be retired
+        return action, record
     return action, retire(store, record, router, ending.workloads, clock, drain=ending.drain)
 
 
@@ -242,9 +241,13 @@ def close_unfinished(
     def taken(record: Record) -> Record:
         if record.outcome is not None:
             return record
-        return replace(record, holder=holder, token=record.token + 1, interrupted=True).renewed(clock.now())
+        return replace(record, holder=holder, interrupted=True).renewed(clock.now())
 
-    record = amend(store, Lease(), taken)
+    try:
+        record = take_over(store, router, required(store, Lease()), taken)
+    except Fenced as error:
+        _break(store, Lease(), clock, error.message)
+        raise
     lease = Lease(record.release_id, record.token)
     try:
         return rollback(
@@ -260,14 +263,16 @@ def close_unfinished(
     except FairwayError as error:
         unlike = f"the route could not be put back to {record.primary.name}: {error.message}"
         broken = error.message if isinstance(error, GivenBack) else unlike
-        amend(
-            store,
-            lease,
-            lambda r: r.noted(clock.now(), "ensure-safe", broken, failed=True).ended(
-                clock.now(), Outcome.BROKEN, broken
-            ),
-        )
+        _break(store, lease, clock, broken)
         raise DomainError(broken, mend="put the route right by hand, then run `fairway ensure-safe` again") from error
+
+
+def _break(store: RecordStore, lease: Lease, clock: Clock, why: str) -> None:
+    def broken(record: Record) -> Record:
+        noted = record.noted(clock.now(), "ensure-safe", why, failed=True)
+        return noted.ended(clock.now(), Outcome.BROKEN, why)
+
+    amend(store, lease, broken)
 
 
 def _why(record: Record, outcome: Outcome, reason: str) -> str:

@@ -113,10 +113,13 @@ def test_the_route_itself_tells_the_highest_token_it_has_seen(world):
 
 def test_of_two_that_claim_it_with_one_token_the_second_is_fenced_off(world):
     mine, other = world.router(), world.router()
-    token = mine.fence() + 1
-    mine.apply(Routes({"v1": 100}), world.known, fence=token, claim=True)
-    with pytest.raises(Fenced):
-        other.apply(Routes({"v1": 100}), world.known, fence=token, claim=True)
+    token = mine.fence() + 2
+    before, stored = mine.read(), world.foreign()
+    mine.claim(token)
+    for late in (token, token - 1):
+        with pytest.raises(Fenced):
+            other.claim(late)
+    assert (other.read(), world.foreign()) == (before, stored)
     mine.apply(Routes({"v1": 90, "v2.1": 10}), world.known, fence=token)
     assert world.router().fence() == token
 

@@ -70,8 +70,10 @@ def test_each_has_its_own_split_token_and_way_back(shared):
     iris, wine = map(shared.router, NAMES)
     ours, theirs = iris.snapshot(), wine.snapshot()
     one, two = shared.routes("iris", 20, True, True), shared.routes("wine-iris", 50, True, False)
-    iris.apply(one, shared.versions["iris"], fence=9, claim=True)
-    wine.apply(two, shared.versions["wine-iris"], fence=1, claim=True)
+    iris.claim(9)
+    wine.claim(1)
+    iris.apply(one, shared.versions["iris"], fence=9)
+    wine.apply(two, shared.versions["wine-iris"], fence=1)
     assert (iris.read(), wine.read(), iris.fence(), wine.fence()) == (one, two, 9, 1)
     with pytest.raises(Fenced):
         iris.apply(one, shared.versions["iris"], fence=8)

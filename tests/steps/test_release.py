@@ -249,9 +249,9 @@ class Witness(FakeWorkloads):
         self.router = router
         real, last = router.apply, router.give_all
 
-        def apply(routes, versions, *, fence=0, claim=False):
+        def apply(routes, versions, *, fence=0):
             self.done.append(f"route {dict(routes.weights)}")
-            return real(routes, versions, fence=fence, claim=claim)
+            return real(routes, versions, fence=fence)
 
         def give_all(version, *, fence=0):
             self.done.append(f"all to {version.name}")

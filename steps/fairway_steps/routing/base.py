@@ -103,16 +103,21 @@ class Router(Protocol):
         says: its users would be moved unseen.
         """
 
-    def apply(self, routes: Routes, versions: Mapping[str, Version], *, fence: int = 0, claim: bool = False) -> Routes:
+    def apply(self, routes: Routes, versions: Mapping[str, Version], *, fence: int = 0) -> Routes:
         """Make ``routes`` the stored ones and return what a fresh read gives.
 
         ``versions`` holds each version that ``routes`` names. New backends are made and warm before a route
-        points at them; a backend without a share is removed after it has lost its traffic. With ``claim`` the token must be above all
-        that the route has seen: of two that begin with the same one, the second is fenced off.
+        points at them; a backend without a share is removed after it has lost its traffic.
         """
 
     def fence(self) -> int:
         """The highest token that the stored route has seen; 0 before any."""
+
+    def claim(self, fence: int) -> None:
+        """Keep this token beside the route, and touch nothing else. Raises Fenced unless it is above all that the route has seen.
+
+        So of two that would have the route with one token, the second is fenced off.
+        """
 
     def settled(self) -> bool | None:
         """Whether the proxy serves the routes last stored; None if this back end cannot tell."""

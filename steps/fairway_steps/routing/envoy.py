@@ -65,7 +65,7 @@ class EnvoyRouter:
         for sentence in others.told(self.service, stored, beside):
             LOG.warning(sentence)
 
-    def apply(self, routes: Routes, versions: Mapping[str, Version], *, fence: int = 0, claim: bool = False) -> Routes:
+    def apply(self, routes: Routes, versions: Mapping[str, Version], *, fence: int = 0) -> Routes:
         """Make ``routes`` the stored and served ones; ``fence`` 0 is a person, whom no token stops.
 
         Raises NotSettled, the routes untouched, if Envoy does not take up a new backend.
@@ -75,7 +75,7 @@ class EnvoyRouter:
         def fallback_of(own: Sequence[Json]) -> str:
             return xds.fallback_of(routes, self._decoded(own), xds.noted(own).get("fallback", ""))
 
-        self._write(routes, versions, fence, fallback_of, claim=claim)
+        self._write(routes, versions, fence, fallback_of)
         return self.read()
 
     def give_all(self, version: Version, *, fence: int = 0) -> None:
@@ -90,7 +90,6 @@ class EnvoyRouter:
         fence: int,
         fallback_of: Callable[[Sequence[Json]], str],
         *,
-        claim: bool = False,
         whatever: bool = False,
     ) -> None:
         """The backends, then the routes. With ``whatever``, those of others that reach a version, too."""
@@ -100,7 +99,7 @@ class EnvoyRouter:
 
         with self.folder.locked():
             own = self._place(resources_of(self.folder.load(ROUTES))).own
-            self._fenced(own, fence, claim=claim)
+            self._fenced(own, fence)
             fallback = fallback_of(own)
             wanted, endpoints = self._add_backends(routes, versions, fallback)
         running = self.proxy.uptime() is not None
@@ -115,7 +114,7 @@ class EnvoyRouter:
             stored = self.folder.load(ROUTES)
             resources = resources_of(stored)
             own = self._place(resources).own
-            fence = self._fenced(own, fence, claim=claim)
+            fence = self._fenced(own, fence)
             if {c["name"] for c in wanted} - {c.get("name") for c in self.folder.load(CLUSTERS)["resources"]}:
                 raise TransientError(f"somebody else has just removed a backend from {self.folder.path / CLUSTERS}")
             fresh = xds.entries(self.service, routes, own[-1], fallback, fence)
@@ -144,6 +143,14 @@ class EnvoyRouter:
 
     def fence(self) -> int:
         return self._fenced(self._place(self.folder.load(ROUTES)["resources"]).own, 0)
+
+    def claim(self, fence: int) -> None:
+        with self.folder.locked():
+            stored = self.folder.load(ROUTES)
+            own = self._place(stored["resources"]).own
+            token = self._fenced(own, fence, claim=True)
+            fresh = [*own[:-1], xds.fenced(own[-1], token)]
+            self.folder.replace(ROUTES, stored, xds.placed(self.service, stored["resources"], fresh))
 
     def settled(self) -> bool | None:
         stored = self.folder.load(ROUTES)

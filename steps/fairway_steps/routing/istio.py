@@ -44,10 +44,10 @@ class IstioRouter(StoredRouter):
     def _around(self) -> Around:
         return Around(self.service, self._places, self.ref.namespace)
 
-    def apply(self, routes: Routes, versions: Mapping[str, Version], *, fence: int = 0, claim: bool = False) -> Routes:
+    def apply(self, routes: Routes, versions: Mapping[str, Version], *, fence: int = 0) -> Routes:
         """As every back end's, but that names of headers are lower case in a VirtualService."""
         matches = tuple(replace(match, name=match.name.lower()) for match in routes.matches)
-        return super().apply(replace(routes, matches=matches), versions, fence=fence, claim=claim)
+        return super().apply(replace(routes, matches=matches), versions, fence=fence)
 
     def _placed(self, versions: Mapping[str, Version]) -> dict[str, Place]:
         return backends(versions, shared=True)

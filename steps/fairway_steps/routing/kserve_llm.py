@@ -101,7 +101,8 @@ class LlmRouter(StoredRouter):
         return same and super()._holds(found, parts)
 
     def _put(self, found: Manifest, parts: Json, token: int, *, whatever: bool = False) -> None:
-        before, after = found["spec"]["weights"], parts["weights"]
+        before = found["spec"]["weights"]
+        after = parts.get("weights", before)
         ours = sorted((at.ref.name for at in self._members(found)), key=lambda name: before[name] - after[name])
         for name in ours:
             version = "" if whatever else found[MEMBERS][name]["metadata"]["resourceVersion"]

@@ -125,14 +125,14 @@ class StoredRouter(ABC):
             self._refuse_lacking(routes)
             self._preflight(found, routes)
 
-    def apply(self, routes: Routes, versions: Mapping[str, Version], *, fence: int = 0, claim: bool = False) -> Routes:
+    def apply(self, routes: Routes, versions: Mapping[str, Version], *, fence: int = 0) -> Routes:
         """Make ``routes`` the stored ones. Raises NotReady, the route untouched, if a version has no ready endpoints."""
         self._places |= self._placed(versions)
         self._check(routes)
         for attempt in range(ATTEMPTS):
             found = self._found()
             self._decoded(found)
-            token = self._fenced(found, fence, claim=claim)
+            token = self._fenced(found, fence)
             self._preflight(found, routes)
             after = self._encoded(found, routes)
             if self._holds(found, after) and token == self._token(found):
@@ -148,12 +148,21 @@ class StoredRouter(ABC):
                 break
             self._await_taken_up()
         else:
-            raise TransientError(f"{self.ref} is written by others all the time")
+            raise self._busy
         self._asked = routes
         return self.read()
 
     def fence(self) -> int:
         return self._token(self._found())
+
+    def claim(self, fence: int) -> None:
+        for attempt in range(ATTEMPTS):
+            found = self._found()
+            try:
+                return self._put(found, {}, self._fenced(found, fence, claim=True))
+            except Conflict:
+                self.clock.sleep(PAUSE * 2**attempt)
+        raise self._busy
 
     def settled(self) -> bool | None:
         found = self._found()
@@ -215,6 +224,10 @@ class StoredRouter(ABC):
         while self.clock.now() < until and self._not_taken_up(self._found()):
             self.clock.sleep(LOOK)
         self.clock.sleep(MOMENT)
+
+    @property
+    def _busy(self) -> TransientError:
+        return TransientError(f"{self.ref} is written by others all the time")
 
     def _found(self) -> Manifest:
         found = self.cluster.get(self.ref)

@@ -163,6 +163,13 @@ def noted(own: Sequence[Json]) -> Json:
     return dict(_metadata(own[-1] if own else {}).get(METADATA, {}))
 
 
+def fenced(entry: Json, token: int) -> Json:
+    """The entry with this token, and all else of it as it was."""
+    changed = copy.deepcopy(entry)
+    changed.setdefault("metadata", {}).setdefault("filter_metadata", {}).setdefault(METADATA, {})["fence"] = token
+    return changed
+
+
 def _plain(service: str, template: Json, fallback: str, fence: int) -> Json:
     entry = copy.deepcopy(template)
     entry["name"] = service

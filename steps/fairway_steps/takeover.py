@@ -1,0 +1,63 @@
+"""Taking a release over, on its record and on its route: whoever still acts for the holder before is fenced off from both."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+from fairway_steps.errors import DomainError, FairwayError, Fenced
+from fairway_steps.record import Lease, Record, RecordStore, amend
+from fairway_steps.routing.base import Router
+
+LOG = logging.getLogger(__name__)
+
+
+def take_over(store: RecordStore, router: Router, held: Record, taken: Callable[[Record], Record]) -> Record:
+    """Give the record as ``taken`` makes it the next token, and claim the route with that; what ``taken`` leaves as it is stays so.
+
+    The record comes first: killed between the two, it can be taken over once more. Raises Fenced, the record as it was, for a route that
+    another release has claimed since: this one's way back would undo that one.
+    """
+    refuse_lost(held, router)
+    before = held
+
+    def next_of(now: Record) -> Record:
+        nonlocal before
+        before, after = now, taken(now)
+        return now if after is now else replace(after, token=now.token + 1)
+
+    record = amend(store, Lease(), next_of)
+    if record.token == before.token:
+        return record
+    try:
+        router.claim(record.token)
+    except Fenced as error:
+        amend(store, Lease(), lambda now: before if now == record else now)
+        raise _lost(before, router.fence()) from error
+    except FairwayError as error:  # a route that cannot be read has a way back all the same
+        LOG.warning("the route could not be claimed: %s", error)
+    return record
+
+
+def refuse_lost(record: Record, router: Router) -> None:
+    """Raise Fenced if another release has claimed the route since."""
+    if (seen := _seen(router)) > record.token:
+        raise _lost(record, seen)
+
+
+def is_lost(record: Record, router: Router) -> bool:
+    return _seen(router) > record.token
+
+
+def _seen(router: Router) -> int:
+    try:
+        return router.fence()
+    except DomainError as error:
+        LOG.warning("whose the route is could not be read: %s", error)
+        return 0
+
+
+def _lost(record: Record, seen: int) -> Fenced:
+    return Fenced(
+        f"the route is now of another release (token {seen}, {record.release_id} had {record.token}), and is left to that one",
+        mend="the way back is in the other one's record; begin anew to release once more",
+    )
