@@ -155,7 +155,10 @@ def gaps(record: Record) -> list[str]:
     """Where data are missing, said openly: what was not measured is not known to be good."""
     told = []
     if not any(stratum.requests for stratum in record.strata):
-        told.append("No requests were measured: nothing in this report is evidence of how the candidate behaves.")
+        seen = "but its rehearsal, nothing" if record.rehearsal else "nothing"
+        told.append(
+            f"No users' requests were measured: {seen} in this report is evidence of how the candidate behaves."
+        )
     elif idle := [one.name for one in record.candidates if not _requests(record, one.name)]:
         told += [f"No request to {name} was measured: there is no evidence of how it behaves." for name in idle]
     elif not any(s.latency for s in record.strata):

@@ -74,7 +74,9 @@ def test_what_was_not_measured_is_not_told_as_zero():
 
 def test_missing_data_are_named():
     assert view.gaps(promoted()) == []
-    assert "No requests were measured" in view.gaps(never_ready())[0]
+    assert "No users' requests were measured: nothing in this report" in view.gaps(never_ready())[0]
+    rehearsed = replace(never_ready(), rehearsal=promoted().results[0])
+    assert "No users' requests were measured: but its rehearsal, nothing in this report" in view.gaps(rehearsed)[0]
     only_primary = replace(promoted(), strata=tuple(s for s in promoted().strata if s.version == "v1"), counted={})
     assert view.gaps(only_primary)[0].startswith("No request to v2 was measured")
     assert "did not count what was lost" in view.gaps(only_primary)[1]
