@@ -2,9 +2,10 @@
 
 Each member states its own share in ``spec.router.route.weight``; KServe makes one weighted route of the group
 (https://kserve.github.io/website/docs/next/model-serving/generative-inference/llmisvc/canary-rollout). So a split is several objects:
-the token is written to each of them with its weight, and who grows is written first, so that no member ever has more than was
-asked for. A member without a share stays in the group at 0: outside of it KServe gives it a route of its own for the same model, and
-the oldest such route gets all traffic.
+the token is written to each of them with its weight, in an order in which no write takes anybody's share beyond what it was and what
+was asked for; what stands between two of these writes is read as what it is, so that whoever comes next goes on. A member without a
+share stays in the group at 0: outside of it KServe gives it a route of its own for the same model, and the oldest such route gets
+all traffic.
 """
 
 import json
@@ -14,7 +15,7 @@ from typing import Any
 from fairway_steps.cluster import Manifest, Reference
 from fairway_steps.errors import Refused, UsageError
 from fairway_steps.model import Routes, Version
-from fairway_steps.routing.base import HEADER_MATCH, MIRROR, Capabilities, Unknown, whole_percents
+from fairway_steps.routing.base import HEADER_MATCH, MIRROR, Capabilities, Unknown
 from fairway_steps.routing.claims import NOBODY, Claims, claims
 from fairway_steps.routing.fences import FENCE, noted
 from fairway_steps.routing.stored import StoredRouter
@@ -72,7 +73,7 @@ class LlmRouter(StoredRouter):
             raise Unknown(f"traffic for its member {', '.join(strange)}, which is none of {', '.join(sorted(names))}")
         if not shares:
             raise Unknown("no member that is not stopped and has a weight")
-        return Routes(whole_percents({names[member]: weight for member, weight in shares.items()}))
+        return Routes(_nearest_percents({names[member]: weight for member, weight in shares.items()}))
 
     def _saying(self, found: Manifest, routes: Routes) -> Json:
         wanted = {at.ref.name: routes.weights.get(name, 0) for name, at in self._places.items()}
@@ -103,12 +104,14 @@ class LlmRouter(StoredRouter):
     def _put(self, found: Manifest, parts: Json, token: int, *, whatever: bool = False) -> None:
         before = found["spec"]["weights"]
         after = parts.get("weights", before)
-        ours = sorted((at.ref.name for at in self._members(found)), key=lambda name: before[name] - after[name])
-        for name in ours:
+        for name in _in_order(sorted(at.ref.name for at in self._members(found)), before, after):
+            if before[name] == after[name] and noted(found[MEMBERS][name]) == token:
+                continue
             version = "" if whatever else found[MEMBERS][name]["metadata"]["resourceVersion"]
             spec = {"router": {"route": {"weight": after[name]}}}
             patch = {"spec": spec, "metadata": {"annotations": {self._mark: str(token)}}}
             self.cluster.patch(Reference.of(KIND, self.ref.namespace, name), patch, resource_version=version)
+            whatever = whatever or not parts  # of two that claim the group, one gets its first member, and with it all
 
     def _members(self, found: Manifest) -> list[Place]:
         return [at for at in self._places.values() if at.ref.name in found[MEMBERS]]
@@ -156,6 +159,19 @@ class LlmRouter(StoredRouter):
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise UsageError(f"this is no snapshot of {self.ref}") from error
         raise UsageError(f"this is no snapshot of {self.ref}")
+
+
+def _in_order(names: list[str], before: Mapping[str, int], after: Mapping[str, int]) -> list[str]:
+    """Weights that rise, then those that fall, and of both first whose share falls: sums may differ, as an owner's own scale does."""
+    was, will = sum(before[name] for name in names), sum(after[name] for name in names)
+    return sorted(names, key=lambda name: (before[name] > after[name], after[name] * was > before[name] * will))
+
+
+def _nearest_percents(shares: Mapping[str, int]) -> dict[str, int]:
+    """Relative weights as percents; between two writes they may be no whole ones, and who has any gets not 0 of them."""
+    total, most = sum(shares.values()), max(shares, key=lambda name: shares[name])
+    found = {name: max(1, weight * 100 // total) for name, weight in shares.items()}
+    return found | {most: 100 - sum(percent for name, percent in found.items() if name != most)}
 
 
 def _route(one: Manifest) -> Json:

@@ -1,5 +1,5 @@
 """Covers: a routing group of LLMInferenceServices: whose weights are written and in which order, what KServe would store and not
-split, a write of others between two of ours, the way back, what the members' status says.
+split, a write of others and an end between two of ours, the way back, what the members' status says.
 
 Leaves out: what every back end does (tests/contract/test_router.py), KServe's own controller.
 """
@@ -38,9 +38,87 @@ def test_who_grows_is_written_first_and_the_owners_own_weight_comes_back(lab, ro
     router.apply(Routes({"v1": 100}), lab.versions)
     router.apply(SPLIT, lab.versions)
     router.apply(Routes({"v2": 100}), lab.versions)
-    assert written[2:] == [(100, 20), (80, 20), (80, 100), (0, 100)]
+    assert written[1:] == [(100, 20), (80, 20), (80, 100), (0, 100)]
     router.restore(saved)
     assert lab.weights() == {one: 9, two: 0}
+
+
+def candidates_shares(lab, change):
+    """The candidates' share of the traffic before ``change``, and after each of its writes."""
+    first, *_ = lab.members.values()
+    shares = []
+
+    def see(ref=None):
+        now = lab.weights()
+        shares.append(1 - now[first] / sum(now.values()))
+
+    see()
+    lab.cluster.after_write = see
+    change()
+    lab.cluster.after_write = lambda ref: None
+    return shares
+
+
+@pytest.mark.parametrize("own", [1, 9, 100, 1000])
+@pytest.mark.parametrize("stage", [{"v1": 50, "v2": 50}, {"v1": 30, "v2": 30, "v3": 40}, {"v2": 100}])
+def test_on_the_way_back_no_write_gives_the_candidates_more(stage, own):
+    lab = LlmLab(FakeCluster(), names=("v1", "v2", "v3"))
+    lab.edit(lab.members["v1"], {"spec": {"router": {"route": {"weight": own}}}})
+    router = LlmRouter(lab.ref, "iris", lab.versions, lab.cluster, FakeClock())
+    saved = router.snapshot()
+    router.apply(Routes(stage), lab.versions)
+    shares = candidates_shares(lab, lambda: router.restore(saved))
+    assert shares == sorted(shares, reverse=True)
+    assert shares[-1] == 0
+    assert list(lab.weights().values()) == [own, 0, 0]
+
+
+def test_on_the_way_there_no_write_gives_the_candidate_more_than_was_asked_for(lab, router):
+    for percent in (1, 50, 100):
+        asked = {"v1": 100 - percent, "v2": percent} if percent < 100 else {"v2": 100}
+        shares = candidates_shares(lab, lambda asked=asked: router.apply(Routes(asked), lab.versions))
+        assert shares == sorted(shares)
+        assert shares[-1] == pytest.approx(percent / 100)
+
+
+@pytest.mark.parametrize("asked", [{"v1": 50, "v2": 50}, {"v2": 100}, {"v1": 99, "v2": 1}])
+def test_what_ended_between_two_writes_is_a_change_under_way_and_finished_by_the_next_try(lab, router, asked):
+    router.apply(SPLIT, lab.versions, fence=1)
+
+    class Killed(BaseException):
+        pass
+
+    def kill(ref):
+        raise Killed
+
+    lab.cluster.after_write = kill
+    with pytest.raises(Killed):
+        router.apply(Routes(asked), lab.versions, fence=1)
+    lab.cluster.after_write = lambda ref: None
+    weights = router.read().weights
+    assert (sum(weights.values()), min(weights.values()) > 0, sorted(weights)) == (100, True, ["v1", "v2"])
+    assert router.apply(Routes(asked), lab.versions, fence=1) == Routes(asked)
+
+
+def test_a_status_that_the_controller_writes_after_each_write_does_not_end_the_change(lab, router):
+    router.apply(SPLIT, lab.versions)
+
+    def reconcile(ref):
+        lab.cluster.after_write = lambda ref: None
+        lab.reconcile()
+        lab.cluster.after_write = reconcile
+
+    lab.cluster.after_write = reconcile
+    router.claim(1)
+    for asked in ({"v1": 50, "v2": 50}, {"v2": 100}):
+        assert router.apply(Routes(asked), lab.versions, fence=1) == Routes(asked)
+    assert router.fence() == 1
+
+
+def test_hardly_any_traffic_is_not_told_as_none(lab, router):
+    lab.edit(lab.members["v2"], {"spec": {"router": {"route": {"weight": 1}}}})
+    lab.edit(lab.members["v1"], {"spec": {"router": {"route": {"weight": 1000}}}})
+    assert router.read() == Routes({"v1": 99, "v2": 1})
 
 
 def test_a_member_that_stops_does_not_count_and_is_not_waited_for(lab, router):
