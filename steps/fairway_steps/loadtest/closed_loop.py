@@ -32,6 +32,7 @@ class ClosedLoop(OpenLoop):
 
     def _due(self) -> None:
         self._timer.set(0)
+        self._pulse.beat(0, self._now())
         for _ in range(self._plan.users):
             self._again()
 

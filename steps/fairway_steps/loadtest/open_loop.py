@@ -109,11 +109,13 @@ class OpenLoop:
             while (index := self._next) < planned and not self._ended:
                 if (due := offsets[index]) > now:
                     self._timer.set(self._zero + due)
+                    self._pulse.beat(due, now)
                     return
                 self._next = index + 1
                 self._start(index)
             self._timer.set(0)
             self._ended = True
+            self._pulse.beat(0, now)
             self._account()
             self._settle()
         except Exception as error:  # noqa: BLE001 - the loop would only log it, and the run never end
@@ -216,8 +218,11 @@ class OpenLoop:
         if self._observer is not None and self.records.slip[index] >= 0:  # what was not sent is no evidence
             self._observer.ended(index, took, answer)
         del self._pending[index]
-        if self._ended and not self._pending:
-            self._settle()
+        if not self._pending:
+            if self._ended:
+                self._settle()
+            elif self._next < len(self._offsets):  # of a closed loop never: somebody is free now
+                self._pulse.rest()
 
     def _settle(self) -> None:
         if self._ended and not self._pending:

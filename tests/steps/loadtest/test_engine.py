@@ -177,6 +177,36 @@ def test_answers_that_a_client_read_late_are_late_by_its_pause(monkeypatch):
     assert "5 of 5 requests were sent or their answers read more than" in result.meta.client_limited
 
 
+class Beating:
+    """A pulse whose clock and timers are ours, in ms."""
+
+    def __init__(self):
+        self.now, self.pauses, self.timers = 0, array("q"), []
+        loop = SimpleNamespace(call_later=self.later)
+        self.pulse = Pulse(loop, lambda: self.now * SECOND // 1000, self.pauses)
+
+    def later(self, _seconds, beat):
+        self.timers.append(beat)
+        return SimpleNamespace(cancel=lambda: beat in self.timers and self.timers.remove(beat))
+
+    def beat(self, at: int, planned: int = 0):
+        self.now = at
+        self.pulse.beat(planned * SECOND // 1000, at * SECOND // 1000)
+
+    def wake(self, *moments: int):
+        for self.now in moments:
+            self.timers.pop()()
+
+    def missed(self, since: int) -> int:
+        return self.pulse.missed(since * SECOND // 1000) * 1000 // SECOND
+
+    def close(self, at: int) -> list[int]:
+        self.now = at
+        self.pulse.close()
+        assert not self.timers
+        return [at * 1000 // SECOND for at in self.pauses]
+
+
 @pytest.mark.parametrize(
     ("beats", "pauses"),
     [
@@ -186,43 +216,53 @@ def test_answers_that_a_client_read_late_are_late_by_its_pause(monkeypatch):
         ([10, 520, 530, 540, 940], [10, 530, 540, 940]),
     ],
 )
-def test_a_pause_lasts_from_the_last_beat_in_time_to_the_next(beats: list[int], pauses: list[int]):
-    """Moments in ms; the last beat is the one of the closing."""
-    moments, kept, due = iter([0, *beats]), array("q"), []
-    loop = SimpleNamespace(call_later=lambda _, beat: (due.append(beat), SimpleNamespace(cancel=due.clear))[1])
-    pulse = Pulse(loop, lambda: next(moments) * SECOND // 1000, kept)
-    for _ in beats[1:]:
-        due.pop()()
-    pulse.close()
-    assert [at * 1000 // SECOND for at in kept] == pauses
-    assert due == []
+@pytest.mark.parametrize("by_plan", [True, False])
+def test_a_pause_lasts_from_the_last_beat_in_time_to_the_next(beats: list[int], pauses: list[int], by_plan: bool):
+    """The last beat is the one of the closing; what is planned 10 ms later is as good as one, and needs no timer."""
+    beating = Beating()
+    beating.beat(0, 10 if by_plan else 0)
+    for at in beats[:-1]:
+        assert len(beating.timers) == (not by_plan)
+        if by_plan:
+            beating.beat(at, at + 10)
+        else:
+            beating.wake(at)
+    assert beating.close(beats[-1]) == pauses
+
+
+def test_a_client_that_waits_for_nothing_has_no_beat_and_is_never_late():
+    beating = Beating()
+    beating.beat(0, 5000)
+    assert beating.timers
+    beating.pulse.rest()
+    assert not beating.timers
+    beating.beat(5500, 5505)
+    assert beating.missed(0) == 0
+    beating.beat(5506)
+    assert beating.close(5510) == []
 
 
 @pytest.mark.parametrize(
     ("since", "missed"),
-    [(0, 480 + 100), (300, 200 + 100), (500, 100), (700, 100), (850, 50), (900, 0)],
+    [(0, 480 + 100), (300, 200 + 100), (510, 100), (700, 100), (850, 50), (900, 0)],
 )
 def test_what_a_pause_took_of_a_time(since: int, missed: int):
-    """Moments in ms: one pause from 20 to 500, and from 800 on nothing was heard; it is 900 now."""
-    now, kept, later = [0], array("q"), []
-    loop = SimpleNamespace(call_later=lambda _, beat: (later.append(beat), SimpleNamespace(cancel=later.clear))[1])
-    pulse = Pulse(loop, lambda: now[0] * SECOND // 1000, kept)
-    for now[0] in (10, 20, 490, 500, *range(510, 801, 10)):
-        later.pop()()
-    now[0] = 900
-    assert pulse.missed(since * SECOND // 1000) * 1000 // SECOND == missed
+    """One pause from 20 to 500, and from 800 on nothing was heard; it is 900 now."""
+    beating = Beating()
+    beating.beat(0)
+    beating.wake(10, 20, 490, 500, *range(510, 801, 10))
+    beating.now = 900
+    assert beating.missed(since) == missed
 
 
 def test_a_pause_that_goes_on_is_counted_to_its_end_so_far():
     """The beat at 500 ms was late, and none in time has come since."""
-    now, later = [0], []
-    loop = SimpleNamespace(call_later=lambda _, beat: (later.append(beat), SimpleNamespace(cancel=later.clear))[1])
-    pulse = Pulse(loop, lambda: now[0] * SECOND // 1000, array("q"))
-    now[0] = 500
-    later.pop()()
-    assert [pulse.missed(since * SECOND // 1000) * 1000 // SECOND for since in (0, 100, 499)] == [500, 400, 1]
-    now[0] = 508
-    assert [pulse.missed(since * SECOND // 1000) * 1000 // SECOND for since in (0, 100, 505)] == [508, 408, 3]
+    beating = Beating()
+    beating.beat(0)
+    beating.wake(500)
+    assert [beating.missed(since) for since in (0, 100, 499)] == [500, 400, 1]
+    beating.now = 508
+    assert [beating.missed(since) for since in (0, 100, 505)] == [508, 408, 3]
 
 
 def test_a_pause_while_a_connection_opens_makes_its_request_late(monkeypatch):
