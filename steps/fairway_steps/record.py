@@ -204,10 +204,16 @@ class Record:
         return replace(self, lease_until=now + self.lease_for)
 
     @property
+    def aborted(self) -> Intervention | None:
+        """A person's word to abort that is still to be carried out: until it is, no more users may reach a candidate."""
+        word = self.intervention
+        return word if word and word.verdict is Verdict.ROLLBACK else None
+
+    @property
     def resumable(self) -> bool:
-        """Whether it can go on: it runs, or it was put back without a verdict against the candidate."""
+        """Whether it can go on: it runs, or it was put back without a verdict or a person's word against the candidate."""
         judged = any(result.assessment.verdict is Verdict.ROLLBACK for result in self.results)
-        return self.outcome is None or (self.interrupted and not judged)
+        return self.outcome is None or (self.interrupted and not judged and not self.aborted)
 
     @property
     def next_stage(self) -> int:

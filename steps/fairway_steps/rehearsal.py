@@ -23,7 +23,10 @@ def rehearsed(slos: Sequence[Slo]) -> tuple[Slo, ...]:
 
 
 def rehearse(store: RecordStore, lease: Lease, source: MetricSource, clock: Clock) -> StageResult:
-    """Judge the load test that ``source`` tells of and keep the result in the record; the schedule is not touched by it."""
+    """Judge the load test that ``source`` tells of and keep the result in the record; the schedule is not touched by it.
+
+    A person who has aborted the release meanwhile stands above it.
+    """
     record = required(store, lease)
     result = judge(
         None,
@@ -43,6 +46,11 @@ def rehearse(store: RecordStore, lease: Lease, source: MetricSource, clock: Cloc
     verdict = result.assessment.verdict
 
     def kept(now: Record) -> Record:
+        nonlocal result, verdict
+        if word := now.aborted:
+            verdict = word.verdict
+            told = replace(result.assessment, verdict=verdict, reason=word.sentence)
+            result = replace(result, assessment=told, basis=replace(result.basis, intervention=word))
         noted = now.noted(clock.now(), "rehearsal", result.assessment.reason, failed=verdict is not Verdict.ADVANCE)
         return replace(noted, rehearsal=result).renewed(clock.now())
 

@@ -55,31 +55,61 @@ def promote(
 ) -> Record:
     """Give the candidate all of the traffic and close the record. Raises NotReady if it cannot answer now.
 
-    ``by`` is the person on whose word it is done, if there is one.
+    ``by`` is the person on whose word it is done, if there is one. A release that a person has aborted is rolled back instead, which
+    DomainError tells.
 
     In a promotion by copy the primary then takes over what the candidate runs, and gets the traffic back when it is ready;
     if it does not get ready the record stays open, the traffic on the candidate, and ``rollback`` undoes both.
     """
     record = required(store, lease)
     if record.outcome is None:
-        if record.rivals and not (record.results and record.results[-1].assessment.winner):
-            names = " and ".join(version.name for version in record.candidates)
-            raise UsageError(
-                f"which of {names} to promote is not said: none has won", mend="release the one you mean by itself"
-            )
-        if reason := alive():
-            raise NotReady(f"{record.chosen.name} cannot be promoted: {reason}")
-        change = _give(store, lease, router, clock, record.chosen, confirm)
-        reason = _earned(record, by)
-        if record.promotion is Promotion.COPY and ending.workloads is not None and not record.first:
-            record = amend(store, lease, lambda r: _changed(r, change).renewed(clock.now()))
-            _copy(store, lease, record, ending.workloads, ending.ready, heartbeat(store, lease, clock))
-            change = _give(store, lease, router, clock, record.primary, confirm)
-            reason = f"{reason}; {record.primary.name} runs what it ran"
-        record = _close(store, lease, router, clock, change, Outcome.PROMOTED, reason, by)
+        try:
+            record = _promoted(store, lease, router, clock, record, alive, confirm, by, ending)
+        except _Aborted:
+            back = Outcome.ROLLED_BACK
+            rollback(store, lease, router, clock, outcome=back, reason="", confirm=confirm, ending=ending)
+            raise
     else:
         _refuse_changed(record, router)
     return retire(store, record, router, ending.workloads, clock, drain=ending.drain)
+
+
+def _promoted(
+    store: RecordStore,
+    lease: Lease,
+    router: Router,
+    clock: Clock,
+    record: Record,
+    alive: Callable[[], str],
+    confirm: Confirmation,
+    by: str,
+    ending: Ending,
+) -> Record:
+    _refuse_aborted(record)
+    if record.rivals and not (record.results and record.results[-1].assessment.winner):
+        names = " and ".join(version.name for version in record.candidates)
+        raise UsageError(
+            f"which of {names} to promote is not said: none has won", mend="release the one you mean by itself"
+        )
+    if reason := alive():
+        raise NotReady(f"{record.chosen.name} cannot be promoted: {reason}")
+    change = _give(store, lease, router, clock, record.chosen, confirm)
+    reason = _earned(record, by)
+    if record.promotion is Promotion.COPY and ending.workloads is not None and not record.first:
+        record = amend(store, lease, lambda r: _changed(r, change).renewed(clock.now()))
+        _copy(store, lease, record, ending.workloads, ending.ready, heartbeat(store, lease, clock))
+        change = _give(store, lease, router, clock, record.primary, confirm)
+        reason = f"{reason}; {record.primary.name} runs what it ran"
+    return _close(store, lease, router, clock, change, Outcome.PROMOTED, reason, by)
+
+
+class _Aborted(DomainError):
+    """A person has aborted the release before it could be closed as promoted."""
+
+
+def _refuse_aborted(record: Record) -> None:
+    if record.aborted:
+        raise _Aborted(f"release {record.release_id} is not promoted: {record.aborted.sentence}")
 
 
 def _earned(record: Record, by: str) -> str:
@@ -183,6 +213,8 @@ def rollback(
     if record.outcome is None:
         _undo_copy(record, ending, heartbeat(store, lease, clock))
         change = _restore(record, router, clock, confirm)
+        if record.aborted:
+            outcome, reason = Outcome.ROLLED_BACK, record.aborted.sentence
         record = _close(store, lease, router, clock, change, outcome, _why(record, outcome, reason), by)
     else:
         _refuse_changed(record, router)
@@ -314,6 +346,8 @@ def _close(
     served = router.served()
 
     def closed(record: Record) -> Record:
+        if outcome is Outcome.PROMOTED:
+            _refuse_aborted(record)
         counted = served.counts() if served and served.lasting else record.counted
         changed = replace(_changed(record, change), counted=counted)
         if by:

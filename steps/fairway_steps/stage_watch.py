@@ -103,6 +103,7 @@ class StageWatch:
             held = [result.at for result in record.results if result.stage == self.index]
             self.start = min(self.began, max([*changes(record, self.index)[-1:], *held], default=self.began))
             self.strata, self.cursor, self.dropped = record.strata, record.cursor, dict(record.dropped)
+            self.intervention = record.aborted
             resumed = record.cursor_stage == self.index and not held
             if record.cursor and record.cursor_stage != self.index:
                 self._catch_up(record.cursor_stage)
@@ -113,6 +114,9 @@ class StageWatch:
         basis = Basis(self.rules, over=False, is_last=is_last, on_inconclusive=otherwise)
         if (known := self._weigh(is_last=is_last)).harm and (verdict := decided(known, self.candidate, basis)):
             return verdict, basis  # found by a look whose step was killed before it could say so
+        aborted = replace(basis, dropped=dict(self.dropped), intervention=self.intervention)
+        if self.intervention and (verdict := decided(known, self.candidate, aborted)):
+            return verdict, aborted  # said before the stage was entered: it may never have been
         while True:
             now = self.clock.now()
             self._read(now, self.stage)

@@ -39,7 +39,7 @@ def watch(
     progress: Progress = silent,
     drift: Callable[[], None] = lambda: None,
 ) -> Assessment | None:
-    """Look until the release has ended (None), or harm is proved: the release is then rolled back, and closed.
+    """Look until the release has ended (None), or harm is proved or a person aborts it: it is then rolled back, and closed.
 
     ``drift`` is called at each look, and looks after the route. A source that is away is asked again at the next look. Raises Fenced when the release was taken over.
     """
@@ -50,6 +50,10 @@ def watch(
             return None
         if record.cursor != seen:
             seen, since = record.cursor, now
+        elif now - since >= quiet and record.aborted and record.stage >= 0:
+            if found := decided(_weighed(record), record.candidate.name, _basis(record, record.dropped)):
+                _end(store, lease, router, clock, record, found, record.dropped)
+                return found
         elif now - since >= quiet and now >= record.changing_until and record.stage >= 0 and record.timeline:
             record = _look(store, lease, source, record, now, interval)
             seen = record.cursor
@@ -110,7 +114,7 @@ def _harm(record: Record, known: Weighed | Contest, out: Mapping[str, str]) -> A
 
 
 def _basis(record: Record, out: Mapping[str, str]) -> Basis:
-    return Basis(_rules(record), over=False, dropped=out)
+    return Basis(_rules(record), over=False, dropped=out, intervention=record.aborted)
 
 
 def _end(

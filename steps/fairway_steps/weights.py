@@ -102,10 +102,14 @@ def enter_stage(
     ``by`` is the person on whose word the stage is entered, if there is one. ``source`` is read before the change, so that evidence
     from before is not taken for the stage's own, and a look after it, so that what is counted meanwhile is none. Called again after it
     was killed, wherever that was, it makes sure of the route again, writes the change down once, and notes that it was called again.
+    A stage of a release that a person has aborted is not entered: what assesses it then says so at once.
     """
     record = required(store, lease)
     routes = record.position(index).routes
     last = record.timeline[-1] if record.timeline else None
+    if record.aborted:
+        LOG.warning("stage %d is not entered: %s", index + 1, record.aborted.sentence)
+        return WeightChange(clock.now(), -1, _served(record))
     same = last is not None and dict(last.asked) == dict(routes.weights)
     done = last is not None and same and (last.stage == index or bool(record.dropped))
     again = done or router.read() == routes
@@ -124,10 +128,7 @@ def enter_stage(
             confirm=replace(confirm, requests=0) if done else confirm,
         )
     except NotSettled:  # what is not taken up may answer nobody: users first
-        try:
-            give_back(record, router)
-        except FairwayError as error:
-            LOG.warning("the route could not be put back at once: %s", error)
+        _try_back(record, router)
         raise
 
     def noted(now: Record) -> Record:
@@ -158,6 +159,13 @@ def enter_stage(
 def announced(record: Record, clock: Clock, confirm: Confirmation) -> Record:
     """The record, which says that its weights are being changed, and until when at the latest."""
     return replace(record, changing_until=clock.now() + 2 * (confirm.settle + confirm.wait) + LOOK)
+
+
+def _try_back(record: Record, router: Router) -> None:
+    try:
+        give_back(record, router)
+    except FairwayError as error:
+        LOG.warning("the route could not be put back at once: %s", error)
 
 
 def _served(record: Record) -> Mapping[str, int]:

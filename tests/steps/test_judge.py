@@ -400,6 +400,17 @@ def test_a_person_may_end_a_stage_at_the_next_look(world, said, index, verdict):
     assert [again.same for again in replay(world.kept)] == [True]
 
 
+def test_a_stage_that_was_never_entered_after_an_abort_is_told_so_and_reads_nothing(tmp_path):
+    world = World(tmp_path)
+    world.store.update(
+        lambda held: replace(held or record(), intervention=Intervention(Verdict.ROLLBACK, "alice", 1.0))
+    )
+    world.source.read = None
+    result = world.judge()
+    assert (result.assessment.verdict, result.basis.intervention.by, world.elapsed) == (Verdict.ROLLBACK, "alice", 0.0)
+    assert (world.kept.strata, world.kept.intervention) == ((), None)
+
+
 def test_a_person_is_heard_while_the_source_is_away_and_above_what_it_proves(tmp_path):
     world = World(tmp_path, Version(20.0, failing=0.2))
     world.begin()

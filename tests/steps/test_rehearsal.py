@@ -10,6 +10,7 @@ import pytest
 
 from fairway_steps.clock import FakeClock
 from fairway_steps.errors import Fenced, UsageError
+from fairway_steps.intervention import Intervention
 from fairway_steps.metrics.summary import SummarySource
 from fairway_steps.model import Metric, Slo, Verdict
 from fairway_steps.record import FileStore, Lease
@@ -79,3 +80,11 @@ def test_somebody_elses_release_is_not_judged(store):
     with pytest.raises(Fenced):
         rehearse(store, Lease("iris-1", 1), load(), FakeClock())
     assert store.load().rehearsal is None
+
+
+def test_a_person_who_aborts_the_release_meanwhile_stands_above_the_load_test(store):
+    store.update(lambda held: replace(held, intervention=Intervention(Verdict.ROLLBACK, "alice", 1.0, "wrong model")))
+    result = rehearse(store, Lease("iris-1", 1), load(), FakeClock())
+    assert result.assessment.verdict is Verdict.ROLLBACK
+    assert result.assessment.reason.endswith("on the word of alice, not of the evidence: wrong model")
+    assert store.load().rehearsal == result

@@ -10,6 +10,7 @@ import pytest
 
 from fairway_steps.clock import FakeClock
 from fairway_steps.errors import DomainError, Fenced, NotReady, NotSettled, UsageError
+from fairway_steps.intervention import Intervention
 from fairway_steps.model import Assessment, Outcome, Promotion, Routes, Verdict
 from fairway_steps.record import Event, FileStore, Lease, StageResult
 from fairway_steps.release import Ending, ensure_safe, promote, rollback, told, withdraw
@@ -78,6 +79,47 @@ def test_what_held_a_rehearsal_comes_before_what_a_person_said(store, router):
 def test_a_rollback_names_who_asked_for_it(store, router):
     ended = rollback(store, Lease(), router, FakeClock(), outcome=Outcome.HELD, reason="no", confirm=QUICK, by="alice")
     assert ended.events[-1] == replace(ended.events[-1], step="held", message="on the word of alice")
+
+
+ABORT = Intervention(Verdict.ROLLBACK, "alice", 1.0, "wrong model")
+ABORTED = "the candidate was rolled back on the word of alice, not of the evidence: wrong model"
+
+
+@pytest.mark.parametrize("changed", [{}, {"strategy": Strategy.NONE, "stages": ()}])
+@pytest.mark.parametrize("by", ["", "bob"])
+def test_what_a_person_has_aborted_is_rolled_back_whoever_promotes_it(store, router, changed, by):
+    store.update(lambda held: replace(held, intervention=ABORT, **changed))
+    router.apply = None  # no user is to reach it
+    with pytest.raises(DomainError, match=f"is not promoted: {ABORTED}"):
+        promote(store, Lease(), router, FakeClock(), alive=lambda: "", confirm=QUICK, by=by)
+    ended = store.load()
+    assert (ended.outcome, ended.reason, weights(router)) == (Outcome.ROLLED_BACK, ABORTED, {"v1": 100})
+
+
+def test_an_abort_that_comes_while_traffic_is_given_counts_too(store, router):
+    apply = router.apply
+
+    def meanwhile(routes, versions, *, fence=0):
+        store.update(lambda held: replace(held, intervention=ABORT))
+        return apply(routes, versions, fence=fence)
+
+    router.apply = meanwhile
+    with pytest.raises(DomainError, match="is not promoted"):
+        promote(store, Lease(), router, FakeClock(), alive=lambda: "", confirm=QUICK)
+    assert (store.load().outcome, weights(router)) == (Outcome.ROLLED_BACK, {"v1": 100})
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda *given: rollback(*given, outcome=Outcome.HELD, reason="nobody approved it", confirm=QUICK),
+        lambda store, lease, router, clock: ensure_safe(store, router, clock, holder="me")[1],
+    ],
+)
+def test_an_aborted_release_ends_as_one_and_is_not_resumed(store, router, end):
+    store.update(lambda held: replace(held, intervention=ABORT))
+    ended = end(store, Lease(), router, FakeClock())
+    assert (ended.outcome, ended.reason, ended.resumable) == (Outcome.ROLLED_BACK, ABORTED, False)
 
 
 def test_a_candidate_that_does_not_answer_is_not_promoted(store, router):

@@ -13,6 +13,7 @@ import pytest
 
 from fairway_steps.clock import FakeClock
 from fairway_steps.errors import Fenced
+from fairway_steps.intervention import Intervention
 from fairway_steps.model import Metric, Outcome, Routes, Slo, Stage, Verdict
 from fairway_steps.record import FileStore, Lease, WeightChange
 from fairway_steps.replay import replay
@@ -80,6 +81,18 @@ def test_harm_while_a_person_is_asked_is_a_rollback(tmp_path):
     assert world.kept.outcome is Outcome.ROLLED_BACK
     assert world.kept.reason == found.reason
     assert all(one.same for one in replay(world.kept))
+
+
+def test_an_abort_while_a_person_is_asked_is_carried_out(tmp_path):
+    world = World(tmp_path, Version(20.0))
+    word = Intervention(Verdict.ROLLBACK, "alice", START + 20, "wrong model")
+    world.until(20, lambda: world.store.update(lambda held: replace(held, intervention=word)))
+    assert world.watch().reason == word.sentence
+    assert world.clock.now() - START < 23
+    ended = world.kept
+    assert (ended.outcome, ended.reason, ended.intervention) == (Outcome.ROLLED_BACK, word.sentence, None)
+    assert world.router.read().weights == {"v1": 100}
+    assert all(one.same for one in replay(ended))
 
 
 def test_a_good_candidate_is_watched_until_the_release_has_ended(tmp_path):

@@ -10,8 +10,9 @@ import pytest
 
 from fairway_steps.clock import FakeClock
 from fairway_steps.errors import Fenced, NotSettled, TransientError
+from fairway_steps.intervention import Intervention
 from fairway_steps.metrics.base import Reading
-from fairway_steps.model import Mirror, Routes, Rules, Stage, Stratum, Version
+from fairway_steps.model import Mirror, Routes, Rules, Stage, Stratum, Verdict, Version
 from fairway_steps.record import FileStore, Lease
 from fairway_steps.routing.claims import Claims
 from fairway_steps.weights import Confirmation, enter_stage, set_weights
@@ -217,6 +218,12 @@ def test_a_source_that_is_away_does_not_stop_a_stage(store, router):
     enter(store, router, 0, source=Away())
     assert store.load().cursor == "begin"
     assert store.load().stage == 0
+
+
+def test_a_stage_of_an_aborted_release_is_not_entered(store, router):
+    before = store.update(lambda held: replace(held, intervention=Intervention(Verdict.ROLLBACK, "alice", 1.0)))
+    assert dict(enter(store, router, 0).asked) == {"v1": 100}
+    assert (store.load(), router.read()) == (before, Routes({"v1": 100}))
 
 
 def test_a_holder_that_lost_its_lease_changes_nothing(store, router):

@@ -86,7 +86,7 @@ class Contest:
     ) -> Assessment | None:
         """The verdict on all, or None while there is none yet; ``dropped`` are out already, for the reasons given.
 
-        A person's ``intervention`` ends it, but who has won is for the evidence to say.
+        A person's ``intervention`` ends it, but who of several has won is for the evidence to say.
         """
         if intervention and intervention.verdict is Verdict.ROLLBACK:
             return Assessment(Verdict.ROLLBACK, intervention.sentence, self.weighed[next(iter(self.weights))].evidence)
@@ -110,7 +110,8 @@ class Contest:
         best = next((name for name in ranked if name in kept), "")
         if over or not own:
             better = [name for name in ranked if name in kept and self._beats(name)]
-            return self._told(better[0] if better else "", ranked, own, out)
+            told = self._told(better[0] if better else "", ranked, own, out)
+            return _on_the_word(intervention, told, ranked) if intervention else told
         rest = [self.primary, *own]
         if self.asked.early_end and not problem:
             if best and self._is_best(best, rest):
@@ -229,3 +230,10 @@ class Contest:
     @property
     def _sign(self) -> float:
         return 1.0 if self._slo.better is Direction.HIGHER else -1.0
+
+
+def _on_the_word(said: Intervention, told: Assessment, left: Sequence[str]) -> Assessment:
+    """A person names the winner where one candidate is left, and otherwise only ends the split."""
+    if said.verdict is Verdict.PROMOTE and len(left) == 1:
+        return replace(told, verdict=Verdict.PROMOTE, reason=said.sentence, winner=left[0])
+    return replace(told, reason=f"{replace(said, verdict=Verdict.ADVANCE).sentence}; {told.reason}")

@@ -112,6 +112,7 @@ def set_weights(
             change = enter_stage(
                 release.store, release.lease, path, CLOCK, index=stage, confirm=confirm, source=seen, by=by or ""
             )
+            outputs["weights"] = json.dumps(dict(change.asked))
         else:
             fence = held.token if held else 0
             routed = known | beside
@@ -126,12 +127,12 @@ def set_weights(
                 )
     measured = {name: round(share, 4) for name, share in (change.measured or {}).items()}
     data = {
-        "weights": dict(routes.weights),
+        "weights": dict(change.asked),
         "measured": measured,
         "counted": change.counted,
         "settled_s": change.settled_after,
     }
-    return Answer(outputs, data, f"weights: {shares(routes.weights)}")
+    return Answer(outputs, data, f"weights: {shares(change.asked)}")
 
 
 def _position(

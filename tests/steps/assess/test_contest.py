@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from fairway_steps.assess.contest import Contest
+from fairway_steps.intervention import Intervention
 from fairway_steps.model import Direction, Metric, Rules, Slo, Stratum, Unit, Verdict
 
 REWARD = Slo(Metric.REWARD, 0.5, min_requests=100, relative=True, unit=Unit.USER)
@@ -39,7 +40,7 @@ def contest(strata, slos=(ERRORS, REWARD), rules=Rules(), weights=None):  # noqa
 
 
 def judged(strata, over=True, dropped=None, **options):
-    settled = {name: options.pop(name) for name in ("on_inconclusive", "problem") if name in options}
+    settled = {name: options.pop(name) for name in ("on_inconclusive", "problem", "intervention") if name in options}
     return contest(strata, **options).decide(over=over, dropped=dropped or {}, **settled)
 
 
@@ -176,3 +177,18 @@ def test_four_that_are_alike_are_seldom_told_apart_at_any_of_many_looks():
         looks = (judged([s for s in strata if s.end <= end], slos=(REWARD,), weights=shares) for end in range(2, 13, 2))
         named += any(found.winner for found in looks)
     assert named <= 3 + 5, "binomial(60, 0.05): above 8 with probability 0.002"
+
+
+WORD = Intervention(Verdict.PROMOTE, "alice", 1.0, "it is late")
+
+
+def test_a_person_promotes_the_one_candidate_that_is_left_and_is_named():
+    found = judged(traffic(1, {"v1": 1.0, "v2": 1.0, "v3": 1.0}), over=False, dropped={"v2": "out"}, intervention=WORD)
+    assert (found.verdict, found.winner, found.reason) == (Verdict.PROMOTE, "v3", WORD.sentence)
+
+
+def test_a_person_who_ends_a_split_is_named_and_the_evidence_decides():
+    skipped = replace(WORD, verdict=Verdict.ADVANCE)
+    found = judged(traffic(1, {"v1": 1.0, "v2": 1.0, "v3": 1.0}), over=False, intervention=skipped)
+    assert found.reason.startswith(f"{skipped.sentence}; ")
+    assert (found.verdict, found.winner) == (Verdict.ROLLBACK, "")

@@ -3,11 +3,14 @@
 Left out: who carries it out (test_judge.py), whole releases that are steered (e2e/test_tutorials.py).
 """
 
+from dataclasses import replace
+
 import pytest
 
 from fairway_steps.cli import _run
-from fairway_steps.model import Outcome, Verdict
-from fairway_steps.record import FileStore
+from fairway_steps.model import Assessment, Outcome, Verdict, Version
+from fairway_steps.record import FileStore, StageResult
+from fairway_steps.strategy import Strategy
 from records import record
 
 
@@ -50,6 +53,35 @@ def test_what_cannot_be_said_is_refused(store, outcome, options, code, sentence,
     assert said(store, *options) == code
     assert sentence in capsys.readouterr().err
     assert store.load().intervention is None
+
+
+V2, V3 = (Version(name, f"http://127.0.0.1:{port}") for port, name in ((8002, "v2"), (8003, "v3")))
+PASSED = StageResult(1.0, 2, 50, Assessment(Verdict.PROMOTE, "all is well"))
+
+
+@pytest.mark.parametrize("verdict", ["advance", "promote"])
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"strategy": Strategy.NONE, "stages": ()}, "has no stage to end: v2 is promoted as soon as it is ready"),
+        ({"primary": V2}, "has no stage to end"),
+        ({"results": (PASSED,)}, "have ended with the verdict promote: there is none to skip"),
+    ],
+)
+def test_what_nobody_would_heed_is_refused_but_an_abort_is_not(store, verdict, changed, sentence, capsys):
+    store.update(lambda held: replace(held, **changed))
+    assert said(store, f"--verdict={verdict}") == 1
+    assert sentence in capsys.readouterr().err
+    assert store.load().intervention is None
+    assert said(store, "--verdict=rollback") == 0
+
+
+def test_of_several_candidates_one_is_promoted_only_where_it_is_the_last(store, capsys):
+    store.update(lambda held: replace(held, strategy=Strategy.AB, rivals=(V3,)))
+    assert said(store, "--verdict=promote") == 1
+    assert "which of v2 and v3 to promote is not said" in capsys.readouterr().err
+    store.update(lambda held: replace(held, dropped={"v2": "it is slow"}))
+    assert said(store, "--verdict=promote") == 0
 
 
 def test_without_a_record_there_is_nobody_to_tell(tmp_path, capsys):
