@@ -3,7 +3,8 @@
 As ``stats.reward`` compares two arms, but window by window: each of the candidate's users is compared with the mean of the primary's users of its own
 window, so what both met alike cancels, and no ramp passes for a loss. Given each window's numbers of users the sum of these
 differences has the variance v_c sum n + v_p sum n^2/m, whose asymptotic mixture is that of Waudby-Smith and others (Ann. Statist.
-52(6), 2024, theorem 2.2). Assumed: each user enters once, with a closed window, and users are independent given the window's mean.
+52(6), 2024, theorem 2.2). Neither v is taken for less than that of both arms together: of a hundred users who seldom do anything none
+may have, and would seem to differ not at all. Assumed: each user enters once, with a closed window, and users are independent given the window's mean.
 """
 
 import math
@@ -82,7 +83,9 @@ class Gains:
         total = np.cumsum(own[1] - factor * own[0] * other[1] / users)
         stretched = np.cumsum(own[0] * own[0] / users)
         (n, first), (m, second) = (_variances(some.cumsum(axis=1)) for some in (own, other))
-        variance = first * n + factor * factor * second * stretched
+        second = factor * factor * second
+        pooled = (n * first + m * second) / np.maximum(n + m, 1)
+        variance = np.maximum(first, pooled) * n + np.maximum(second, pooled) * stretched
         return n, total, np.where(np.minimum(n, m) >= MIN_UNITS, variance, 0.0)
 
 

@@ -79,8 +79,18 @@ def difference_interval(
     """Differences of means, candidate minus primary, not excluded at any look, for arms that grow at a constant ratio."""
     if not (candidate.n and primary.n):
         return -math.inf, math.inf
-    variance = candidate.variance + primary.variance * candidate.n / primary.n
+    variance = difference_variance(candidate, primary)
     return _around(candidate.mean - primary.mean, variance, candidate.n, alpha, planned)
+
+
+def difference_variance(candidate: Moments, primary: Moments) -> float:
+    """The variance, times the candidate's number, of the difference of means; neither arm's own is taken for less than that of both.
+
+    Where few users do anything, none of a small arm may have: it would seem to be known for certain.
+    """
+    n, m = candidate.n, primary.n
+    pooled = (n * candidate.variance + m * primary.variance) / (n + m)
+    return max(candidate.variance, pooled) + max(primary.variance, pooled) * n / m
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +127,7 @@ class RewardVsPrimary:
         n, m = self.candidate.n, self.primary.n
         if min(n, m) < MIN_UNITS:
             return NO_EVIDENCE
-        deviation = math.sqrt(self.candidate.variance + self.primary.variance * n / m)
+        deviation = math.sqrt(difference_variance(self.candidate, self.primary))
         if deviation == 0:
             return NO_EVIDENCE
         gain = self.candidate.mean - self.primary.mean

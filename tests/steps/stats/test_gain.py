@@ -71,6 +71,18 @@ def test_drift_and_a_ramp_are_no_loss():
     assert pooled >= 0.5 * 300
 
 
+@pytest.mark.parametrize(("few", "many"), [(10, 90), (90, 10), (2, 98)])
+@pytest.mark.parametrize("share", [0.003, 0.01, 0.03])
+def test_users_who_seldom_do_anything_do_not_differ_because_none_of_a_small_arm_has_yet(share, few, many):
+    rng, alarms = np.random.default_rng(6), 0
+    for _ in range(200):
+        own, other = (np.array([rng.binomial(1, share, size).sum() for _ in range(60)]) for size in (few, many))
+        sums = (np.stack([np.full(60, float(size)), x, x]) for size, x in ((few, own), (many, other)))
+        log_es = Gains(*sums).log_es(1.0, higher_is_better=True)
+        alarms += max(path.max() for path in log_es) >= bar(0.05)
+    assert alarms <= 0.05 * 200
+
+
 def test_a_loss_is_found():
     rng, found = np.random.default_rng(5), 0
     for _ in range(60):
