@@ -21,7 +21,7 @@ preset fewer failures and shorter times are better; 4xx answers are the client's
 | `envoy-gateway`, `kserve` | both themselves, in releases on a cluster |
 | `otel-genai` | OpenTelemetry's SDK and exporter with the instruments of its own conventions (0.66), read directly; no server that keeps them has run |
 | `vllm` | what the metric code of vLLM 0.32 exposed of requests that it was told of, read directly; no engine has run |
-| `istio`, `triton`, `knative` | text in the form that the documentation linked below gives, with the labels that a scrape in a cluster adds; no such server has run |
+| `istio`, `triton`, `knative` | text in the form that the documentation linked below gives, with the labels that a scrape in a cluster adds, and on such with something wrong; no such server has run |
 | `knative-1.18` | documentation alone |
 
 """
@@ -64,7 +64,8 @@ def failures(preset: Preset) -> str:
 
 def mean(preset: Preset) -> str:
     names = preset.names
-    return f"mean only, from `{names.durations}` in {names.unit}" if names.durations else "none"
+    timed = f" by {' + '.join(f'`{name}`' for name in names.timed)}" if names.timed else ""
+    return f"mean only, from `{names.durations}`{timed} in {names.unit}" if names.durations else "none"
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ class MetricNames:
     templates of its value, or of a regular expression for it if they begin with ``=~``. ``failing`` says which labels make
     a failure of what ``codes`` counts (the requests, if empty); no 4xx is one, for that is the client's doing.
     ``failures`` maps further classes to counters. ``histogram`` is the latency's, in ``unit``; without one, ``durations``
-    may name a counter of the time that all requests took. ``where`` are labels every series must have,
+    may name a counter of the time that all requests took, or those that ``timed`` count. ``where`` are labels every series must have,
     ``namespace`` the one that holds the versions' namespace, ``per_request``
     those that differ between requests and not between processes. ``comparisons`` counts comparisons of a version's answers with
     the primary's, ``attempts`` those that were to be made, ``differences`` those in which they differed, by its label ``kind``. ``users`` counts those whose window is closed,
@@ -60,6 +60,7 @@ class MetricNames:
     failures: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     histogram: str = ""
     durations: str = ""
+    timed: tuple[str, ...] = ()
     unit: str = "s"
     where: Mapping[str, str] = field(default_factory=dict)
     namespace: str = ""

@@ -157,6 +157,7 @@ PRESETS: Mapping[str, Preset] = {
             namespace="namespace",
             failures={"inference": ("nv_inference_request_failure",)},
             durations="nv_inference_request_duration_us",
+            timed=("nv_inference_request_success",),
             unit="us",
             per_request=("reason",),
         ),

@@ -19,13 +19,15 @@ def tally(names: MetricNames, samples: Sequence[Sample]) -> Counters:
     A version that has any series, but none of some counter, has not yet done any of it. Raises ValueError for what is
     no count, and for a histogram that is not cumulative.
     """
-    requests, seconds = 0, 0.0
+    requests, timed, seconds = 0, 0, 0.0
     failures: dict[str, int] = {}
     comparisons, attempts, differences = 0, 0, dict[str, int]()
     rewards = _rewards(names, samples)
     for sample in samples:
         if sample.name in names.requests:
             requests += whole(sample)
+        if sample.name in (names.timed or names.requests):
+            timed += whole(sample)
         if kind := names.failure(sample.name, sample.labels):
             failures[kind] = failures.get(kind, 0) + whole(sample)
         if sample.name == names.comparisons:
@@ -36,7 +38,7 @@ def tally(names: MetricNames, samples: Sequence[Sample]) -> Counters:
             differences[kind] = differences.get(kind, 0) + whole(sample)
         if sample.name == names.durations or (names.histogram and sample.name == f"{names.histogram}_sum"):
             seconds += finite(sample) / names.per_second
-    latency = {math.inf: requests} if names.durations and not names.histogram else _buckets(names, samples)
+    latency = {math.inf: timed} if names.durations and not names.histogram else _buckets(names, samples)
     return Counters(
         requests,
         failures,
