@@ -22,9 +22,10 @@ PROMETHEUS = os.environ.get("FAIRWAY_PROMETHEUS", "http://prometheus.monitoring:
 SLOS = json.dumps(
     [
         {"metric": "error-rate", "limit": "1%", "min-requests": 30},
-        {"metric": "latency", "quantile": "p95", "limit": "250ms", "min-requests": 30},
+        {"metric": "latency", "quantile": "p95", "limit": "1s", "min-requests": 30},
     ]
 )
+"""The slow version takes 2 s longer. A tighter limit would be broken by a busy machine: a stall of .3 s is 6 % of a load of 5 s."""
 LOST = {0, 404, 502, 503, 504}
 """What an answer that no model gave looks like: none, or one that the proxy made up."""
 

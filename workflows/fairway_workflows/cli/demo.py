@@ -14,7 +14,7 @@ from fairway_workflows.cli.run import telling
     "candidate",
     click.Choice(["good", "slow", "failing", "crashing", "never-ready"]),
     default="good",
-    help="How the candidate behaves: 250 ms slower, 20 % HTTP 500s, dying under load, never loading its model.",
+    help="How the candidate behaves: 2 s slower, 20 % HTTP 500s, dying under load, never loading its model.",
 )
 @option("dir", default="fairway-demo", help="Where to put the release file, the record, the logs and the report.")
 @option("port", int, help="The loopback port users come in at.  [default: a free one]")
