@@ -1,12 +1,13 @@
 """All traffic to the primary: the snapshot put back, or else the last way back, which no route and no record can refuse."""
 
 import logging
+from dataclasses import replace
 
 from fairway_steps.errors import DomainError, FairwayError, NotSettled, Refused
 from fairway_steps.model import Routes, Version
 from fairway_steps.record import Record
 from fairway_steps.routing.base import Router
-from fairway_steps.words import shares
+from fairway_steps.words import described
 
 LOG = logging.getLogger(__name__)
 
@@ -18,9 +19,9 @@ class GivenBack(DomainError):
 def give_back(record: Record, router: Router) -> None:
     """Users first: the primary's traffic back by whichever way works; ``refuse_unlike`` says whether the route is as it should be."""
     try:
-        if dict(router.restore(record.original, fence=record.token).weights) == {record.primary.name: 100}:
+        if _alone(router.restore(record.original, fence=record.token), record.primary):
             return
-        LOG.warning("the snapshot gives %s not all of the traffic", record.primary.name)
+        LOG.warning("the snapshot does not give %s alone all of the traffic", record.primary.name)
     except FairwayError as error:
         LOG.warning("the snapshot could not be put back: %s", error)
     router.give_all(record.primary, fence=record.token)
@@ -41,8 +42,13 @@ def refuse_unlike(version: Version, router: Router) -> None:
         now = router.read()
     except Refused as error:
         raise GivenBack(f"all traffic was given to {version.name}, but {error.message}", mend=error.mend) from error
-    if dict(now.weights) != {version.name: 100}:
+    if not _alone(now, version):
         claims = router.claims()
         raise NotSettled(
-            f"the route holds {shares(now.weights)} after the rollback: {claims.who} changed it", mend=claims.mend
+            f"the route holds {described(now)} after the rollback: {claims.who} changed it", mend=claims.mend
         )
+
+
+def _alone(now: Routes, version: Version) -> bool:
+    """Whether all requests reach this version, testers' too, and none is copied to another."""
+    return replace(now, sticky=None) == Routes({version.name: 100})

@@ -27,7 +27,7 @@ from fairway_steps.routing.claims import Claims
 from fairway_steps.schedule import routes_of
 from fairway_steps.strategy import Strategy
 from fairway_steps.takeover import refuse_lost, take_over
-from fairway_steps.words import shares
+from fairway_steps.words import described, shares
 
 LOG = logging.getLogger(__name__)
 
@@ -252,9 +252,9 @@ def _preflight(routes: Routes, primary: Version, candidates: Sequence[Version], 
             f"the route copies requests to {routes.mirror.version} already, and a release would take that away",
             mend="take the mirror out; if it is left of a release, end that one with `fairway ensure-safe`",
         )
-    if len(routes.weights) > 1:
+    if len(routes.weights) > 1 or routes.matches:
         raise Refused(
-            f"the route is split ({shares(routes.weights)}): another release may be under way",
+            f"the route is split ({described(routes)}): another release may be under way",
             mend=f"end that one with `fairway ensure-safe`, or give {primary.name} all traffic with `fairway set-weights {where} "
             f"--primary {_named(primary)} --candidate {_named(candidate)} --weights {primary.name}=100`",
         )

@@ -13,7 +13,7 @@ from fairway_steps.model import Routes, Version
 from fairway_steps.record import Lease, Record, RecordStore, WeightChange, amend, required
 from fairway_steps.routing.base import Router, Served
 from fairway_steps.stats.traffic import log_e_split
-from fairway_steps.words import shares
+from fairway_steps.words import described, shares
 
 LOG = logging.getLogger(__name__)
 POLL = 0.05
@@ -207,14 +207,6 @@ def difference(before: Served, after: Served) -> dict[str, int]:
     """Requests of each version between two readings; versions that had none are left out."""
     since = {name: count - before.by_version.get(name, 0) for name, count in after.by_version.items()}
     return {name: count for name, count in since.items() if count > 0}
-
-
-def described(routes: Routes) -> str:
-    """``v1 100 %, x-canary=always to v2, 30 % mirrored to v2``."""
-    matches = [f"{match.name}={match.value} to {match.version}" for match in routes.matches]
-    mirror = [f"{routes.mirror.percent} % mirrored to {routes.mirror.version}"] if routes.mirror else []
-    sticky = [f"by {routes.sticky.how}"] if routes.sticky else []
-    return ", ".join([shares(routes.weights), *matches, *mirror, *sticky])
 
 
 def _count(router: Router, clock: Clock, routes: Routes, confirm: Confirmation) -> tuple[dict[str, float] | None, int]:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 
-from fairway_steps.model import Direction, Evidence, Metric, Slo
+from fairway_steps.model import Direction, Evidence, Metric, Routes, Slo
 
 
 def number(value: float) -> str:
@@ -45,6 +45,14 @@ def count(number: int, what: str = "request") -> str:
 def shares(weights: Mapping[str, int]) -> str:
     """``v1 90 %, v2 10 %``."""
     return ", ".join(f"{name} {weight} %" for name, weight in weights.items()) or "none"
+
+
+def described(routes: Routes) -> str:
+    """``v1 100 %, x-canary=always to v2, 30 % mirrored to v2``."""
+    matches = [f"{match.name}={match.value} to {match.version}" for match in routes.matches]
+    mirror = [f"{routes.mirror.percent} % mirrored to {routes.mirror.version}"] if routes.mirror else []
+    sticky = [f"by {routes.sticky.how}"] if routes.sticky else []
+    return ", ".join([shares(routes.weights), *matches, *mirror, *sticky])
 
 
 def name_of(slo: Slo) -> str:

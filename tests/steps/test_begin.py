@@ -12,7 +12,20 @@ import pytest
 from fairway_steps.begin import begin
 from fairway_steps.clock import FakeClock
 from fairway_steps.errors import Fenced, Refused, UsageError
-from fairway_steps.model import Assessment, Metric, Mirror, Mode, Outcome, Routes, Rules, Slo, Stage, Verdict, Version
+from fairway_steps.model import (
+    Assessment,
+    HeaderMatch,
+    Metric,
+    Mirror,
+    Mode,
+    Outcome,
+    Routes,
+    Rules,
+    Slo,
+    Stage,
+    Verdict,
+    Version,
+)
 from fairway_steps.record import FileStore, Lease, StageResult
 from fairway_steps.release import Ending, promote
 from fairway_steps.report.html import html
@@ -220,6 +233,13 @@ def test_a_route_that_is_not_as_needed_is_refused(tmp_path, weights, said):
         world.begin()
     assert world.store.load() is None
     assert world.route.routes.weights == weights
+
+
+def test_a_route_in_another_releases_testers_stage_is_refused(world):
+    world.route.routes = Routes({"v1": 100}, (HeaderMatch("x-tester", "yes", "v2"),))
+    with pytest.raises(Refused, match=r"split \(v1 100 %, x-tester=yes to v2\): another release may be under way"):
+        world.begin()
+    assert (world.store.load(), world.route.fence) == (None, 0)
 
 
 def test_a_route_with_a_foreign_backend_is_refused(world):

@@ -4,14 +4,16 @@ candidate off at once, and making safe whatever was left behind, at every state 
 Leaves out: real proxies (tests/e2e kills releases at random moments in front of one).
 """
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from fairway_steps.clock import FakeClock
+from fairway_steps.codec import encode
 from fairway_steps.errors import DomainError, Fenced, NotReady, NotSettled, UsageError
 from fairway_steps.intervention import Intervention
-from fairway_steps.model import Assessment, Outcome, Promotion, Routes, Verdict
+from fairway_steps.model import Assessment, HeaderMatch, Outcome, Promotion, Routes, Verdict
 from fairway_steps.record import Event, FileStore, Lease, StageResult
 from fairway_steps.release import Ending, ensure_safe, promote, rollback, told, withdraw
 from fairway_steps.strategy import Strategy
@@ -158,6 +160,13 @@ def test_a_broken_snapshot_falls_back_on_the_plain_route(store, router):
     router.restore = broken
     rollback(store, Lease(), router, FakeClock(), outcome=Outcome.ROLLED_BACK, reason="", confirm=QUICK)
     assert weights(router) == {"v1": 100}
+
+
+def test_a_testers_rule_from_before_the_release_does_not_come_back(store, router):
+    match = encode(Routes({"v1": 100}, (HeaderMatch("x-tester", "yes", "v2"),)))
+    store.update(lambda r: replace(r, original=json.dumps(match)))
+    rollback(store, Lease(), router, FakeClock(), outcome=Outcome.ROLLED_BACK, reason="", confirm=QUICK)
+    assert router.read() == Routes({"v1": 100})
 
 
 def test_a_split_from_before_the_release_does_not_come_back(store, router):

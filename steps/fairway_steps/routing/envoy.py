@@ -45,8 +45,8 @@ class EnvoyRouter:
         return self._decoded(self._place(self.folder.load(ROUTES)["resources"]).own)
 
     def preflight(self, asked: Iterable[Routes], versions: Mapping[str, Version]) -> None:
-        """Envoy serves all that ``Routes`` can say; what is looked at is where the versions are."""
-        del asked
+        """Envoy serves all that ``Routes`` can say, but a header that the entry asks for itself; else it is looked at where the versions are."""
+        self._refuse_contradicted({match.name.lower() for routes in asked for match in routes.matches})
         for version in versions.values():
             backends.address(version)
         clusters = {cluster.get("name"): cluster for cluster in self.folder.load(CLUSTERS)["resources"]}
@@ -183,6 +183,15 @@ class EnvoyRouter:
         except FairwayError as error:
             LOG.warning("the route of %s is back, but its spare backends are still there: %s", self.service, error)
         return self.read()
+
+    def _refuse_contradicted(self, names: set[str]) -> None:
+        own = self._place(self.folder.load(ROUTES)["resources"]).own[-1]
+        told = {str(one.get("name", "")).lower() for one in own.get("match", {}).get("headers", [])}
+        for name in sorted(told & names):
+            raise Refused(
+                f"the entry of {self.service} in {self.folder.path / ROUTES} asks for the header {name} itself: testers might match nothing",
+                mend="tell testers by another header",
+            )
 
     def _say(self, sentence: str) -> None:
         """Warn, but not again and again while somebody waits."""

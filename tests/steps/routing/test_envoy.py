@@ -94,6 +94,18 @@ def clusters_of(router):
     return {cluster["name"] for cluster in router.folder.load("clusters.json")["resources"]}
 
 
+def test_a_stage_for_a_header_that_the_entry_asks_for_itself_is_refused(router):
+    mine = {"prefix": "/", "headers": [{"name": "X-Tester", "string_match": {"exact": "no"}}]}
+    stored = router.folder.load("routes.json")
+    resources = copy.deepcopy(stored["resources"])
+    resources[0]["virtual_hosts"][0]["routes"][-1]["match"] = mine
+    router.folder.replace("routes.json", stored, resources)
+    asked = [Routes({"v1": 100}, (HeaderMatch(name, "yes", "v2"),)) for name in ("x-canary", "x-tester")]
+    router.preflight(asked[:1], KNOWN)
+    with pytest.raises(Refused, match="asks for the header x-tester itself: testers might match nothing"):
+        router.preflight(asked, KNOWN)
+
+
 def copied(router, **changed):
     return copy.deepcopy(entries_of(router)[-1]) | changed
 
