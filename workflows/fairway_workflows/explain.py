@@ -11,8 +11,7 @@ from typing import Any
 
 from fairway_steps.model import Stage, Stickiness
 from fairway_steps.schedule import routes_of
-from fairway_steps.weights import described
-from fairway_steps.words import number
+from fairway_steps.words import described, number
 from fairway_workflows.catalog import step_spec
 
 CLAUSE = re.compile(r"'(?P<value>[^']*)' (?P<sign>==|!=) '(?P<expected>[^']*)'")

@@ -114,6 +114,9 @@ def entries(service: str, routes: Routes, template: Json, fallback: str, fence: 
     }
     if routes.sticky:
         action["weighted_clusters"]["use_hash_policy"] = True
+        users = others.fields(action, "hash_policy")
+        plain["metadata"]["filter_metadata"][METADATA] |= users
+        action = plain["route"] = {key: value for key, value in action.items() if key not in users}
         action["hash_policy"] = [_hash_policy(routes.sticky)]
     if routes.mirror:
         share = {"default_value": {"numerator": routes.mirror.percent, "denominator": "HUNDRED"}}
@@ -159,7 +162,7 @@ def decode(service: str, own: Sequence[Json]) -> Routes:
 
 
 def noted(own: Sequence[Json]) -> Json:
-    """What Fairway keeps beside the route: ``fence`` (the highest token seen) and ``fallback``."""
+    """What Fairway keeps beside the route: ``fence`` (the highest token seen), ``fallback`` and, while sticky, the user's own ``hash_policy``."""
     return dict(_metadata(own[-1] if own else {}).get(METADATA, {}))
 
 
@@ -176,16 +179,17 @@ def _plain(service: str, template: Json, fallback: str, fence: int) -> Json:
     entry["stat_prefix"] = service.replace(".", "_")
     own = {"fence": fence, "fallback": fallback}
     entry.setdefault("metadata", {}).setdefault("filter_metadata", {})[METADATA] = own
-    others = [h for h in entry.get("response_headers_to_add", []) if h.get("header", {}).get("key") != VERSION_HEADER]
+    headers = [h for h in entry.get("response_headers_to_add", []) if h.get("header", {}).get("key") != VERSION_HEADER]
     value = f"%UPSTREAM_METADATA({METADATA}:version)%"
     header = {
         "header": {"key": VERSION_HEADER, "value": value},
         "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
     }
-    entry["response_headers_to_add"] = [*others, header]
+    entry["response_headers_to_add"] = [*headers, header]
     action: Json = entry.setdefault("route", {})
     if action.get("weighted_clusters", {}).get("use_hash_policy"):
         action.pop("hash_policy", None)
+        action |= others.fields(noted([template]), "hash_policy")
     for field in _SPLIT:
         action.pop(field, None)
     action.setdefault("retry_policy", copy.deepcopy(RETRY))

@@ -85,6 +85,18 @@ def test_stickiness_that_ends_leaves_no_hashing_behind():
     assert "hash_policy" not in xds.entries("iris", Routes({"v1": 100}), sticky, "v1", 0)[-1]["route"]
 
 
+@pytest.mark.parametrize("name", ["hash_policy", "hashPolicy"])
+@given(routes(), routes())
+def test_a_policy_of_the_user_s_own_is_back_once_users_are_not_kept_on_their_version(name, one, two):
+    mine = [{"header": {"header_name": "x-session"}}]
+    entry = {**TEMPLATE, "route": {**TEMPLATE["route"], name: mine}}
+    for routes in (one, two, Routes({"v1": 100})):
+        *_, entry = xds.entries("iris", routes, entry, next(iter(routes.weights)), 1)
+        assert xds.decode("iris", [entry]).sticky == routes.sticky
+        assert routes.sticky or entry["route"][name] == mine
+    assert "hash_policy" not in xds.noted([entry])
+
+
 @given(routes(), routes())
 def test_no_more_users_change_their_version_than_must(before, after):
     first = xds.ring([], before.weights)
