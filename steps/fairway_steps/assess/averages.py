@@ -20,7 +20,7 @@ from fairway_steps.stats.away import Away, Reach, Total, of_requests, of_windows
 from fairway_steps.stats.bets import ENOUGH, ENOUGH_HERE
 from fairway_steps.stats.columns import Columns, broken
 from fairway_steps.stats.counts import Array
-from fairway_steps.stats.late import mean_of, mixed
+from fairway_steps.stats.late import mean_of
 from fairway_steps.words import count, limit_of, name_of, number, seconds, share
 
 UNBOUNDED = "nothing bounds a latency, so no number of them proves a mean; a timeout would, longer than which none is"
@@ -33,10 +33,10 @@ class Average:
     slo: Slo
     scene: Scene
 
-    def harm(self) -> list[float]:
-        """Ln e of harm after each of the scene's windows."""
+    def harm(self) -> list[Array]:
+        """Ln e of harm after each of the scene's windows, by what became known from the first and from each change of weights on."""
         columns = self._columns(health=False)
-        return mixed([mean_of([away.violated(begin) for away in columns]) for begin in (0, *self.scene.changes)])
+        return [mean_of([away.violated(begin) for away in columns]) for begin in (0, *self.scene.changes)]
 
     def kept(self) -> float:
         """Ln e of health, by the stage's own evidence."""
@@ -112,7 +112,7 @@ class Average:
             return self._unproved(in_stage, seen, kept, open_, "over" if may else "within", doubt)
         if fewer:
             return fewer
-        if not may:
+        if not may and log_e < open_.alarming:
             return Ending(Result.PASS, "within", f"seen after {seen}")
         where = "over" if over else "it may be over"
         if not any(away.testable for away in columns):

@@ -15,7 +15,6 @@ from fairway_steps.assess.rest import Open, Scene, few, missing_here, no_data, u
 from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo
 from fairway_steps.stats.columns import broken
 from fairway_steps.stats.counts import Array
-from fairway_steps.stats.late import mixed
 from fairway_steps.stats.rate import confidence_interval, log_e_met, log_e_violated, log_e_violateds, requests_to_prove
 from fairway_steps.words import count, interval, limit_of, name_of, seconds, share
 
@@ -27,14 +26,14 @@ class Limit:
     slo: Slo
     scene: Scene
 
-    def harm(self) -> list[float]:
-        """Ln e of harm after each of the scene's windows, from what surely broke the limit."""
+    def harm(self) -> list[Array]:
+        """Ln e of harm after each of the scene's windows, by what became known from the first and from each change of weights on, from what surely broke the limit."""
         paths = []
         for begin in (0, *self.scene.changes):
             sums = self._sums[:, begin:].cumsum(axis=1)
             least, of_most, _, _ = broken(sums, share=self.slo.metric.is_share)
             paths.append(log_e_violateds(least, of_most, self.slo.allowed))
-        return mixed(paths)
+        return paths
 
     def kept(self) -> float:
         """Ln e of health, by the stage's own evidence: what was well at a lower weight proves nothing of a higher one."""
@@ -71,7 +70,8 @@ class Limit:
             return Evidence(slo, result, hidden, found.of_least, found.least, observed, doubt=Doubt.BUCKETS)
         low, _ = confidence_interval(found.least, found.of_most, found.allowed)
         _, high = confidence_interval(found.most, found.of_least, found.allowed)
-        where, after = self._far_side, f"{self._count(found.of_least)} do not prove it"
+        where = f"it may be {self._far_side}" if found.within and not harmful else self._far_side
+        after = f"{self._count(found.of_least)} do not prove it"
         doubt: Doubt | None = Doubt.HARM if max(log_e, self._perhaps(found)) >= open_.alarming else Doubt.OVER
         if harmful:
             result, after, doubt = Result.FAIL, f"seen after {self._count(found.of_most)}", None
@@ -86,7 +86,7 @@ class Limit:
             missing, where = more, "within" if found.within else where
             would = f"about {more:,} more would" if found.allowed else "no number of them would"
             after = f"{self._count(in_stage)}{self._at_weight} do not prove that it is kept, {would}"
-        elif found.within:
+        elif found.within and log_e < open_.alarming:
             result, where, doubt = Result.PASS, "within", None
             seen = f"seen after {self._count(found.of_least)}"
             after = f"proved by {self._count(in_stage)}{self._at_weight}" if kept >= open_.enough else seen

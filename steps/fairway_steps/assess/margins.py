@@ -18,7 +18,7 @@ from fairway_steps.assess.shared import Shared
 from fairway_steps.assess.unpaired import NONE, Unpaired, by_requests
 from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo
 from fairway_steps.stats.comparison import MET, VIOLATED, RateVsPrimary, Strata
-from fairway_steps.stats.late import mixed
+from fairway_steps.stats.counts import Array
 from fairway_steps.stats.pairs import Pairs, held, of_failures, of_quantile, readable
 from fairway_steps.words import count, name_of, number, times
 
@@ -46,15 +46,15 @@ class Margin:
     slo: Slo
     scene: Scene
 
-    def harm(self) -> list[float]:
-        """Ln e of harm after each of the scene's windows."""
+    def harm(self) -> list[Array]:
+        """Ln e of harm after each of the scene's windows, by what became known from the first and from each change of weights on."""
         looks, end = self._harm_looks, len(self.scene.windows)
         paths = []
         for begin in (0, *self.scene.changes):
             first = bisect_left(looks, begin)
             log_es = self._fresh.log_es(self._harm.some(slice(first, None)), VIOLATED)
             paths.append(held(log_es, looks[first:], begin, end))
-        return mixed(paths)
+        return paths
 
     def kept(self) -> float:
         return self._kept

@@ -70,6 +70,11 @@ class Scene:
         """The scene as it was after the window ``index``."""
         return replace(self, windows=self.windows.until(index + 1))
 
+    @cached_property
+    def here(self) -> "Scene":
+        """The stage alone."""
+        return replace(self, windows=self.windows.some([row for row, is_here in enumerate(self.is_here) if is_here]))
+
     @property
     def own(self) -> list[Stratum]:
         return self.windows.own

@@ -10,7 +10,6 @@ from fairway_steps.assess.rest import Ending, Open, Scene, missing_here, no_data
 from fairway_steps.model import Direction, Doubt, Evidence, Result, Slo
 from fairway_steps.stats.counts import Array
 from fairway_steps.stats.gain import Gains
-from fairway_steps.stats.late import mixed
 from fairway_steps.stats.pairs import held
 from fairway_steps.stats.reward import MIN_UNITS
 from fairway_steps.words import count, number
@@ -23,15 +22,15 @@ class Reward:
     slo: Slo
     scene: Scene
 
-    def harm(self) -> list[float]:
-        """Ln e of harm after each of the scene's windows."""
+    def harm(self) -> list[Array]:
+        """Ln e of harm after each of the scene's windows, by what became known from the first and from each change of weights on."""
         looks, end = self.scene.shared.looks, len(self.scene.windows)
         paths = []
         for begin in (0, *self.scene.changes):
             first = bisect_left(looks, begin)
             violated, _ = self._tested(self._gains.some(slice(first, None)))
             paths.append(held(violated, looks[first:], begin, end))
-        return mixed(paths)
+        return paths
 
     def kept(self) -> float:
         """Ln e of health, by the stage's own users."""

@@ -9,6 +9,8 @@ from functools import cached_property
 
 from fairway_steps.assess.rest import Open, Scene, missing_here, no_data
 from fairway_steps.model import Direction, Doubt, Evidence, Knobs, Result, Slo
+from fairway_steps.stats.counts import Array
+from fairway_steps.stats.late import silent
 from fairway_steps.stats.mann_whitney import Comparison, Effect, Label, compare_series
 from fairway_steps.stats.mann_whitney import Direction as Fault
 from fairway_steps.stats.mann_whitney import Knobs as Settings
@@ -24,8 +26,8 @@ class Series:
     slo: Slo
     scene: Scene
 
-    def harm(self) -> list[float]:
-        return [0.0] * len(self.scene.windows)
+    def harm(self) -> list[Array]:
+        return [silent(len(self.scene.windows))]
 
     def kept(self) -> float:
         return 0.0

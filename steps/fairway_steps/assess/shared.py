@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from operator import attrgetter
+from typing import TypeVar
 
 from fairway_steps.model import Stratum
 from fairway_steps.stats.columns import Columns, Mask
 from fairway_steps.windows import windows
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,13 @@ class Windows:
         return len(self.own)
 
     def until(self, end: int) -> "Windows":
-        return Windows(self.own[:end], self.beside[:end], self.ends[:end], self.are_open[:end], self.are_timed[:end])
+        return self.some(range(min(end, len(self))))
+
+    def some(self, rows: Sequence[int]) -> "Windows":
+        def of(some: list[T]) -> list[T]:
+            return [some[row] for row in rows]
+
+        return Windows(of(self.own), of(self.beside), of(self.ends), of(self.are_open), of(self.are_timed))
 
     def each(self, told: Callable[[Stratum], Stratum]) -> "Windows":
         """With another stratum for each."""

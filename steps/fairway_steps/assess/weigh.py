@@ -11,8 +11,10 @@ from fairway_steps.assess.margins import Margin
 from fairway_steps.assess.rest import Open, Scene, enough, no_data
 from fairway_steps.assess.rewards import Reward
 from fairway_steps.assess.series import Series
-from fairway_steps.model import DEFAULT_RULES, Evidence, Metric, Mode, Rules, Slo, Stratum, Unit
+from fairway_steps.model import DEFAULT_RULES, Doubt, Evidence, Metric, Mode, Result, Rules, Slo, Stratum, Unit
+from fairway_steps.stats import late
 from fairway_steps.stats.combine import Rollback, mixed, rollback
+from fairway_steps.stats.counts import Array
 
 Trial: TypeAlias = Limit | Margin | Average | Reward | Series
 
@@ -46,6 +48,7 @@ class _Looks:
     """All looks ``seen``, up to the first that proves harm: ln e of each SLO at each. ``counted`` share evidence, of which ``state`` is."""
 
     trials: tuple[Trial, ...] = ()
+    paths: Sequence[Sequence[Array]] = ()
     harms: Sequence[Sequence[float]] = ()
     seen: int = 0
     counted: tuple[int, ...] = ()
@@ -90,8 +93,12 @@ def weigh(
     last = looks.at(looks.seen - 1) if looks.seen else (0.0,) * len(slos)
     evidence, kept = [], []
     for index, slo in enumerate(slos):
-        trial = _trial(slo, scene) if looks.fired else looks.trials[index]
-        evidence.append(trial.evidence(last[index], harmful=index in looks.culprits, open_=open_))
+        trial = trial_of(slo, scene) if looks.fired else looks.trials[index]
+        told = trial.evidence(last[index], harmful=index in looks.culprits, open_=open_)
+        if looks.seen:
+            paths = trial.harm() if looks.fired else looks.paths[index]
+            told = _told_here(trial, told, paths, open_, rules)
+        evidence.append(told)
         kept.append(trial.kept() if scene.windows else 0.0)
     return Weighed(
         tuple(evidence),
@@ -100,6 +107,24 @@ def weigh(
         bar=state.bar if state else bar,
         proved=bool(kept) and all(log_e >= open_.enough for log_e in kept),
     )
+
+
+def _told_here(trial: Trial, told: Evidence, paths: Sequence[Array], open_: Open, rules: Rules) -> Evidence:
+    """What the stage alone says, where that is worse than all windows together, or proves the more: many good ones must not hide few bad ones."""
+    scene, is_clear = trial.scene, told.result is Result.PASS or told.doubt is Doubt.OVER
+    harmful = told.result is Result.FAIL
+    if isinstance(trial, Series) or not (is_clear or harmful) or all(scene.is_here) or not any(scene.is_here):
+        return told
+    alone = replace(trial, scene=scene.here)
+    *_, began = (path for path, row in zip(paths, (0, *scene.changes), strict=True) if scene.is_here[row])
+    log_e = max(late.mixed([began])[-1], late.mixed(alone.harm())[-1])
+    own = alone.evidence(log_e, harmful=harmful, open_=replace(open_, is_last=False, must_prove=False))
+    if harmful:
+        is_worse = log_e > late.mixed(paths[:1])[-1]
+    else:
+        is_worse = log_e >= open_.alarming or own.doubt is Doubt.HARM
+        is_worse |= own.doubt is Doubt.OVER and rules.mode is Mode.GUARD
+    return replace(own, sentence=f"at this weight {own.sentence}", log_e=told.log_e) if is_worse else told
 
 
 def trail(
@@ -123,14 +148,15 @@ def trail(
 
 
 def _looks(slos: Sequence[Slo], scene: Scene, rules: Rules) -> _Looks:
-    trials = tuple(_trial(slo, scene) for slo in slos)
+    trials = tuple(trial_of(slo, scene) for slo in slos)
     if not trials or not scene.windows:
         return _Looks(trials)
-    every = [trial.harm() for trial in trials]
+    paths = [trial.harm() for trial in trials]
+    every = [late.mixed(each) for each in paths]
     end = len(scene.windows)
     counted = tuple(index for index, slo in enumerate(slos) if not slo.one_look)
     if not counted:
-        return _Looks(trials, every, end)
+        return _Looks(trials, paths, every, end)
     shared = [slos[index] for index in counted]
     state = rollback(
         len(shared), tuple(slo.weight for slo in shared), tuple(slo.critical for slo in shared), rules.alpha
@@ -144,12 +170,12 @@ def _looks(slos: Sequence[Slo], scene: Scene, rules: Rules) -> _Looks:
         peaks = tuple(max(peak, *harm[seen : index + 1]) for peak, harm in zip(peaks, harms, strict=True))
         seen, state = index + 1, replace(state, peaks=peaks).look(now)
         if state.fired:
-            return _Looks(trials, every, seen, counted, state)
+            return _Looks(trials, paths, every, seen, counted, state)
     peaks = tuple(max(peak, *harm[seen:], 0.0) for peak, harm in zip(peaks, harms, strict=True))
-    return _Looks(trials, every, end, counted, replace(state, peaks=peaks))
+    return _Looks(trials, paths, every, end, counted, replace(state, peaks=peaks))
 
 
-def _trial(slo: Slo, scene: Scene) -> Trial:
+def trial_of(slo: Slo, scene: Scene) -> Trial:
     if slo.metric is Metric.LATENCY and slo.of:
         scene = scene.reading(slo.of)
     if slo.metric is Metric.REWARD:

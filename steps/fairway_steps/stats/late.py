@@ -27,6 +27,11 @@ def mixed(paths: Sequence[Array]) -> list[float]:
     return log_sums(rows)
 
 
+def silent(looks: int) -> Array:
+    """Of what tells nothing at any look."""
+    return np.zeros(looks)
+
+
 def mean_of(paths: Sequence[Array]) -> Array:
     """Ln of the mean of e-processes at each look."""
     return np.array(log_sums(np.array(paths))) - math.log(len(paths))
