@@ -16,7 +16,7 @@ from fairway_steps.config.spec import patience_for
 from fairway_steps.errors import TransientError, Unassessable
 from fairway_steps.intervention import Intervention
 from fairway_steps.metrics.base import MetricSource
-from fairway_steps.model import Assessment, Rules, Slo, Stage, Stratum, Verdict
+from fairway_steps.model import Assessment, Doubt, Rules, Slo, Stage, Stratum, Verdict
 from fairway_steps.record import Basis, Lease, Record, RecordStore, StageResult, amend
 from fairway_steps.schedule import routes_of
 from fairway_steps.stage_results import changes, concluded, final, served_since, settles
@@ -210,7 +210,7 @@ class StageWatch:
 
     def _over(self, now: float, found: Weighed | Contest) -> bool:
         """Whether the stage is to be concluded now; not while the candidate's last answer is in doubt."""
-        enough = not self.problem and not any(item.missing for item in found.evidence)
+        enough = not self.problem and not any(item.missing or item.doubt is Doubt.FEW for item in found.evidence)
         return not any(self.gone.values()) and (
             self.complete or now >= self.deadline or (now >= self.horizon and enough)
         )
