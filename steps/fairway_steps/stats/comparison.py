@@ -84,6 +84,8 @@ class RateVsPrimary:
                 raise ValueError(f"{name} of {value:g} is not between 1 and 10")
         if not all(map(math.isfinite, self.likelihood)):
             raise ValueError("a log likelihood is infinite or not a number")
+        rates(self.errors, self.n)
+        rates(self.errors_primary, self.n_primary)
 
     def grid(self) -> Array:
         """The log odds ratios at which the likelihood is kept: the one tested, those above; the margin, those below."""

@@ -39,6 +39,7 @@ class RateVsLimit:
 
     def __post_init__(self) -> None:
         _checked(self.limit)
+        rates(self.errors, self.n)
 
     def update(self, errors: Counts, n: Counts) -> "RateVsLimit":
         """The state after further strata, one look after each: whole counts, in the order of time."""

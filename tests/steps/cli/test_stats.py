@@ -245,6 +245,17 @@ HUGE = 10**400
         ),
         (
             "rate-vs-limit",
+            {
+                "limit": 0.01,
+                "strata": [],
+                "state": {"limit": 0.01, "errors": 3, "n": -1, "peak": {"violated": 0, "met": 0}},
+            },
+            "a number of requests of -1 cannot be",
+        ),
+        ("rate-vs-primary", {"strata": [], "state": {"errors": 4, "n": 3}}, "4 errors of 3 requests cannot be"),
+        ("rate-vs-primary", {"strata": [], "state": {"n_primary": -1}}, "a number of requests of -1 cannot be"),
+        (
+            "rate-vs-limit",
             {"limit": 0.01, "strata": [], "state": {"limit": "one"}},
             "RateVsLimit.limit is not a number: 'one'",
         ),

@@ -171,7 +171,8 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
 
 
 def _plural(kind: str) -> str:
-    return kind.replace("list", "lists", 1) if kind.startswith("list of") else f"{kind}s"
+    head, of, rest = kind.partition(" of ")
+    return f"{head}s{of}{rest}"
 
 
 def _kind(annotation: Any) -> str:
