@@ -549,13 +549,16 @@ def test_a_source_with_a_delay_is_asked_once_an_interval(world, delay):
     assert len(world.source.reads) <= world.clock.now() - START + 3
 
 
-def test_latencies_that_come_late_are_waited_for(world):
+def test_latencies_that_come_late_are_waited_for(tmp_path):
+    stages = (Stage(10, 40.0),)
+    world = World(tmp_path, stages=stages)
+    world.begin(stages=stages)
     counts, latencies = (Delayed(world.source.versions, START - 100) for _ in range(2))
-    latencies.delay = 5.0
+    latencies.delay = 24.0
     world.source = CombinedSource(counts, latencies)
     world.router.served = lambda: None
-    assert world.judge(patience=10.0).assessment.verdict is Verdict.ADVANCE
-    assert 8 < world.elapsed < 18, "as soon as half of them are known"
+    assert world.judge(patience=20.0).assessment.verdict is Verdict.PROMOTE
+    assert world.elapsed == 45.0, "as soon as half of them are known, and not at once held"
 
 
 # Replay
