@@ -138,6 +138,17 @@ class Foreign:
         )
 
 
+def sound(run: Foreign) -> Foreign:
+    """The same. Raises ValueError for figures that no run can have."""
+    if min(run.requests, run.successes, *run.failures.values(), *(bucket.count for bucket in run.buckets)) < 0:
+        raise ValueError("it counts fewer than no requests, or more failures than requests")
+    if run.rows is not None and any(end < sent for sent, end in zip(run.rows.sent, run.rows.end, strict=True)):
+        raise ValueError("a request of it ended before it was sent")
+    if not all(map(math.isfinite, (run.started, run.seconds, run.spent))):
+        raise ValueError("one of its times is no number")
+    return run
+
+
 def over(run: Foreign, limit: float) -> int:
     """How many successes took longer than ``limit`` seconds. Raises UsageError where the file cannot tell."""
     if run.rows is not None:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.adapters.files import reading
-from fairway_steps.loadtest.adapters.foreign import Foreign
+from fairway_steps.loadtest.adapters.foreign import Foreign, sound
 
 TOOLS = ("fortio", "ghz", "guidellm", "inference-perf", "k6", "oha", "vegeta")
 
@@ -30,7 +30,7 @@ def open_foreign(uri: str) -> Foreign:
     if number and (tool != "guidellm" or not number.isdigit() or number == "0"):
         raise UsageError(f"{uri!r}: {number!r} is no number of a benchmark", mend="count guidellm's from 1")
     with reading(tool, path):
-        run = reader.read(path, int(number)) if number else reader.read(path)
+        run = sound(reader.read(path, int(number)) if number else reader.read(path))
     return run if rate is None else replace(run, requested_rate=rate).held()
 
 

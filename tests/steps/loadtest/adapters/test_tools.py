@@ -434,6 +434,25 @@ def test_a_file_of_something_else_is_one_sentence(tool, content, tmp_path):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("fortio-1.57.3-access.json", '"latency":', '"latency":-'),
+        ("ghz-0.121.0.json", '"latency":13', '"latency":-13'),
+        ("vegeta-12.13.0.json", '"latency":', '"latency":-'),
+        ("vegeta-12.13.0-report.json", '"requests":', '"requests":0,"x":'),
+        ("k6-1.0.0-summary.json", '"count": ', '"count": -'),
+        ("k6-1.0.0-summary.json", '"rate": ', '"rate": NaN, "x": '),
+    ],
+)
+def test_figures_that_no_run_can_have_are_refused(name, old, new, tmp_path):
+    text = (FIXTURES / name).read_text()
+    assert old in text
+    (tmp_path / "x").write_text(text.replace(old, new))
+    with pytest.raises(UsageError, match="is no result file of"):
+        open_foreign(f"{name.partition('-')[0]}:{tmp_path}/x")
+
+
 @pytest.mark.parametrize("tool", TOOLS)
 def test_a_file_that_is_not_there_is_one_sentence(tool, tmp_path):
     with pytest.raises(UsageError, match="cannot be read: No such file"):
