@@ -19,7 +19,7 @@ from fairway_steps.metrics.preflight import Inspection, Seen
 from fairway_steps.metrics.promapi import Answer, Away, PromApi, Refused
 from fairway_steps.metrics.prometheus_cursor import State, Target, decode, encode, target_of, targets_of
 from fairway_steps.metrics.queries import OWNER, WAS, Plan
-from fairway_steps.metrics.tally import tally
+from fairway_steps.metrics.tally import tally, totals
 from fairway_steps.model import Stratum
 
 FIRST_WINDOW, LONGEST_WINDOW = 300.0, 3600.0
@@ -114,8 +114,8 @@ class PrometheusSource:
 
     def _seen(self, version: str, owned: Sequence[Series]) -> Seen:
         names = self.plan.names
-        for totals in _totals(owned, names.per_request):
-            tally(names, totals)  # raises for what is wrong and constant, as a bucket that never grows
+        for process in totals(owned, names.per_request):
+            tally(names, process)  # raises for what is wrong and constant, as a bucket that never grows
         counted = count(
             owned, {}, per_request=names.per_request, existed={group(o.labels, names.per_request) for o in owned}
         )
@@ -286,20 +286,6 @@ class PrometheusSource:
 def _shown(labels: Labels) -> str:
     told = ", ".join(f'{k}="{v}"' for k, v in sorted(labels.items()) if k not in (OWNER, "__name__", WAS))
     return f"{labels.get(WAS) or labels['__name__']}{{{told}}}"
-
-
-def _totals(owned: Iterable[Series], per_request: Collection[str]) -> Iterable[Sequence[Sample]]:
-    """What each process has counted in all, at its last scrape."""
-    processes: dict[str, list[Series]] = {}
-    for one in owned:
-        processes.setdefault(group(one.labels, per_request), []).append(one)
-    for some in processes.values():
-        newest = max(one.samples[-1][0] for one in some)
-        yield [
-            Sample(one.labels["__name__"], one.labels, one.samples[-1][1])
-            for one in some
-            if one.samples[-1][0] == newest
-        ]
 
 
 def _interval_of(owned: Iterable[Series]) -> float:

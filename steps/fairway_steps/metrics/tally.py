@@ -1,10 +1,11 @@
 """From samples of one version to its counters: which count requests, which failures, which latencies. Pure."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from fairway_steps.metrics.base import Counters
+from fairway_steps.metrics.counting import Series, group
 from fairway_steps.metrics.exposition import Sample
 from fairway_steps.metrics.names import MetricNames
 
@@ -50,6 +51,20 @@ def tally(names: MetricNames, samples: Sequence[Sample]) -> Counters:
         latencies=_latencies(names, samples),
         attempts=attempts,
     )
+
+
+def totals(owned: Iterable[Series], per_request: Collection[str]) -> Iterable[Sequence[Sample]]:
+    """What each process has counted in all, at its last scrape."""
+    processes: dict[str, list[Series]] = {}
+    for one in owned:
+        processes.setdefault(group(one.labels, per_request), []).append(one)
+    for some in processes.values():
+        newest = max(one.samples[-1][0] for one in some)
+        yield [
+            Sample(one.labels["__name__"], one.labels, one.samples[-1][1])
+            for one in some
+            if one.samples[-1][0] == newest
+        ]
 
 
 def _latencies(names: MetricNames, samples: Sequence[Sample]) -> dict[str, dict[float, int]]:
