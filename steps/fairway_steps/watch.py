@@ -5,6 +5,7 @@ looking. This watches then, from the same cursor, and never while somebody else 
 could say of what weight a count is.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -43,7 +44,8 @@ def watch(
 
     ``drift`` is called at each look, and looks after the route. A source that is away is asked again at the next look. Raises Fenced when the release was taken over.
     """
-    seen, since = "", clock.now()
+    record = required(store, lease)
+    seen, since = record.cursor, min(clock.now(), max((one.end for one in record.strata), default=math.inf))
     while True:
         record, now = required(store, lease), clock.now()
         if record.outcome is not None:

@@ -14,10 +14,10 @@ import pytest
 from fairway_steps.clock import FakeClock
 from fairway_steps.errors import Fenced
 from fairway_steps.intervention import Intervention
-from fairway_steps.model import Metric, Outcome, Routes, Slo, Stage, Verdict
+from fairway_steps.model import Metric, Outcome, Routes, Slo, Stage, Stratum, Verdict
 from fairway_steps.record import FileStore, Lease, WeightChange
 from fairway_steps.replay import replay
-from fairway_steps.watch import watch
+from fairway_steps.watch import QUIET, watch
 from fairway_steps.weights import Confirmation, announced
 from fakes_assess import FakeSource, Version
 from fakes_routing import FakeRouter, Stored
@@ -93,6 +93,16 @@ def test_an_abort_while_a_person_is_asked_is_carried_out(tmp_path):
     assert (ended.outcome, ended.reason, ended.intervention) == (Outcome.ROLLED_BACK, word.sentence, None)
     assert world.router.read().weights == {"v1": 100}
     assert all(one.same for one in replay(ended))
+
+
+def test_who_starts_long_after_the_last_look_looks_at_once(tmp_path):
+    world = World(tmp_path, Version(20.0, failing=0.9))
+    last = Stratum("v2", START - 1, START, 50, 10)
+    entered = WeightChange(START - 60, 0, {"v1": 50, "v2": 50})
+    world.store.update(lambda r: replace(r, strata=(last,), timeline=(entered,)))
+    world.clock.sleep(QUIET)
+    assert world.watch().verdict is Verdict.ROLLBACK
+    assert world.clock.now() == START + QUIET
 
 
 def test_a_good_candidate_is_watched_until_the_release_has_ended(tmp_path):

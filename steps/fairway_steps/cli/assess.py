@@ -128,15 +128,15 @@ def assess(
     release = open_release(record, release_id, token)
     with noting("assess", release):
         task = task_of(release, slos, past or metrics, service, route, primary, candidate, stages, duration)
-        result = task.judge(
+        judged = task.judging(
             release,
-            stage,
             interval=interval,
             patience=patience,
             on_inconclusive=Verdict(on_inconclusive),
             is_last=is_last if task.scheduled or is_last is not None else False,
             ready_path=ready_path,
         )
+        result = judged(stage)
     return _answer(result, fail_on)
 
 

@@ -113,13 +113,7 @@ def _ramp(
                 source=task.source(),
                 by=by if index == first else "",
             ),
-            lambda index: task.judge(
-                release,
-                index,
-                interval=interval,
-                patience=patience,
-                on_inconclusive=on_inconclusive,
-            ),
+            task.judging(release, interval=interval, patience=patience, on_inconclusive=on_inconclusive),
         )
     shares = held.stages[result.stage].weights or {held.candidate.name: result.weight}
     weights = {held.primary.name: 100 - result.weight, **shares}

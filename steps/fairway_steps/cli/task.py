@@ -47,46 +47,53 @@ class Task:
     def source(self) -> "MetricSource":
         return source(self.metrics, self.service, self.primary, self.candidate, *self.rivals, slos=self.slos)
 
-    def judge(
+    def judging(
         self,
         release: Release | None,
-        stage: int,
         *,
         interval: float,
         patience: float | None,
         on_inconclusive: Verdict,
         is_last: bool | None = None,
         ready_path: str = "/v2/health/ready",
-    ) -> StageResult:
-        """Judge one stage, with its progress in the log and in Argo's progress file."""
+    ) -> Callable[[int], StageResult]:
+        """What judges a stage, with its progress in the log and in Argo's progress file.
+
+        It is at hand once this returns: what takes seconds to import is not imported while a stage is served with nobody looking.
+        """
+        import requests  # noqa: F401 - what asks whether a version is alive
+
         from fairway_steps.judge import judge
         from fairway_steps.release import withdraw
         from fairway_steps.weights import Confirmation
 
-        result = judge(
-            release.store if release else None,
-            release.lease if release else lease("", 0),
-            self.source(),
-            self.router,
-            self._looked_after(release, alive(self.candidate, ready_path, release)),
-            CLOCK,
-            slos=self.slos,
-            rules=self.rules,
-            primary=self.primary.name if self.primary else "",
-            candidate=self.candidate.name,
-            stages=self.stages,
-            index=stage,
-            interval=interval,
-            patience=patience,
-            on_inconclusive=on_inconclusive,
-            is_last=is_last,
-            progress=Progress(os.environ.get("ARGO_PROGRESS_FILE", "")),
-            rivals={one.name: alive(one, ready_path, release) for one in self.rivals},
-            drop=self.dropping(release),
-        )
-        if release and self.router and result.assessment.verdict is Verdict.ROLLBACK:
-            withdraw(release.store, release.lease, self.router, CLOCK, confirm=Confirmation())
-        return result
+        def judged(stage: int) -> StageResult:
+            result = judge(
+                release.store if release else None,
+                release.lease if release else lease("", 0),
+                self.source(),
+                self.router,
+                self._looked_after(release, alive(self.candidate, ready_path, release)),
+                CLOCK,
+                slos=self.slos,
+                rules=self.rules,
+                primary=self.primary.name if self.primary else "",
+                candidate=self.candidate.name,
+                stages=self.stages,
+                index=stage,
+                interval=interval,
+                patience=patience,
+                on_inconclusive=on_inconclusive,
+                is_last=is_last,
+                progress=Progress(os.environ.get("ARGO_PROGRESS_FILE", "")),
+                rivals={one.name: alive(one, ready_path, release) for one in self.rivals},
+                drop=self.dropping(release),
+            )
+            if release and self.router and result.assessment.verdict is Verdict.ROLLBACK:
+                withdraw(release.store, release.lease, self.router, CLOCK, confirm=Confirmation())
+            return result
+
+        return judged
 
     def dropping(self, release: Release | None) -> Callable[[str, str], None]:
         """What takes one of several candidates off the traffic."""

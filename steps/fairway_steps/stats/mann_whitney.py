@@ -16,7 +16,6 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
-from scipy import stats as tests
 
 from fairway_steps.stats.counts import Array
 
@@ -124,6 +123,8 @@ def compare_series(candidate: Series, primary: Series, knobs: Knobs = DEFAULTS) 
         )
     low, high = shift_interval(x, y, knobs.confidence)
     estimate, cles, ratio = shift_estimate(x, y), _cles(x, y), _mean_ratio(x, y)
+    from scipy import stats as tests  # noqa: PLC0415 - seconds to import, in which nobody would look at a candidate
+
     p = float(tests.mannwhitneyu(x, y, alternative="two-sided").pvalue)
     if p < STARK and low <= 0 <= high:
         warnings = (*warnings, f"the ranks differ (p = {p:.2g}), but the interval of the shift touches 0: ties hide it")
@@ -230,6 +231,8 @@ def _cohen_d(x: Array, y: Array) -> float | None:
 
 
 def _cles(x: Array, y: Array) -> float:
+    from scipy import stats as tests  # noqa: PLC0415 - likewise
+
     ranks = tests.rankdata(np.concatenate((x, y)))
     m, n = x.size, y.size
     return float((2 * ranks[:m].sum() - m * (m + 1)) / (2 * m * n))

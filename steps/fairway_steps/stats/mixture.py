@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 from fairway_steps.stats.counts import Array
 from fairway_steps.stats.evidence import ALPHA, bar
@@ -89,8 +89,8 @@ def rate_interval(hits: float, n: int, planned: float, alpha: float = ALPHA) -> 
     if not n:
         return 0.0, 1.0
     rate, tiny = hits / n, 1e-12
-    low = 0.0 if hits == 0 or excess(tiny) < 0 else float(optimize.brentq(excess, tiny, rate, xtol=1e-14))
-    high = 1.0 if hits == n or excess(1 - tiny) < 0 else float(optimize.brentq(excess, rate, 1 - tiny, xtol=1e-14))
+    low = 0.0 if hits == 0 or excess(tiny) < 0 else _root(excess, tiny, rate, 1e-14)
+    high = 1.0 if hits == n or excess(1 - tiny) < 0 else _root(excess, rate, 1 - tiny, 1e-14)
     return low, high
 
 
@@ -98,7 +98,13 @@ def _bound(log_mixture: Callable[[float], float], top: float, alpha: float) -> f
     threshold = bar(alpha)
     if log_mixture(top) < threshold:
         return top
-    return float(optimize.brentq(lambda s: log_mixture(s) - threshold, 0.0, top, xtol=1e-12))
+    return _root(lambda s: log_mixture(s) - threshold, 0.0, top, 1e-12)
+
+
+def _root(of: Callable[[float], float], low: float, high: float, exact: float) -> float:
+    from scipy import optimize  # noqa: PLC0415 - as much to import as all else of a judgement, and only intervals ask for it
+
+    return float(optimize.brentq(of, low, high, xtol=exact))
 
 
 def _log_incomplete(a: float, b: float, x: float) -> float:

@@ -53,3 +53,17 @@ def test_the_load_test_decides_without_scipy_and_numpy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "every limit is kept" in done.stdout
+
+
+def test_to_judge_imports_none_of_the_large_parts_of_scipy():
+    large = ("scipy.stats", "scipy.optimize", "scipy.interpolate")
+    code = (
+        "import sys, fairway_steps.judge, fairway_steps.watch;"
+        "from fairway_steps.assess import weigh;"
+        "from fairway_steps.model import Metric, Slo, Stratum;"
+        "strata = [Stratum('v2', 0.0, 1.0, 50, 99, {'http-500': 99}), Stratum('v1', 0.0, 1.0, 50, 99)];"
+        "found = weigh([Slo(Metric.ERROR_RATE, 0.05)], strata, candidate='v2', primary='v1', weight=50);"
+        f"print(bool(found.harm), [one for one in {large} if one in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "True []"
