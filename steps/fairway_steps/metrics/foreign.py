@@ -58,7 +58,7 @@ class ForeignSource:
                 latency=Histogram((*known, float("inf")), tuple(counts)) if known else None,
                 seconds=spent,
             )
-            for start, end, requests, failures, counts, spent in cells(run, known)
+            for start, end, requests, failures, counts, spent in cells(run, known, self._limits)
         )
         return Reading(strata, identity, complete=True)
 

@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from fairway_steps.errors import UsageError
+from fairway_steps.loadtest.adapters.registry import open_foreign
+from fairway_steps.loadtest.adapters.samples import to_result
+from fairway_steps.loadtest.adapters.summary import summary
+from fairway_steps.loadtest.fitting import to_json
+from fairway_steps.loadtest.samples import write
 from fairway_steps.metrics.foreign import ForeignSource
+from fairway_steps.metrics.samples import SamplesSource
+from fairway_steps.metrics.summary import SummarySource
 
 FIXTURES = Path(__file__).parents[1] / "loadtest/adapters/fixtures"
 
@@ -82,3 +89,28 @@ def test_uncorrected_latencies_are_said_once(caplog):
         ghz.read(["v2"], {}, cursor, 1.0)
         source("guidellm:guidellm-0.8.1.json").read(["v2"], {}, "", 0.0)
     assert [record.message.split(" ", 1)[0] for record in caplog.records] == ["ghz"]
+
+
+def test_a_version_that_hangs_until_the_end_is_slow(tmp_path):
+    """Of a file, of its samples and of its summary alike: a third had waited for more than the limit when the tool ended."""
+    report = json.loads((FIXTURES / "guidellm-0.8.1.json").read_text())
+    benchmark = report["benchmarks"][0]
+    fine = benchmark["requests"]["successful"]
+    hung = fine[: len(fine) // 3]
+    for request in hung:
+        request["request_end_time"] += 60
+    benchmark["requests"] = {"successful": fine[len(hung) :], "incomplete": hung}
+    benchmark["metrics"]["request_totals"] |= {"successful": len(fine) - len(hung)}
+    path = tmp_path / "hangs.json"
+    path.write_text(json.dumps(report))
+    run = open_foreign(f"guidellm:{path}")
+    write(to_result(run), tmp_path / "s.npz")
+    sources = (
+        ForeignSource(f"guidellm:{path}", [0.25]),
+        SamplesSource(tmp_path / "s.npz", [0.25]),
+        SummarySource(to_json(summary(run, [0.25])), [0.25]),
+    )
+    for source in sources:
+        strata = source.read(["v2"], {}, "", 0.0).strata
+        slow = sum(sum(row.latency.counts[row.latency.edges.index(0.25) + 1 :]) for row in strata)
+        assert (sum(row.requests for row in strata), slow >= len(hung)) == (len(fine), True), source

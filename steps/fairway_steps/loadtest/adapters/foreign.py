@@ -17,6 +17,7 @@ from typing import NamedTuple
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.adapters.tokens import MEASURES, Tokens, Told, tokens_of
 from fairway_steps.loadtest.client import CANCELLED
+from fairway_steps.loadtest.lateness import many
 
 SECOND = 1_000_000_000
 RATE_KEPT = 0.95
@@ -113,22 +114,41 @@ class Foreign:
         """
         return self.failed + over(self, limit)
 
-    def over_tokens(self, metric: str, limit: float) -> int:
+    def overdue(self, limits: Sequence[float]) -> frozenset[int]:
+        """The rows that the tool itself broke off at its end, and that had taken longer than each of ``limits`` by then: they are slow."""
+        if self.rows is None or not limits or CANCELLED not in self.rows.errors:
+            return frozenset()
+        code, edge = self.rows.errors.index(CANCELLED), round(max(limits) * SECOND)
+        rows = enumerate(zip(self.rows.scheduled, self.rows.end, self.rows.error, strict=True))
+        return frozenset(row for row, (due, end, error) in rows if error == code and end - due > edge)
+
+    def over_tokens(self, metric: str, limit: float, overdue: frozenset[int] = frozenset()) -> int:
         """How many requests took longer than ``limit`` seconds by a measure of tokens; failed ones, and those without a token, did.
 
-        Raises UsageError where the file does not tell.
+        Of those that the tool broke off the ``overdue`` count. Raises UsageError where the file does not tell.
         """
         if self.tokens is None or not self.tokens.timed or self.rows is None or metric not in MEASURES:
             raise UsageError(f"the file of {self.tool} does not tell {metric} of single requests")
         values = MEASURES[metric](self.tokens, self.rows.scheduled, self.rows.sent)
         edge = round(limit * SECOND)
-        rows = zip(self.rows.error, self.tokens.first, values, strict=True)
-        slow = sum(1 for error, first, took in rows if not error and (first < 0 or (took is not None and took > edge)))
+        rows = enumerate(zip(self.rows.error, self.tokens.first, values, strict=True))
+        slow = sum(
+            1
+            for row, (error, first, took) in rows
+            if (not error or row in overdue) and (first < 0 or (took is not None and took > edge))
+        )
         return self.failed + slow
 
     def held(self) -> "Foreign":
-        """The same, ``limited`` if the rate fell short of the plan."""
+        """The same, ``limited`` if the rate fell short of the plan, or if many were broken off of which nobody knows how long they had waited."""
         wanted, got = self.requested_rate, self.achieved_rate
+        cut = self.failures.get(CANCELLED, 0)
+        if not self.limited and self.rows is None and many(cut, self.requests):
+            return replace(
+                self,
+                limited=f"{self.tool} broke {cut} of {self.requests} requests off at its end, and how long they had waited the file "
+                "does not tell; let it end by a number of requests",
+            )
         if self.limited or not wanted or got is None or got >= RATE_KEPT * wanted:
             return self
         return replace(
@@ -176,25 +196,14 @@ def edges(run: Foreign) -> tuple[float, ...]:
     return tuple(sorted({edge for bucket in run.buckets for edge in (bucket.low, bucket.high) if math.isfinite(edge)}))
 
 
-def quantile(run: Foreign, share: float) -> float | None:
-    """Seconds; the tool's own word, or linear within a bucket. None without data. For people only, never for a verdict."""
-    total = sum(bucket.count for bucket in run.buckets)
-    want, seen = share * total, 0
-    for bucket in run.buckets:
-        if bucket.count and seen + bucket.count >= want:
-            part = (want - seen) / bucket.count
-            return bucket.low if math.isinf(bucket.high) else bucket.low + part * (bucket.high - bucket.low)
-        seen += bucket.count
-    return None
-
-
 def cells(
-    run: Foreign, limits: Sequence[float]
+    run: Foreign, limits: Sequence[float], judged: Sequence[float] = ()
 ) -> Iterator[tuple[float, float, int, dict[str, int], list[int], float]]:
     """Counts for assessment: start, end (s), requests, failures by class, successes between ``limits``, their seconds.
 
     With rows one cell for each second of scheduled time, else one for the run. ``limits`` rise; the last of the counts is
-    of those above all. Requests that the tool itself cut off at its end (``cancelled``) are no one's failures.
+    of those above all. Requests that the tool itself cut off at its end (``cancelled``) are no one's failures, but slow if ``overdue`` by the
+    limits that are ``judged``.
     """
     if run.rows is None:
         above = [over(run, limit) for limit in limits]
@@ -206,14 +215,14 @@ def cells(
     bounds = [round(limit * SECOND) for limit in limits]
     found: dict[int, tuple[list[int], Counter[str]]] = {}
     seconds: Counter[int] = Counter()
-    rows = run.rows
-    for due, end, error in zip(rows.scheduled, rows.end, rows.error, strict=True):
+    rows, overdue = run.rows, run.overdue(judged)
+    for row, (due, end, error) in enumerate(zip(rows.scheduled, rows.end, rows.error, strict=True)):
         name = rows.errors[error]
-        if name == CANCELLED:
+        if name == CANCELLED and row not in overdue:
             continue
         second = due // SECOND
         between, failed = found.setdefault(second, ([0] * (len(bounds) + 1), Counter()))
-        if error:
+        if error and name != CANCELLED:
             failed[name] += 1
         else:
             between[bisect_left(bounds, end - due)] += 1

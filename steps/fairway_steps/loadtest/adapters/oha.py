@@ -12,6 +12,7 @@ from typing import Any
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.adapters.files import begins_with, classify, http_class, load_object
 from fairway_steps.loadtest.adapters.foreign import Bucket, Foreign
+from fairway_steps.loadtest.client import CANCELLED
 
 _DEADLINE = "aborted due to deadline"  # of oha's own -z: nobody's failure
 
@@ -34,9 +35,8 @@ def _report(data: Mapping[str, Any], written: float) -> Foreign:
             failures[name] = failures.get(name, 0) + int(count)
     unwell = sum(failures.values())
     for message, count in data["errorDistribution"].items():
-        if message != _DEADLINE:
-            name = classify(message)
-            failures[name] = failures.get(name, 0) + int(count)
+        name = CANCELLED if message == _DEADLINE else classify(message)
+        failures[name] = failures.get(name, 0) + int(count)
     successes = answered - unwell
     histogram = data.get("responseTimeHistogramSuccessful") or (None if unwell else data["responseTimeHistogram"])
     percentiles = data.get("latencyPercentilesSuccessful") or ({} if unwell else data["latencyPercentiles"])
@@ -55,7 +55,7 @@ def _report(data: Mapping[str, Any], written: float) -> Foreign:
         spent=0.0 if unwell else float(summary["average"] or 0.0) * successes,
         reported={name: float(value) * 1000 for name, value in percentiles.items() if value is not None},
         without="its histogram mixes in answers other than 2xx; use oha --stats-success-breakdown",
-    )
+    ).held()
 
 
 def _buckets(histogram: Mapping[str, int]) -> tuple[Bucket, ...]:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fairway_steps.loadtest.adapters.foreign import Foreign, quantile
+from fairway_steps.loadtest.adapters.foreign import Foreign
 from fairway_steps.loadtest.fitting import fitted, shortened
 
 _LONGEST = 40  # letters of what a file calls a tool, or a failure
@@ -20,7 +20,7 @@ def summary(run: Foreign, limits: Sequence[float] = (), of_tokens: Sequence[tupl
     buckets. ``of_tokens`` are limits on measures of tokens: the measure (``ttft``, ``ttft_sent``, ``tpot``) and seconds. What concerns tokens is
     there if the tool tells when they came; a TTFT counts from where a latency does. Raises UsageError for a limit that the file cannot tell the count of.
     """
-    exact = run.exact
+    exact, overdue = run.exact, run.overdue(limits)
     measured = _exact(run) if exact else _reported(run)
     served = _exact(run, served=True) if run.corrected else measured
     values: dict[str, Any] = {
@@ -35,12 +35,14 @@ def summary(run: Foreign, limits: Sequence[float] = (), of_tokens: Sequence[tupl
         "response_ms": measured if run.corrected else dict.fromkeys(NAMES),
         "service_ms": served,
         "slip_ms": dict.fromkeys(NAMES),
-        "over_ms": {f"{limit * 1000:g}": run.over(limit) for limit in limits}
-        | {f"{metric}:{limit * 1000:g}": run.over_tokens(metric, limit) for metric, limit in of_tokens},
+        "over_ms": {f"{limit * 1000:g}": run.over(limit) + len(overdue) for limit in limits}
+        | {f"{metric}:{limit * 1000:g}": run.over_tokens(metric, limit, overdue) for metric, limit in of_tokens},
         "warm_up": 0,
         "started": round(run.started, 1),
     }
     values |= _tokens(run)
+    if overdue:
+        values["overdue"] = len(overdue)
     if run.limited:
         values["reason"] = shortened(run.limited, 160)
     return fitted(values)
@@ -104,7 +106,7 @@ def _reported(run: Foreign) -> dict[str, float | None]:
     for name in NAMES:
         number = run.reported.get(name)
         if number is None and name in _QUANTILES:
-            seconds = quantile(run, _QUANTILES[name])
+            seconds = _quantile(run, _QUANTILES[name])
             number = None if seconds is None else seconds * 1000
         found[name] = _rounded(number)
     if found["mean"] is None and run.spent and run.successes:
@@ -112,6 +114,18 @@ def _reported(run: Foreign) -> dict[str, float | None]:
     if found["max"] is None and run.buckets and run.buckets[-1].high < math.inf:
         found["max"] = _rounded(max((b.high for b in run.buckets if b.count), default=math.nan) * 1000)
     return found
+
+
+def _quantile(run: Foreign, share: float) -> float | None:
+    """Seconds; the tool's own word, or linear within a bucket. None without data. For people only, never for a verdict."""
+    total = sum(bucket.count for bucket in run.buckets)
+    want, seen = share * total, 0
+    for bucket in run.buckets:
+        if bucket.count and seen + bucket.count >= want:
+            part = (want - seen) / bucket.count
+            return bucket.low if math.isinf(bucket.high) else bucket.low + part * (bucket.high - bucket.low)
+        seen += bucket.count
+    return None
 
 
 def _rounded(number: float | None) -> float | None:

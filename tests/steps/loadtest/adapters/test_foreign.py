@@ -72,6 +72,8 @@ def test_every_request_is_in_exactly_one_cell(took, limits, data):
     assert sum(requests for _, _, requests, *_ in found) == kept
     for _, _, requests, failures, counts, _ in found:
         assert sum(counts) + sum(failures.values()) == requests
+    late = {i: name for i, name in errors.items() if name == "cancelled" and rising and took[i] / 1000 > rising[-1]}
+    assert sum(requests for _, _, requests, *_ in cells(run, rising, rising)) == kept + len(late)
     for place, limit in enumerate(rising):
         above = sum(sum(counts[place + 1 :]) for *_, counts, _ in found)
         assert above + run.failed == run.over(limit)
@@ -132,3 +134,21 @@ def test_a_run_far_below_its_rate_is_limited():
 def test_a_run_in_which_all_failed_is_over_every_limit():
     assert bucketed({}, {"connect": 7}).over(0.1) == 7
     assert next(cells(bucketed({}, {"connect": 7}), [0.1]))[2:5] == (7, {"connect": 7}, [0, 0])
+
+
+def test_what_was_broken_off_is_slow_once_it_took_longer_than_every_limit():
+    """Of three requests broken off at 30, 300 and 3,000 ms two are over both limits, and the youngest over none."""
+    run = raw([10, 30, 300, 3000], dict.fromkeys((1, 2, 3), "cancelled"))
+    told = summary(run, [0.02, 0.25])
+    assert (told["over_ms"], told["overdue"]) == ({"20": 2, "250": 2}, 2)
+    (cell,) = cells(run, [0.02, 0.25, 1], [0.02, 0.25])
+    assert cell[2:5] == (3, {}, [1, 0, 1, 1])
+    assert "overdue" not in summary(run)
+
+
+@pytest.mark.parametrize(("broken_off", "limited"), [(2, False), (3, True)])
+def test_many_of_which_nobody_knows_how_long_they_waited_prove_nothing(broken_off, limited):
+    run = bucketed({(0.0, 0.01): 200}, {"cancelled": broken_off}).held()
+    assert bool(run.limited) == limited
+    assert (f"broke {broken_off} of 20{broken_off} requests off at its end" in run.limited) == limited
+    assert not bucketed({(0.0, 0.01): 1000}, {"cancelled": 10}).held().limited

@@ -40,7 +40,7 @@ def test_guidellm_tells_the_first_and_the_last_token():
     assert "itl_ms" not in told  # it keeps no moments between
     assert told["output_tokens"] == sum(one["output_tokens"] for one in theirs)
     due = run.tokens.ttft(run.rows.scheduled)
-    assert told["over_ms"]["ttft:100"] == run.failed + sum(due[i] > 100 * MS for i in fine)
+    assert told["over_ms"]["ttft:100"] == run.failed + sum(due[i] > 100 * MS for i in (*fine, *run.overdue([0.25])))
     assert told["over_ms"]["tpot:4"] == run.failed + sum(tpot[i] > 4 * MS for i in fine)
     assert len(to_json(told)) <= SUMMARY_BYTES
 

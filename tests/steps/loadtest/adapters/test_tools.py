@@ -121,21 +121,25 @@ def test_ghzs_statuses_are_our_classes():
 
 @pytest.mark.parametrize("detailed", [True, False])
 @pytest.mark.parametrize(
-    ("name", "failures", "limited"),
+    ("name", "failures", "limits"),
     [
-        ("ended", {"cancelled": 4}, False),
-        ("cancelled", {"grpc-cancelled": 10}, False),
-        ("cut", {"grpc-cancelled": 6}, True),
+        ("ended", {"cancelled": 4}, {False: "how long they had waited"}),
+        ("cancelled", {"grpc-cancelled": 10}, {}),
+        ("cut", {"grpc-cancelled": 6}, dict.fromkeys((True, False), "or the server, broke 6 calls off")),
     ],
 )
-def test_ghz_at_its_end_breaks_off_calls_that_are_nobodys_failures(name, failures, limited, detailed, tmp_path):
-    """What a server says it cancelled it did; whose word ``context canceled`` is, ghz's own by --stream-call-duration or the server's, cannot be told."""
+def test_ghz_at_its_end_breaks_off_calls_that_are_nobodys_failures(name, failures, limits, detailed, tmp_path):
+    """What a server says it cancelled it did; whose word ``context canceled`` is, ghz's own by --stream-call-duration or the server's, cannot be told.
+
+    Nor, without details, how long a call had been under way.
+    """
     data = told(f"ghz-0.121.0-{name}.json")
     if not detailed:
         del data["details"]
     (tmp_path / "x").write_text(json.dumps(data))
     run = open_foreign(f"ghz:{tmp_path}/x")
-    assert (run.failures, bool(run.limited)) == (failures, limited)
+    assert (run.failures, bool(run.limited)) == (failures, detailed in limits)
+    assert limits.get(detailed, "") in run.limited
     assert run.failed == sum(count for kind, count in failures.items() if kind != "cancelled")
 
 
@@ -367,8 +371,9 @@ def test_oha_tells_at_the_edges_of_its_histogram(name):
     data, run = told(f"{name}-breakdown.json"), opened(f"oha:{name}-breakdown.json")
     assert (run.exact, run.corrected) == (False, False)
     codes = data["statusCodeDistribution"]
-    assert run.failures == {"http-503": codes["503"]}
-    assert run.requests == sum(codes.values())
+    broken_off = data["errorDistribution"]["aborted due to deadline"]
+    assert (run.failures, run.failed) == ({"http-503": codes["503"], "cancelled": broken_off}, codes["503"])
+    assert run.requests == sum(codes.values()) + broken_off
     counts = {float(edge): count for edge, count in data["responseTimeHistogramSuccessful"].items()}
     for edge in counts:
         assert run.over(edge) == run.failed + sum(count for other, count in counts.items() if other > edge)
