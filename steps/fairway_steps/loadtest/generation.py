@@ -14,7 +14,10 @@ from fairway_steps.loadtest.client import Stream
 DONE = b"[DONE]"
 REASONING = ("reasoning_content", "reasoning")  # vLLM before and since 0.11, and others
 SPOKEN = ("content", "refusal", "tool_calls", "function_call", "audio")
-
+FAILED = ("error", "abort")
+"""What a choice that went wrong ends with: OpenRouter and TGI, vLLM and SGLang."""
+MAX_TOKENS = 2**31
+"""No answer has as many: such a usage tells nothing."""
 
 TRIES = 5
 """How often a stream is searched for what its events have in common."""
@@ -36,7 +39,7 @@ class Generation:
         self._events = array("q")
         self._output = self._prompt = -1
         self._reasoning = 0
-        self._openai = self._finished = False
+        self._begun = self._openai = self._finished = False
         self.error = ""
         """What the server said went wrong, within a stream that began well."""
         self.garbled = ""
@@ -48,8 +51,8 @@ class Generation:
 
     @property
     def cut(self) -> bool:
-        """Whether the stream ended before the answer did: these APIs say when it does, others do not."""
-        return self._openai and not self._finished
+        """Whether the stream ended before the answer did: it brought nothing, or is of an API that says when it ends."""
+        return not self._begun or (self._openai and not self._finished)
 
     def take(self, data: bytes, at: int) -> None:
         """Take in the data of an event that was read ``at`` (nanoseconds)."""
@@ -69,6 +72,7 @@ class Generation:
         if not isinstance(event, dict):
             self.garbled = self.garbled or f"event {len(self._events) + 1} of the stream is no JSON object"
             return
+        self._begun = True
         try:
             before = self._reasoning
             self._read(event, at)
@@ -78,6 +82,18 @@ class Generation:
             self.garbled = (
                 self.garbled or f"event {len(self._events) + 1} of the stream is not one of a generated answer"
             )
+
+    def fail(self, data: bytes) -> None:
+        """Take in the data of an event that is named an error."""
+        try:
+            self._fail(json.loads(data))
+        except (ValueError, RecursionError):
+            self._fail(data.decode(errors="replace"))
+
+    def _fail(self, what: Any) -> None:
+        while isinstance(what, dict) and (inner := what.get("error") or what.get("message")):
+            what = inner
+        self.error = str(what)[:200].encode(errors="replace").decode() or "it does not say which"
 
     def _again(self, text: bytes, at: int) -> None:
         """Take in an event that differs from one before in its text alone."""
@@ -92,15 +108,15 @@ class Generation:
         if len(texts) != 1 or not isinstance(texts[0], str):
             return
         self._tries += 1
-        quoted = b'"' + texts[0].encode() + b'"'
+        quoted = b'"' + texts[0].encode(errors="surrogatepass") + b'"'
         if data.count(quoted) == 1 and b"\\" not in quoted and b'"' not in quoted[1:-1]:
             place = data.index(quoted)
             self._before, self._after = data[: place + 1], data[place + len(quoted) - 1 :]
             self._common, self._thinks = len(self._before) + len(self._after), thinks
 
     def _read(self, event: dict[str, Any], at: int) -> None:
-        if error := event.get("error"):
-            self.error = str(error.get("message", error) if isinstance(error, dict) else error)[:200]
+        if event.get("error") or event.get("object") == "error":
+            self._fail(event)
             return
         if usage := event.get("usage"):
             self._usage(usage)
@@ -117,8 +133,10 @@ class Generation:
         self._openai = True
         brings = False
         for choice in choices:
-            if choice.get("finish_reason"):
+            if reason := choice.get("finish_reason"):
                 self._finished = True
+                if reason in FAILED:
+                    self._fail(f"its answer finished by {reason!r}")
             delta = choice.get("delta")
             if delta is None:
                 brings = brings or bool(choice.get("text"))
@@ -131,9 +149,12 @@ class Generation:
 
     def _usage(self, usage: dict[str, Any]) -> None:
         """The last word counts: some servers tell the usage so far in each event."""
-        output, prompt = usage.get("completion_tokens"), usage.get("prompt_tokens")
-        self._output = output if isinstance(output, int) else self._output
-        self._prompt = prompt if isinstance(prompt, int) else self._prompt
+        self._output = _number(usage.get("completion_tokens"), self._output)
+        self._prompt = _number(usage.get("prompt_tokens"), self._prompt)
+
+
+def _number(told: object, otherwise: int) -> int:
+    return told if isinstance(told, int) and not isinstance(told, bool) and 0 <= told < MAX_TOKENS else otherwise
 
 
 def _words(event: dict[str, Any]) -> list[str]:

@@ -59,7 +59,7 @@ class HttpConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._socket, self._direct = sock, client.direct
         self._essence, self._answers = client.heads.essence, client.answers
-        self._plain = not client.expect and not client.bodiless
+        self._bodiless, self._plain = client.bodiless, not client.expect and not client.bodiless
         self._early = b""  # what came over a connection before its first request, which is told what that was
         self._fresh = True
         self._headers: Mapping[bytes, bytes] | None = (
@@ -112,9 +112,13 @@ class HttpConnection(asyncio.Protocol):
     def _wanted(self, parser: Parser) -> Sink | None:
         """Who takes the body of the answer that begins."""
         self._found, self._tail = False, b""
-        if 200 <= parser.status < 300 and parser.headers.get(b"content-type", b"").lower().startswith(EVENTS):
+        if (
+            not self._bodiless
+            and 200 <= parser.status < 300
+            and parser.headers.get(b"content-type", b"").lower().startswith(EVENTS)
+        ):
             generation = self._generation = Generation(self._search if self._expect else None)
-            self._events = EventStream(lambda data: generation.take(data, self._at))
+            self._events = EventStream(lambda data: generation.take(data, self._at), generation.fail)
             return self._events.feed
         if self._expect:
             return self._search
@@ -187,7 +191,7 @@ class HttpConnection(asyncio.Protocol):
         version, upstream = self._origin
         stream = self._generation.stream if self._generation is not None else None
         answer = Answer(parser.status, error, version, upstream, reusable, detail, stream, self._since)
-        if self._plain and reusable and not self._since and parser.length >= 0:
+        if self._plain and reusable and not self._since and parser.length >= 0 and stream is None:
             if len(self._answers) >= MAX_KNOWN:
                 self._answers.clear()
             self._answers[parser.essence] = parser.length, answer

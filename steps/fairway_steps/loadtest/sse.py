@@ -10,11 +10,11 @@ class EventStream:
     """Calls ``take`` with the data of each event as soon as the blank line after it has come.
 
     Comments, which servers send to keep a connection alive, and events without data are passed over. Raises ValueError for an
-    event of more than ``MAX_EVENT`` bytes.
+    event of more than ``MAX_EVENT`` bytes. One that is named ``error`` goes to ``fail`` instead, whatever data it has.
     """
 
-    def __init__(self, take: Callable[[bytes], None]) -> None:
-        self._take = take
+    def __init__(self, take: Callable[[bytes], None], fail: Callable[[bytes], None] | None = None) -> None:
+        self._take, self._fail = take, fail
         self._buffer = b""
         self._begun = False
 
@@ -52,10 +52,14 @@ class EventStream:
         return bool(self._buffer.strip(b"\r\n"))
 
     def _dispatch(self, event: bytes) -> None:
-        lines = []
+        lines, kind = [], b""
         for line in event.split(b"\n"):
             name, _, value = line.partition(b":")
             if name == b"data":
                 lines.append(value.removeprefix(b" "))
-        if lines:
+            elif name == b"event":
+                kind = value.removeprefix(b" ")
+        if kind == b"error" and self._fail is not None:
+            self._fail(b"\n".join(lines))
+        elif lines:
             self._take(b"\n".join(lines))

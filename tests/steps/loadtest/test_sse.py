@@ -56,6 +56,21 @@ def test_an_event_without_an_end_is_refused_before_it_fills_the_memory():
         stream.feed(b"x")
 
 
+@pytest.mark.parametrize(
+    ("event", "data"),
+    [
+        (b'event: error\ndata: {"message": "oom"}\n\n', b'{"message": "oom"}'),
+        (b"data: a\ndata: b\nevent:error\n\n", b"a\nb"),
+        (b"event: error\r\n\r\n", b""),
+    ],
+)
+def test_an_event_that_is_named_an_error_is_told_apart(event: bytes, data: bytes):
+    taken: list[bytes] = []
+    failed: list[bytes] = []
+    EventStream(taken.append, failed.append).feed(b"event: token\ndata: a\n\n" + event)
+    assert (taken, failed) == ([b"a"], [data])
+
+
 def generation(*told: object) -> Generation:
     made = Generation()
     for at, event in enumerate(told):
@@ -83,7 +98,7 @@ def test_a_chat_counts_what_brings_output():
     assert (made.cut, made.error, made.garbled) == (False, "", "")
 
 
-SAID = st.sampled_from(["", "a", "é", "ab", 'say "a"', "\\", " ", "content", "text", "\n", "stop"])
+SAID = st.sampled_from(["", "a", "\ud800", "?", "é", "ab", 'say "a"', "\\", " ", "content", "text", "\n", "stop"])
 EVENT = st.one_of(
     st.builds(lambda text, ends: chat("stop" if ends else None, content=text), SAID, st.booleans()),
     st.builds(lambda text: chat(reasoning=text), SAID),
@@ -98,7 +113,7 @@ EVENT = st.one_of(
 
 @given(st.lists(EVENT, max_size=8), st.booleans())
 def test_what_events_have_in_common_changes_nothing_of_what_they_say(told: list[object], ascii_only: bool):
-    raw = [json.dumps(event, ensure_ascii=ascii_only).encode() for event in told * 2]
+    raw = [json.dumps(event, ensure_ascii=ascii_only).encode(errors="surrogatepass") for event in told * 2]
     plain = Generation()
     plain._tries = TRIES
     for at, data in enumerate(raw):
@@ -138,11 +153,48 @@ def test_a_stream_that_does_not_say_that_it_ended_was_cut():
     assert not generation(chat(content="x"), chat("stop")).cut
 
 
+@pytest.mark.parametrize("told", [(), (b"[DONE]",)])
+def test_a_stream_that_brought_nothing_was_cut(told: tuple[bytes, ...]):
+    assert generation(*told).cut
+    assert not generation({"text_output": ""}, *told).cut
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (b'{"message": "oom", "code": 500}', "oom"),
+        (b'{"error": {"message": "oom"}}', "oom"),
+        (b'"\\ud800oom"', "?oom"),
+        (b"oom \xff", "oom \ufffd"),
+        (b"[" * 50_000, "[" * 200),
+        (b"", "it does not say which"),
+    ],
+)
+def test_an_event_named_an_error_is_one_whatever_it_says(data: bytes, error: str):
+    made = generation(chat(content="x"), chat("stop"))
+    made.fail(data)
+    assert made.error == error
+
+
+@pytest.mark.parametrize("number", [2**31, 10**12, -7, True, 1.5, "3"])
+def test_a_usage_that_no_answer_has_tells_nothing(number: object):
+    made = generation({"choices": [], "usage": {"prompt_tokens": number, "completion_tokens": number}})
+    assert made.stream[1:3] == (-1, -1)
+
+
+def test_half_a_character_is_text():
+    made = generation(chat(content="\ud800"), chat(content="\U0001f600"), chat(content="\ud800"), chat("stop"))
+    assert (list(made.stream.events), made.garbled) == ([0, 1, 2], "")
+
+
 @pytest.mark.parametrize(
     ("event", "error", "garbled"),
     [
         ({"error": {"message": "out of memory", "code": 500}}, "out of memory", ""),
         ({"error": "busy"}, "busy", ""),
+        ({"object": "error", "message": "out of memory", "code": 500}, "out of memory", ""),
+        (chat("error"), "its answer finished by 'error'", ""),
+        (chat("abort", content="x"), "its answer finished by 'abort'", ""),
         (b"{", "", "event 1 of the stream is not JSON"),
         (b"[" * 50_000, "", "event 1 of the stream is not JSON"),
         (b"3", "", "is no JSON object"),

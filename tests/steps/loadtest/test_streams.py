@@ -4,6 +4,7 @@ The server writes down when it wrote each event, by the same monotonic clock, so
 Left out: the arithmetic of the measures (test_streaming.py), the events' text (test_sse.py), figures on a quiet machine (bench/).
 """
 
+import asyncio
 import itertools
 import json
 import time
@@ -35,13 +36,15 @@ def server() -> Iterator[str]:
         yield url
 
 
-def load(url: str, *, requests: int = 10, rate: float = 50, ids: str = "", expect: bytes = b"") -> tuple[Result, int]:
+def load(
+    url: str, *, requests: int = 10, rate: float = 50, ids: str = "", expect: bytes = b"", method: str = "POST"
+) -> tuple[Result, int]:
     """The result, and the moment of its start by the monotonic clock."""
     bodies = tuple(json.dumps({"stream": True, "id": f"{ids}{i}"}).encode() for i in range(requests))
     zero: list[int] = []
 
     async def main():
-        target = Request(url, "POST", expect=expect)
+        target = Request(url, method, expect=expect)
         crew = Here([Task(target, constant(rate, requests=requests), Payloads(bodies))], SystemClock())
         zero.append(crew._runs[0].zero)
         return await crew.result()
@@ -126,3 +129,46 @@ def test_streams_that_end_badly_are_failures(server: str, query: str, path: str,
     result, _ = load(f"{server}/{path}?ttft=1&itl=1&{query}", requests=3)
     assert result.failures == {error: 3}
     assert tokens(result) is None
+
+
+@pytest.mark.parametrize(
+    ("events", "error"),
+    [
+        (b"", "truncated"),
+        (b": alive\n\n", "truncated"),
+        (b"data: [DONE]\n\n", "truncated"),
+        (b'event: error\ndata: {"message": "oom"}\n\ndata: [DONE]\n\n', "stream-error"),
+    ],
+)
+def test_streams_without_an_answer_are_failures(events: bytes, error: str):
+    with serving(always(answer(body=events, Content_Type="text/event-stream"))) as server:
+        result, _ = load(server.url, requests=2)
+    assert result.failures == {error: 2}
+
+
+def test_a_usage_that_no_answer_has_takes_nothing_else_away():
+    events = b'data: {"text_output": "a", "usage": {"completion_tokens": 2147483648}}\n\n'
+    with serving(always(answer(body=events, Content_Type="text/event-stream"))) as server:
+        result, _ = load(server.url, requests=2)
+    found = tokens(result)
+    assert found is not None
+    assert (result.failures, found.output_total, found.counted) == ({}, 2, 2)
+
+
+def test_streams_of_one_length_are_each_read_for_themselves():
+    """Answers without a stream whose heads are alike are taken for the same."""
+    said = [b'data: {"text_output": "a"}\n\n', b'data: {"error": "oom!!!!"}\n\n']
+    assert len(said[0]) == len(said[1])
+
+    async def by_turns(number: int, writer: asyncio.StreamWriter) -> None:
+        writer.write(answer(body=said[number % 2], Content_Type="text/event-stream"))
+
+    with serving(by_turns) as server:
+        result, _ = load(server.url, requests=6)
+    assert result.failures == {"stream-error": 3}
+
+
+def test_an_answer_to_head_has_no_stream_that_could_be_cut():
+    with serving(always(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")) as server:
+        result, _ = load(server.url, requests=2, method="HEAD")
+    assert result.failures == {}
