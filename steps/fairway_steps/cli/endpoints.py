@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -218,9 +219,10 @@ def _own(key: str, value: Any, options: Mapping[str, click.Parameter]) -> tuple[
 
         value = json.dumps(value)  # a payload, written as YAML
     text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    return option.name, option.type.convert(text, option, None) if text else option.get_default(
-        click.Context(click.Command(""))
-    )
+    if text:
+        return option.name, option.type.convert(text, option, None)
+    default = option.get_default(click.Context(click.Command("")))
+    return option.name, None if isinstance(default, Enum) else default  # click's own mark for none
 
 
 def headers(given: Sequence[str], bearer: str | None = None) -> dict[str, str]:

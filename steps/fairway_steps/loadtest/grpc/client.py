@@ -1,7 +1,7 @@
 """gRPC for the engine: each connection is a slot of a channel and carries one call at a time, bytes in and bytes out.
 
 HTTP/2 carries many calls over one connection, so up to ``streams`` slots share a channel, and the next one opens another.
-Nothing is decoded: an answer is good when its status is. The library works in threads of its own, so the CPU that counts is the
+Nothing is decoded: an answer is good when its status is, but for V2's streamed inference, which tells errors in its messages. The library works in threads of its own, so the CPU that counts is the
 whole process's.
 """
 
@@ -21,6 +21,9 @@ from fairway_steps.loadtest.grpc.messages import split
 from fairway_steps.loadtest.labels import label_of
 from fairway_steps.loadtest.payloads import Payloads
 
+STREAM_INFER = "/inference.GRPCInferenceService/ModelStreamInfer"
+_ERROR_MESSAGE = b"\x0a"
+"""How a ModelStreamInferResponse begins that has an ``error_message``: field 1, with a length (its other field is 2)."""
 _NO_EVENTS: "array[int]" = array("q")
 
 
@@ -139,19 +142,23 @@ class _Slot:
             await self._ended(index, rpc, None, time.monotonic_ns())
 
     async def _stream(self, index: int, rpc: Any) -> None:
-        events = array("q")
+        events, flaw, tells = array("q"), "", self._client.call.path == STREAM_INFER
         try:
-            while await rpc.read() is not aio.EOF:
+            while (message := await rpc.read()) is not aio.EOF:
                 events.append(time.monotonic_ns())
+                if tells and message.startswith(_ERROR_MESSAGE):
+                    flaw = flaw or message[2:].decode(errors="replace")[:200]
             at = time.monotonic_ns()
-            await self._ended(index, rpc, Stream(events), at)
+            await self._ended(index, rpc, Stream(events), at, flaw)
         except aio.AioRpcError as error:
             self._failed(index, rpc, error, events, time.monotonic_ns())
 
-    async def _ended(self, index: int, rpc: Any, stream: Stream | None, at: int) -> None:
+    async def _ended(self, index: int, rpc: Any, stream: Stream | None, at: int, flaw: str = "") -> None:
         label = self._client.call.label
         version = _named(await rpc.initial_metadata(), label) if label else ""
-        self._end(index, Answer(0, "", version, reusable=True, stream=stream, since=self._sent), at)
+        error, detail = ("stream-error", f"the stream tells an error: {flaw}") if flaw else ("", "")
+        answer = Answer(0, error, version, reusable=True, detail=detail, stream=stream, since=self._sent)
+        self._end(index, answer, at)
 
     def _failed(self, index: int, rpc: Any, error: aio.AioRpcError, events: "array[int]", at: int) -> None:
         del rpc
