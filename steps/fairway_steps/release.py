@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 
 from fairway_steps.back import GivenBack, give_back, holds, refuse_unlike
 from fairway_steps.clock import Clock
-from fairway_steps.errors import DomainError, FairwayError, Fenced, NotReady, UsageError
+from fairway_steps.errors import DomainError, FairwayError, NotReady, UsageError
 from fairway_steps.heartbeat import heartbeat
 from fairway_steps.model import Outcome, Promotion, Routes, Verdict, Version
 from fairway_steps.record import Lease, Record, RecordStore, WeightChange, amend, required
 from fairway_steps.retire import retire
 from fairway_steps.routing.base import Router
 from fairway_steps.strategy import Strategy
-from fairway_steps.takeover import is_lost, refuse_lost, take_over
+from fairway_steps.takeover import Lost, is_lost, refuse_lost, take_over
 from fairway_steps.weights import Confirmation, announced, await_settled, set_weights
 from fairway_steps.words import shares
 from fairway_steps.workload.base import Workloads
@@ -275,10 +275,11 @@ def close_unfinished(
             return record
         return replace(record, holder=holder, interrupted=True).renewed(clock.now())
 
+    held = required(store, Lease())
     try:
-        record = take_over(store, router, required(store, Lease()), taken)
-    except Fenced as error:
-        _break(store, Lease(), clock, error.message)
+        record = take_over(store, router, held, taken)
+    except Lost as error:
+        _break(store, Lease(held.release_id, held.token), clock, error.message)
         raise
     lease = Lease(record.release_id, record.token)
     try:

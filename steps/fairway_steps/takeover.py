@@ -11,13 +11,18 @@ from fairway_steps.routing.base import Router
 LOG = logging.getLogger(__name__)
 
 
+class Lost(Fenced):
+    """The route is another release's by now."""
+
+
 def take_over(store: RecordStore, router: Router, held: Record, taken: Callable[[Record], Record]) -> Record:
     """Give the record as ``taken`` makes it the next token, and claim the route with that; what ``taken`` leaves as it is stays so.
 
-    The record comes first: killed between the two, it can be taken over once more. Raises Fenced, the record as it was, for a route that
-    another release has claimed since: this one's way back would undo that one.
+    The record comes first: killed between the two, it can be taken over once more. Raises Lost, the record as it was, for a route that
+    another release has claimed since: this one's way back would undo that one. Raises Fenced if somebody else takes this one over.
     """
-    refuse_lost(held, router)
+    if (seen := _seen(router)) > held.token:
+        raise _ahead(store, held, seen)
     before = held
 
     def next_of(now: Record) -> Record:
@@ -32,14 +37,14 @@ def take_over(store: RecordStore, router: Router, held: Record, taken: Callable[
         router.claim(record.token)
     except Fenced as error:
         amend(store, Lease(), lambda now: before if now == record else now)
-        raise _lost(before, router.fence()) from error
+        raise _ahead(store, before, router.fence()) from error
     except FairwayError as error:  # a route that cannot be read has a way back all the same
         LOG.warning("the route could not be claimed: %s", error)
     return record
 
 
 def refuse_lost(record: Record, router: Router) -> None:
-    """Raise Fenced if another release has claimed the route since."""
+    """Raise Lost if another release has claimed the route since."""
     if (seen := _seen(router)) > record.token:
         raise _lost(record, seen)
 
@@ -56,8 +61,16 @@ def _seen(router: Router) -> int:
         return 0
 
 
-def _lost(record: Record, seen: int) -> Fenced:
-    return Fenced(
+def _ahead(store: RecordStore, held: Record, seen: int) -> Fenced:
+    """What it means that the route has a later token than ``held``: the record, read after it, tells whether it is its own."""
+    now = store.load()
+    if now and now.release_id == held.release_id and now.token >= seen:
+        return Fenced(f"release {held.release_id} was taken over by {now.holder} just now", mend="look at its record")
+    return _lost(held, seen)
+
+
+def _lost(record: Record, seen: int) -> Lost:
+    return Lost(
         f"the route is now of another release (token {seen}, {record.release_id} had {record.token}), and is left to that one",
         mend="the way back is in the other one's record; begin anew to release once more",
     )
