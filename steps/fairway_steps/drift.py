@@ -33,6 +33,8 @@ class Drift:
             return
         self._next = self._clock.now() + EVERY
         record = required(self._store, self._lease)
+        if self._clock.now() < record.changing_until:  # by a step of the release itself
+            return
         wanted = _wanted(record)
         try:
             now = self._router.read() if wanted else None

@@ -115,6 +115,10 @@ def enter_stage(
     again = done or router.read() == routes
     if not done:
         before = _read(record, _served(record), source, clock) if not record.changing_until else None
+        if (
+            not record.timeline
+        ):  # what there was of a candidate without users, such as a rehearsal, is no evidence on them
+            before = _settling(before)
         record = amend(store, lease, lambda now: announced(_with(now, record.cursor, before), clock, confirm))
     try:
         change = set_weights(
@@ -144,9 +148,7 @@ def enter_stage(
     first = min(1, record.rules.burn_in) * LOOK
     if source and (left := change.at + (change.settled_after or 0.0) + first - clock.now()) > 0:
         clock.sleep(left)
-    meanwhile = _read(record, routes.weights, source, clock)
-    if meanwhile:
-        meanwhile = replace(meanwhile, strata=tuple(replace(one, settling=True) for one in meanwhile.strata))
+    meanwhile = _settling(_read(record, routes.weights, source, clock))
 
     def entered(now: Record) -> Record:
         now = _with(noted(now), record.cursor, meanwhile, index)
@@ -181,6 +183,10 @@ def _read(record: Record, weights: Mapping[str, int], source: MetricSource | Non
     except TransientError:
         return None
     return None if reading.problem or reading.complete else reading
+
+
+def _settling(reading: Reading | None) -> Reading | None:
+    return reading and replace(reading, strata=tuple(replace(one, settling=True) for one in reading.strata))
 
 
 def _with(now: Record, cursor: str, reading: Reading | None, stage: int | None = None) -> Record:

@@ -5,6 +5,7 @@ Leaves out: who is told by which back end (tests/contract/test_claims.py).
 """
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -15,6 +16,7 @@ from fairway_steps.errors import DomainError, Fenced, Refused, TransientError
 from fairway_steps.model import HeaderMatch, Mirror, Outcome, Routes, Stage
 from fairway_steps.record import FileStore, Lease, WeightChange
 from fairway_steps.routing.claims import Claims
+from fairway_steps.weights import Confirmation, announced
 from fakes_routing import FakeRouter, Stored
 from records import record
 
@@ -140,3 +142,14 @@ def test_a_mirror_through_a_collector_is_put_right_too(tmp_path):
     world.revert()
     world.drift()
     assert world.router.read() == wanted
+
+
+def test_while_a_step_of_the_release_changes_the_weights_nothing_is_put_right(world):
+    world.store.update(lambda r: announced(r, world.clock, Confirmation()))
+    world.revert(Routes({"v2": 100}))
+    world.drift()
+    assert world.router.stored.routes == Routes({"v2": 100})
+    world.store.update(lambda r: replace(r, changing_until=0.0))
+    world.revert(Routes({"v2": 100}))
+    world.drift()
+    assert world.router.stored.routes == WANTED

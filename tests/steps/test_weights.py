@@ -186,7 +186,7 @@ def test_the_evidence_of_a_stage_begins_a_look_after_it_is_served(store, router)
         ({"v1": 75, "v2": 25}, "cursor3"),
     ]
     held = store.load()
-    assert [(s.weight, s.settling) for s in held.strata] == [(0, False), (10, True), (10, False), (25, True)]
+    assert [(s.weight, s.settling) for s in held.strata] == [(0, True), (10, True), (10, False), (25, True)]
     assert (held.cursor, held.cursor_stage, held.changing_until) == ("cursor4", 1, 0.0)
 
 
@@ -207,7 +207,7 @@ def test_a_change_that_was_killed_takes_what_came_before_it_once_and_the_rest_is
     assert store.load().changing_until > FakeClock().now()
     router.apply = apply
     enter(store, router, 0, FakeClock(1_700_000_010.0), source=source)
-    assert [(s.weight, s.settling) for s in store.load().strata] == [(0, False), (10, True)]
+    assert [(s.weight, s.settling) for s in store.load().strata] == [(0, True), (10, True)]
 
 
 def test_a_source_that_is_away_does_not_stop_a_stage(store, router):

@@ -108,7 +108,7 @@ def set_weights(
             )
         if release and stage is not None and not (weights or stages):
             counted = judged_by(evidence(metrics, route, release.record), schedule)
-            seen = source(counted, service, primary, candidate, *rivals)
+            seen = source(counted, service, primary, candidate, *rivals, slos=release.record.slos)
             change = enter_stage(
                 release.store, release.lease, path, CLOCK, index=stage, confirm=confirm, source=seen, by=by or ""
             )

@@ -83,9 +83,10 @@ class Gains:
         total = np.cumsum(own[1] - factor * own[0] * other[1] / users)
         stretched = np.cumsum(own[0] * own[0] / users)
         (n, first), (m, second) = (_variances(some.cumsum(axis=1)) for some in (own, other))
-        second = factor * factor * second
-        pooled = (n * first + m * second) / np.maximum(n + m, 1)
-        variance = np.maximum(first, pooled) * n + np.maximum(second, pooled) * stretched
+        # Just within the margin, the variance of what is rare is the primary's by the factor, not by its square.
+        alike, second = max(factor, factor * factor) * second, factor * factor * second
+        floor, pooled = ((n * first + m * some) / np.maximum(n + m, 1) for some in (alike, second))
+        variance = np.maximum(first, floor) * n + np.maximum(second, pooled) * stretched
         return n, total, np.where(np.minimum(n, m) >= MIN_UNITS, variance, 0.0)
 
 

@@ -8,6 +8,7 @@ import base64
 import gzip
 import json
 import uuid
+import zlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -68,7 +69,7 @@ class ConfigMapStore:
             if data.get("format") != FORMAT:
                 raise ValueError(f"its format is {data.get('format')!r}, this Fairway writes {FORMAT}")
             return decode(Record, data)
-        except (ValueError, OSError, EOFError, LookupError, AttributeError) as error:
+        except (ValueError, OSError, EOFError, LookupError, AttributeError, RecursionError, zlib.error) as error:
             raise UsageError(
                 f"{self.ref} is not a Fairway record: {error}", mend="name another ConfigMap, or delete this one"
             ) from error

@@ -71,6 +71,19 @@ def test_drift_and_a_ramp_are_no_loss():
     assert pooled >= 0.5 * 300
 
 
+@pytest.mark.parametrize("margin", [0.5, 0.8, 0.9])
+def test_nor_do_they_where_the_margin_is_wide_and_just_kept(margin):
+    rng, alarms = np.random.default_rng(7), 0
+    for _ in range(200):
+        own, other = (
+            np.array([rng.binomial(1, share, size).sum() for _ in range(60)])
+            for size, share in ((10, 0.02 * (1 - margin)), (90, 0.02))
+        )
+        sums = (np.stack([np.full(60, float(size)), x, x]) for size, x in ((10, own), (90, other)))
+        alarms += Gains(*sums).log_es(1 - margin, higher_is_better=True)[0].max() >= bar(0.05)
+    assert alarms <= 0.05 * 200
+
+
 @pytest.mark.parametrize(("few", "many"), [(10, 90), (90, 10), (2, 98)])
 @pytest.mark.parametrize("share", [0.003, 0.01, 0.03])
 def test_users_who_seldom_do_anything_do_not_differ_because_none_of_a_small_arm_has_yet(share, few, many):
