@@ -14,16 +14,20 @@ from typing import Any
 from fairway_steps.back import holds, refuse_unlike
 from fairway_steps.clock import Clock
 from fairway_steps.codec import decode
-from fairway_steps.errors import DomainError
+from fairway_steps.errors import DomainError, Fenced
 from fairway_steps.model import Outcome, Promotion, Stage, Version
 from fairway_steps.routing.base import Router
 from fairway_steps.schedule import collectors
+from fairway_steps.takeover import fence_of
 from fairway_steps.weights import Confirmation, await_settled
 
 
 @dataclass(frozen=True, slots=True)
 class Remains:
-    """What must be known of a release to give its traffic back. ``stable`` has it in the end; None where that cannot be told."""
+    """What must be known of a release to give its traffic back. ``stable`` has it in the end; None where that cannot be told.
+
+    A ``token`` of 0 is not known.
+    """
 
     service: str
     route: str
@@ -31,6 +35,7 @@ class Remains:
     candidates: tuple[Version, ...]
     beside: tuple[Version, ...]
     holder: str
+    token: int
     promoted: bool
     stable: Version | None
 
@@ -63,13 +68,16 @@ def remains(text: str) -> Remains | None:
     if promoted:
         stable = candidate if len(candidates) == 1 else None
     beside = collectors(told(tuple[Stage, ...], "stages", ()))
-    return Remains(service, route, primary, candidates, beside, told(str, "holder", ""), promoted, stable)
+    return Remains(
+        service, route, primary, candidates, beside, told(str, "holder", ""), told(int, "token", 0), promoted, stable
+    )
 
 
 def give_back(found: Remains, router: Router, clock: Clock) -> tuple[str, Version]:
     """All traffic to where it belongs: ``confirmed`` or ``restored``, and whose it is. A split is no end, so it goes to the primary.
 
-    Raises DomainError where all traffic is a candidate's and nothing tells whether that was promoted.
+    Raises DomainError where all traffic is a candidate's and nothing tells whether that was promoted, Fenced if another release has
+    claimed the route since.
     """
     alone = next((version for version in found.versions if holds(version, router)), None)
     if alone and (found.promoted or alone in (found.primary, found.stable)):
@@ -81,8 +89,10 @@ def give_back(found: Remains, router: Router, clock: Clock) -> tuple[str, Versio
             mend=f"give it to one: `fairway set-weights --service {found.service} --route {found.route} --primary {one.name}={one.uri} "
             f"--candidate {other.name}={other.uri} --weights NAME=100`",
         )
+    if found.token and fence_of(router) > found.token:
+        raise Fenced("the route is now of another release, and is left to that one", mend="its record has the way back")
     stable = found.stable or found.primary
-    router.give_all(stable)
+    router.give_all(stable, fence=found.token)
     await_settled(router, clock, Confirmation().settle)
     refuse_unlike(stable, router)
     return "restored", stable

@@ -21,7 +21,7 @@ def take_over(store: RecordStore, router: Router, held: Record, taken: Callable[
     The record comes first: killed between the two, it can be taken over once more. Raises Lost, the record as it was, for a route that
     another release has claimed since: this one's way back would undo that one. Raises Fenced if somebody else takes this one over.
     """
-    if (seen := _seen(router)) > held.token:
+    if (seen := fence_of(router)) > held.token:
         raise _ahead(store, held, seen)
     before = held
 
@@ -45,15 +45,16 @@ def take_over(store: RecordStore, router: Router, held: Record, taken: Callable[
 
 def refuse_lost(record: Record, router: Router) -> None:
     """Raise Lost if another release has claimed the route since."""
-    if (seen := _seen(router)) > record.token:
+    if (seen := fence_of(router)) > record.token:
         raise _lost(record, seen)
 
 
 def is_lost(record: Record, router: Router) -> bool:
-    return _seen(router) > record.token
+    return fence_of(router) > record.token
 
 
-def _seen(router: Router) -> int:
+def fence_of(router: Router) -> int:
+    """The latest token on the route; 0 if it cannot be read."""
     try:
         return router.fence()
     except DomainError as error:

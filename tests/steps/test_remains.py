@@ -9,7 +9,7 @@ import pytest
 
 from fairway_steps.clock import FakeClock
 from fairway_steps.codec import encode
-from fairway_steps.errors import DomainError
+from fairway_steps.errors import DomainError, Fenced
 from fairway_steps.model import HeaderMatch, Mirror, Outcome, Promotion, Routes, Stage, Version
 from fairway_steps.record import written
 from fairway_steps.remains import give_back, remains
@@ -74,9 +74,16 @@ def test_rivals_and_collectors_are_told_for_the_route_may_point_at_them():
     ],
 )
 def test_the_traffic_goes_where_it_belongs(left, routes, action, stable):
-    router = FakeRouter(Stored(routes, fence=9))
+    router = FakeRouter(Stored(routes, fence=1))
     done, version = give_back(remains(left), router, FakeClock())
     assert (done, version.name, router.read()) == (action, stable, Routes({stable: 100}))
+
+
+def test_a_route_that_another_release_has_claimed_since_is_left_to_that_one():
+    router = FakeRouter(Stored(SPLIT, fence=2))
+    with pytest.raises(Fenced, match="the route is now of another release"):
+        give_back(remains(text()), router, FakeClock())
+    assert router.read() == SPLIT
 
 
 def test_a_route_that_cannot_be_read_either_goes_back():

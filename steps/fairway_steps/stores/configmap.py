@@ -22,7 +22,18 @@ WRITE = "fairway/write"
 """The annotation that tells one write from another of the same content."""
 KEY = "record.json.gz"
 WAY_BACK = "way-back"
-NEEDED_BACK = ("service", "route", "primary", "candidate", "rivals", "stages", "promotion", "holder", "outcome")
+NEEDED_BACK = (
+    "service",
+    "route",
+    "primary",
+    "candidate",
+    "rivals",
+    "stages",
+    "promotion",
+    "holder",
+    "token",
+    "outcome",
+)
 """What stands beside the record under ``WAY_BACK``, for the day on which the record cannot be read."""
 ATTEMPTS = 50
 LARGEST = 900_000
