@@ -106,8 +106,7 @@ def begin(
             LOG.info("release %s has ended %s", held.release_id, held.outcome)
             return held
         if resume and _resumes(held, holder, other, store.uri):
-            refuse_lost(held, router)
-            return held if dry_run else _take_over(store, router, held, holder, clock)
+            return _take_over(store, router, held, holder, clock, dry_run=dry_run)
         if held.outcome is None and held.holder == holder and not other:
             LOG.info("release %s goes on", held.release_id)
             return held
@@ -260,7 +259,11 @@ def _preflight(routes: Routes, primary: Version, candidates: Sequence[Version], 
         )
 
 
-def _take_over(store: RecordStore, router: Router, held: Record, holder: str, clock: Clock) -> Record:
+def _take_over(store: RecordStore, router: Router, held: Record, holder: str, clock: Clock, *, dry_run: bool) -> Record:
+    if dry_run:
+        refuse_lost(held, router)
+        return held
+
     def taken(record: Record) -> Record:
         if record.token != held.token:
             raise Fenced(

@@ -11,13 +11,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from fairway_steps.loadtest.samples import read
 from fairway_steps.metrics.samples import SamplesSource
+from fakes_routing import eventually
 from raw_server import OK, always, answer, listening, serving
 
 FAIRWAY = [sys.executable, "-m", "fairway_steps", "load-test"]
@@ -285,12 +285,12 @@ def test_a_client_that_was_stopped_while_answers_came_is_the_limit(tmp_path: Pat
         process = subprocess.Popen([*FAIRWAY, *args, "--output=json"], stdout=subprocess.PIPE, text=True)
         try:
             begun = time.monotonic()
-            until(lambda: arrived == 10)
+            eventually(lambda: arrived == 10, 60)
             process.send_signal(signal.SIGSTOP)
-            until(lambda: Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+            eventually(lambda: Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T", 60)
             at = time.monotonic()
             stopped.set()
-            until(lambda: answered == 10 and time.monotonic() - at > max(0.1, (at - begun) / 10))
+            eventually(lambda: answered == 10 and time.monotonic() - at > max(0.1, (at - begun) / 10), 60)
             pause = time.monotonic() - at
             process.send_signal(signal.SIGCONT)
             out, _ = process.communicate(timeout=60)
@@ -301,13 +301,6 @@ def test_a_client_that_was_stopped_while_answers_came_is_the_limit(tmp_path: Pat
     told, held = json.loads(out), read(tmp_path / "s.npz").held_ns
     assert (told["requests"], told["errors"], told["client_limited"]) == (10, {}, True)
     assert (held >= pause * 1e9).all(), "of each the whole pause may be the client's"
-
-
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_a_late_client_is_told_by_a_limit_on_tokens_beside_a_wide_one_on_responses():
