@@ -29,11 +29,11 @@ class Ends(NamedTuple):
     def of(cls, strata: Iterable[Stratum]) -> "Ends":
         ends: tuple[list[float], list[float]] = ([], [])
         for each in strata:
-            ends[_is_timed(each)].append(each.end)
+            ends[is_timed(each)].append(each.end)
         return cls(*(max(some, default=-math.inf) for some in ends))
 
     def cover(self, stratum: Stratum) -> bool:
-        return stratum.end <= self[_is_timed(stratum)]
+        return stratum.end <= self[is_timed(stratum)]
 
 
 NOTHING = Ends()
@@ -58,7 +58,7 @@ class Window:
     @property
     def is_timed(self) -> bool:
         """Whether it tells latencies alone, those of a source of their own."""
-        return any(map(_is_timed, self.strata.values()))
+        return any(map(is_timed, self.strata.values()))
 
     def follows(self, before: "Window | None") -> None:
         """Take a place after ``before``: in its run, if the versions of both have the same weights."""
@@ -98,7 +98,7 @@ def windows(strata: Iterable[Stratum]) -> Iterator[Window]:
         return aligned(found)
     kinds: tuple[list[Stratum], list[Stratum]] = ([], [])
     for each in found:
-        kinds[_is_timed(each)].append(each)
+        kinds[is_timed(each)].append(each)
     return heapq.merge(*map(aligned, kinds), key=attrgetter("start", "end"))
 
 
@@ -194,7 +194,7 @@ def _add_named(left: Mapping[str, Histogram], right: Mapping[str, Histogram]) ->
     return found
 
 
-def _is_timed(stratum: Stratum) -> bool:
+def is_timed(stratum: Stratum) -> bool:
     """Whether it tells latencies alone."""
     if stratum.requests:
         return False
@@ -203,7 +203,7 @@ def _is_timed(stratum: Stratum) -> bool:
 
 def _compatible(left: Stratum, right: Stratum) -> bool:
     """Whether merging two strata loses nothing."""
-    if _is_timed(left) != _is_timed(right):
+    if is_timed(left) != is_timed(right):
         return False
     if not (_counts(left) and _counts(right)) or left.latency is right.latency is None:
         return True
@@ -212,7 +212,7 @@ def _compatible(left: Stratum, right: Stratum) -> bool:
 
 def _counts(stratum: Stratum) -> bool:
     """Whether it holds a request, or the latency of one."""
-    return stratum.requests > 0 or _is_timed(stratum)
+    return stratum.requests > 0 or is_timed(stratum)
 
 
 def _add(left: Stratum, right: Stratum) -> Histogram | None:

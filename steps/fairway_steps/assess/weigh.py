@@ -147,6 +147,12 @@ def trail(
     return tuple(points)
 
 
+def before_any_look(counted: Sequence[Slo], alpha: float) -> Rollback:
+    """What must be reached to prove harm, by SLOs that share evidence."""
+    weights, critical = zip(*((slo.weight, slo.critical) for slo in counted), strict=True)
+    return rollback(len(counted), weights, critical, alpha)
+
+
 def _looks(slos: Sequence[Slo], scene: Scene, rules: Rules) -> _Looks:
     trials = tuple(trial_of(slo, scene) for slo in slos)
     if not trials or not scene.windows:
@@ -157,10 +163,7 @@ def _looks(slos: Sequence[Slo], scene: Scene, rules: Rules) -> _Looks:
     counted = tuple(index for index, slo in enumerate(slos) if not slo.one_look)
     if not counted:
         return _Looks(trials, paths, every, end)
-    shared = [slos[index] for index in counted]
-    state = rollback(
-        len(shared), tuple(slo.weight for slo in shared), tuple(slo.critical for slo in shared), rules.alpha
-    )
+    state = before_any_look([slos[index] for index in counted], rules.alpha)
     least = min(state.bar, state.critical_bar)
     harms = [every[index] for index in counted]
     peaks, seen = (0.0,) * len(harms), 0

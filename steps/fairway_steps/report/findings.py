@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from fairway_steps.model import Evidence, Metric, Result, Slo, Verdict
+from fairway_steps.model import Evidence, Metric, Result, Slo, Unit, Verdict
 from fairway_steps.record import Record, StageResult
 from fairway_steps.report import wording
 from fairway_steps.words import times
@@ -112,7 +112,7 @@ def arms(record: Record, result: StageResult) -> tuple[ArmView, ...]:
 def _finding(record: Record, evidence: Evidence) -> Finding:
     slo = evidence.slo
     a_rate = slo.metric not in (Metric.LATENCY_MEAN, Metric.REWARD, Metric.SERIES)
-    known = a_rate and evidence.requests > 0
+    known = a_rate and slo.unit is Unit.REQUEST and evidence.requests > 0  # a window is over by a share, not by a count
     counted = a_rate and not slo.relative
     bounded = evidence.low is not None and evidence.high is not None
     return Finding(

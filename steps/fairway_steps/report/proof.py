@@ -5,20 +5,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from fairway_steps.assess import Point, trail
+from fairway_steps.assess.weigh import before_any_look
+from fairway_steps.model import Rules
 from fairway_steps.record import Record
 from fairway_steps.report import wording
 from fairway_steps.report.plots import Line, Mark, Plot
 
 LEAST, MOST = 1e-3, 1e6
+SAME = 1e-9
 MARKS = 60
 
 
 def evidence(
     record: Record, span: float, bands: Sequence[tuple[float, float, str]], moments: Sequence[tuple[float, str, str]]
 ) -> Plot:
-    """E-values of harm: of all SLOs together with marks, of each one as a thin line. Proof is at 1/alpha, of several candidates at their number of it."""
+    """E-values of harm: of all SLOs together with marks, of each one as a thin line, and where they are proof."""
     points = _points(record)
-    proof = len(record.candidates) / record.rules.alpha
+    proof, *alone = _bars(record)
     step = max(1, math.ceil(len(points) / MARKS))
     shown = [point for index, point in enumerate(points) if index % step == 0 or index == len(points) - 1]
     together = [_mark(record, point.at, point.log_e, "all SLOs together") for point in shown]
@@ -29,21 +32,39 @@ def evidence(
     return Plot(
         name="evidence",
         title=f"Evidence that {record.chosen.name} breaks its SLOs",
-        description=f"The e-value of harm, all SLOs together, rose to {wording.e_value(highest)}; {proof:g} is proof.",
+        description=f"The e-value of harm, all SLOs together, rose to {wording.e_value(highest)}; {proof:.4g} is proof.",
         span=span,
         lines=lines,
         unit=_told,
-        limits=[(proof, f"proof of harm: {proof:g}")],
+        limits=[
+            (proof, f"proof of harm: {proof:.4g}"),
+            *((bar, f"of a critical SLO alone: {bar:.4g}") for bar in alone if bar > proof * (1 + SAME)),
+        ],
         bands=bands,
         moments=moments,
         log=True,
     )
 
 
+def _rules(record: Record) -> Rules:
+    """Those of each candidate."""
+    return replace(record.rules, alpha=record.rules.alpha / len(record.candidates))
+
+
+def _bars(record: Record) -> list[float]:
+    """The e-value that is proof of harm: of all SLOs together, and of a critical one alone, if any is."""
+    alpha = _rules(record).alpha
+    shared = [slo for slo in record.slos if not slo.one_look]
+    if not shared:
+        return [1 / alpha]
+    needed = before_any_look(shared, alpha)
+    return [math.exp(log_e) for log_e in (needed.bar, needed.critical_bar) if math.isfinite(log_e)]
+
+
 def _points(record: Record) -> list[Point]:
     """The trail, from where each e-value is 1."""
-    name, rules = record.chosen.name, replace(record.rules, alpha=record.rules.alpha / len(record.candidates))
-    found = trail(record.slos, record.strata, candidate=name, primary=record.primary.name, rules=rules)
+    name = record.chosen.name
+    found = trail(record.slos, record.strata, candidate=name, primary=record.primary.name, rules=_rules(record))
     counted = [s.start for s in record.strata if s.version == name and not s.settling]
     start = Point(min(counted, default=record.created), (0.0,) * len(found[0].log_es), 0.0) if found else None
     return [start, *found] if start else []

@@ -1,7 +1,8 @@
 """What the versions did over time, as points for a plot: strata put together until each point stands on enough requests.
 
 A histogram knows a quantile only as a bracket, the edges of the bucket in which it lies; a point is drawn at the linear
-interpolation within it, as Prometheus' ``histogram_quantile`` does, and the bracket is kept beside it.
+interpolation within it, as Prometheus' ``histogram_quantile`` does, and the bracket is kept beside it. Latencies that a source of
+its own tells have times of their own, so they are put together apart from the requests.
 """
 
 import math
@@ -11,7 +12,7 @@ from itertools import pairwise
 
 from fairway_steps.model import Histogram, Stratum
 from fairway_steps.record import Record
-from fairway_steps.windows import merge
+from fairway_steps.windows import is_timed, merge
 
 ENOUGH = 20
 POINTS = 60
@@ -49,10 +50,21 @@ class Point:
         return self.requests < ENOUGH
 
 
-def intervals(strata: Iterable[Stratum], version: str) -> list[Stratum]:
-    """The strata of one version, merged with their neighbours at the same weight.
+def counted(strata: Iterable[Stratum]) -> list[Stratum]:
+    """Those that count requests."""
+    return [stratum for stratum in strata if not is_timed(stratum)]
 
-    At most about ``POINTS`` of them, each with ``ENOUGH`` requests where the traffic allows it.
+
+def timed(strata: Iterable[Stratum]) -> list[Stratum]:
+    """Those that tell latencies: of a source of their own, if there is one."""
+    told = [stratum for stratum in strata if stratum.latency is not None]
+    return [stratum for stratum in told if is_timed(stratum)] or told
+
+
+def intervals(strata: Iterable[Stratum], version: str) -> list[Stratum]:
+    """The strata of one version, all of one kind, merged with their neighbours at the same weight.
+
+    At most about ``POINTS`` of them, each with ``ENOUGH`` requests, or latencies, where the traffic allows it.
     """
     own = sorted((s for s in strata if s.version == version and s.end > s.start), key=lambda s: s.start)
     if not own:
@@ -71,26 +83,25 @@ def quantiles(strata: Iterable[Stratum], version: str, q: float) -> list[Point]:
     """The ``q``-quantile of latency (seconds) over time; intervals without latencies are left out."""
     return [
         Point(stratum.start, stratum.end, *found, stratum.latency.total)
-        for stratum in intervals(strata, version)
+        for stratum in intervals(timed(_of(version, strata)), version)
         if stratum.latency is not None and (found := bracket(stratum.latency, q))
     ]
 
 
 def means(strata: Iterable[Stratum], version: str) -> list[Point]:
-    """The mean latency (seconds) over time."""
-    return _points(
-        strata, version, lambda s: s.seconds / s.latency.total if s.latency and s.latency.total else math.nan
-    )
+    """The mean latency (seconds) over time; intervals without latencies are left out."""
+    found = intervals(timed(_of(version, strata)), version)
+    return _points(found, lambda s: s.seconds / s.latency.total if s.latency and s.latency.total else math.nan)
 
 
 def error_rates(strata: Iterable[Stratum], version: str) -> list[Point]:
     """The share of failed requests over time; intervals without requests are left out."""
-    return _points(strata, version, lambda s: s.errors / s.requests if s.requests else math.nan)
+    return _points(intervals(counted(strata), version), lambda s: s.errors / s.requests if s.requests else math.nan)
 
 
 def request_rates(strata: Iterable[Stratum], version: str) -> list[Point]:
     """Requests a second over time."""
-    return _points(strata, version, lambda s: s.requests / (s.end - s.start))
+    return _points(intervals(counted(strata), version), lambda s: s.requests / (s.end - s.start))
 
 
 def bracket(histogram: Histogram, q: float) -> tuple[float, float, float] | None:
@@ -119,21 +130,29 @@ def segments(points: Sequence[Point]) -> list[list[Point]]:
     return runs
 
 
-def _points(strata: Iterable[Stratum], version: str, value: Callable[[Stratum], float]) -> list[Point]:
-    found = [(s, value(s)) for s in intervals(strata, version)]
-    return [Point(s.start, s.end, v, v, v, s.requests) for s, v in found if math.isfinite(v)]
+def _of(version: str, strata: Iterable[Stratum]) -> list[Stratum]:
+    return [stratum for stratum in strata if stratum.version == version]
+
+
+def _points(found: Iterable[Stratum], value: Callable[[Stratum], float]) -> list[Point]:
+    return [Point(s.start, s.end, v, v, v, _size(s)) for s in found if math.isfinite(v := value(s))]
+
+
+def _size(stratum: Stratum) -> int:
+    """How many requests stand behind it, or latencies of a source of their own."""
+    return stratum.requests or (stratum.latency.total if stratum.latency else 0)
 
 
 def _belong_together(group: Stratum, stratum: Stratum, width: float) -> bool:
     adjacent = group.weight == stratum.weight and stratum.start - group.end <= stratum.end - stratum.start
-    return adjacent and (group.requests < ENOUGH or stratum.end - group.start <= width)
+    return adjacent and (_size(group) < ENOUGH or stratum.end - group.start <= width)
 
 
 def _without_remainders(groups: list[Stratum]) -> list[Stratum]:
     """The last group before a change of weight may be small: it joins the one before it."""
     kept = groups[:1]
     for group in groups[1:]:
-        small = group.requests < ENOUGH and group.weight == kept[-1].weight
+        small = _size(group) < ENOUGH and group.weight == kept[-1].weight
         if small and group.start - kept[-1].end <= group.end - group.start:
             kept[-1] = merge(kept[-1], group)
         else:

@@ -5,9 +5,8 @@ from functools import reduce
 
 from fairway_steps.model import Outcome, Result, Stratum, Verdict
 from fairway_steps.record import Record
-from fairway_steps.report import wording
+from fairway_steps.report import series, wording
 from fairway_steps.report.counts import ClientCount, Counts, Witness, counted, measured
-from fairway_steps.report.series import bracket, span
 from fairway_steps.windows import merge
 
 TONES = {
@@ -76,7 +75,7 @@ def evidence_seconds(record: Record) -> float:
 
 def duration(record: Record) -> float:
     """From the start to the end, or to the last moment known of a running release; in seconds."""
-    return record.finished - record.created if record.finished is not None else span(record)
+    return record.finished - record.created if record.finished is not None else series.span(record)
 
 
 def stages_passed(record: Record) -> int:
@@ -111,16 +110,18 @@ def traffic(record: Record) -> list[tuple[str, ...]]:
         groups.setdefault((stratum.weight, stratum.version), []).append(stratum)
     rows = []
     for (weight, version), strata in groups.items():
-        whole = reduce(merge, strata)
-        total = whole.latency.total if whole.latency else 0
+        whole, timed = (
+            reduce(merge, some) if some else None for some in (series.counted(strata), series.timed(strata))
+        )
+        total = timed.latency.total if timed and timed.latency else 0
         rows.append(
             (
                 wording.percent(weight / 100),
                 version,
-                wording.count(whole.requests),
-                wording.failures(whole.failures) or "0",
-                *(_latency(whole, q) for q in (0.5, 0.95)),
-                wording.seconds(whole.seconds / total if total else None),
+                wording.count(whole.requests if whole else 0),
+                (wording.failures(whole.failures) if whole else "") or "0",
+                *(_latency(timed, q) for q in (0.5, 0.95)),
+                wording.seconds(timed.seconds / total if timed and total else None),
             )
         )
     return rows
@@ -206,6 +207,6 @@ def _schedule(record: Record) -> str:
     return " → ".join(stage.label for stage in record.stages)
 
 
-def _latency(stratum: Stratum, q: float) -> str:
-    found = bracket(stratum.latency, q) if stratum.latency else None
+def _latency(stratum: Stratum | None, q: float) -> str:
+    found = series.bracket(stratum.latency, q) if stratum and stratum.latency else None
     return wording.bracketed(*found) if found else wording.NONE

@@ -10,7 +10,7 @@ import pytest
 
 from fairway_steps.model import Metric, Rules, Slo
 from fairway_steps.report.proof import LEAST, MOST, evidence
-from sample_records import ERRORS, failing, never_ready, promoted
+from sample_records import ERRORS, TAIL, failing, never_ready, promoted
 
 
 def drawn(record):
@@ -20,7 +20,7 @@ def drawn(record):
 def test_of_a_bad_release_it_rises_to_the_proof_and_ends_there():
     plot = drawn(failing())
     together = plot.lines[0].runs[0]
-    assert plot.limits == [(20.0, "proof of harm: 20")]
+    assert plot.limits == [(pytest.approx(20), "proof of harm: 20")]
     assert together[-1].value >= 20 > together[-2].value
     assert together[-1].label.startswith("all SLOs together: e-value ")
     assert plot.description.endswith("20 is proof.")
@@ -38,6 +38,25 @@ def test_proof_is_where_the_rules_put_it_and_one_slo_needs_no_second_line():
     plot = drawn(replace(failing(), slos=(ERRORS,), rules=Rules(alpha=0.01)))
     assert plot.limits[0][0] == pytest.approx(100)
     assert len(plot.lines) == 1
+
+
+@pytest.mark.parametrize(
+    ("critical", "expected"),
+    [
+        ((True, False), [(40, "proof of harm: 40")]),
+        ((True, True), [(40, "proof of harm: 40"), (80, "of a critical SLO alone: 80")]),
+    ],
+)
+def test_with_critical_slos_proof_takes_more(critical, expected):
+    marked = tuple(
+        replace(slo, critical=is_critical) for slo, is_critical in zip((ERRORS, TAIL), critical, strict=True)
+    )
+    plot = drawn(replace(failing(), slos=marked))
+    assert [(pytest.approx(value), label) for value, label in plot.limits] == expected
+    assert plot.description.endswith("40 is proof.")
+    lines = [[mark.value for mark in line.runs[0]] for line in plot.lines]
+    reached = lines[0][-1] >= 40 or max(line[-1] for line in lines[1:]) >= expected[-1][0]
+    assert reached
 
 
 def test_without_evidence_there_is_nothing_to_draw():

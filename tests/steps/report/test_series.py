@@ -1,4 +1,4 @@
-"""Covers: strata put together until each point has enough requests, quantiles as brackets, gaps in time.
+"""Covers: strata put together until each point has enough requests, quantiles as brackets, gaps in time, two sources.
 
 Leaves out: how points are drawn (test_plots).
 """
@@ -91,3 +91,26 @@ def test_every_request_of_a_release_is_in_a_point():
     for version in record.versions:
         seen = sum(point.requests for point in series.request_rates(record.strata, version))
         assert seen == sum(s.requests for s in record.strata if s.version == version)
+
+
+def two_sources(looks):
+    """Requests of one source, and from 4 s later on their latencies of another."""
+    for start in range(0, 15 * looks, 15):
+        yield Stratum("v2", start, start + 15.0, 10, 90)
+        latency = Histogram((0.1, 0.2, math.inf), (45, 45, 0))
+        yield Stratum("v2", start + 4.0, start + 19.0, 10, 0, latency=latency, seconds=9.0)
+
+
+def test_latencies_of_a_source_of_their_own_are_drawn_and_requests_have_their_own_time():
+    strata = list(two_sources(40))
+    assert {point.value for point in series.request_rates(strata, "v2")} == {6.0}
+    assert {point.value for point in series.means(strata, "v2")} == {0.1}
+    tails = series.quantiles(strata, "v2", 0.75)
+    assert [point.value for point in tails] == pytest.approx([0.15] * len(tails))
+    assert [sum(p.requests for p in points) for points in (tails, series.means(strata, "v2"))] == [3600, 3600]
+
+
+def test_few_latencies_of_a_source_of_their_own_are_put_together():
+    latency = Histogram((0.1, math.inf), (7, 0))
+    strata = [Stratum("v2", float(i), i + 1.0, 10, 0, latency=latency) for i in range(20)]
+    assert not any(point.few for point in series.quantiles(strata, "v2", 0.5))

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from fairway_steps.model import Assessment, Evidence, Metric, Result, Slo, Verdict
+from fairway_steps.assess import assess
+from fairway_steps.model import Assessment, Evidence, Metric, Result, Slo, Unit, Verdict
 from fairway_steps.record import StageResult
 from fairway_steps.report import findings, view
 from fairway_steps.report.counts import ClientCount
@@ -104,6 +105,13 @@ def test_traffic_adds_up():
     assert all(row[4].endswith(" ms") for row in rows)
 
 
+def test_traffic_has_the_latencies_of_a_source_of_their_own():
+    record = promoted()
+    apart = [replace(stratum, latency=None, seconds=0.0) for stratum in record.strata]
+    apart += [replace(stratum, requests=0, failures={}) for stratum in record.strata]
+    assert view.traffic(replace(record, strata=tuple(apart))) == view.traffic(record)
+
+
 def test_findings_tell_the_evidence():
     (stage,) = findings.stages(failing())
     errors, tail = stage.findings
@@ -112,6 +120,16 @@ def test_findings_tell_the_evidence():
     assert (tail.slo, tail.limit, tail.result, tail.allowed) == ("p95 latency", "≤ 50 ms", "pass", pytest.approx(0.05))
     assert errors.observed == view.wording.percent(errors.rate)
     assert int(errors.exceeded) == round(errors.rate * int(errors.requests))
+
+
+def test_of_windows_that_count_once_each_no_count_of_requests_is_told():
+    slos = (replace(ERRORS, unit=Unit.STRATUM),)
+    record = failing()
+    told = assess(slos, record.strata, candidate="v2", primary="v1", rules=record.rules)
+    (stage,) = findings.stages(replace(record, results=(replace(record.results[0], assessment=told),)))
+    (errors,) = stage.findings
+    assert (errors.exceeded, errors.rate, errors.interval) == ("–", None, "–")
+    assert "in a window on average (95 % interval" in errors.sentence
 
 
 def test_evidence_without_data_has_no_numbers():
