@@ -12,7 +12,7 @@ import pytest
 from fairway_steps.assess import assess
 from fairway_steps.model import Assessment, Evidence, Metric, Result, Slo, Unit, Verdict
 from fairway_steps.record import StageResult
-from fairway_steps.report import findings, view
+from fairway_steps.report import findings, view, wording
 from fairway_steps.report.counts import ClientCount
 from sample_records import ERRORS, START, TAIL, all_records, broken, failing, held, never_ready, promoted, running
 
@@ -128,7 +128,7 @@ def test_of_windows_that_count_once_each_no_count_of_requests_is_told():
     told = assess(slos, record.strata, candidate="v2", primary="v1", rules=record.rules)
     (stage,) = findings.stages(replace(record, results=(replace(record.results[0], assessment=told),)))
     (errors,) = stage.findings
-    assert (errors.exceeded, errors.rate, errors.interval) == ("–", None, "–")
+    assert (errors.exceeded, errors.rate, errors.interval) == (wording.NONE, None, wording.NONE)
     assert "in a window on average (95 % interval" in errors.sentence
 
 
