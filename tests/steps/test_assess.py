@@ -298,9 +298,15 @@ def test_between_two_edges_only_what_both_agree_on_is_said():
     assert untold.verdict is Verdict.HOLD
     assert untold.reason == (
         "whether p95 of v2 keeps 300 ms cannot be told: that lies between the histogram's edges 250 ms and 500 ms; "
-        "the nearest limit it can tell is 500 ms"
+        "the nearest limit it can tell is 250 ms"
     )
     assert judged([between], stratum(1000, slow=150, edge=0.25), over=False) is None
+
+
+@pytest.mark.parametrize(("limit", "nearest"), [(0.374, 0.25), (0.376, 0.5), (0.004, 0.01), (0.9, 1.0)])
+def test_the_nearest_limit_that_could_be_told_is_nearest_by_distance(limit, nearest):
+    assert tail([stratum(1).latency], limit).nearest == nearest
+    assert tail([Histogram((math.inf,), (1,))], limit).nearest == math.inf
 
 
 def test_beyond_the_last_edge_a_limit_can_pass_but_not_fail():
@@ -308,7 +314,9 @@ def test_beyond_the_last_edge_a_limit_can_pass_but_not_fail():
     assert judged([beyond], stratum(1000, slow=10, edge=1.0)).verdict is Verdict.ADVANCE
     untold = judged([beyond], stratum(1000, slow=500, edge=1.0))
     assert untold.verdict is Verdict.HOLD
-    assert "the nearest limit it can tell is 1 s" in untold.reason
+    assert untold.reason == (
+        "whether p95 of v2 keeps 5 s cannot be told: that lies beyond the histogram's last edge, 1 s; the nearest limit it can tell is 1 s"
+    )
 
 
 def test_milliseconds_that_do_not_quite_meet_an_edge_do():

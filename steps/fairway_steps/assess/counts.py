@@ -93,9 +93,12 @@ def between(slo: Slo, candidate: str, strata: Sequence[Stratum]) -> str:
     if all(tail([each], slo.limit).exact for each in histograms):
         return ""
     edges = tail(histograms, slo.limit)
+    place = f"between the histogram's edges {seconds(edges.below)} and {seconds(edges.above)}"
+    if math.isinf(edges.above):
+        place = f"beyond the histogram's last edge, {seconds(edges.below)}"
     return (
-        f"whether {name_of(slo)} of {candidate} keeps {limit_of(slo)} cannot be told: that lies between the histogram's edges "
-        f"{seconds(edges.below)} and {seconds(edges.above)}; the nearest limit it can tell is {seconds(edges.nearest)}"
+        f"whether {name_of(slo)} of {candidate} keeps {limit_of(slo)} cannot be told: that lies {place}; "
+        f"the nearest limit it can tell is {seconds(edges.nearest)}"
     )
 
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Protocol
 
 from fairway_steps.model import Slo
+from fairway_steps.stats.latency import nearest
 from fairway_steps.words import name_of, number, seconds
 
 NEAR = 0.51
@@ -63,12 +64,11 @@ def around(where: str, slo: Slo, edges: Sequence[float]) -> Finding:
         )
     if math.isclose(below, above, rel_tol=1e-9):
         return Finding(Level.OK, f"{limit} is an edge of {where}: {name_of(slo)} is told exactly")
-    closest = min((below, above), key=lambda edge: abs(edge - slo.limit))
     return Finding(
         Level.WARNING,
         f"{about} lies between the edges {seconds(below)} and {seconds(above)} of {where}: requests between them are "
         "taken to be slow for a pass and fast for a failure",
-        f"the nearest limit it can tell is {seconds(closest)}",
+        f"the nearest limit it can tell is {seconds(nearest(slo.limit, (below, above)))}",
     )
 
 
@@ -79,11 +79,14 @@ def apart(where: str, slo: Slo, edges: Sequence[float], shown: Sequence[Counted]
     lacking = f"edges at most {number(50 * slo.limit)} % apart are missing"
     mend = "make the buckets finer there, take a wider margin, or a limit"
     for one in shown:
-        place = _quantile(one, slo.quantile)
-        if place is None:
+        bracket = _quantile(one, slo.quantile)
+        if bracket is None:
             continue
-        low, high = place
-        lies = f"{name_of(slo)} of {one.version} lies between the edges {seconds(low)} and {seconds(high)} of {where}"
+        low, high = bracket
+        place = f"between the edges {seconds(low)} and {seconds(high)} of {where}"
+        if math.isinf(high):
+            place = f"beyond the last edge of {where} ({seconds(low)})"
+        lies = f"{name_of(slo)} of {one.version} lies {place}"
         if low and high <= low * (1 + near):
             return Finding(Level.OK, f"{lies}: {margin} can be told")
         return Finding(Level.REFUSED, f"{lies}, so {margin} cannot be told: {lacking} there", mend)
@@ -98,7 +101,7 @@ def apart(where: str, slo: Slo, edges: Sequence[float], shown: Sequence[Counted]
 
 
 def _quantile(one: Counted, quantile: float) -> tuple[float, float] | None:
-    """Between which edges it lies; None for too few requests, or beyond the last edge."""
+    """Between which edges it lies; infinity is beyond the last edge. None for too few requests."""
     if not one.under or one.under[-1] * (1 - quantile) < 1 or one.under[-1] < FEW:
         return None
     index = next(i for i, count in enumerate(one.under) if count >= quantile * one.under[-1])

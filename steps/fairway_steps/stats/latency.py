@@ -17,7 +17,7 @@ SAME = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """Of ``total`` observed requests, at least ``least`` and at most ``most`` took longer than the limit.
+    """Of ``total`` observed requests, at least ``least`` and at most ``most`` took longer than the ``limit``.
 
     ``below`` and ``above`` are the edges in seconds between which the limit lies; equal if it is an edge.
     """
@@ -25,6 +25,7 @@ class Tail:
     least: int
     most: int
     total: int
+    limit: float
     below: float
     above: float
 
@@ -34,8 +35,8 @@ class Tail:
 
     @property
     def nearest(self) -> float:
-        """The edge nearest to the limit by which one could judge exactly."""
-        return self.below if math.isinf(self.above) else self.above
+        """The edge nearest to the limit by which one could judge exactly; infinity if there is none."""
+        return nearest(self.limit, [edge for edge in (self.below, self.above) if 0 < edge < math.inf] or [math.inf])
 
 
 def tail(histograms: Sequence[Histogram], limit: float) -> Tail:
@@ -50,7 +51,12 @@ def tail(histograms: Sequence[Histogram], limit: float) -> Tail:
         most += _over(histogram, lower)
         total += histogram.total
         below, above = min(below, lower), max(above, upper)
-    return Tail(least, most, total, below, above)
+    return Tail(least, most, total, limit, below, above)
+
+
+def nearest(limit: float, edges: Sequence[float]) -> float:
+    """The edge, or the lower of two, that is nearest to a limit."""
+    return min(edges, key=lambda edge: abs(edge - limit))
 
 
 def quantile(histograms: Sequence[Histogram], q: float, failed: float = 0, of: float | None = None) -> float:

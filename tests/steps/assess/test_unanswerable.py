@@ -49,7 +49,7 @@ def test_a_limit_between_two_edges_that_hide_whether_it_is_kept(unit, otherwise)
     assert (verdict, doubt) == (Verdict.HOLD, Doubt.BUCKETS)
     assert reason == (
         "whether p95 of v2 keeps 250 ms cannot be told: that lies between the histogram's edges 100 ms and 500 ms; "
-        "the nearest limit it can tell is 500 ms"
+        "the nearest limit it can tell is 100 ms"
     )
 
 

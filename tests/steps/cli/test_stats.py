@@ -140,6 +140,7 @@ def test_no_data_is_never_a_pass(result):
 
 
 RATE = {"limit": 0.01, "errors": 1, "requests": 5}
+TAILS = {"edges": [1], "candidate_buckets": {"1": 5, "+Inf": 5}, "primary_buckets": {"1": 5, "+Inf": 5}}
 QUANTILE = {"limit": 0.1, "quantile": 0.9, "samples": [0.1]}
 
 
@@ -169,6 +170,8 @@ QUANTILE = {"limit": 0.1, "quantile": 0.9, "samples": [0.1]}
         ("quantile-limit", {"limit": 1, "quantile": 0.9, "buckets": {"1": 5}}, "the buckets do not end in +Inf"),
         ("quantile-limit", {"limit": 1, "quantile": 0.9, "buckets": {"x": 5}}, "an edge of a bucket is not a number"),
         ("quantile-compare", {"candidate": [1], "primary": [-1]}, "a sample of the primary is negative"),
+        ("quantile-compare", TAILS | {"margin": 0.2}, "margin is of samples: at the edges of buckets odds are compared, up to 1.5 is fine"),
+        ("quantile-compare", TAILS | {"quantile": 0.9, "margin": 0.2}, "quantile and margin are of samples"),
         ("quantile-compare", {"edges": [2, 1], "candidate": [1], "primary": [1]}, "are not edges in seconds that rise"),
         ("reward", {"rewards": {"a": [1]}}, "1 versions cannot be ranked"),
         ("reward", {"rewards": {"a": [1], "b": [1]}, "primary": "c"}, "'c' is not among the versions"),

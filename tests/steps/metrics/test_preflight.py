@@ -162,6 +162,14 @@ def test_a_margin_is_told_where_the_primary_s_quantile_lies():
     assert "p95 of v1 lies between the edges 100 ms and 104 ms of prom: a margin of 10 %" in fine[Level.OK]
 
 
+def test_a_margin_is_refused_where_the_primary_s_quantile_lies_beyond_the_last_edge():
+    edges = (0.1, 0.104, 5.0)
+    beyond = found(shown(edges, (50, 60, 90, 100)), shown(edges, version="v2"), slos=[MARGIN])
+    assert (
+        "p95 of v1 lies beyond the last edge of prom (5 s), so a margin of 10 % on p95 cannot be told: edges at most 5 % apart are missing there"
+    ) in beyond[Level.REFUSED]
+
+
 def test_a_margin_that_some_edges_carry_is_warned_of():
     told = found(shown((0.1, 0.104, 0.25)), shown((0.1, 0.104, 0.25), version="v2"), slos=[MARGIN])
     assert "close enough for a margin of 10 % on p95 from 100 ms to 104 ms" in told[Level.WARNING]

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from fairway_steps.cli.calculators.base import OUTCOME, Method, Sample, Sequential, logs, outcome, verdict_of
 from fairway_steps.model import Histogram
+from fairway_steps.stats.comparison import MARGIN as ODDS
 from fairway_steps.stats.evidence import EValues
 from fairway_steps.stats.latency import tail
 from fairway_steps.stats.quantile import MARGIN, compare_quantiles, quantile_interval, quantile_of
@@ -104,7 +105,9 @@ class QuantileCompareInput(Sequential):
     """Two versions' latencies."""
 
     quantile: float = Field(0.99, description="The quantile to compare, for samples; between 0 and 1.")
-    margin: float = Field(MARGIN, description="How much slower is fine, for samples: 0.1 is 10 %.")
+    margin: float = Field(
+        MARGIN, description="How much slower is fine, for samples: 0.1 is 10 %; at edges odds of 1.5 are."
+    )
     candidate: Samples = None
     primary: Samples = None
     candidate_buckets: Buckets = Field(None, description=BUCKETS)
@@ -142,6 +145,11 @@ def _quantile_compare(given: QuantileCompareInput) -> Mapping[str, Any]:
         first, second = histogram_of(given.candidate_buckets or {}), histogram_of(given.primary_buckets or {})
         if not given.edges:
             raise ValueError("give the edges at which to compare buckets")
+        if unused := [name for name in ("quantile", "margin") if name in given.model_fields_set]:
+            raise ValueError(
+                f"{' and '.join(unused)} {'is' if len(unused) == 1 else 'are'} of samples: at the edges of buckets odds are "
+                f"compared, up to {ODDS:g} is fine; leave out {'it' if len(unused) == 1 else 'them'}"
+            )
         slow = exceedances(first, given.edges, given.candidate_failed)
         slow_primary = exceedances(second, given.edges, given.primary_failed)
         sizes = first.total + given.candidate_failed, second.total + given.primary_failed
