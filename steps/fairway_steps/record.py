@@ -44,7 +44,8 @@ FORMAT = 1
 class WeightChange:
     """One change of the routes: what was asked for, what the proxy was seen to do (shares of ``counted`` requests).
 
-    ``stage`` is the index in the schedule, -1 for the ends (promotion, rollback).
+    ``stage`` is the index in the schedule, -1 for the ends (promotion, rollback). ``began`` says when the weights before may first have
+    ceased to be served: an attempt that was cut off came before ``at``.
     """
 
     at: float
@@ -54,6 +55,17 @@ class WeightChange:
     counted: int = 0
     settled_after: float | None = None
     why: str = ""
+    began: float | None = None
+
+    @property
+    def left(self) -> float:
+        """Until when the weights before were served for certain."""
+        return self.at if self.began is None else min(self.began, self.at)
+
+    @property
+    def served(self) -> float:
+        """From when on its own were."""
+        return self.at + (self.settled_after or 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +131,7 @@ class Record:
     primary ran before a promotion by copy began to replace it, ``retired`` says that the policies are done with. ``rehearsal`` is the judgement on a load
     test of the candidate while it had no users, ``intervention`` a person's verdict that is still to be carried out. In an A/B/n split
     the ``candidate`` has ``rivals``; those ``dropped`` have lost their traffic for a reason. ``sticky`` says how users are kept on their version.
-    Until ``changing_until`` the weights may be other than the timeline says: they are being changed.
+    From ``changing_since`` until ``changing_until`` the weights may be other than the timeline says: they are being changed.
     """
 
     release_id: str
@@ -163,6 +175,7 @@ class Record:
     sticky: Stickiness | None = None
     dropped: Mapping[str, str] = field(default_factory=dict)
     changing_until: float = 0.0
+    changing_since: float | None = None
 
     @property
     def first(self) -> bool:
@@ -229,6 +242,15 @@ class Record:
         ends = [result.ends for result in self.results]
         closed = Ends(*map(max, zip(*ends, strict=True))) if ends else Ends()
         return replace(self, strata=added(self.strata, more, closed))
+
+    def changed(self, change: WeightChange) -> "Record":
+        """The record with one more change of its weights, which is done."""
+        timeline = (*self.timeline, replace(change, began=self.changing_since))
+        return replace(self.unchanged(), timeline=timeline)
+
+    def unchanged(self) -> "Record":
+        """The record of which the weights are not being changed any more."""
+        return replace(self, changing_until=0.0, changing_since=None)
 
     def ended(self, at: float, outcome: Outcome, reason: str) -> "Record":
         """The record closed. The first outcome stands: an end is not rewritten by a retry."""

@@ -362,8 +362,8 @@ def _changed(record: Record, change: WeightChange) -> Record:
     """The change written down, unless it changed nothing."""
     last = record.timeline[-1] if record.timeline else None
     if last is not None and (last.stage, dict(last.asked)) == (change.stage, dict(change.asked)):
-        return replace(record, changing_until=0.0)
-    return replace(record, timeline=(*record.timeline, change), changing_until=0.0)
+        return record.unchanged()
+    return record.changed(change)
 
 
 def _mended(store: RecordStore, record: Record, clock: Clock) -> Record:

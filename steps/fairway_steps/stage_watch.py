@@ -19,10 +19,10 @@ from fairway_steps.metrics.base import MetricSource
 from fairway_steps.model import Assessment, Doubt, Rules, Slo, Stage, Stratum, Verdict
 from fairway_steps.record import Basis, Lease, Record, RecordStore, StageResult, amend
 from fairway_steps.schedule import routes_of
-from fairway_steps.stage_results import changes, concluded, final, served_since, settles
+from fairway_steps.stage_results import as_served, changes, concluded, final, served_since
 from fairway_steps.verdict import decided, weighed
 from fairway_steps.windows import Ends, added
-from fairway_steps.words import count, number, value_of
+from fairway_steps.words import count, number, seconds, value_of
 
 LAG = 0.2
 """Seconds after a scrape in which what it saw can be read for certain."""
@@ -71,6 +71,8 @@ class StageWatch:
     complete: bool = False
     was_read: bool = False
     newest: float = 0.0
+    known: float = -math.inf
+    proved: float = math.inf
     lag: float = -math.inf
     gone: dict[str, list[str]] = field(default_factory=dict)
     dropped: dict[str, str] = field(default_factory=dict)
@@ -105,8 +107,6 @@ class StageWatch:
             self.strata, self.cursor, self.dropped = record.strata, record.cursor, dict(record.dropped)
             self.intervention = record.aborted
             resumed = record.cursor_stage == self.index and not held
-            if record.cursor and record.cursor_stage != self.index:
-                self._catch_up(record.cursor_stage)
         late = self.horizon if resumed else max(self.horizon, self.began)
         self.deadline = late + patience_for(self.stage, patience)
 
@@ -119,7 +119,7 @@ class StageWatch:
             return verdict, aborted  # said before the stage was entered: it may never have been
         while True:
             now = self.clock.now()
-            self._read(now, self.stage)
+            self._read(now)
             found = self._weigh(is_last=is_last)
             if not self.complete:
                 self._listen()
@@ -138,15 +138,28 @@ class StageWatch:
             basis = replace(
                 basis,
                 over=over,
-                problem=self.problem,
+                problem=self.problem or self._late(over=over),
                 gone=gone.get(self.candidate, ""),
                 dropped=dict(self.dropped),
                 intervention=self.intervention,
             )
             verdict = decided(found, self.candidate, basis)
-            if verdict:
+            self.proved = min(self.proved, now) if verdict else math.inf
+            if verdict and (over or self._stands(verdict)):
                 return verdict, basis
             self._pause(now)
+
+    def _late(self, *, over: bool) -> str:
+        """Why a stage is over before what came in its time is known."""
+        if not over or self.known >= self.horizon:
+            return ""
+        late = f"what came in the last {seconds(self.horizon - self.known)} of the stage is not known yet"
+        return f"{late}: the source tells it later than the patience lasts"
+
+    def _stands(self, found: Assessment) -> bool:
+        """Whether what is found before its time ends a stage: a proof of health once what is known reaches the look that found it."""
+        healthy = found.verdict in (Verdict.ADVANCE, Verdict.PROMOTE) and not self.intervention
+        return not healthy or self.known >= self.proved
 
     def _pause(self, now: float) -> None:
         """An interval from look to look, less where something ends, and once so that what is scraped is read just after each scrape.
@@ -186,15 +199,10 @@ class StageWatch:
     def samples(self) -> dict[str, int]:
         """The requests of each version at this stage."""
         weights = dict(self._shares(self.stage, ()))
-        if self.stage.weights:  # the primary's share grows as candidates are dropped; before, it had all
-            here = [
-                s for s in self.strata if s.weight == weights.get(s.version) or weights[self.primary] < s.weight < 100
-            ]
-            return {name: sum(s.requests for s in here if s.version == name) for name in self.named}
-        return {
-            name: sum(s.requests for s in self.strata if s.version == name and s.weight == weights.get(name, 0))
-            for name in self.named
-        }
+        # In a split the primary's share grows as candidates are dropped; before, it had all.
+        grown = range(weights[self.primary] + 1, 100) if self.stage.weights else ()
+        here = [s for s in self.strata if s.weight == weights.get(s.version, 0) or s.weight in grown]
+        return {name: sum(s.requests for s in here if s.version == name) for name in self.named}
 
     def _shares(self, stage: Stage, without: Collection[str]) -> Mapping[str, int]:
         return routes_of(stage, self.primary, self.candidate, without=without).weights
@@ -212,16 +220,11 @@ class StageWatch:
         """Whether the stage is to be concluded now; not while the candidate's last answer is in doubt."""
         enough = not self.problem and not any(item.missing or item.doubt is Doubt.FEW for item in found.evidence)
         return not any(self.gone.values()) and (
-            self.complete or now >= self.deadline or (now >= self.horizon and enough)
+            self.complete or now >= self.deadline or (min(now, self.known) >= self.horizon and enough)
         )
 
-    def _catch_up(self, stage: int) -> None:
-        """What came after the last look at the stage before belongs to its weight; a file has no time before."""
-        before = self.stages[stage] if 0 <= stage < len(self.stages) else Stage(0, 0)
-        self._read(self.began, before, catching_up=True)
-
-    def _read(self, now: float, stage: Stage, *, catching_up: bool = False) -> None:
-        shares = self._shares(stage, self.dropped)
+    def _read(self, now: float) -> None:
+        shares = self._shares(self.stage, self.dropped)
         self.newest = now
         try:
             reading = self.source.read(self.named, shares, self.cursor, now)
@@ -230,17 +233,11 @@ class StageWatch:
             held = self.store.load() if self.store else None
             self.intervention = held.intervention if held else None
             return
-        if catching_up and reading.complete:
-            return
         self.was_read, self.problem, self.complete = True, reading.problem, reading.complete
         strata = () if reading.problem else reading.strata
-        if not (catching_up or reading.complete):
-            strata = tuple(replace(stratum, settling=self._settling(stratum)) for stratum in strata)
+        self.known = math.inf if reading.complete else now if reading.until is None else reading.until
         self.newest = max((stratum.end for stratum in strata if stratum.requests), default=now)
         self._save(strata, reading.cursor or self.cursor, now)
-
-    def _settling(self, stratum: Stratum) -> bool:
-        return self.changed is not None and settles(stratum, self.changed, self.rules.burn_in, self.interval)
 
     def _save(self, strata: Sequence[Stratum], cursor: str, now: float) -> None:
         before = self.cursor
@@ -251,7 +248,10 @@ class StageWatch:
         def add(record: Record) -> Record:
             if record.cursor != before:  # somebody else looked meanwhile: theirs stands, and no count is taken twice
                 return record.renewed(now)
-            return replace(record.with_strata(strata), cursor=cursor, cursor_stage=self.index).renewed(now)
+            # A file has no time; of a stage that was never set nothing says when it began.
+            timed = self.changed is not None and not self.complete
+            told = as_served(record, strata, self.rules.burn_in, self.interval) if timed else strata
+            return replace(record.with_strata(told), cursor=cursor, cursor_stage=self.index).renewed(now)
 
         held = amend(self.store, self.lease, add)
         self.strata, self.cursor, self.intervention = held.strata, held.cursor, held.intervention
@@ -280,8 +280,8 @@ class StageWatch:
         place = f"stage {self.index + 1}/{len(self.stages)} {self.stage.label}"
         time = f"{elapsed:.0f}/{number(self.stage.duration)} s"
         weights = dict(self.stage.weights) or {self.candidate: self.stage.weight}
-        here = [s for s in self.strata if s.weight == weights.get(s.version)]
-        settling = ["settling"] if here and all(s.settling for s in here) else []
+        settles = {s.settling for s in self.strata if s.weight == weights.get(s.version)}
+        settling = ["settling"] if settles == {True} else []
         values = [] if isinstance(found, Contest) else [value_of(item) for item in found.evidence]
         parts = [time, *(f"{name} {count(served[name])}" for name in self.alive if name not in self.dropped)]
         parts += [*settling, *values, *(why[-1] for why in self.gone.values() if why)]

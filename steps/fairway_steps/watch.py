@@ -18,7 +18,7 @@ from fairway_steps.model import Assessment, Outcome, Rules, Verdict
 from fairway_steps.record import Basis, Lease, Record, RecordStore, StageResult, amend, required
 from fairway_steps.release import drop, rollback
 from fairway_steps.routing.base import Router
-from fairway_steps.stage_results import concluded, settles
+from fairway_steps.stage_results import as_served, concluded
 from fairway_steps.stage_watch import Progress, silent
 from fairway_steps.verdict import decided, weighed
 from fairway_steps.weights import Confirmation
@@ -85,9 +85,7 @@ def _look(
 def _added(record: Record, cursor: str, reading: Reading, now: float, interval: float) -> Record:
     if record.cursor != cursor or reading.problem or reading.complete or now < record.changing_until:
         return record.renewed(now)
-    last = record.timeline[-1]
-    since = last.at + (last.settled_after or 0.0)
-    strata = [replace(one, settling=settles(one, since, record.rules.burn_in, interval)) for one in reading.strata]
+    strata = as_served(record, reading.strata, record.rules.burn_in, interval)
     return replace(record.with_strata(strata), cursor=reading.cursor, cursor_stage=record.stage).renewed(now)
 
 

@@ -12,6 +12,7 @@ from fairway_steps.metrics.base import MetricSource, Reading
 from fairway_steps.model import Routes, Version
 from fairway_steps.record import Lease, Record, RecordStore, WeightChange, amend, required
 from fairway_steps.routing.base import Router, Served
+from fairway_steps.stage_results import as_served
 from fairway_steps.stats.traffic import log_e_split
 from fairway_steps.words import described, shares
 
@@ -115,10 +116,6 @@ def enter_stage(
     again = done or router.read() == routes
     if not done:
         before = _read(record, _served(record), source, clock) if not record.changing_until else None
-        if (
-            not record.timeline
-        ):  # what there was of a candidate without users, such as a rehearsal, is no evidence on them
-            before = _settling(before)
         record = amend(store, lease, lambda now: announced(_with(now, record.cursor, before), clock, confirm))
     try:
         change = set_weights(
@@ -148,19 +145,21 @@ def enter_stage(
     first = min(1, record.rules.burn_in) * LOOK
     if source and (left := change.at + (change.settled_after or 0.0) + first - clock.now()) > 0:
         clock.sleep(left)
-    meanwhile = _settling(_read(record, routes.weights, source, clock))
+    meanwhile = _read(record, routes.weights, source, clock)
 
     def entered(now: Record) -> Record:
-        now = _with(noted(now), record.cursor, meanwhile, index)
-        return replace(now, stage=index, timeline=(*now.timeline, change), changing_until=0.0).renewed(clock.now())
+        now = _with(noted(now).changed(change), record.cursor, meanwhile, index)
+        return replace(now, stage=index).renewed(clock.now())
 
-    amend(store, lease, entered)
-    return change
+    return amend(store, lease, entered).timeline[-1]
 
 
 def announced(record: Record, clock: Clock, confirm: Confirmation) -> Record:
-    """The record, which says that its weights are being changed, and until when at the latest."""
-    return replace(record, changing_until=clock.now() + 2 * (confirm.settle + confirm.wait) + LOOK)
+    """The record, which says that its weights are being changed, since the first attempt, and until when at the latest."""
+    now = clock.now()
+    until = now + 2 * (confirm.settle + confirm.wait) + LOOK
+    since = now if record.changing_since is None else record.changing_since
+    return replace(record, changing_since=since, changing_until=until)
 
 
 def _try_back(record: Record, router: Router) -> None:
@@ -185,16 +184,13 @@ def _read(record: Record, weights: Mapping[str, int], source: MetricSource | Non
     return None if reading.problem or reading.complete else reading
 
 
-def _settling(reading: Reading | None) -> Reading | None:
-    return reading and replace(reading, strata=tuple(replace(one, settling=True) for one in reading.strata))
-
-
 def _with(now: Record, cursor: str, reading: Reading | None, stage: int | None = None) -> Record:
     """The record with a reading that goes on from ``cursor``; unless somebody else has looked since."""
     if reading is None or now.cursor != cursor:
         return now
     at = now.cursor_stage if stage is None else stage
-    return replace(now.with_strata(reading.strata), cursor=reading.cursor, cursor_stage=at)
+    strata = as_served(now, reading.strata, now.rules.burn_in, LOOK)
+    return replace(now.with_strata(strata), cursor=reading.cursor, cursor_stage=at)
 
 
 def await_settled(router: Router, clock: Clock, timeout: float) -> None:

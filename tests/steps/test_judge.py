@@ -22,6 +22,7 @@ from fairway_steps.model import Metric, Mode, Result, Rules, Slo, Stage, Verdict
 from fairway_steps.record import FileStore, Lease, WeightChange
 from fairway_steps.replay import replay
 from fairway_steps.routing.base import Served
+from fairway_steps.stage_results import as_served
 from fairway_steps.stage_watch import LAG
 from fakes_assess import FakeRouter, FakeSource, FileSource, Version, stratum
 from records import record
@@ -79,7 +80,8 @@ class World:
 
 
 def change(stage: int, at: float) -> WeightChange:
-    return WeightChange(at, stage, {"v1": 90, "v2": 10})
+    weight = STAGES[stage].weight if stage >= 0 else 0
+    return WeightChange(at, stage, {"v1": 100 - weight, "v2": weight})
 
 
 @pytest.fixture
@@ -331,8 +333,7 @@ def test_the_next_stage_reads_on_where_the_last_one_stopped(world):
     assert sum(s.requests for s in own) == 360
     assert sum(s.requests for s in own if s.weight == 10) == 200
     weights = {at - START: asked for at, asked in world.source.reads[9:]}
-    assert world.source.reads[9] == (START + 10, {"v1": 90, "v2": 10})
-    assert weights[11.0] == {"v1": 75, "v2": 25}
+    assert weights[10.0] == weights[11.0] == {"v1": 75, "v2": 25}
 
 
 def test_each_look_renews_the_lease(world):
@@ -538,7 +539,7 @@ class Delayed(FakeSource):
         if not cursor or now - self.delay > json.loads(cursor)["at"]:
             found = super().read(versions, weights, cursor, now - self.delay)
         self.reads[:] = looks
-        return found
+        return replace(found, until=now - self.delay)
 
 
 @pytest.mark.parametrize("delay", [0.5, 2.0, 5.0])
@@ -557,8 +558,49 @@ def test_latencies_that_come_late_are_waited_for(tmp_path):
     latencies.delay = 24.0
     world.source = CombinedSource(counts, latencies)
     world.router.served = lambda: None
-    assert world.judge(patience=20.0).assessment.verdict is Verdict.PROMOTE
-    assert world.elapsed == 45.0, "as soon as half of them are known, and not at once held"
+    assert world.judge(patience=30.0).assessment.verdict is Verdict.PROMOTE
+    assert world.elapsed == 64.0, "as soon as those of the whole stage are known, and not at once held"
+
+
+def test_a_stage_whose_last_seconds_are_not_known_in_time_is_held(world):
+    world.source = Delayed(world.source.versions, START - 100)
+    found = world.judge(patience=3.0, is_last=True, on_inconclusive=Verdict.PROMOTE).assessment
+    assert found.verdict is Verdict.HOLD
+    assert "what came in the last 2 s of the stage is not known yet" in found.reason
+    assert world.elapsed == 11.0
+    assert all(one.same for one in replay(world.kept))
+
+
+@dataclass
+class Breaking(Version):
+    """Fails all of its requests from ``at`` on, in seconds."""
+
+    at: float = 0.0
+
+    def counters(self, elapsed):
+        failed = math.floor(self.rate * max(0.0, elapsed - self.at) + 1e-9)
+        return replace(super().counters(elapsed), failures={"http-503": failed} if failed else {})
+
+
+@pytest.mark.parametrize("is_last", [False, True])
+def test_harm_in_the_last_seconds_of_a_stage_is_waited_for_where_a_source_tells_it_late(tmp_path, is_last):
+    world = World(tmp_path, slos=[ERRORS])
+    world.begin(slos=(ERRORS,))
+    world.source = Delayed({"v1": Version(180.0), "v2": Breaking(20.0, at=7.0)}, START)
+    assert world.judge(is_last=is_last).assessment.verdict is Verdict.ROLLBACK
+    assert 12.0 < world.elapsed <= 13.0
+
+
+@pytest.mark.parametrize(("at", "verdict"), [(math.inf, Verdict.PROMOTE), (26.0, Verdict.ROLLBACK)])
+def test_a_proof_of_health_ends_a_stage_once_what_is_known_reaches_the_look_that_found_it(tmp_path, at, verdict):
+    """417 good requests at 20 a second, after the first second, are known after 27 s; what came till then is known 5 s later."""
+    stages = (Stage(10, 60.0),)
+    world = World(tmp_path, slos=[ERRORS], stages=stages)
+    world.begin(slos=(ERRORS,), stages=stages)
+    world.source = Delayed({"v1": Version(180.0), "v2": Breaking(20.0, at=at)}, START)
+    assert world.judge().assessment.verdict is verdict
+    assert 31.0 <= world.elapsed <= 33.0
+    assert all(one.same for one in replay(world.kept))
 
 
 # Replay
@@ -740,3 +782,52 @@ def test_harm_done_between_two_stages_ends_the_release_at_the_first_look_of_the_
     assert world.clock.now() == now
     assert sum(s.errors for s in world.kept.strata if s.version == "v2" and s.weight == 10) == 60
     assert all(one.same for one in replay(world.kept))
+
+
+def entered(world, index, at, **fields):
+    made = replace(change(index, at), **fields)
+    world.store.update(lambda r: replace(r, stage=index, timeline=(*r.timeline, made)))
+
+
+@pytest.mark.parametrize("delay", [0.0, 2.0, 5.0])
+def test_what_a_source_tells_late_of_a_stage_is_evidence_on_it_in_the_next(tmp_path, delay):
+    """Failures from the ninth second on, while a person is asked; the next stage is entered after the twelfth."""
+    world = World(tmp_path, Late(20.0), slos=[ERRORS])
+    world.begin(slos=(ERRORS,))
+    world.source = Delayed({"v1": Version(180.0), "v2": Late(20.0)}, START)
+    world.source.delay = delay
+    assert world.judge(patience=30.0).assessment.verdict is Verdict.ADVANCE
+    now = START + 14.0
+    world.clock.time = now
+    entered(world, 1, now, settled_after=0.5)
+    result = world.judge(index=1)
+    assert result.assessment.verdict is Verdict.ROLLBACK
+    assert world.clock.now() - now <= delay
+    own = [s for s in world.kept.strata if s.version == "v2"]
+    assert sum(s.errors for s in own if s.weight == 10 and not s.settling) >= 20
+    assert not any(s.weight == 25 and not s.settling for s in own)
+    assert all(one.same for one in replay(world.kept))
+
+
+def test_who_looks_and_when_changes_nothing_of_what_is_told_late(tmp_path):
+    """The weights of a stratum are those of its time, whether the stage, the next one or the step between them reads it."""
+    kept = []
+    for looks in ([], [15.0], [13.0, 16.0, 17.0]):
+        world = World(tmp_path / str(len(looks)), slos=[ERRORS])
+        world.begin(slos=(ERRORS,))
+        world.source = Delayed({"v1": Version(180.0), "v2": Version(20.0)}, START - 100)
+        world.judge(patience=30.0)
+        entered(world, 1, START + 14.0, settled_after=0.5, began=START + 13.5)
+        for at in looks:  # by a look-out
+            read = world.source.read(("v1", "v2"), {"v1": 75, "v2": 25}, world.kept.cursor, START + at)
+            world.store.update(
+                lambda r, read=read: replace(
+                    r.with_strata(as_served(r, read.strata, r.rules.burn_in, 1.0)), cursor=read.cursor
+                )
+            )
+        world.clock.time = START + 18.0
+        world.judge(index=1, patience=30.0)
+        kept.append([s for s in world.kept.strata if s.version == "v2"])
+    for strata in kept:
+        assert sum(s.requests for s in strata if s.weight == 10 and not s.settling) == 20 * 12
+        assert all(s.settling for s in strata if s.end > START + 13.5 and s.start < START + 15)

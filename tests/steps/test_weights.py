@@ -178,6 +178,7 @@ def test_the_evidence_of_a_stage_begins_a_look_after_it_is_served(store, router)
     began = clock.now()
     enter(store, router, 0, clock, source=source)
     assert clock.now() - began == 1.0
+    clock.sleep(1.0)
     enter(store, router, 1, clock, source=source)
     assert source.asked == [
         ({"v1": 100}, "begin"),
@@ -208,6 +209,42 @@ def test_a_change_that_was_killed_takes_what_came_before_it_once_and_the_rest_is
     router.apply = apply
     enter(store, router, 0, FakeClock(1_700_000_010.0), source=source)
     assert [(s.weight, s.settling) for s in store.load().strata] == [(0, True), (10, True)]
+
+
+class Behind(Source):
+    """Tells what was half a minute ago, a stratum of ten seconds a reading."""
+
+    def read(self, versions, weights, cursor, now):
+        until = now - 30.0
+        reading = super().read(versions, weights, cursor, until)
+        return replace(reading, strata=(replace(reading.strata[0], start=until - 10.0),), until=until)
+
+
+def test_what_is_told_late_of_the_weights_before_is_evidence_on_them(store, router):
+    source, clock = Behind(), FakeClock()
+    enter(store, router, 0, clock, source=source)
+    clock.sleep(42.0)
+    enter(store, router, 1, clock, source=source)
+    clock.sleep(11.0)
+    enter(store, router, 2, clock, source=source)
+    told = [(s.weight, s.settling) for s in store.load().strata]
+    assert told == [(0, True), (0, True), (10, False), (10, False), (10, False), (10, False)]
+
+
+def test_since_an_attempt_that_was_cut_off_nothing_is_evidence_on_the_weights_before(store, router):
+    source, clock = Behind(), FakeClock()
+    enter(store, router, 0, clock, source=source)
+    clock.sleep(60.0)
+    apply = router.apply
+    router.apply = lambda *given, **more: (_ for _ in ()).throw(KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt):
+        enter(store, router, 1, clock, source=source)
+    router.apply = apply
+    clock.sleep(31.0)
+    enter(store, router, 1, clock, source=source)
+    told = [(s.weight, s.settling) for s in store.load().strata]
+    assert told == [(0, True), (0, True), (10, False), (25, True)]
+    assert store.load().changing_since is None
 
 
 def test_a_source_that_is_away_does_not_stop_a_stage(store, router):

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from fairway_steps.cli.mirroring import judged_by, placed_stages
 from fairway_steps.cli.params import DURATION_TYPE, STAGES, VERSION, by_option, option
@@ -123,7 +122,7 @@ def set_weights(
                 amend(
                     release.store,
                     release.lease,
-                    lambda r: replace(r, timeline=(*r.timeline, change)).renewed(CLOCK.now()),
+                    lambda r: r.changed(change).renewed(CLOCK.now()),
                 )
     measured = {name: round(share, 4) for name, share in (change.measured or {}).items()}
     data = {

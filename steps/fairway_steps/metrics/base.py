@@ -42,13 +42,15 @@ class Reading:
     """The strata closed since the cursor that was given, and the cursor to give next time.
 
     ``complete`` is true when the source will never have more (a file). ``problem`` is a sentence when the source
-    could not be read as it should: the strata, if any, are then no evidence.
+    could not be read as it should: the strata, if any, are then no evidence. ``until`` is up to when it tells, if that is not the
+    moment it was read at.
     """
 
     strata: tuple[Stratum, ...]
     cursor: str
     complete: bool = False
     problem: str = ""
+    until: float | None = None
 
 
 class MetricSource(Protocol):
@@ -92,7 +94,7 @@ def difference(version: str, weight: int, before: Counters, after: Counters, sta
         reward=after.reward - before.reward,
         squares=max(0.0, after.squares - before.squares),
         series={name: (value,) for name, value in after.series.items()},
-        latencies=_latencies(before.latencies, after.latencies),
+        latencies=_latencies(before, after),
         attempts=max(0, after.attempts - before.attempts),
     )
 
@@ -139,12 +141,13 @@ def _shrank(before: Mapping[float, int], after: Mapping[float, int]) -> bool:
     return any(after[edge] < n for edge, n in before.items() if edge in after)
 
 
-def _latencies(
-    before: Mapping[str, Mapping[float, int]], after: Mapping[str, Mapping[float, int]]
-) -> dict[str, Histogram]:
+def _latencies(before: Counters, after: Counters) -> dict[str, Histogram]:
+    """The further ones; not those that the reading before did not have although there were requests: all since ever is not since then."""
     found = {}
-    for name, some in after.items():
-        earlier = before.get(name, {})
+    for name, some in after.latencies.items():
+        if before.requests and name not in before.latencies:
+            continue
+        earlier = before.latencies.get(name, {})
         if histogram := _histogram({} if _shrank(earlier, some) else earlier, some):
             found[name] = histogram
     return found

@@ -30,7 +30,8 @@ class CombinedSource:
         timed = (_timed(one) for one in times.strata if _tells(one))
         strata = (*(_counted(one) for one in counts.strata), *timed)
         after = json.dumps([counts.cursor, times.cursor]) if counts.cursor or times.cursor else ""
-        return Reading(strata, after, complete=counts.complete and times.complete)
+        until = earlier(counts, times)
+        return Reading(strata, after, complete=counts.complete and times.complete, until=until)
 
     def inspect(self, versions: Sequence[str], now: float) -> Sequence[Inspection]:
         """What each of the two shows of its part."""
@@ -41,6 +42,11 @@ class CombinedSource:
             if isinstance(source, Inspectable)
             for one in source.inspect(versions, now)
         ]
+
+
+def earlier(first: Reading, second: Reading) -> float | None:
+    """Up to when both tell."""
+    return min((each.until for each in (first, second) if each.until is not None), default=None)
 
 
 def _counted(stratum: Stratum) -> Stratum:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from fairway_steps.errors import TransientError
 from fairway_steps.metrics.base import MetricSource, Reading
-from fairway_steps.metrics.combined import cursors
+from fairway_steps.metrics.combined import cursors, earlier
 from fairway_steps.metrics.preflight import MIRRORED, Inspectable, Inspection
 
 
@@ -42,7 +42,8 @@ class MirroredSource:
         # Of one moment there is one stratum of a version: that with its requests.
         kept = [one for one in direct.strata if one.version != candidate or one.requests or not found]
         after = json.dumps([direct.cursor, copied.cursor]) if direct.cursor or copied.cursor else ""
-        return Reading((*kept, *found), after, complete=direct.complete)
+        until = earlier(direct, copied) if needed else direct.until
+        return Reading((*kept, *found), after, complete=direct.complete, until=until)
 
     def inspect(self, versions: Sequence[str], now: float) -> Sequence[Inspection]:
         """What each of the two shows."""

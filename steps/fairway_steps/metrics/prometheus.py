@@ -140,9 +140,8 @@ class PrometheusSource:
         if problem := self._problem(look, weights, None):
             return Reading((), "", problem=problem)
         start = max((target.at for target in look.targets.values()), default=at)
-        return Reading(
-            (), encode(State(at, start, look.interval, look.counted.points, look.targets, dict(self.plan.seen)))
-        )
+        state = State(at, start, look.interval, look.counted.points, look.targets, dict(self.plan.seen))
+        return Reading((), encode(state), until=start)
 
     def _since(
         self, versions: Sequence[str], weights: Mapping[str, int], state: State, cursor: str, at: float
@@ -155,14 +154,14 @@ class PrometheusSource:
             if problem := self._problem(look, weights if end == at else {}, state):
                 return Reading((), cursor, problem=problem)
             if end == at and not self._closes(look, versions, weights, state):
-                return Reading(tuple(strata), encode(state) if strata else cursor)
+                return Reading(tuple(strata), encode(state) if strata else cursor, until=state.start)
             newest = max((target.at for target in look.targets.values()), default=end)
             start = max(state.start, newest) if end == at else end
             fresh = tuple(self._strata(look, weights, state.start, start))
             strata += fresh if end < at else [self._with_figures(stratum, at) for stratum in fresh]
             state = State(state.since, start, look.interval, look.counted.points, look.targets, dict(self.plan.seen))
             if end == at:
-                return Reading(tuple(strata), encode(state))
+                return Reading(tuple(strata), encode(state), until=start)
 
     def _look(self, versions: Sequence[str], state: State | None, at: float) -> Look:
         interval = self._interval or (state.interval if state else UNKNOWN_INTERVAL)

@@ -58,11 +58,12 @@ class RestSource:
         end = now - self.spec.delay
         start = before.at if before else end
         if before and end <= start:
-            return Reading((), cursor)
+            return Reading((), cursor, until=start)
         try:
             asked = versions if before or self._counts == CUMULATIVE else ()
             after = State(end, {version: self._ask(version, start, end) for version in asked})
-            return Reading(tuple(self._strata(before, after, weights)) if before else (), _encode(after))
+            strata = tuple(self._strata(before, after, weights)) if before else ()
+            return Reading(strata, _encode(after), until=end)
         except _Away as error:
             if before is None:
                 raise TransientError(str(error)) from error

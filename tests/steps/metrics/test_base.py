@@ -57,6 +57,19 @@ def test_between_histograms_of_other_edges_only_the_common_ones_are_compared():
     assert (histogram.edges, histogram.counts) == ((0.1, math.inf), (5, 5))
 
 
+def test_a_latency_that_the_reading_before_did_not_have_is_not_told_for_all_time_at_once():
+    ever = {"time-to-first-token": {0.1: 90_000, math.inf: 100_000}}
+    before, after = Counters(100_000), Counters(100_010, latencies=ever)
+    assert difference("v2", 25, before, after, 0.0, 1.0).latencies == {}
+    more = {"time-to-first-token": {0.1: 90_004, math.inf: 100_009}}
+    then = difference("v2", 25, after, Counters(100_019, latencies=more), 1.0, 2.0).latencies
+    assert then["time-to-first-token"].counts == (4, 5)
+    begun = difference("v2", 25, Counters(0), Counters(8, latencies={"x": {math.inf: 8}}), 0.0, 1.0)
+    assert begun.latencies["x"].counts == (8,), "of a process that began since, it is all"
+    restarted = difference("v2", 25, Counters(9), Counters(8, latencies={"x": {math.inf: 8}}), 0.0, 1.0)
+    assert restarted.latencies["x"].counts == (8,)
+
+
 STEPS = st.lists(st.tuples(*[st.integers(0, 50)] * 4), min_size=1, max_size=6)
 
 

@@ -19,8 +19,8 @@ MIRRORING, SPLIT = {"v1": 100}, {"v1": 90, "v2": 10}
 class Told:
     """Says what it is told to; ``asked`` are the versions and weights of each reading."""
 
-    def __init__(self, *strata, problem="", away=False):
-        self.strata, self.problem, self.away, self.asked = strata, problem, away, []
+    def __init__(self, *strata, problem="", away=False, until=None):
+        self.strata, self.problem, self.away, self.until, self.asked = strata, problem, away, until, []
 
     def read(self, versions, weights, cursor, now):
         self.asked.append((list(versions), dict(weights), cursor))
@@ -28,7 +28,7 @@ class Told:
             raise TransientError("nobody there")
         if self.problem:
             return Reading((), cursor, problem=self.problem)
-        return Reading(self.strata, f"{cursor}|", complete=False)
+        return Reading(self.strata, f"{cursor}|", complete=False, until=self.until)
 
     def inspect(self, versions, now):
         return [Inspection("here", tuple(Seen(version, 1) for version in versions))]
@@ -69,6 +69,14 @@ def test_a_collector_that_is_away_is_a_problem_only_while_requests_are_mirrored(
     assert (while_mirroring.strata, while_mirroring.cursor) == ((), '["a", "b"]')
     afterwards = read(users, Told(**trouble), SPLIT, '["a", "b"]')
     assert (afterwards.problem, afterwards.strata, afterwards.cursor) == ("", users.strata, '["a|", "b"]')
+
+
+def test_what_both_tell_ends_with_the_one_that_is_behind():
+    users, mirrored = Told(stratum("v1", 50, 90), until=40.0), Told(until=30.0)
+    assert read(users, mirrored, MIRRORING).until == 30.0
+    assert read(users, mirrored, SPLIT).until == 40.0, "the collector may have ended"
+    assert read(users, Told(), MIRRORING).until == 40.0
+    assert read(Told(), Told(), MIRRORING).until is None, "all that there is up to now"
 
 
 def test_a_proxy_that_is_away_always_is_one():

@@ -170,8 +170,9 @@ def test_a_stratum_is_closed_when_all_processes_were_seen_anew(slots, apps, monk
     apps["v2"].show(ok=160)
     newest = max(target.at for target in state.targets.values())
     early = opened.read(VERSIONS, BOTH, cursor, min(target.at for target in state.targets.values()))
-    assert (early.strata, early.cursor) == ((), cursor)
+    assert (early.strata, early.cursor, early.until) == ((), cursor, newest)
     reading = look(opened, cursor, apps.values())
+    assert {reading.until} == {stratum.end for stratum in reading.strata}
     assert counts(reading) == {"v1": (50, 0), "v2": (60, 0)}
     assert all(stratum.start == newest < stratum.end <= time.time() for stratum in reading.strata)
 

@@ -101,6 +101,7 @@ def test_windows_join_without_gap_and_end_before_what_is_not_known_yet(database)
     cursor, spans = source.read(VERSIONS, BOTH, "", 100.0).cursor, []
     for now in (110.0, 111.0, 111.0):
         reading = source.read(VERSIONS, BOTH, cursor, now)
+        assert reading.until == now - 5.0
         cursor = reading.cursor
         spans += [
             (stratum.start, stratum.end, stratum.requests) for stratum in reading.strata if stratum.version == "v2"
