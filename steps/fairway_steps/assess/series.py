@@ -11,7 +11,7 @@ from fairway_steps.assess.rest import Open, Scene, missing_here, no_data
 from fairway_steps.model import Direction, Doubt, Evidence, Knobs, Result, Slo
 from fairway_steps.stats.counts import Array
 from fairway_steps.stats.late import silent
-from fairway_steps.stats.mann_whitney import Comparison, Effect, Label, compare_series
+from fairway_steps.stats.mann_whitney import FEW_EFFECTIVE, Comparison, Effect, Label, compare_series
 from fairway_steps.stats.mann_whitney import Direction as Fault
 from fairway_steps.stats.mann_whitney import Knobs as Settings
 from fairway_steps.words import count, number
@@ -41,13 +41,16 @@ class Series:
                 return no_data(slo, f"no value of {slo.of} of {name} was read at this weight")
         knobs = slo.knobs or Knobs()
         settings = Settings(
-            direction=FAULTS[slo.direction], critical=True, **{**asdict(knobs), "effect": Effect(knobs.effect)}
+            direction=FAULTS[slo.direction],
+            critical=True,
+            deflate=True,
+            **{**asdict(knobs), "effect": Effect(knobs.effect)},
         )
         found = compare_series(own, other, settings)
         if found.label in (Label.NO_DATA, Label.NO_DATA_FAILS) or found.low is None:
             return no_data(slo, f"no value of {slo.of} is left once outliers are out")
         result, doubt, missing = Result.PASS, None, missing_here(slo, min(len(own), len(other)))
-        if missing:
+        if missing or found.effective < FEW_EFFECTIVE:
             result, doubt = Result.INCONCLUSIVE, Doubt.FEW
         elif found.critical:
             result = Result.FAIL
@@ -80,6 +83,8 @@ class Series:
         told = f"one look at {count(own, 'value')} beside {other:,}"
         if missing:
             return f"{said}; {told} are too few, {self.slo.min_requests} of each are needed"
+        if found.effective < FEW_EFFECTIVE:
+            return f"{said}; {told} are too few: {'; '.join(found.warnings)}"
         meant = {Label.HIGH: "higher, by more than is allowed", Label.LOW: "lower, by more than is allowed"}
         doubts = f" ({'; '.join(found.warnings)})" if found.warnings else ""
         return f"{said}; {meant.get(found.label, 'not by more than is allowed')}; {told}{doubts}"

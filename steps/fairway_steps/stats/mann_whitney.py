@@ -5,7 +5,7 @@ differences between a value of the candidate and one of the primary; its confide
 that the Mann-Whitney test does not refute (Hollander, Wolfe and Chicken, "Nonparametric statistical methods", 4.2-4.3), here
 exactly and not by a root finder, so it scales with the unit. The knobs, labels and rules are those of Kayenta's judge (its
 ``MannWhitneyClassifier``, ``NetflixACAJudge`` and ``IQRDetector``). **One look only**: repeated looks make it cry wolf. Values of one series
-are taken as independent, which utilisations a minute apart are not: see ``Comparison.warnings``.
+are taken as independent, as Kayenta does, which utilisations a second apart are not: see ``Comparison.warnings`` and ``Knobs.deflate``.
 """
 
 import math
@@ -61,6 +61,7 @@ class Knobs:
     A change counts if its interval lies beyond ``tolerance`` times the estimate, and the effect beyond ``allowed_decrease`` or
     ``allowed_increase``; a ``critical`` metric fails the whole release if the effect lies beyond the ``critical_`` ones, too. An
     effect that cannot be told (a mean of zero) is let through. None: 1 for the ratio of means, 0.5 for CLES.
+    ``deflate`` is ours: values count as so many independent ones as their correlation leaves (``Comparison.effective``).
     """
 
     direction: Direction = Direction.EITHER
@@ -76,6 +77,7 @@ class Knobs:
     replace_missing: bool = False
     remove_outliers: bool = False
     outlier_factor: float = 3.0
+    deflate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,8 @@ def compare_series(candidate: Series, primary: Series, knobs: Knobs = DEFAULTS) 
         return Comparison(
             Label.PASS, False, 0.0, 0.0, 0.0, 1.0, 1.0, 0.5, 0.0, 0.0, effective=effective, warnings=warnings
         )
-    low, high = shift_interval(x, y, knobs.confidence)
+    worth = min(_effective(x) / x.size, _effective(y) / y.size) if knobs.deflate else 1.0
+    low, high = shift_interval(x, y, knobs.confidence, worth)
     estimate, cles, ratio = shift_estimate(x, y), _cles(x, y), _mean_ratio(x, y)
     from scipy import stats as tests  # noqa: PLC0415 - seconds to import, in which nobody would look at a candidate
 
@@ -144,17 +147,17 @@ def shift_estimate(candidate: Series, primary: Series) -> float:
     return (first + second) / 2
 
 
-def shift_interval(candidate: Series, primary: Series, confidence: float) -> tuple[float, float]:
+def shift_interval(candidate: Series, primary: Series, confidence: float, worth: float = 1.0) -> tuple[float, float]:
     """Shifts that the two-sided test, by its normal approximation with ties and continuity, does not refute.
 
-    With too few values for the confidence asked for: from the smallest to the largest difference.
+    ``worth``: how many independent values one of them stands for; the variance of the ranks' sum grows as it falls. With too few values for the confidence asked for: from the smallest to the largest difference.
     """
     x, y = np.asarray(candidate, dtype=np.float64), np.asarray(primary, dtype=np.float64)
     m, n = x.size, y.size
     _, ties = np.unique(np.concatenate((x, y)), return_counts=True)
     total = m + n
     tied = float((ties.astype(np.float64) ** 3 - ties).sum()) / (total * (total - 1))
-    deviation = math.sqrt(m * n / 12 * max(0.0, total + 1 - tied))
+    deviation = math.sqrt(m * n / 12 * max(0.0, total + 1 - tied) / worth)
     z = float(special.ndtri(1 - (1 - confidence) / 2))
     rank = max(1, math.floor(m * n / 2 - z * deviation - 0.5))
     low, high = _differences(x, y, [rank, m * n - rank + 1])

@@ -6,6 +6,8 @@ Leaves out: the comparison by ranks (stats/test_mann_whitney.py).
 import random
 from dataclasses import replace
 
+import pytest
+
 from fairway_steps.assess import assess, trail
 from fairway_steps.model import Direction, Doubt, Knobs, Metric, Result, Slo, Stratum, Verdict
 from fairway_steps.windows import added
@@ -33,7 +35,7 @@ def test_a_series_is_compared_at_the_end_of_the_stage_alone():
     assert judged([GPU, ERRORS], strata, over=False) is None
     found = judged([GPU, ERRORS], strata)
     assert found.verdict is Verdict.ROLLBACK
-    assert found.reason.startswith("gpu of v2 differs by 0.19 from that of v1 (98 % interval 0.17 to 0.21)")
+    assert found.reason.startswith("gpu of v2 differs by 0.19 from that of v1 (98 % interval 0.17 to 0.22)")
     assert "times its mean; higher, by more than is allowed; one look at 59 values beside 59" in found.reason
     assert found.log_e == judged([ERRORS], strata).log_e, "it shares no evidence"
     assert len(trail([GPU], strata, candidate="v2", primary="v1")) == 60
@@ -82,3 +84,25 @@ def test_windows_that_are_joined_keep_every_value():
     assert len(kept) == 300
     # the last window is still open
     assert "one look at 299 values beside 299" in judged([GPU], strata).reason
+
+
+@pytest.mark.parametrize(("renewed", "most"), [(1, 3), (5, 3), (15, 3), (60, 0)])
+def test_a_gauge_that_is_read_more_often_than_it_is_renewed_is_no_evidence_many_times_over(renewed, most):
+    def gauge(seed):
+        rng, strata = random.Random(seed), []
+        for at in range(300):
+            if at % renewed == 0:
+                own, beside = rng.gauss(0.5, 0.05), rng.gauss(0.5, 0.05)
+            strata += [
+                Stratum(name, float(at), at + 1.0, 50, 50, series={"gpu": (value,)})
+                for name, value in (("v2", own), ("v1", beside))
+            ]
+        return judged([GPU], strata)
+
+    found = [gauge(seed) for seed in range(60)]
+    assert sum(each.verdict is Verdict.ROLLBACK for each in found) <= most, (
+        "2 % by its confidence, of identical versions"
+    )
+    if renewed == 60:
+        assert {(each.verdict, each.evidence[0].doubt) for each in found} == {(Verdict.HOLD, Doubt.FEW)}
+        assert "values that follow one another so closely are worth 3 independent ones" in found[0].evidence[0].sentence

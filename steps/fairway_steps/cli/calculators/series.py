@@ -35,6 +35,10 @@ class MannWhitneyInput(Input):
     outlier_factor: float = Field(
         3.0, gt=0, description="How far the fences stand from the quartiles, in their distances."
     )
+    deflate: bool = Field(
+        False,
+        description="Count values that follow one another closely as the fewer independent ones they are worth, as a release does.",
+    )
 
 
 def _mann_whitney(given: MannWhitneyInput) -> Mapping[str, Any]:
