@@ -4,6 +4,7 @@ definitions. In place of their controllers somebody writes the status that the s
 
 import copy
 import itertools
+import json
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -129,11 +130,28 @@ class KnativeLab(RevisionLab):
         self.edit({"spec": {"traffic": [*stored, {"revisionName": "other", "latestRevision": False, "percent": 40}]}})
 
 
+NOT_COPIED = (
+    "autoscaling.knative.dev/min-scale",
+    "autoscaling.knative.dev/max-scale",
+    "internal.serving.kserve.io/storage-initializer-sourceuri",
+    "kubectl.kubernetes.io/last-applied-configuration",
+    "serving.knative.dev/rollout-duration",
+    "serving.knative.openshift.io/enablePassthrough",
+)
+"""Annotations of an InferenceService that are not in its revisions' template; the last two KServe puts on the Knative Service."""
+
+
 class KServeLab(RevisionLab):
     """An InferenceService in mode Knative whose candidate was applied together with canaryTrafficPercent 0."""
 
     kind, back_end = "inferenceservice", KServeRouter
     mode = "Knative"
+    _template = ""
+
+    @property
+    def service(self) -> Reference:
+        """The Knative Service of its predictor."""
+        return Reference.of("ksvc", self.ref.namespace, f"{self.ref.name}-predictor")
 
     def manifest(self) -> Manifest:
         model = {"modelFormat": {"name": "sklearn"}, "storageUri": "pvc://models/iris"}
@@ -144,10 +162,36 @@ class KServeLab(RevisionLab):
 
     def reconcile(self, created: str = "") -> None:
         """Twice, as the second time sees what the first has written."""
+        if self.mode == "Knative":
+            self._roll_out()
         for _ in range(2):
             found = self.stored()
             before = (found.get("status") or {}).get("components", {}).get("predictor", {})
             self.status(self.ref, self._status(found["spec"]["predictor"], before, created or self.last))
+
+    def _roll_out(self) -> None:
+        """Make a revision of a template that has changed: in it is all that is in the InferenceService but the percent and what is ``NOT_COPIED``.
+
+        Annotations of the Knative Service that are not KServe's own stay as they are (components/predictor.go and reconcilers/knative/ksvc_reconciler.go in
+        https://github.com/kserve/kserve/tree/v0.15.2/pkg/controller/v1beta1/inferenceservice).
+        """
+        found = self.stored()
+        notes = {k: v for k, v in found["metadata"]["annotations"].items() if k not in NOT_COPIED}
+        model = {k: v for k, v in found["spec"]["predictor"].items() if k != "canaryTrafficPercent"}
+        template = json.dumps([notes, found["metadata"]["labels"], model], sort_keys=True)
+        if self._template == template:
+            return
+        if self._template:
+            self.last = self.revisions[template] = f"{self.ref.name}-{len(self.revisions) + 1:05}"
+            self.ready(template)
+        else:
+            containers = [{"image": "example.invalid/model:1"}]
+            self.cluster.create(self.service, {"spec": {"template": {"spec": {"containers": containers}}}})
+        self._template = template
+
+    def close(self) -> None:
+        super().close()
+        self.cluster.delete(self.service)
 
     def _status(self, spec: Json, before: Json, created: str) -> Json:
         percent = spec.get("canaryTrafficPercent")

@@ -42,7 +42,11 @@ BACK_ENDS: Mapping[str, Sequence[Rule]] = {
         rule("networking.istio.io", "virtualservices", "get patch"),
         rule("networking.istio.io", "destinationrules", "list"),
     ],
-    "kserve": [rule("serving.kserve.io", "inferenceservices llminferenceservices", "get list watch patch"), REVISIONS],
+    "kserve": [
+        rule("serving.kserve.io", "inferenceservices llminferenceservices", "get list watch patch"),
+        rule("serving.knative.dev", "services", "get patch"),
+        REVISIONS,
+    ],
     "knative": [rule("serving.knative.dev", "services", "get patch"), REVISIONS],
     "deletion": [
         rule("apps", "deployments", "delete"),

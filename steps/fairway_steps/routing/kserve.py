@@ -4,24 +4,32 @@ KServe splits in mode Knative alone, between its latest ready revision and the o
 ``spec.predictor.canaryTrafficPercent``. Without the field the latest one has all traffic
 (https://kserve.github.io/website/docs/model-serving/predictive-inference/rollout-strategies/canary). In mode Standard the
 field is ignored, and of ``spec.canary[].trafficPercent`` version 0.20 deploys the canary and splits nothing: refused.
+
+KServe copies the annotations of an InferenceService into its revisions' template, so that one of ours would make a new revision; those
+of the Knative Service that it makes of the predictor it leaves alone. So the fencing token is kept there.
 """
 
 import json
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fairway_steps.cluster import Manifest
-from fairway_steps.errors import Refused, UsageError
+from fairway_steps.cluster import Manifest, Reference
+from fairway_steps.errors import Conflict, DomainError, Refused, UsageError
 from fairway_steps.model import Routes, Version
-from fairway_steps.routing import revisions
+from fairway_steps.routing import fences, revisions
 from fairway_steps.routing.base import HEADER_MATCH, MIRROR, SEVERAL, Capabilities, Unknown
 from fairway_steps.routing.stored import StoredRouter
 from fairway_steps.workload.place import Place
 
+LOG = logging.getLogger(__name__)
 FORMAT = 1
 FIELD = "canaryTrafficPercent"
 MODE = "serving.kserve.io/deploymentMode"
 LEGACY = {"Serverless": "Knative", "RawDeployment": "Standard"}
+PREDICTORS = ("predictor-default", "predictor")
+"""What the name of the predictor's Knative Service ends with; KServe keeps the older one where there is one."""
+KEEPER = "keeper"
 
 
 class KServeRouter(StoredRouter):
@@ -46,6 +54,45 @@ class KServeRouter(StoredRouter):
 
     def _silent(self, name: str) -> str:
         return f"{self._places[name].ref} is not ready"
+
+    def _found(self) -> Manifest:
+        """The InferenceService, and read after it the Knative Service that keeps the token."""
+        found = super()._found()
+        return {**found, KEEPER: self._keeper()}
+
+    def _keeper(self) -> Manifest:
+        """Empty if there is none, or it may not be read: the way back needs no token."""
+        try:
+            every = (self.cluster.get(self._named(end)) for end in PREDICTORS)
+            return next((one for one in every if one), {})
+        except DomainError as error:
+            LOG.warning("the token of %s could not be read: %s", self.ref, error)
+            return {}
+
+    def _named(self, end: str) -> Reference:
+        return Reference.of("ksvc", self.ref.namespace, f"{self.ref.name}-{end}")
+
+    def _token(self, found: Manifest) -> int:
+        return fences.noted(found[KEEPER]) if found[KEEPER] else 0
+
+    def _put(self, found: Manifest, parts: dict[str, Any], token: int, *, whatever: bool = False) -> None:
+        keeper = found[KEEPER]
+        if not keeper and not parts:
+            raise Refused(
+                f"{self.ref} has no Knative Service {self._named('predictor').name} that can be read, which is to keep the release's token",
+                mend="let the account get and patch it (manifests/argo/rbac/kserve.yaml)",
+            )
+        if keeper and token != self._token(found):
+            noted = {"metadata": {"annotations": {fences.FENCE: str(token)}}}
+            ref = Reference.of("ksvc", self.ref.namespace, keeper["metadata"]["name"])
+            self.cluster.patch(ref, noted, resource_version=_version(keeper, whatever))
+        if not parts:
+            return
+        written = self.cluster.patch(self.ref, {"spec": parts}, resource_version=_version(found, whatever))
+        if not whatever and self._token({KEEPER: self._keeper()}) > token:  # of two objects no version is common
+            before = {"spec": {"predictor": {FIELD: _percent(found)}}}
+            self.cluster.patch(self.ref, before, resource_version=_version(written))
+            raise Conflict(f"{self.ref} was claimed just now")
 
     def _says(self, found: Manifest) -> Routes:
         _must_split(found, self.ref.namespace)
@@ -143,6 +190,10 @@ def _must_split(found: Manifest, namespace: str) -> None:
         "make the candidate an InferenceService of its own, and release both behind a route of yours: "
         f"--route httproute/{namespace}/NAME, versions inferenceservice/{namespace}/NAME",
     )
+
+
+def _version(found: Manifest, whatever: bool = False) -> str:
+    return "" if whatever else str(found["metadata"]["resourceVersion"])
 
 
 def _predictor(found: Manifest) -> dict[str, Any]:

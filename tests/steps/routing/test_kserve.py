@@ -1,5 +1,5 @@
 """Covers: an InferenceService by its deployment mode: the percent of mode Knative, the silent no-ops of the others, a candidate
-in the making, the way back before and after a roll-out.
+in the making, the way back before and after a roll-out, where the token is kept.
 
 Leaves out: what every back end does (tests/contract/test_router.py), KServe's own controller.
 """
@@ -7,9 +7,11 @@ Leaves out: what every back end does (tests/contract/test_router.py), KServe's o
 import pytest
 
 from fairway_steps.clock import FakeClock
-from fairway_steps.errors import NotReady, Refused, UsageError
+from fairway_steps.cluster import Reference
+from fairway_steps.errors import DomainError, Fenced, NotReady, Refused, UsageError
 from fairway_steps.model import Mirror, Routes
 from fairway_steps.routing.kserve import KServeRouter
+from fairway_workflows.rbac import BACK_ENDS
 from fakes_cluster import FakeCluster
 from fakes_revisions import KServeLab
 
@@ -130,3 +132,83 @@ def test_what_kserve_cannot_carry_and_another_snapshot_are_refused(lab, router):
         router.apply(Routes({"v1": 100}, mirror=Mirror("v2", 5)), lab.versions)
     with pytest.raises(UsageError, match="this is no snapshot of InferenceService"):
         router.restore('{"format": 1}')
+
+
+def noted(lab):
+    return lab.cluster.get(lab.service)["metadata"].get("annotations", {})
+
+
+def test_the_token_makes_no_revision(lab, router):
+    before, saved = lab.stored()["metadata"], router.snapshot()
+    router.claim(3)
+    for write in (
+        lambda: router.apply(SPLIT, lab.versions, fence=3),
+        lambda: router.restore(saved, fence=4),
+        lambda: router.give_all(lab.versions["v1"], fence=5),
+        lambda: router.apply(SPLIT, lab.versions),
+    ):
+        write()
+        lab.reconcile()
+        assert set(lab.revisions) == {"v1", "v2"}
+    after = lab.stored()["metadata"]
+    assert (after["annotations"], after["labels"]) == (before["annotations"], before["labels"])
+    assert (noted(lab), router.fence()) == ({"fairway/fence": "5"}, 5)
+
+
+def test_kserves_older_name_of_the_knative_service_is_known(lab, router):
+    older = Reference.of("ksvc", lab.ref.namespace, f"{lab.ref.name}-predictor-default")
+    lab.cluster.create(older, {"metadata": {"annotations": {"fairway/fence": "4"}}})
+    router.claim(5)
+    assert (lab.cluster.get(older)["metadata"]["annotations"], noted(lab)) == ({"fairway/fence": "5"}, {})
+
+
+def test_what_is_written_while_another_one_claims_it_is_taken_back(lab, router):
+    router.claim(3)
+
+    def claimed(ref):
+        if ref == lab.ref:
+            lab.cluster.on_write = lambda ref: None
+            KServeRouter(lab.ref, "iris", lab.versions, lab.cluster, FakeClock()).claim(4)
+
+    lab.cluster.on_write = claimed
+    with pytest.raises(Fenced, match="token 4, this one has 3"):
+        router.apply(SPLIT, lab.versions, fence=3)
+    assert (percent(lab), router.fence()) == (0, 4)
+
+
+@pytest.mark.parametrize("forbidden", [False, True])
+def test_without_a_place_for_the_token_no_release_begins_and_the_way_back_works(lab, router, forbidden, monkeypatch):
+    saved, get = router.snapshot(), lab.cluster.get
+    router.apply(SPLIT, lab.versions, fence=3)
+
+    def denied(ref):
+        if ref.kind == "Service":
+            raise DomainError("cannot get resource")
+        return get(ref)
+
+    if forbidden:
+        monkeypatch.setattr(lab.cluster, "get", denied)
+    else:
+        lab.cluster.delete(lab.service)
+    with pytest.raises(Refused, match=r"no Knative Service .*-predictor that can be read.*rbac/kserve"):
+        router.claim(4)
+    assert router.restore(saved, fence=4) == Routes({"v1": 100})
+    router.apply(SPLIT, lab.versions)
+    router.give_all(lab.versions["v1"], fence=4)
+    assert router.read() == Routes({"v1": 100})
+
+
+def test_its_role_allows_all_that_is_done(lab, router):
+    lab.cluster.calls.clear()
+    saved = router.snapshot()
+    router.claim(3)
+    router.apply(SPLIT, lab.versions, fence=3)
+    router.restore(saved, fence=4)
+    allowed = {
+        (verb, group, resource)
+        for rule in BACK_ENDS["kserve"]
+        for verb in rule["verbs"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+    assert {(verb, ref.group, f"{ref.kind.lower()}s") for verb, ref in lab.cluster.calls} <= allowed
