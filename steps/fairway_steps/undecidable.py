@@ -6,7 +6,7 @@ on latency as many of its requests as tell where its quantile lies; what more it
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fairway_steps.model import DEFAULT_RULES, LATE, Metric, Mode, Rules, Slo, Stage, Unit
 from fairway_steps.stats.bets import ENOUGH, ENOUGH_HERE, log_e_above
@@ -18,8 +18,6 @@ STRICTEST = 0.001
 """A limit of 0, which nothing proves, takes as many requests in all as this one."""
 QUANTILE_KNOWN = 10
 """So many of the primary's requests above its quantile tell where that lies (``stats.pairs``)."""
-UNCOUNTED = (Metric.REWARD, Metric.SERIES)
-"""How many users and values come is not known beforehand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +58,21 @@ def undecidable(
     patience: Sequence[float],
     interval: float = 1.0,
 ) -> tuple[str, ...]:
-    """Which SLOs no outcome of a release decides at ``rate`` requests per second and a look each ``interval`` (s), and why: one sentence each."""
+    """Which SLOs no outcome of a release decides at ``rate`` requests per second and a look each ``interval`` (s), and why: one sentence each.
+
+    Of a series each look brings a value, also where the rate is not known (0); how many users come is not known beforehand.
+    """
     flows, beside = [rate * stage.share for stage in stages], [rate * (1 - stage.weight / 100) for stage in stages]
-    if not any(flows):
-        return ()
     course = Course(stages, flows, beside, patience, interval, rules.burn_in)
-    counted = [slo for slo in slos if slo.metric not in UNCOUNTED]
-    return tuple(said for slo in counted if (said := problem_of(slo, slos, course, rules)))
+    looks = replace(
+        course, flows=[bool(stage.share) / interval for stage in stages], beside=[1 / interval] * len(flows)
+    )
+    told = []
+    for slo in slos:
+        its = looks if slo.metric is Metric.SERIES else course
+        if any(its.flows) and slo.metric is not Metric.REWARD:
+            told.append(problem_of(slo, slos, its, rules))
+    return tuple(filter(None, told))
 
 
 def problem_of(slo: Slo, slos: Sequence[Slo], course: Course, rules: Rules) -> str:  # noqa: PLR0911 - one return a meaning

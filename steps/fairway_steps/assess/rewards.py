@@ -88,8 +88,8 @@ class Reward:
         if open_.must_prove:
             more = math.ceil(users * (open_.enough / kept - 1)) if kept > 0 else users
             return Ending(Result.INCONCLUSIVE, where, f"{told} do not prove it kept", max(1, more), Doubt.PROOF)
-        if worse and not self._gains.testable:
-            after = f"{told} do not prove it, {MIN_UNITS} of each that differ could"
+        if not self._gains.testable:
+            after = f"{told} are too little for a test, which takes {MIN_UNITS} of each whose rewards differ"
             return Ending(Result.INCONCLUSIVE, where, after, doubt=Doubt.FEW)
         if worse or log_e >= open_.alarming:
             doubt = Doubt.HARM if log_e >= open_.alarming else Doubt.OVER

@@ -15,7 +15,7 @@ from fairway_steps.model import Stage, Version
 from fairway_steps.record import Record
 from fairway_steps.routing.base import Router
 from fairway_steps.undecidable import undecidable
-from fairway_steps.words import number
+from fairway_steps.words import number, seconds
 
 LOOK = 1.0
 """How many seconds pass between two looks, if nobody says otherwise."""
@@ -50,14 +50,16 @@ def first_look(
         if one.level.value == "refused":
             raise Refused(one.sentence, mend=one.mend)
         logger().log(WARNING if one.level.value == "warning" else DEBUG, "metrics: %s", one.sentence)
-    told: tuple[str, ...] = ()
-    if rate := requests_per_second(shown):
-        waits = [patience_for(stage, None) for stage in stages]
-        told = undecidable(
-            asked.slos, stages, rate, rules=asked.rules, patience=waits, interval=max(LOOK, slowest(shown))
-        )
+    rate, waits = requests_per_second(shown), [patience_for(stage, None) for stage in stages]
+    looks = max(LOOK, slowest(shown))
+    told = undecidable(asked.slos, stages, rate, rules=asked.rules, patience=waits, interval=looks)
     for sentence in told:
-        logger().warning("at %s requests/s: %s", number(rate), sentence)
+        logger().warning("%s%s", f"at {number(rate)} requests/s: " if rate else "", sentence)
+    late = CLOCK.now() - reading.until if reading.until is not None else 0.0
+    if waits and late > min(waits):
+        unheard = f"the metrics are told {seconds(late)} late, so a stage is held whose patience is shorter: its end is not known by then"
+        logger().warning(unheard)
+        told = (*told, unheard)
     return "" if reading.complete else reading.cursor, told
 
 

@@ -189,6 +189,6 @@ def test_a_person_promotes_the_one_candidate_that_is_left_and_is_named():
 
 def test_a_person_who_ends_a_split_is_named_and_the_evidence_decides():
     skipped = replace(WORD, verdict=Verdict.ADVANCE)
-    found = judged(traffic(1, {"v1": 1.0, "v2": 1.0, "v3": 1.0}), over=False, intervention=skipped)
+    found = judged(traffic(1, {"v1": 0.3, "v2": 0.3, "v3": 0.3}), over=False, intervention=skipped)
     assert found.reason.startswith(f"{skipped.sentence}; ")
     assert (found.verdict, found.winner) == (Verdict.ROLLBACK, "")

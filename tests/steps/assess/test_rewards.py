@@ -81,6 +81,19 @@ def test_what_looks_worse_and_cannot_be_tested_is_for_a_person():
     assert (found.verdict, found.evidence[0].doubt) == (Verdict.HOLD, Doubt.FEW)
 
 
+@pytest.mark.parametrize("which", ["all zero", "five users"])
+def test_what_looks_no_worse_and_cannot_be_tested_is_for_a_person_too(which):
+    """A query that selects nothing but zeros, or a min-requests of fewer users than a test takes."""
+    slo = replace(REWARD, limit=0.0, min_requests=5)
+    if which == "all zero":
+        strata = [replace(s, reward=0.0, squares=0.0) for s in traffic(5, 0.3)]
+    else:
+        strata = [window(random.Random(1), name, 0, 50, 5, 0.5) for name in ("v1", "v2")]
+    found = judged([slo], strata, is_last=True, on_inconclusive=Verdict.PROMOTE)
+    assert (found.verdict, found.evidence[0].doubt) == (Verdict.HOLD, Doubt.FEW)
+    assert "are too little for a test, which takes 100 of each whose rewards differ" in found.reason
+
+
 def test_a_share_of_a_mean_below_zero_is_not_told():
     losses = [replace(stratum, reward=-stratum.reward) for stratum in traffic(6, 0.3)]
     found = judged([REWARD], losses)

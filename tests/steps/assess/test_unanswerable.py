@@ -119,7 +119,7 @@ def test_a_worse_reward_of_users_who_are_all_worth_the_same(otherwise):
     slo = Slo(Metric.REWARD, 0.0, min_requests=100, relative=True, unit=Unit.USER)
     verdict, doubt, reason = judged(slo, [*told("v2", 10, 10, 1.0), *told("v1", 90, 90, 2.0)], otherwise)
     assert (verdict, doubt) == (Verdict.HOLD, Doubt.FEW)
-    assert "do not prove it, 100 of each that differ could" in reason
+    assert "are too little for a test, which takes 100 of each whose rewards differ" in reason
 
 
 @ANYHOW

@@ -72,6 +72,28 @@ def test_what_the_measured_traffic_can_never_decide_is_said_before_the_release_s
     assert [event.message for event in record.events] == [said]
 
 
+@pytest.mark.parametrize(("requests", "at"), [(0, ""), (300, "at 1 requests/s: ")])
+@pytest.mark.parametrize(("stages", "brought"), [("10@60s,50@60s", 8), ("10@10m,50@10m", None)])
+def test_a_series_that_cannot_have_its_values_is_told_whatever_the_traffic(
+    begun, monkeypatch, capsys, requests, at, stages, brought
+):
+    shown = Source.inspect
+    seen = {"series": ("gpu",), "interval": 15.0}
+    monkeypatch.setattr(Source, "inspect", lambda *given: [replace(one, **seen) for one in shown(*given)])
+    _, record = begun(requests, "[{metric: series, of: gpu, method: mann-whitney}]", stages)
+    said = f"gpu (limit like the primary) can never be decided: stage 1 brings {brought} values of the candidate, its patience included"
+    assert (f"{at}{said}, and min-requests is 50" in capsys.readouterr().err) == bool(brought)
+    assert [event.message.partition(", and")[0] for event in record.events] == [said] * bool(brought)
+
+
+@pytest.mark.parametrize("late", [30.0, 90.0])
+def test_a_source_that_tells_later_than_a_stage_waits_is_told(begun, monkeypatch, capsys, late):
+    monkeypatch.setattr(Source, "read", lambda *given: Reading((), "here", until=1_700_000_000.0 - late))
+    begun(30_000, "[{metric: error-rate, limit: 1%}]")
+    said = "the metrics are told 90 s late, so a stage is held whose patience is shorter"
+    assert (said in capsys.readouterr().err) == (late > 60)
+
+
 def test_enough_traffic_is_nothing_to_speak_of(begun, capsys):
     code, record = begun(30_000, "[{metric: error-rate, limit: 1%}]")
     assert code == 0
