@@ -5,6 +5,7 @@ owners (lists are owned whole), finalizers, watches that wake at each change. ``
 """
 
 import copy
+import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -159,6 +160,7 @@ class FakeCluster:
         metadata["uid"] = old.get("uid", f"uid-{self._revision}")
         metadata["resourceVersion"] = str(self._revision)
         stored = {**after, "apiVersion": ref.api_version, "kind": ref.kind, "metadata": metadata}
+        stored = json.loads(json.dumps(stored, sort_keys=True))  # as Go writes its maps
         if (
             before is not None
             and stored | {"metadata": metadata | {"resourceVersion": old["resourceVersion"]}} == before

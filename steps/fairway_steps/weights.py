@@ -22,6 +22,8 @@ LOOK = 1.0
 """Seconds of a burn-in that are waited for here; what more there is of it, the assessment sees to."""
 ENOUGH = 10
 """Requests just before a mirror, after which none at all in twice the time is no accident."""
+MOMENTS = 5
+"""So many times must they have been seen to rise: a source behind scrapes jumps, and then shows nothing for as long as it likes."""
 CONTRADICTED = math.log(1e4)
 """The evidence (log e-value) at which a measured split is not the one asked for: a false alarm in 10,000 changes."""
 
@@ -56,7 +58,7 @@ def set_weights(
     counted split still contradicts them then, or no version gets requests any more since they are mirrored.
     """
     asked = clock.now()
-    busy = _count(router, clock, routes, confirm)[1] if routes.mirror else 0
+    busy = _busy(router, clock, routes, confirm) if routes.mirror else 0
     stored = router.apply(routes, versions, fence=fence)
     if replace(stored, weights=dict(stored.weights)) != replace(routes, weights=dict(routes.weights)):
         claims = router.claims()
@@ -74,7 +76,7 @@ def set_weights(
             if clock.now() >= asked + confirm.settle:
                 raise
             LOG.debug("not served yet: %s", early)
-    if busy >= ENOUGH and not counted and not _count(router, clock, routes, confirm)[1]:
+    if busy and not counted and not _count(router, clock, routes, confirm)[1]:
         raise NotSettled(
             f"since requests are mirrored none reaches {', '.join(routes.weights)} any more, and {busy} did just before",
             mend="this proxy does not implement mirrors: leave that stage out",
@@ -209,6 +211,19 @@ def difference(before: Served, after: Served) -> dict[str, int]:
     """Requests of each version between two readings; versions that had none are left out."""
     since = {name: count - before.by_version.get(name, 0) for name, count in after.by_version.items()}
     return {name: count for name, count in since.items() if count > 0}
+
+
+def _busy(router: Router, clock: Clock, routes: Routes, confirm: Confirmation) -> int:
+    """Requests of users just now, if they are so many, and are seen so steadily, that none at all would be told at once; else 0."""
+    before, deadline = router.served(), clock.now() + confirm.wait
+    total = moments = 0
+    while before is not None and min(total / ENOUGH, moments / MOMENTS) < 1 and clock.now() < deadline:
+        clock.sleep(POLL)
+        after = router.served()
+        seen = sum(count for name, count in difference(before, after).items() if name in routes.weights) if after else 0
+        moments += seen > total
+        total = max(total, seen)
+    return total if total >= ENOUGH and moments >= MOMENTS else 0
 
 
 def _count(router: Router, clock: Clock, routes: Routes, confirm: Confirmation) -> tuple[dict[str, float] | None, int]:

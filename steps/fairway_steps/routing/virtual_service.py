@@ -150,11 +150,23 @@ def _percent(percentage: Json | None, otherwise: Any = 100) -> int:
 
 def _matches(http: Sequence[Json], around: Around) -> tuple[HeaderMatch, ...]:
     found: dict[int, HeaderMatch] = {}
-    for rule in http:
-        if around.owns(rule):
-            ((name, value),) = list(rule["match"][0]["headers"].items())[-1:]
-            found[around.number(rule)] = HeaderMatch(name, value["exact"], around.version(rule["route"][0]))
+    theirs: set[str] = set()
+    for rule in reversed(http):  # each of ours stands before a user's, all of whose headers it asks for, too
+        if around.manages(rule):
+            theirs = set(_headers(rule))
+        if not around.owns(rule):
+            continue
+        ours = [(name, value) for name, value in _headers(rule).items() if name not in theirs]
+        if len(ours) != 1 or "exact" not in ours[0][1]:
+            raise Unknown(f"an http route {rule['name']} that does not ask for one header more than the user's")
+        found[around.number(rule)] = HeaderMatch(ours[0][0], ours[0][1]["exact"], around.version(rule["route"][0]))
     return tuple(found[number] for number in sorted(found))
+
+
+def _headers(rule: Json) -> dict[str, Json]:
+    """What the first match of an http route asks of headers."""
+    first: Json = next(iter(rule.get("match") or ()), {})
+    return first.get("headers") or {}
 
 
 def _targets(rule: Json, weights: Mapping[str, int], around: Around) -> list[Json]:
