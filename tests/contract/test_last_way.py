@@ -17,8 +17,10 @@ from fairway_steps.model import HeaderMatch, Mirror, Outcome, Routes, Stage
 from fairway_steps.record import FileStore, Lease
 from fairway_steps.release import ensure_safe, rollback, withdraw
 from fairway_steps.weights import Confirmation, enter_stage
+from fairway_steps.workload.place import place
+from fakes_gateway import write_endpoints
 from records import record
-from route_worlds import NAMES, WORLDS, world_of
+from route_worlds import IN_CLUSTER, NAMES, WORLDS, world_of
 
 RULES = ("httproute", "grpcroute", "virtualservice")
 FIRST, SECOND, _ = NAMES
@@ -188,6 +190,51 @@ def test_a_primary_that_is_away_takes_no_traffic_from_a_candidate_that_answers(w
     with pytest.raises(NotReady, match="v1 cannot take the traffic back"):
         world.router().give_all(world.known[FIRST])
     assert world.lab.rules() == before
+
+
+def away(world, *names):
+    """Of these versions nothing answers."""
+    for name in names:
+        if hasattr(world.lab, "ready"):
+            world.lab.ready(name, ready=False)
+        else:
+            write_endpoints(world.lab.cluster, place(world.known[name]).service, ready=False)
+
+
+@both(*RULES)
+@pytest.mark.parametrize(
+    ("stage", "names"),
+    [
+        ({"mirror": 50}, (FIRST,)),
+        ({"mirror": 50, "through": "collector"}, (FIRST, SECOND)),
+        ({"header": "x-tester=yes"}, (FIRST,)),
+    ],
+)
+def test_a_primary_that_is_away_and_has_all_users_hinders_no_end(world, tmp_path, stage, names):
+    before = world.foreign()
+    if "through" in stage and world.router().capabilities.compared:
+        collector = world.lab.collector()
+        world.lab.versions = world.lab.versions | {collector.name: collector}
+        stage = stage | {"through": collector.uri}
+    else:
+        stage = stage | {"through": ""}
+    store, _ = released(world, tmp_path, weight=0, **stage)
+    away(world, *names)
+    ENDS["ensure-safe"](store, None, world.router())
+    assert (world.router().read(), world.foreign()) == (Routes({FIRST: 100}), before)
+
+
+@pytest.mark.parametrize(
+    "world",
+    [*IN_CLUSTER, *(pytest.param(f"real-{kind}", marks=pytest.mark.cluster) for kind in IN_CLUSTER)],
+    indirect=True,
+)
+def test_what_a_version_has_already_is_taken_from_nobody(world):
+    saved = world.router().snapshot()
+    away(world, FIRST)
+    assert world.router().restore(saved, fence=3) == Routes({FIRST: 100})
+    world.router().give_all(world.known[FIRST], fence=4)
+    assert (world.router().read(), world.router().fence()) == (Routes({FIRST: 100}), 4)
 
 
 @pytest.mark.parametrize("world", ["fake", pytest.param("envoy", marks=pytest.mark.local)], indirect=True)

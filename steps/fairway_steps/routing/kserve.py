@@ -144,9 +144,9 @@ class KServeRouter(StoredRouter):
         whole = saved.get(ready) == 100 and status.get("latestCreatedRevision") == ready
         return {"predictor": {FIELD: None if whole else saved.get(ready, 0)}}
 
-    def _must_be_ready(self, back: Manifest) -> None:
+    def _must_be_ready(self, back: Manifest, found: Manifest) -> None:
         """The way back is one number, which KServe may resolve otherwise by now: it is told by the read afterwards."""
-        del back
+        del back, found
 
     def _not_taken_up(self, found: Manifest) -> str:
         status = _predictor(found)

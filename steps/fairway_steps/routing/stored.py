@@ -18,6 +18,7 @@ from fairway_steps.model import Routes, Version
 from fairway_steps.routing import fences
 from fairway_steps.routing.base import Capabilities, Served, Unknown
 from fairway_steps.routing.claims import Claims, claims
+from fairway_steps.schedule import COLLECTOR
 from fairway_steps.workload.endpoints import ready_endpoints
 from fairway_steps.workload.place import Place, backends
 
@@ -191,15 +192,18 @@ class StoredRouter(ABC):
 
         def back(found: Manifest) -> Json:
             parts = self._back(snapshot, found)
-            self._must_be_ready({**found, "spec": {**(found.get("spec") or {}), **parts}})
+            self._must_be_ready({**found, "spec": {**(found.get("spec") or {}), **parts}}, found)
             return parts
 
         self._put_back(back, fence)
         return self.read()
 
     def give_all(self, version: Version, *, fence: int = 0) -> None:
-        self._must_answer([version.name])
-        self._put_back(lambda found: self._only(found, version.name), fence)
+        def only(found: Manifest) -> Json:
+            self._must_answer([version.name], found)
+            return self._only(found, version.name)
+
+        self._put_back(only, fence)
 
     def _put_back(self, parts: Callable[[Manifest], Json], fence: int) -> None:
         for attempt in range(ATTEMPTS + 1):
@@ -297,20 +301,24 @@ class StoredRouter(ABC):
     def _token(self, found: Manifest) -> int:
         return fences.noted(found, self._mark)
 
-    def _must_be_ready(self, back: Manifest) -> None:
+    def _must_be_ready(self, back: Manifest, found: Manifest) -> None:
         try:
             now = self._says(back)
         except Unknown as error:
             LOG.warning("whether the versions are ready could not be seen: %s", error)
             return
-        self._must_answer(now.weights)
+        self._must_answer(now.weights, found)
 
-    def _must_answer(self, names: Collection[str]) -> None:
+    def _must_answer(self, names: Collection[str], found: Manifest) -> None:
         """Refuse to take the traffic away from a version that can answer, for one that certainly cannot."""
         try:
-            dead = self._dead(names)
-            others = set(self._places) - set(names)
-            alive = sorted(others - set(self._dead(others))) if dead else []
+            having = set(self._says(found).weights)
+        except Unknown:
+            having = set(self._places) - {COLLECTOR}  # for all that can be told
+        losing = having - set(names)
+        try:
+            dead = self._dead(names) if losing else []
+            alive = sorted(losing - set(self._dead(losing))) if dead else []
         except (DomainError, TransientError) as error:
             LOG.warning("whether the versions are ready could not be seen: %s", error)
             return
