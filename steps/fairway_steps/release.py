@@ -13,17 +13,20 @@ from fairway_steps.clock import Clock
 from fairway_steps.errors import DomainError, FairwayError, NotReady, UsageError
 from fairway_steps.heartbeat import heartbeat
 from fairway_steps.model import Outcome, Promotion, Routes, Verdict, Version
+from fairway_steps.overtaken import BACK, Aborted, Overtaken, kept_to_its_end, unaborted, unended
 from fairway_steps.record import Lease, Record, RecordStore, WeightChange, amend, required
 from fairway_steps.retire import retire
 from fairway_steps.routing.base import Router
+from fairway_steps.settled import await_settled
 from fairway_steps.strategy import Strategy
 from fairway_steps.takeover import Lost, is_lost, refuse_lost, take_over
-from fairway_steps.weights import Confirmation, announced, await_settled, set_weights
+from fairway_steps.weights import Confirmation, announced, set_weights
 from fairway_steps.words import shares
 from fairway_steps.workload.base import Workloads
 
 LOG = logging.getLogger(__name__)
 UNFINISHED = "the run ended before the release did"
+NOT_PROMOTED = "is not promoted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +59,17 @@ def promote(
     """Give the candidate all of the traffic and close the record. Raises NotReady if it cannot answer now.
 
     ``by`` is the person on whose word it is done, if there is one. A release that a person has aborted is rolled back instead, which
-    DomainError tells.
+    DomainError tells; of one that has ended otherwise meanwhile the route is given back, which Overtaken tells.
 
     In a promotion by copy the primary then takes over what the candidate runs, and gets the traffic back when it is ready;
     if it does not get ready the record stays open, the traffic on the candidate, and ``rollback`` undoes both.
     """
-    record = required(store, lease)
+    record = unended(required(store, lease), Outcome.PROMOTED)
     if record.outcome is None:
         try:
-            record = _promoted(store, lease, router, clock, record, alive, confirm, by, ending)
-        except _Aborted:
+            with kept_to_its_end(store, router, clock, Outcome.PROMOTED):
+                record = _promoted(store, lease, router, clock, record, alive, confirm, by, ending)
+        except Aborted:
             back = Outcome.ROLLED_BACK
             rollback(store, lease, router, clock, outcome=back, reason="", confirm=confirm, ending=ending)
             raise
@@ -85,7 +89,7 @@ def _promoted(
     by: str,
     ending: Ending,
 ) -> Record:
-    _refuse_aborted(record)
+    unaborted(record, NOT_PROMOTED)
     if record.rivals and not (record.results and record.results[-1].assessment.winner):
         names = " and ".join(version.name for version in record.candidates)
         raise UsageError(
@@ -101,15 +105,6 @@ def _promoted(
         change = _give(store, lease, router, clock, record.primary, confirm)
         reason = f"{reason}; {record.primary.name} runs what it ran"
     return _close(store, lease, router, clock, change, Outcome.PROMOTED, reason, by)
-
-
-class _Aborted(DomainError):
-    """A person has aborted the release before it could be closed as promoted."""
-
-
-def _refuse_aborted(record: Record) -> None:
-    if record.aborted:
-        raise _Aborted(f"release {record.release_id} is not promoted: {record.aborted.sentence}")
 
 
 def _earned(record: Record, by: str) -> str:
@@ -131,7 +126,7 @@ def _earned(record: Record, by: str) -> str:
 def _give(
     store: RecordStore, lease: Lease, router: Router, clock: Clock, version: Version, confirm: Confirmation
 ) -> WeightChange:
-    record = amend(store, lease, lambda r: announced(r, clock, confirm))
+    record = amend(store, lease, lambda r: announced(unended(r), clock, confirm))
     return set_weights(
         router,
         clock,
@@ -167,19 +162,20 @@ def drop(store: RecordStore, lease: Lease, router: Router, clock: Clock, *, name
 
     Written down first: whoever repeats the stage must not serve it again.
     """
-    record = amend(store, lease, lambda r: replace(r, dropped={**r.dropped, name: why}))
-    change = set_weights(
-        router,
-        clock,
-        routes=record.position(record.stage).routes,
-        versions=record.versions,
-        fence=record.token,
-        stage=-1,
-        why=f"{name} dropped",
-        confirm=Confirmation(requests=0),
-    )
-    LOG.warning("%s gets no more traffic: %s", name, why)
-    amend(store, lease, lambda r: _changed(r, change).renewed(clock.now()))
+    record = amend(store, lease, lambda r: replace(unended(r), dropped={**r.dropped, name: why}))
+    with kept_to_its_end(store, router, clock):
+        change = set_weights(
+            router,
+            clock,
+            routes=record.position(record.stage).routes,
+            versions=record.versions,
+            fence=record.token,
+            stage=-1,
+            why=f"{name} dropped",
+            confirm=Confirmation(requests=0),
+        )
+        LOG.warning("%s gets no more traffic: %s", name, why)
+        amend(store, lease, lambda r: _changed(unended(r), change).renewed(clock.now()))
 
 
 def withdraw(store: RecordStore, lease: Lease, router: Router, clock: Clock, *, confirm: Confirmation) -> None:
@@ -189,8 +185,9 @@ def withdraw(store: RecordStore, lease: Lease, router: Router, clock: Clock, *, 
     """
     record = required(store, lease)
     if record.outcome is None:
-        change = _restore(record, router, clock, confirm)
-        amend(store, lease, lambda r: _changed(r, change))
+        with kept_to_its_end(store, router, clock, *BACK):
+            change = _restore(record, router, clock, confirm)
+            amend(store, lease, lambda r: _changed(unended(r, *BACK), change))
 
 
 def rollback(
@@ -209,13 +206,14 @@ def rollback(
 
     A primary that was being made a copy first runs again what it ran, and is awaited: until then the candidate answers.
     """
-    record = required(store, lease)
+    record = unended(required(store, lease), *BACK)
     if record.outcome is None:
-        _undo_copy(record, ending, heartbeat(store, lease, clock))
-        change = _restore(record, router, clock, confirm)
-        if record.aborted:
-            outcome, reason = Outcome.ROLLED_BACK, record.aborted.sentence
-        record = _close(store, lease, router, clock, change, outcome, _why(record, outcome, reason), by)
+        with kept_to_its_end(store, router, clock, *BACK):
+            _undo_copy(record, ending, heartbeat(store, lease, clock))
+            change = _restore(record, router, clock, confirm)
+            if record.aborted:
+                outcome, reason = Outcome.ROLLED_BACK, record.aborted.sentence
+            record = _close(store, lease, router, clock, change, outcome, _why(record, outcome, reason), by)
     else:
         _refuse_changed(record, router)
     return retire(store, record, router, ending.workloads, clock, drain=ending.drain)
@@ -281,6 +279,9 @@ def close_unfinished(
     except Lost as error:
         _break(store, Lease(held.release_id, held.token), clock, error.message)
         raise
+    if record.outcome is not None:  # meanwhile
+        _refuse_changed(record, router)
+        return record
     lease = Lease(record.release_id, record.token)
     try:
         return rollback(
@@ -293,6 +294,8 @@ def close_unfinished(
             confirm=Confirmation(requests=0),
             ending=ending,
         )
+    except Overtaken:
+        raise
     except FairwayError as error:
         unlike = f"the route could not be put back to {record.primary.name}: {error.message}"
         broken = error.message if isinstance(error, GivenBack) else unlike
@@ -347,8 +350,9 @@ def _close(
     served = router.served()
 
     def closed(record: Record) -> Record:
+        unended(record, *((outcome,) if outcome is Outcome.PROMOTED else BACK))
         if outcome is Outcome.PROMOTED:
-            _refuse_aborted(record)
+            unaborted(record, NOT_PROMOTED)
         counted = served.counts() if served and served.lasting else record.counted
         changed = replace(_changed(record, change), counted=counted)
         if by:

@@ -18,8 +18,9 @@ from fairway_steps.errors import DomainError, Fenced
 from fairway_steps.model import Outcome, Promotion, Stage, Version
 from fairway_steps.routing.base import Router
 from fairway_steps.schedule import collectors
+from fairway_steps.settled import await_settled
 from fairway_steps.takeover import fence_of
-from fairway_steps.weights import Confirmation, await_settled
+from fairway_steps.weights import Confirmation
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """Assessing in the background: all through a release, also while no stage is, as when a person is asked.
 
 A stage's own assessment looks each second. Between stages, and for as long as an approval takes, the candidate serves with nobody
-looking. This watches then, from the same cursor, and never while somebody else does: the counts are taken once. While weights are being changed it does not look: nobody
-could say of what weight a count is.
+looking. This watches then, from the same cursor, and never while somebody else does: the counts are taken once. While weights are being
+changed it does not look, for nobody could say of what weight a count is, and leaves an abort to the step that changes them.
 """
 
 import math
@@ -52,11 +52,13 @@ def watch(
             return None
         if record.cursor != seen:
             seen, since = record.cursor, now
-        elif now - since >= quiet and record.aborted and record.stage >= 0:
+        elif now - since < quiet or now < record.changing_until or record.copied or record.stage < 0:
+            pass
+        elif record.aborted:
             if found := decided(_weighed(record), record.candidate.name, _basis(record, record.dropped)):
                 _end(store, lease, router, clock, record, found, record.dropped)
                 return found
-        elif now - since >= quiet and now >= record.changing_until and record.stage >= 0 and record.timeline:
+        elif record.timeline:
             record = _look(store, lease, source, record, now, interval)
             seen = record.cursor
             known = _weighed(record)

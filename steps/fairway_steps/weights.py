@@ -10,14 +10,15 @@ from fairway_steps.clock import Clock
 from fairway_steps.errors import FairwayError, NotSettled, TransientError
 from fairway_steps.metrics.base import MetricSource, Reading
 from fairway_steps.model import Routes, Version
+from fairway_steps.overtaken import kept_to_its_end, unended
 from fairway_steps.record import Lease, Record, RecordStore, WeightChange, amend, required
 from fairway_steps.routing.base import Router, Served
+from fairway_steps.settled import POLL, await_settled
 from fairway_steps.stage_results import as_served
 from fairway_steps.stats.traffic import log_e_split
 from fairway_steps.words import described, shares
 
 LOG = logging.getLogger(__name__)
-POLL = 0.05
 LOOK = 1.0
 """Seconds of a burn-in that are waited for here; what more there is of it, the assessment sees to."""
 ENOUGH = 10
@@ -105,9 +106,10 @@ def enter_stage(
     ``by`` is the person on whose word the stage is entered, if there is one. ``source`` is read before the change, so that evidence
     from before is not taken for the stage's own, and a look after it, so that what is counted meanwhile is none. Called again after it
     was killed, wherever that was, it makes sure of the route again, writes the change down once, and notes that it was called again.
-    A stage of a release that a person has aborted is not entered: what assesses it then says so at once.
+    A stage of a release that a person has aborted is not entered: what assesses it then says so at once. Raises Overtaken, the route given
+    back, if the release has ended meanwhile.
     """
-    record = required(store, lease)
+    record = unended(required(store, lease))
     routes = record.position(index).routes
     last = record.timeline[-1] if record.timeline else None
     if record.aborted:
@@ -118,42 +120,44 @@ def enter_stage(
     again = done or router.read() == routes
     if not done:
         before = _read(record, _served(record), source, clock) if not record.changing_until else None
-        record = amend(store, lease, lambda now: announced(_with(now, record.cursor, before), clock, confirm))
-    try:
-        change = set_weights(
-            router,
-            clock,
-            routes=routes,
-            versions=record.routed,
-            fence=record.token,
-            stage=index,
-            why="stage",
-            confirm=replace(confirm, requests=0) if done else confirm,
-        )
-    except NotSettled:  # what is not taken up may answer nobody: users first
-        _try_back(record, router)
-        raise
+        record = amend(store, lease, lambda now: announced(_with(unended(now), record.cursor, before), clock, confirm))
+    with kept_to_its_end(store, router, clock):
+        try:
+            change = set_weights(
+                router,
+                clock,
+                routes=routes,
+                versions=record.routed,
+                fence=record.token,
+                stage=index,
+                why="stage",
+                confirm=replace(confirm, requests=0) if done else confirm,
+            )
+        except NotSettled:  # what is not taken up may answer nobody: users first
+            _try_back(record, router)
+            raise
 
-    def noted(now: Record) -> Record:
-        if by:
-            now = now.noted(clock.now(), "set-weights", f"stage {index + 1}: on the word of {by}")
-        told = f"stage {index + 1}: {shares(routes.weights)} was stored already, by an attempt that was cut off"
-        return now.noted(clock.now(), "set-weights", told).renewed(clock.now()) if again else now
+        def noted(now: Record) -> Record:
+            unended(now)
+            if by:
+                now = now.noted(clock.now(), "set-weights", f"stage {index + 1}: on the word of {by}")
+            told = f"stage {index + 1}: {shares(routes.weights)} was stored already, by an attempt that was cut off"
+            return now.noted(clock.now(), "set-weights", told).renewed(clock.now()) if again else now
 
-    if last is not None and done:
-        amend(store, lease, noted)
-        return last
+        if last is not None and done:
+            amend(store, lease, noted)
+            return last
 
-    first = min(1, record.rules.burn_in) * LOOK
-    if source and (left := change.at + (change.settled_after or 0.0) + first - clock.now()) > 0:
-        clock.sleep(left)
-    meanwhile = _read(record, routes.weights, source, clock)
+        first = min(1, record.rules.burn_in) * LOOK
+        if source and (left := change.at + (change.settled_after or 0.0) + first - clock.now()) > 0:
+            clock.sleep(left)
+        meanwhile = _read(record, routes.weights, source, clock)
 
-    def entered(now: Record) -> Record:
-        now = _with(noted(now).changed(change), record.cursor, meanwhile, index)
-        return replace(now, stage=index).renewed(clock.now())
+        def entered(now: Record) -> Record:
+            now = _with(noted(now).changed(change), record.cursor, meanwhile, index)
+            return replace(now, stage=index).renewed(clock.now())
 
-    return amend(store, lease, entered).timeline[-1]
+        return amend(store, lease, entered).timeline[-1]
 
 
 def announced(record: Record, clock: Clock, confirm: Confirmation) -> Record:
@@ -193,18 +197,6 @@ def _with(now: Record, cursor: str, reading: Reading | None, stage: int | None =
     at = now.cursor_stage if stage is None else stage
     strata = as_served(now, reading.strata, now.rules.burn_in, LOOK)
     return replace(now.with_strata(strata), cursor=reading.cursor, cursor_stage=at)
-
-
-def await_settled(router: Router, clock: Clock, timeout: float) -> None:
-    """Wait until the proxy serves what is stored; a back end that cannot tell is believed."""
-    deadline = clock.now() + timeout
-    while router.settled() is False:
-        if clock.now() >= deadline:
-            told = f": {router.trouble}" if router.trouble else ""
-            raise NotSettled(
-                f"the proxy does not serve the stored route after {timeout:g} s{told}", mend="look at the proxy's log"
-            )
-        clock.sleep(POLL)
 
 
 def difference(before: Served, after: Served) -> dict[str, int]:

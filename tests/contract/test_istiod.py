@@ -19,7 +19,7 @@ from fairway_steps.cluster import Reference
 from fairway_steps.cluster.connect import connect
 from fairway_steps.errors import Refused
 from fairway_steps.model import HeaderMatch, Mirror, Outcome, Routes, Version
-from fairway_steps.weights import await_settled
+from fairway_steps.settled import await_settled
 from fakes_gateway import install_crds
 from fakes_routing import Client, ModelServer, Traffic, eventually, free_ports
 from istiod import SPACE, World, istiod, proxy

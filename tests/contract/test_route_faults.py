@@ -11,7 +11,8 @@ from fairway_steps.clock import FakeClock
 from fairway_steps.errors import NotSettled
 from fairway_steps.model import Mirror, Routes
 from fairway_steps.routing.gateway_api import GatewayRouter
-from fairway_steps.weights import Confirmation, await_settled, set_weights
+from fairway_steps.settled import await_settled
+from fairway_steps.weights import Confirmation, set_weights
 from fakes_cluster import FakeCluster
 from fakes_gateway import GatewayLab
 

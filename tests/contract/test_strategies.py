@@ -16,7 +16,7 @@ from fairway_steps.cli import fairway
 from fairway_steps.clock import SystemClock
 from fairway_steps.errors import DomainError, UsageError
 from fairway_steps.model import Routes, Stickiness
-from fairway_steps.weights import await_settled
+from fairway_steps.settled import await_settled
 from releases import STRATEGIES, Release
 from route_worlds import IN_CLUSTER, MORE, NAMES, world_of
 

@@ -14,6 +14,7 @@ from fairway_steps.codec import encode
 from fairway_steps.errors import DomainError, Fenced, NotReady, NotSettled, UsageError
 from fairway_steps.intervention import Intervention
 from fairway_steps.model import Assessment, HeaderMatch, Outcome, Promotion, Routes, Verdict
+from fairway_steps.overtaken import Overtaken
 from fairway_steps.record import Event, FileStore, Lease, StageResult
 from fairway_steps.release import Ending, ensure_safe, promote, rollback, told, withdraw
 from fairway_steps.strategy import Strategy
@@ -178,7 +179,9 @@ def test_a_split_from_before_the_release_does_not_come_back(store, router):
 
 def test_an_end_is_an_end(store, router):
     rollback(store, Lease(), router, FakeClock(), outcome=Outcome.HELD, reason="first", confirm=QUICK)
-    again = promote(store, Lease(), router, FakeClock(), alive=lambda: "", confirm=QUICK)
+    with pytest.raises(Overtaken, match="has ended held meanwhile: first"):
+        promote(store, Lease(), router, FakeClock(), alive=lambda: "", confirm=QUICK)
+    again = rollback(store, Lease(), router, FakeClock(), outcome=Outcome.ROLLED_BACK, reason="", confirm=QUICK)
     assert (again.outcome, again.reason, weights(router)) == (Outcome.HELD, "first", {"v1": 100})
 
 

@@ -95,6 +95,16 @@ def test_an_abort_while_a_person_is_asked_is_carried_out(tmp_path):
     assert all(one.same for one in replay(ended))
 
 
+@pytest.mark.parametrize("busy", [{"changing_until": START + 40}, {"copied": "what v1 ran"}])
+def test_an_abort_while_the_release_changes_the_route_is_left_to_the_step_that_does(tmp_path, busy):
+    world = World(tmp_path, Version(20.0))
+    word = Intervention(Verdict.ROLLBACK, "alice", START, "wrong model")
+    world.store.update(lambda held: replace(held, intervention=word, **busy))
+    world.until(30, lambda: world.store.update(lambda held: replace(held, outcome=Outcome.ROLLED_BACK)))
+    assert world.watch() is None
+    assert world.router.read().weights == {"v1": 50, "v2": 50}
+
+
 def test_who_starts_long_after_the_last_look_looks_at_once(tmp_path):
     world = World(tmp_path, Version(20.0, failing=0.9))
     last = Stratum("v2", START - 1, START, 50, 10)

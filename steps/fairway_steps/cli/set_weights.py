@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 
+from fairway_steps.by_hand import set_by_hand
 from fairway_steps.cli.mirroring import judged_by, placed_stages
 from fairway_steps.cli.params import DURATION_TYPE, STAGES, VERSION, by_option, option
 from fairway_steps.cli.step import Answer, step
@@ -20,7 +21,7 @@ from fairway_steps.cli.wiring import (
 from fairway_steps.errors import UsageError
 from fairway_steps.model import Routes, Stage, Version
 from fairway_steps.outputs import Output
-from fairway_steps.record import Record, amend
+from fairway_steps.record import Record
 from fairway_steps.schedule import Position, collectors, position
 from fairway_steps.weights import Confirmation, enter_stage
 from fairway_steps.weights import set_weights as run
@@ -112,18 +113,20 @@ def set_weights(
                 release.store, release.lease, path, CLOCK, index=stage, confirm=confirm, source=seen, by=by or ""
             )
             outputs["weights"] = json.dumps(dict(change.asked))
-        else:
-            fence = held.token if held else 0
-            routed = known | beside
-            change = run(
-                path, CLOCK, routes=routes, versions=routed, fence=fence, stage=-1, why="by hand", confirm=confirm
+        elif release:
+            change = set_by_hand(
+                release.store,
+                release.lease,
+                path,
+                CLOCK,
+                routes=routes,
+                versions=known | beside,
+                confirm=confirm,
             )
-            if release:
-                amend(
-                    release.store,
-                    release.lease,
-                    lambda r: r.changed(change).renewed(CLOCK.now()),
-                )
+        else:
+            change = run(
+                path, CLOCK, routes=routes, versions=known | beside, fence=0, stage=-1, why="by hand", confirm=confirm
+            )
     measured = {name: round(share, 4) for name, share in (change.measured or {}).items()}
     data = {
         "weights": dict(change.asked),

@@ -13,7 +13,7 @@ from fairway_steps.errors import Conflict, DomainError, NotReady, NotSettled, Re
 from fairway_steps.model import HeaderMatch, Mirror, Routes, Stickiness, Version
 from fairway_steps.routing import rules
 from fairway_steps.routing.gateway_api import GatewayRouter, GrpcRouter
-from fairway_steps.weights import await_settled
+from fairway_steps.settled import await_settled
 from fakes_cluster import FakeCluster
 from fakes_gateway import GatewayLab
 

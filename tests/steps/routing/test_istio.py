@@ -12,7 +12,7 @@ from fairway_steps.errors import Fenced, NotSettled, Refused, UsageError
 from fairway_steps.model import HeaderMatch, Mirror, Routes, Stickiness, Version
 from fairway_steps.routing import virtual_service
 from fairway_steps.routing.istio import IstioRouter
-from fairway_steps.weights import await_settled
+from fairway_steps.settled import await_settled
 from fakes_cluster import FakeCluster
 from fakes_istio import IstioLab, subsets
 
