@@ -1,6 +1,7 @@
 """What becomes of the versions that have lost their traffic: kept, scaled down or deleted, and only when they are quiet."""
 
 import logging
+import math
 from dataclasses import replace
 
 from fairway_steps.clock import Clock
@@ -13,8 +14,9 @@ from fairway_steps.workload.base import Workloads
 LOG = logging.getLogger(__name__)
 EVENTS = {Outcome.PROMOTED: "Promoted", Outcome.ROLLED_BACK: "RolledBack", Outcome.HELD: "Held"}
 """What the Event on the candidate is called, for the ends after which versions are treated."""
-LONGEST = 60.0
-"""Seconds to wait for a version that still gets requests; one that does then is left as it is."""
+LOOK, LONGEST = 1.0, 60.0
+"""Seconds between two looks at least, and to wait for a version that still gets requests, and twice as long as what counts them takes to show them; one that does then
+is left as it is."""
 
 
 def retire(
@@ -79,14 +81,17 @@ def _busy(leaving: Version, router: Router, clock: Clock, drain: float) -> str:
     """Wait until a version is quiet; why it is not."""
     if leaving.name in router.read().versions():
         return "the route still points at it"
-    before, deadline = router.served(), clock.now() + LONGEST
+    before, since, longest = router.served(), clock.now(), LONGEST
     while True:
-        clock.sleep(drain)
+        shown = before.every if before and math.isfinite(before.every) else 0.0
+        clock.sleep(max(drain + shown, LOOK))
+        longest = max(longest, LONGEST + 2 * shown)
         after = router.served()
         if before is None or after is None:
             return ""
-        if after.by_version.get(leaving.name, 0) <= before.by_version.get(leaving.name, 0):
+        told = math.isfinite(max(before.every, after.every))
+        if told and after.by_version.get(leaving.name, 0) <= before.by_version.get(leaving.name, 0):
             return ""
-        if clock.now() >= deadline:
-            return "it still gets requests"
+        if clock.now() - since >= longest:
+            return "it still gets requests" if told else "whether it still gets requests is not told"
         before = after

@@ -3,6 +3,7 @@
 Leaves out: how it is done (tests/steps/workload/test_ends.py).
 """
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -84,6 +85,40 @@ def test_a_version_that_is_never_quiet_is_left_as_it_is(store):
     after = retire(store, ended(store, Outcome.PROMOTED), router, workloads, clock, drain=5.0)
     assert workloads.done == ["unguard v2"]
     assert after.events[-1].message == "v1 is left as it is: it still gets requests"
+
+
+@pytest.mark.parametrize("every", [5.0, 30.0, 60.0])
+@pytest.mark.parametrize("ends", [3.0, math.inf])
+def test_counts_that_are_scraped_now_and_then_are_waited_for(store, every, ends):
+    """40 requests a second to v1 until ``ends`` seconds from now, shown ``every`` seconds."""
+    router, workloads, clock = stable("v2"), FakeWorkloads(), FakeClock()
+    began = clock.now()
+
+    def scraped():
+        seen = clock.now() - (clock.now() - began + every / 2) % every
+        return Served({"v1": int(40 * min(seen - began + every, ends + every))}, 0, 0, every=every)
+
+    router.served = scraped
+    after = retire(store, ended(store, Outcome.PROMOTED), router, workloads, clock, drain=5.0)
+    if math.isinf(ends):
+        assert after.events[-1].message == "v1 is left as it is: it still gets requests"
+    else:
+        assert workloads.done[-1] == "retire v1 scale"
+        assert clock.now() - began <= 2 * (5 + every) + every
+
+
+def test_a_source_that_is_away_is_no_word_of_quiet(store):
+    router, workloads, clock = stable("v2"), FakeWorkloads(), FakeClock()
+    router.served = lambda: Served({"v1": 5}, 0, 0, every=math.inf)
+    after = retire(store, ended(store, Outcome.PROMOTED), router, workloads, clock, drain=0.0)
+    assert workloads.done == ["unguard v2"]
+    assert after.events[-1].message == "v1 is left as it is: whether it still gets requests is not told"
+    counts = iter([Served({"v1": n}, 0, 0, every=every) for n, every in ((5, 0), (5, math.inf), (6, 0), (6, 0))])
+    router.served = lambda: next(counts)
+    store.update(lambda held: replace(held, retired=False))
+    retire(store, store.load(), router, workloads, clock, drain=5.0)
+    assert workloads.done[-1] == "retire v1 scale"
+    assert next(counts, None) is None
 
 
 def test_what_cannot_be_done_does_not_change_the_end(store):

@@ -43,7 +43,8 @@ class Reading:
 
     ``complete`` is true when the source will never have more (a file). ``problem`` is a sentence when the source
     could not be read as it should: the strata, if any, are then no evidence. ``until`` is up to when it tells, if that is not the
-    moment it was read at.
+    moment it was read at. ``every``: the counts it shows may be as old as this (s), so what two readings closer together
+    do not show may have been all the same.
     """
 
     strata: tuple[Stratum, ...]
@@ -51,6 +52,7 @@ class Reading:
     complete: bool = False
     problem: str = ""
     until: float | None = None
+    every: float = 0.0
 
 
 class MetricSource(Protocol):

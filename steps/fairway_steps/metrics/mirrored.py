@@ -43,7 +43,7 @@ class MirroredSource:
         kept = [one for one in direct.strata if one.version != candidate or one.requests or not found]
         after = json.dumps([direct.cursor, copied.cursor]) if direct.cursor or copied.cursor else ""
         until = earlier(direct, copied) if needed else direct.until
-        return Reading((*kept, *found), after, complete=direct.complete, until=until)
+        return Reading((*kept, *found), after, complete=direct.complete, until=until, every=direct.every)
 
     def inspect(self, versions: Sequence[str], now: float) -> Sequence[Inspection]:
         """What each of the two shows."""

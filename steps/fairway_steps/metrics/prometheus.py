@@ -141,7 +141,7 @@ class PrometheusSource:
             return Reading((), "", problem=problem)
         start = max((target.at for target in look.targets.values()), default=at)
         state = State(at, start, look.interval, look.counted.points, look.targets, dict(self.plan.seen))
-        return Reading((), encode(state), until=start)
+        return Reading((), encode(state), until=start, every=look.interval + self._delay)
 
     def _since(
         self, versions: Sequence[str], weights: Mapping[str, int], state: State, cursor: str, at: float
@@ -153,15 +153,16 @@ class PrometheusSource:
             look = self._look(versions, state, end)
             if problem := self._problem(look, weights if end == at else {}, state):
                 return Reading((), cursor, problem=problem)
+            every = look.interval + self._delay
             if end == at and not self._closes(look, versions, weights, state):
-                return Reading(tuple(strata), encode(state) if strata else cursor, until=state.start)
+                return Reading(tuple(strata), encode(state) if strata else cursor, until=state.start, every=every)
             newest = max((target.at for target in look.targets.values()), default=end)
             start = max(state.start, newest) if end == at else end
             fresh = tuple(self._strata(look, weights, state.start, start))
             strata += fresh if end < at else [self._with_figures(stratum, at) for stratum in fresh]
             state = State(state.since, start, look.interval, look.counted.points, look.targets, dict(self.plan.seen))
             if end == at:
-                return Reading(tuple(strata), encode(state), until=start)
+                return Reading(tuple(strata), encode(state), until=start, every=every)
 
     def _look(self, versions: Sequence[str], state: State | None, at: float) -> Look:
         interval = self._interval or (state.interval if state else UNKNOWN_INTERVAL)

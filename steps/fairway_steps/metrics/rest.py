@@ -58,12 +58,12 @@ class RestSource:
         end = now - self.spec.delay
         start = before.at if before else end
         if before and end <= start:
-            return Reading((), cursor, until=start)
+            return Reading((), cursor, until=start, every=self.spec.delay)
         try:
             asked = versions if before or self._counts == CUMULATIVE else ()
             after = State(end, {version: self._ask(version, start, end) for version in asked})
             strata = tuple(self._strata(before, after, weights)) if before else ()
-            return Reading(strata, _encode(after), until=end)
+            return Reading(strata, _encode(after), until=end, every=self.spec.delay)
         except _Away as error:
             if before is None:
                 raise TransientError(str(error)) from error

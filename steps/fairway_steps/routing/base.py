@@ -60,13 +60,15 @@ class Served:
 
     ``by_version`` counts the requests that were assigned to each version. ``requests`` counts all of the service,
     ``lost`` those that no version answered (the proxy had to make up an answer, or gave none). Counters that are not
-    ``lasting`` began with this process: they measure a split, but are no count of a release.
+    ``lasting`` began with this process: they measure a split, but are no count of a release. They may be ``every`` seconds old, as those behind
+    scrapes are: a version that gets requests may show none for so long.
     """
 
     by_version: Mapping[str, int]
     requests: int
     lost: int
     lasting: bool = True
+    every: float = 0.0
 
     def counts(self) -> dict[str, int]:
         """The counters flat, as the record keeps them: ``requests``, ``lost`` and ``version:NAME``."""

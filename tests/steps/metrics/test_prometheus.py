@@ -173,6 +173,7 @@ def test_a_stratum_is_closed_when_all_processes_were_seen_anew(slots, apps, monk
     assert (early.strata, early.cursor, early.until) == ((), cursor, newest)
     reading = look(opened, cursor, apps.values())
     assert {reading.until} == {stratum.end for stratum in reading.strata}
+    assert early.every > 0, "counts of the last scrape, which may be as old as the time between two"
     assert counts(reading) == {"v1": (50, 0), "v2": (60, 0)}
     assert all(stratum.start == newest < stratum.end <= time.time() for stratum in reading.strata)
 
