@@ -4,11 +4,14 @@ Argo reads ``outputs.parameters[].valueFrom.path``; Tekton reads ``$(results.NAM
 results of a pod, so each is kept to 1 kB.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from fairway_steps.errors import FairwayError, UsageError
+from fairway_steps.errors import DomainError, FairwayError, UsageError
 
 RESULT_BYTES = 1024
 
@@ -59,6 +62,32 @@ def parse_results(pairs: Sequence[str]) -> dict[str, Path]:
             raise UsageError(f"--result {pair!r} is not NAME=PATH")
         parsed[name] = Path(path)
     return parsed
+
+
+@contextmanager
+def replacing(path: Path, called: str = "") -> Iterator[BinaryIO]:
+    """A file that takes the place of ``path`` once it is whole; until then, and after any failure, all is as before.
+
+    What is no file, such as ``/dev/stdout``, is written to itself. Raises DomainError where it cannot write.
+    """
+    itself = path.is_relative_to("/dev") or (path.exists() and not path.is_file())
+    fresh = path if itself else path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with fresh.open("wb") as file:
+            yield file
+            file.flush()
+            if not itself:
+                os.fsync(file.fileno())
+        if not itself:
+            fresh.replace(path)
+    except BaseException as error:
+        if not itself:
+            with suppress(OSError):
+                fresh.unlink()
+        if not isinstance(error, OSError):
+            raise
+        raise DomainError(f"{called}{path} cannot be written: {error.strerror}") from error
 
 
 def _folder(path: Path) -> None:

@@ -1,12 +1,14 @@
-"""Covers: outputs as files of a folder and as named results, Tekton's size limit, bad pairs, unwritable places.
+"""Covers: outputs as files of a folder and as named results, Tekton's size limit, bad pairs, unwritable places, files replaced whole.
 
 Leaves out: what each step writes (its own test says).
 """
 
+import os
+
 import pytest
 
 from fairway_steps.errors import FairwayError, UsageError
-from fairway_steps.outputs import Sink, parse_results
+from fairway_steps.outputs import Sink, parse_results, replacing
 
 
 def test_every_output_goes_into_the_folder_under_its_name(tmp_path):
@@ -45,3 +47,25 @@ def test_an_unwritable_place_is_one_sentence(tmp_path):
         Sink(tmp_path / "file").write({"verdict": "hold"})
     with pytest.raises(FairwayError, match="cannot be written"):
         Sink(tmp_path / "file").check(["verdict"])
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("before")
+    with pytest.raises(TypeError), replacing(path) as file:
+        file.writelines([b"half", None])
+    assert [each.read_text() for each in tmp_path.iterdir()] == ["before"]
+    with replacing(path) as file:
+        file.write(b"after")
+        assert path.read_text() == "before"
+    assert [each.read_text() for each in tmp_path.iterdir()] == ["after"]
+
+
+def test_what_is_no_file_is_written_to_itself(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    with replacing(tmp_path / "pipe") as file:
+        file.write(b"whole")
+    assert os.read(reader, 100) == b"whole"
+    os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()

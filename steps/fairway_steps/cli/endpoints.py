@@ -219,10 +219,12 @@ def _own(key: str, value: Any, options: Mapping[str, click.Parameter]) -> tuple[
 
         value = json.dumps(value)  # a payload, written as YAML
     text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    if text:
-        return option.name, option.type.convert(text, option, None)
-    default = option.get_default(click.Context(click.Command("")))
-    return option.name, None if isinstance(default, Enum) else default  # click's own mark for none
+    if not text:
+        default = option.get_default(click.Context(click.Command("")))
+        if default is None or isinstance(default, Enum):  # click's own mark for none
+            return option.name, None
+        text = str(default)
+    return option.name, option.type.convert(text, option, None)
 
 
 def headers(given: Sequence[str], bearer: str | None = None) -> dict[str, str]:

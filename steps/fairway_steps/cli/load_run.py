@@ -106,8 +106,8 @@ async def _run(
         if crew is not None:
             crew.stop()
 
-    # Many who end a process tell it twice (``timeout``, a group and its leader): what was measured is told first.
-    with heard(on_signal, (signal.SIGTERM, signal.SIGINT), then=lambda: bool(came)):
+    # What was measured is told whatever comes from here on: all that is left is to write it, and many who end a process tell it twice.
+    with heard(on_signal, (signal.SIGTERM, signal.SIGINT), last=True):
         crew = Here(tasks, SystemClock()) if workers == 1 else Several(tasks, workers)
         say = _Progress()
         watching = asyncio.create_task(_watch(crew, say, decision, version, decided))

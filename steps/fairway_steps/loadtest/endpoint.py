@@ -7,7 +7,7 @@ from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.bodies import Source, moments, payloads
 from fairway_steps.loadtest.client import Target
 from fairway_steps.loadtest.crew import Task
-from fairway_steps.loadtest.labels import LONGEST
+from fairway_steps.loadtest.labels import LONGEST, label_of
 from fairway_steps.loadtest.payloads import encoded
 from fairway_steps.loadtest.plan import AnyPlan, Closed, WarmUp, arrivals, closed, replay
 from fairway_steps.loadtest.profile import parse_profile
@@ -103,10 +103,10 @@ def task(endpoint: Endpoint, plan: AnyPlan) -> Task:
             f"{connections} connections are more than the {MAX_CONNECTIONS:,} that a client has to a server",
             mend="lower --connections",
         )
-    if len(endpoint.version) > LONGEST or not endpoint.version.isascii():
+    if label_of(endpoint.version) != endpoint.version:
         raise UsageError(
             f"--version {endpoint.version[:20]!r}… is no name of a version",
-            mend=f"give up to {LONGEST} letters of ASCII",
+            mend=f"give up to {LONGEST} letters of ASCII, none that controls",
         )
     bodies = payloads(endpoint.source, as_json=endpoint.as_json)
     aim = target(endpoint, with_body=bodies.bodies != (b"",))

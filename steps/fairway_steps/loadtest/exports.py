@@ -8,10 +8,10 @@ from urllib.parse import quote
 
 import numpy as np
 
-from fairway_steps.errors import DomainError
 from fairway_steps.loadtest.hdr import encoded
 from fairway_steps.loadtest.result import Result
 from fairway_steps.loadtest.streaming import Limit, broken, known, moved
+from fairway_steps.outputs import replacing
 
 SECOND = 1_000_000_000
 LONGEST = 3600 * 1000 * 1000
@@ -48,7 +48,8 @@ def exceedances(result: Result, limits: Sequence[Limit]) -> list[dict[str, Any]]
 def write_exceedances(result: Result, limits: Sequence[Limit], path: Path) -> None:
     """Write them as a JSON object with why they are no evidence, if they are none. Raises DomainError."""
     told = {"client_limited": result.meta.client_limited, "strata": exceedances(result, limits)}
-    _write(path, json.dumps(told, indent=1).encode())
+    with replacing(path) as file:
+        file.write(json.dumps(told, indent=1).encode())
 
 
 def write_hdr(result: Result, path: Path) -> None:
@@ -63,7 +64,8 @@ def write_hdr(result: Result, path: Path) -> None:
         '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"',
     ]
     lines += [f"{_tag(name)}{_interval(part, result.begun)}" for name, part in _parts(result)]
-    _write(path, ("\n".join(lines) + "\n").encode())
+    with replacing(path) as file:
+        file.write(("\n".join(lines) + "\n").encode())
 
 
 def _parts(result: Result) -> Iterator[tuple[tuple[str, ...], Result]]:
@@ -88,10 +90,3 @@ def _interval(part: Result, start: float) -> str:
     length = int(part.scheduled_ns.max() - part.scheduled_ns.min()) / 1e9 if len(part) else 0.0
     slowest = int(microseconds.max()) / 1000 if len(microseconds) else 0.0
     return f"{part.begun - start:.3f},{length:.3f},{slowest:.3f},{encoded(microseconds, LONGEST)}"
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise DomainError(f"{path} cannot be written: {error.strerror}") from error

@@ -57,9 +57,10 @@ def _leave_out(values: dict[str, Any]) -> None:
     names = ("over_ms", "by_version")
     while _too_long(values) and (parts := [name for name in names if len(values.get(name, {})) > 1]):
         longest = _longest(values, parts)
-        values[longest].popitem()
+        name, _ = values[longest].popitem()
         if longest == "by_version":
             values["left_out"] = values.get("left_out", 0) + 1
+            values.get("moved", {}).pop(name, None)
         for row in values.get("by_version", {}).values() if longest == "over_ms" else ():
             row.pop()
 

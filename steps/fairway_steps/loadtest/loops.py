@@ -25,10 +25,8 @@ def run_in_loop(main: Coroutine[Any, Any, T], factory: Callable[[], asyncio.Abst
 
 
 @contextmanager
-def heard(
-    told: Callable[[int], None], signums: Sequence[int], then: Callable[[], bool] = lambda: False
-) -> Iterator[None]:
-    """The running loop calls ``told`` with each signal that comes; afterwards it is whose it was, or nobody's if ``then`` says so.
+def heard(told: Callable[[int], None], signums: Sequence[int], *, last: bool = False) -> Iterator[None]:
+    """The running loop calls ``told`` with each signal that comes; afterwards it is whose it was, or nobody's if these are the ``last``.
 
     Not by the loop's own handlers: taking one of them away leaves the default for a moment, in which a signal that another
     thread gets would end the process.
@@ -41,7 +39,7 @@ def heard(
         yield
     finally:
         for signum, handler in before.items():
-            signal.signal(signum, signal.SIG_IGN if then() else handler)
+            signal.signal(signum, signal.SIG_IGN if last else handler)
 
 
 def run_until_terminated(main: Coroutine[Any, Any, T]) -> T:

@@ -6,35 +6,24 @@ One row a request: ``scheduled_ns``, ``sent_ns``, ``end_ns``, ``status``, ``erro
 """
 
 import json
-import os
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from fairway_steps.errors import DomainError, UsageError
+from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.result import COLUMNS, EVENT_COLUMNS, FORMAT, STREAM_COLUMNS, Meta, Result, result_of
+from fairway_steps.outputs import replacing
 
 
 def write(result: Result, path: Path) -> None:
     """Write the file whole or not at all. Raises DomainError where it cannot."""
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     meta = np.frombuffer(json.dumps(asdict(result.meta)).encode(), np.uint8)
     columns = {name: getattr(result, name) for name in COLUMNS}
     if not result.streams.blank:
         columns |= {name: getattr(result.streams, name) for name in (*STREAM_COLUMNS, *EVENT_COLUMNS)}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with fresh.open("wb") as file:
-            np.savez_compressed(file, meta=meta, **columns)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            fresh.unlink()
-        raise DomainError(f"samples {path} cannot be written: {error.strerror}") from error
+    with replacing(path, "samples ") as file:
+        np.savez_compressed(file, meta=meta, **columns)
 
 
 def read(path: Path) -> Result:

@@ -349,6 +349,31 @@ def test_a_signal_ends_it_at_once_and_keeps_what_was_measured(tmp_path: Path, si
     assert json.loads((tmp_path / "summary").read_text())["stopped"] is True
 
 
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_signals_while_the_files_are_written_lose_nothing(tmp_path: Path, signum: int):
+    """A pipe without a reader holds it up between its first file and its last."""
+    os.mkfifo(tmp_path / "e.json")
+    with serving(always(OK)) as server:
+        args = [f"--url={server.url}", "--rate=100", "--requests=10", f"--out-dir={tmp_path}", "--output=json"]
+        args += [f"--samples={tmp_path}/s.npz", f"--exceedances={tmp_path}/e.json", f"--hdr={tmp_path}/h.hdr"]
+        process = subprocess.Popen([*FAIRWAY, *args], stdout=subprocess.PIPE, start_new_session=True)
+        try:
+            eventually((tmp_path / "s.npz").exists, 60)
+            for _ in range(3):
+                process.send_signal(signum)
+            pipe = os.open(tmp_path / "e.json", os.O_RDONLY | os.O_NONBLOCK)
+            out, _ = process.communicate(timeout=60)
+            counted = json.loads(os.read(pipe, 1 << 16) or "null")
+            os.close(pipe)
+        finally:
+            process.kill()
+            process.wait()
+    assert process.returncode == 0, "it was whole before anybody told it to end"
+    assert json.loads(out)["requests"] == json.loads((tmp_path / "summary").read_text())["requests"] == 10
+    assert len(read(tmp_path / "s.npz")) == sum(row["requests"] for row in counted["strata"]) == 10
+    assert (tmp_path / "h.hdr").read_text().endswith("\n")
+
+
 def test_progress_goes_to_the_log_and_to_argo(tmp_path: Path):
     with serving(always(OK)) as server:
         done = fairway(

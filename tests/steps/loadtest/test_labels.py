@@ -17,5 +17,6 @@ def test_longer_ones_are_cut_and_stay_apart():
     assert all(len(each) == LONGEST and each.isascii() for each in found)
 
 
-def test_letters_that_are_not_ascii_make_a_difference():
-    assert len({label_of(name) for name in ("v", "v\xe9", "v\xe8", "\u4e00v")}) == 4
+def test_letters_that_are_not_ascii_or_control_make_a_difference():
+    assert len({label_of(name) for name in ("v", "v\xe9", "v\xe8", "\u4e00v", "v\n")}) == 5
+    assert label_of("v\n\xe9") == r"v\x0a\xe9"

@@ -7,20 +7,23 @@ import json
 import statistics
 from array import array
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairway_steps.errors import DomainError, UsageError
+from fairway_steps.loadtest.client import Stream
 from fairway_steps.loadtest.exports import write_exceedances
 from fairway_steps.loadtest.fitting import SUMMARY_BYTES, to_json
+from fairway_steps.loadtest.labels import label_of
 from fairway_steps.loadtest.measured import measured
 from fairway_steps.loadtest.records import UNSEEN, Records
 from fairway_steps.loadtest.result import COLUMNS, Result
 from fairway_steps.loadtest.samples import read, write
-from fairway_steps.loadtest.streaming import Limit
+from fairway_steps.loadtest.streaming import METRICS, Limit
 from fairway_steps.loadtest.summary import summary
 from fairway_steps.metrics.samples import SamplesSource
 from fairway_steps.metrics.summary import SummarySource
@@ -326,6 +329,41 @@ def test_the_summary_fits_a_parameter_whatever_went_wrong(count: int):
     assert len(to_json(values).encode()) <= SUMMARY_BYTES
     assert sum(values["errors"].values()) == 600
     assert sum(values["versions"].values()) == 900
+
+
+@settings(max_examples=20)
+@given(st.data())
+def test_no_names_counts_or_limits_make_the_summary_longer(data: Any):
+    """Names as answers may give them, limits as ``--limits`` takes them; the counts of a version that is still listed are its own."""
+    letters = st.sampled_from(["v", '"', "\\", "\x01", "é", "一"])
+    stem, rng = data.draw(st.text(letters, max_size=70)), np.random.default_rng(data.draw(st.integers(0, 99)))
+    names = [label_of(f"{number}{stem}") for number in range(data.draw(st.integers(1, 40)))]
+    kinds = [f"http-{300 + number}" for number in range(data.draw(st.integers(0, 60)))]
+    limit = st.builds(Limit, st.floats(1e-3, 3600), st.sampled_from(METRICS))
+    limits = data.draw(st.lists(limit, max_size=20, unique=True))
+    streamed, late, count = data.draw(st.booleans()), data.draw(st.sampled_from([0, 1, 9_999])), 4 * len(names)
+    made = records(
+        list(rng.lognormal(6, 3, count)),
+        slips=list(rng.uniform(0, 2 * late + 0.1, count)),
+        errors={3 * number: kind for number, kind in enumerate(kinds) if 3 * number < count},
+        versions={i: names[i % len(names)] for i in range(count)},
+        waits=dict.fromkeys(range(0, count, 3), late * MS),
+        streams={1: Stream(array("q", [MS, 2 * MS]), output_tokens=10**9)} if streamed else None,
+    )
+    result = measured([made], limits=data.draw(st.sampled_from([None, [limit.seconds for limit in limits]])))
+    values = summary(result, limits)
+    assert len(to_json(values).encode()) <= SUMMARY_BYTES
+    told = summary_before_fitting(result, limits)
+    assert values.get("moved", {}).items() <= told.get("moved", {}).items()
+    for name, row in values.get("by_version", {}).items():
+        assert row == told["by_version"][name][: len(row)]
+        assert values.get("moved", {}).get(name) == told.get("moved", {}).get(name)
+
+
+def summary_before_fitting(result: Result, limits: list[Limit]) -> dict[str, Any]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fairway_steps.loadtest.summary.fitted", lambda values: values)
+        return summary(result, limits)
 
 
 def test_many_limits_fit_too():
