@@ -89,17 +89,17 @@ def _flaw(stratum: Stratum) -> str:
 
 def between(slo: Slo, candidate: str, strata: Sequence[Stratum]) -> str:
     """Why the histograms cannot tell whether a limit on latency is kept; empty if it is an edge of all."""
-    histograms = together(strata)
-    if all(tail([each], slo.limit).exact for each in histograms):
+    histograms = [each for each in together(strata) if not tail([each], slo.limit).exact]
+    if not histograms:
         return ""
+    cannot = f"whether {name_of(slo)} of {candidate} keeps {limit_of(slo)} cannot be told"
+    if all(len(each.edges) == 1 for each in histograms):
+        return f"{cannot}: how long {sum(each.total for each in histograms):,} requests took is not known"
     edges = tail(histograms, slo.limit)
     place = f"between the histogram's edges {seconds(edges.below)} and {seconds(edges.above)}"
     if math.isinf(edges.above):
         place = f"beyond the histogram's last edge, {seconds(edges.below)}"
-    return (
-        f"whether {name_of(slo)} of {candidate} keeps {limit_of(slo)} cannot be told: that lies {place}; "
-        f"the nearest limit it can tell is {seconds(edges.nearest)}"
-    )
+    return f"{cannot}: that lies {place}; the nearest limit it can tell is {seconds(edges.nearest)}"
 
 
 def quantile_of(slo: Slo, strata: Sequence[Stratum], requests: int, errors: int) -> float:

@@ -5,6 +5,7 @@ A source is read again and again. Each reading gives the strata that were closed
 killed goes on where it was: no count is lost and none is taken twice.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -99,6 +100,11 @@ def difference(version: str, weight: int, before: Counters, after: Counters, sta
         latencies=_latencies(before, after),
         attempts=max(0, after.attempts - before.attempts),
     )
+
+
+def untold(version: str, start: float, end: float, weight: int, count: int) -> tuple[Stratum, ...]:
+    """What was broken off without a word of how long it had waited: over every limit, or under. No requests, for it did not fail, and did not succeed."""
+    return (Stratum(version, start, end, weight, 0, latency=Histogram((math.inf,), (count,))),) if count else ()
 
 
 def encode_counters(counters: Counters) -> dict[str, Any]:

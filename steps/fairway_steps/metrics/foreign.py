@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from fairway_steps.loadtest.adapters.foreign import Foreign, cells, edges
 from fairway_steps.loadtest.adapters.registry import open_foreign, parse
-from fairway_steps.metrics.base import Reading
+from fairway_steps.loadtest.client import CANCELLED
+from fairway_steps.metrics.base import Reading, untold
 from fairway_steps.metrics.samples import EDGES
 from fairway_steps.model import Histogram, Stratum
 
@@ -60,6 +61,9 @@ class ForeignSource:
             )
             for start, end, requests, failures, counts, spent in cells(run, known, self._limits)
         )
+        if run.rows is None and known:
+            cut = run.failures.get(CANCELLED, 0)
+            strata += untold(version, run.started, run.started + max(run.seconds, 1.0), weights.get(version, 0), cut)
         return Reading(strata, identity, complete=True)
 
     def _open(self) -> Foreign:

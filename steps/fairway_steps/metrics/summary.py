@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fairway_steps.errors import UsageError
-from fairway_steps.metrics.base import Reading
+from fairway_steps.metrics.base import Reading, untold
 from fairway_steps.metrics.samples import logger, uncorrected
 from fairway_steps.model import Histogram, Stratum
 
@@ -63,6 +63,9 @@ class SummarySource:
             problem = "the load test does not tell which version its requests went to; say which version was tested"
             return Reading((), cursor, complete=True, problem=problem)
         strata = tuple(self._stratum(name, weights.get(name, 0), *part) for name, part in parts.items())
+        if told.get("quantiles") == "bucketed" and strata and self._over:
+            only, cut = strata[0], told["errors"].get("cancelled", 0)
+            strata += untold(only.version, only.start, only.end, only.weight, cut)
         return Reading(strata, identity, complete=True)
 
     def _parts(self, versions: Sequence[str]) -> dict[str, tuple[int, Mapping[str, int], Sequence[int]]] | None:

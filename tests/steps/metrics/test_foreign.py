@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fairway_steps.assess import assess
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.adapters.registry import open_foreign
 from fairway_steps.loadtest.adapters.samples import to_result
@@ -18,6 +19,7 @@ from fairway_steps.loadtest.samples import write
 from fairway_steps.metrics.foreign import ForeignSource
 from fairway_steps.metrics.samples import SamplesSource
 from fairway_steps.metrics.summary import SummarySource
+from fairway_steps.model import Metric, Slo
 
 FIXTURES = Path(__file__).parents[1] / "loadtest/adapters/fixtures"
 
@@ -114,3 +116,24 @@ def test_a_version_that_hangs_until_the_end_is_slow(tmp_path):
         strata = source.read(["v2"], {}, "", 0.0).strata
         slow = sum(sum(row.latency.counts[row.latency.edges.index(0.25) + 1 :]) for row in strata)
         assert (sum(row.requests for row in strata), slow >= len(hung)) == (len(fine), True), source
+
+
+@pytest.mark.parametrize(
+    ("quantile", "cut", "verdict"), [(0.999, 100, "hold"), (0.99, 100, "advance"), (0.999, 5, "advance")]
+)
+def test_what_was_broken_off_without_its_age_holds_a_quantile_that_allows_less(tmp_path, quantile, cut, verdict):
+    """Of a file and of its summary alike; it neither failed nor succeeded."""
+    report = json.loads((FIXTURES / "oha-1.16.0-breakdown.json").read_text())
+    report |= {
+        "statusCodeDistribution": {"200": 20_000},
+        "errorDistribution": {"aborted due to deadline": cut},
+        "responseTimeHistogramSuccessful": {"0.1": 20_000},
+    }
+    (tmp_path / "o.json").write_text(json.dumps(report))
+    uri = f"oha:{tmp_path}/o.json"
+    for source in (ForeignSource(uri, [0.1]), SummarySource(to_json(summary(open_foreign(uri), [0.1])), [0.1])):
+        strata = source.read(["v2"], {}, "", 0.0).strata
+        assert sum(row.requests for row in strata) == 20_000
+        found = assess([Slo(Metric.LATENCY, 0.1, quantile)], strata, candidate="v2")
+        assert found.verdict == verdict, found.reason
+        assert (found.reason.endswith("how long 100 requests took is not known")) is (verdict == "hold")
