@@ -30,12 +30,15 @@ class Bound:
     critical: bool = False
 
     def perhaps(self, count: Count) -> int:
-        """How many requests broke it; those that failed broke every latency."""
+        """How many requests broke it; those that failed broke every latency, and those that the client moved perhaps."""
         return count.failed if self.place is None else count.over[self.place]
 
     def surely(self, count: Count) -> int:
-        """The same as an assessment counts harm: it is not told whether the slow ones are the failed ones."""
-        return count.failed if self.place is None else max(count.failed, count.over[self.place] - count.failed)
+        """The same as an assessment counts harm: without those that the client moved, nor is it told whether the slow ones are the failed ones."""
+        if self.place is None:
+            return count.failed
+        moved = count.moved[self.place] if count.moved else 0
+        return max(count.failed, count.over[self.place] - moved - count.failed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,8 +215,9 @@ class OpenLoop:
             self.records.waits[index] = missed
         if answer.error:
             self._failed += 1
-        if self._observer is not None and self.records.slip[index] >= 0:  # what was not sent is no evidence
-            self._observer.ended(index, took, answer)
+        # What was not sent is no evidence.
+        if self._observer is not None and (slip := round(self.records.slip[index])) >= 0:
+            self._observer.ended(index, took, answer, slip + self._pulse.missed(self._offsets[index] + slip))
         del self._pending[index]
         if not self._pending:
             if self._ended:

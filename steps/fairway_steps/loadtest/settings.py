@@ -26,5 +26,5 @@ class Progress(NamedTuple):
 class Observer:
     """Is told of each request that ended. This one does not care."""
 
-    def ended(self, index: int, took: int, answer: Answer) -> None:
-        """Request ``index`` ended ``took`` nanoseconds after its moment."""
+    def ended(self, index: int, took: int, answer: Answer, late: int = 0) -> None:
+        """Request ``index`` ended ``took`` nanoseconds after its moment, ``late`` of which may be this client's."""

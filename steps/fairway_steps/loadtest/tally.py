@@ -6,6 +6,7 @@ request has ended hides nothing.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from fairway_steps.loadtest.client import CANCELLED, Answer
 from fairway_steps.loadtest.plan import SECOND
@@ -14,16 +15,18 @@ from fairway_steps.loadtest.settings import Observer
 
 @dataclass(slots=True)
 class Count:
-    """Requests of one version: how many, how many failed, and how many took longer than each limit (failed ones did)."""
+    """Requests of one version: how many, how many failed, how many took longer than each limit (failed ones did), and how many of these by the client's doing, perhaps."""
 
     requests: int = 0
     failed: int = 0
     over: list[int] = field(default_factory=list)
+    moved: list[int] = field(default_factory=list)
 
     def add(self, other: "Count") -> None:
         self.requests += other.requests
         self.failed += other.failed
-        self.over = [a + b for a, b in zip(self.over or [0] * len(other.over), other.over, strict=True)]
+        self.over = _sums(self.over, other.over)
+        self.moved = _sums(self.moved, other.moved)
 
 
 Counts = dict[str, Count]
@@ -38,17 +41,19 @@ class Tally(Observer):
         self._open: dict[int, Counts] = {}
         self._closed: Counts = {}
 
-    def ended(self, index: int, took: int, answer: Answer) -> None:
+    def ended(self, index: int, took: int, answer: Answer, late: int = 0) -> None:
         if index < self._warm_up or answer.error == CANCELLED:
             return
         counts = self._open.setdefault(self._offsets[index] // SECOND, {})
-        count = counts.setdefault(answer.version or self._version, Count(over=[0] * len(self._limits)))
+        none = [0] * len(self._limits)
+        count = counts.setdefault(answer.version or self._version, Count(over=none, moved=none.copy()))
         count.requests += 1
         if answer.error:
             count.failed += 1
         for place, limit in enumerate(self._limits):
             if answer.error or took > limit:
                 count.over[place] += 1
+                count.moved[place] += not answer.error and took - late <= limit
 
     def closed(self, oldest: int) -> Counts:
         """The counts of all whole seconds before the one of request ``oldest``, the first that has not ended."""
@@ -56,6 +61,10 @@ class Tally(Observer):
         for past in sorted(key for key in self._open if key < second):
             merge(self._closed, self._open.pop(past))
         return self._closed
+
+
+def _sums(some: list[int], more: list[int]) -> list[int]:
+    return [a + b for a, b in zip_longest(some, more, fillvalue=0)]
 
 
 def merge(into: Counts, counts: Counts) -> None:

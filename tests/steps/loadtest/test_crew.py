@@ -56,7 +56,7 @@ def test_each_arrival_is_sent_once_with_its_own_payload(workers: int):
     result = measured(shares[0])
     assert list(result.scheduled_ns) == list(plan.offsets)
     assert (result.failures, result.meta.workers) == ({}, workers)
-    assert news.counts == {"": Count(40, 0, [0])}
+    assert news.counts == {"": Count(40, 0, [0], [0])}
     assert (news.progress[0].planned, news.progress[0].ended) == (40, 40)
 
 

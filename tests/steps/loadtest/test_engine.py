@@ -105,6 +105,26 @@ def test_requests_do_not_wait_for_one_another():
     assert (client.opened, records.connections, records.backlog) == (20, 20, 0)
 
 
+def test_who_watches_is_told_how_late_a_request_was_sent_or_read():
+    """Two of the three wait for the only connection; when the third is answered, the loop is held up once."""
+    told = {}
+
+    def answers(index):
+        if index == 2:
+            asyncio.get_running_loop().call_later(0.05, time.sleep, 0.06)
+        return 0.1, OK
+
+    async def carry_out_watched():
+        watching = SimpleNamespace(ended=lambda index, took, answer, late: told.update({index: late}))
+        plan, settings = Plan(array("q", [0] * 3), 1), Settings(connections=1)
+        return await Run(plan, Simulated(answers), settings, clock=FakeClock(), observer=watching).result()
+
+    slip = [round(each) for each in asyncio.run(carry_out_watched()).slip]
+    assert told[0] >= slip[0]
+    assert told[1] >= slip[1] >= 0.1 * SECOND
+    assert told[2] >= slip[2] + 0.03 * SECOND
+
+
 def test_the_connection_used_last_is_used_first():
     # Requests 0 and 1 overlap; 1 ends last, so its connection is on top when the far later 2 and 3 come.
     client = Simulated(lambda i: (0.15, OK))

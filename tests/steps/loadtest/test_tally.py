@@ -2,6 +2,8 @@
 
 from array import array
 
+import pytest
+
 from fairway_steps.loadtest.client import Answer
 from fairway_steps.loadtest.tally import Count, Tally, merge, pooled
 
@@ -19,15 +21,15 @@ def test_a_second_counts_when_its_last_request_has_ended():
         counting.ended(index, 150_000_000, Answer(200, ""))
     assert counting.closed(oldest=2) == {}
     counting.ended(2, 250_000_000, Answer(0, "timeout"))
-    assert counting.closed(oldest=8) == {"v2": Count(8, 1, [8, 1])}
-    assert counting.closed(oldest=8) == {"v2": Count(8, 1, [8, 1])}
+    assert counting.closed(oldest=8) == {"v2": Count(8, 1, [8, 1], [0, 0])}
+    assert counting.closed(oldest=8) == {"v2": Count(8, 1, [8, 1], [0, 0])}
 
 
 def test_the_last_second_counts_when_all_is_over():
     counting = tally()
     counting.ended(11, 0, Answer(200, ""))
     assert counting.closed(oldest=11) == {}
-    assert counting.closed(oldest=12) == {"v2": Count(1, 0, [0, 0])}
+    assert counting.closed(oldest=12) == {"v2": Count(1, 0, [0, 0], [0, 0])}
 
 
 def test_the_warm_up_and_what_we_cancelled_do_not_count():
@@ -42,9 +44,19 @@ def test_versions_are_told_apart_and_put_together():
     counting.ended(0, 0, Answer(200, "", "v1"))
     counting.ended(1, 0, Answer(500, "http-500", ""))
     counts = counting.closed(12)
-    assert counts == {"v1": Count(1, 0, [0, 0]), "v2": Count(1, 1, [1, 1])}
-    assert pooled(counts, "v1") == Count(1, 0, [0, 0])
-    assert pooled(counts, "") == Count(2, 1, [1, 1])
+    assert counts == {"v1": Count(1, 0, [0, 0], [0, 0]), "v2": Count(1, 1, [1, 1], [0, 0])}
+    assert pooled(counts, "v1") == Count(1, 0, [0, 0], [0, 0])
+    assert pooled(counts, "") == Count(2, 1, [1, 1], [0, 0])
     assert pooled(counts, "v3") == Count()
     merge(counts, counts)
-    assert counts["v2"] == Count(2, 2, [2, 2])
+    assert counts["v2"] == Count(2, 2, [2, 2], [0, 0])
+
+
+@pytest.mark.parametrize(
+    ("late", "error", "moved"),
+    [(0, "", [0, 0]), (50, "", [0, 0]), (51, "", [0, 1]), (200, "", [1, 1]), (200, "timeout", [0, 0])],
+)
+def test_what_is_over_a_limit_perhaps_by_the_clients_doing_is_told(late: int, error: str, moved: list[int]):
+    counting = tally()
+    counting.ended(0, 251_000_000, Answer(200, error), late * 1_000_000)
+    assert counting.closed(12)["v2"].moved == moved
