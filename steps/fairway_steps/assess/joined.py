@@ -84,7 +84,7 @@ def _together(some: Sequence[Seen], end: int) -> Iterator[Seen]:
             asked.append(each)
         elif _is_timed(stratum):
             told.append(each)
-        else:
+        elif stratum.requests:  # what tells neither has no place among those that do
             yield each
     hosts = _nearest(told, asked)
     taken = {host for host in hosts if host is not None}
