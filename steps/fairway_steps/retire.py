@@ -89,6 +89,8 @@ def _busy(leaving: Version, router: Router, clock: Clock, drain: float) -> str:
         after = router.served()
         if before is None or after is None:
             return ""
+        if math.isinf(min(before.every, after.every)):
+            return "whether it still gets requests is not told"
         told = math.isfinite(max(before.every, after.every))
         if told and after.by_version.get(leaving.name, 0) <= before.by_version.get(leaving.name, 0):
             return ""

@@ -119,7 +119,7 @@ def router(
 def _counters(metrics: str, service: str, known: Mapping[str, Version]) -> "Callable[[], Served | None]":
     from fairway_steps.counting import Counting
 
-    return Counting(source(metrics, service, *known.values()), tuple(known), CLOCK)
+    return Counting(lambda: source(metrics, service, *known.values()), tuple(known), CLOCK)
 
 
 def ending(versions: Iterable[Version], *, ready: float = 600.0, drain: float = 5.0) -> "Ending":

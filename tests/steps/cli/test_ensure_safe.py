@@ -1,13 +1,16 @@
-"""``fairway ensure-safe`` of a record that cannot be parsed: users go back all the same, over a file and over a ConfigMap.
+"""``fairway ensure-safe`` of a record that cannot be parsed: users go back all the same, over a file and over a ConfigMap; and where its metrics
+cannot be had.
 
 Left out: of records that can be (test_release.py), what is told of which remains (test_remains.py).
 """
+
+from dataclasses import replace
 
 import pytest
 
 from fairway_steps.cli import _run, wiring
 from fairway_steps.cluster import Reference
-from fairway_steps.model import Routes, Version
+from fairway_steps.model import Outcome, Routes, Version
 from fairway_steps.record import FileStore
 from fairway_steps.routing.envoy import EnvoyRouter
 from fairway_steps.routing.gateway_api import GatewayRouter
@@ -84,3 +87,18 @@ def test_where_nothing_is_left_it_is_said_in_a_sentence(world, capsys):
     assert "fairway set-weights" in said
     assert "Traceback" not in said
     assert world.router.read() == SPLIT
+
+
+METRICS = ["file:metrics.yaml", "{source: prometheus, url: 'http://127.0.0.1:1', preset: kserve, bearer: 'env:UNSET'}"]
+
+
+@pytest.mark.parametrize("metrics", METRICS)
+@pytest.mark.parametrize("command", ["ensure-safe", "rollback"])
+def test_the_way_back_needs_no_metrics(command, metrics, monkeypatch):
+    monkeypatch.setattr(GatewayRouter, "settled", lambda _: None)
+    world = OnCluster(monkeypatch)
+    store = ConfigMapStore(world.ref, world.cluster)
+    store.update(lambda held: replace(held, metrics=metrics, original=world.router.snapshot()))
+    assert _run([command, f"--record={world.uri}"]) == 0
+    assert world.router.read() == Routes({"v1": 100})
+    assert store.load().outcome is Outcome.ROLLED_BACK
