@@ -26,7 +26,7 @@ from fairway_steps.routing.base import Router
 from fairway_steps.routing.claims import Claims
 from fairway_steps.schedule import routes_of
 from fairway_steps.strategy import Strategy
-from fairway_steps.takeover import refuse_lost, take_over
+from fairway_steps.takeover import make_way, refuse_lost, take_over
 from fairway_steps.words import described, shares
 
 LOG = logging.getLogger(__name__)
@@ -129,7 +129,7 @@ def begin(
     served = router.served()
     original = router.snapshot()
     if not dry_run:
-        router.claim(token)
+        held = make_way(store, router, held, route, token)
         router.apply(routes, {version.name: version for version in (primary, *everyone)}, fence=token)
     record = Record(
         release_id=f"{service}-{datetime.fromtimestamp(clock.now(), UTC):%Y%m%d-%H%M%S}-{token}",
@@ -184,7 +184,7 @@ def _refuse_foreign(held: Record, uri: str, service: str, route: str) -> None:
     """Refuse a record that is another service's, or the only way back of another route."""
     if held.service != service:
         raise UsageError(f"the record at {uri} is of service {held.service}, not {service}", mend="name another record")
-    if held.outcome in (None, Outcome.BROKEN) and held.route != route:
+    if held.outcome in (None, Outcome.BROKEN) and held.original and held.route != route:
         raise UsageError(
             f"the record at {uri} has the way back of release {held.release_id} on {held.route}, not on {route}",
             mend=f"end that release first with `fairway ensure-safe --record {uri}`, or name another record",

@@ -7,6 +7,7 @@ rollback the traffic goes first (``back``). What has lost its traffic is scaled 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from fairway_steps.back import GivenBack, give_back, holds, refuse_unlike
 from fairway_steps.clock import Clock
@@ -277,7 +278,7 @@ def close_unfinished(
     try:
         record = take_over(store, router, held, taken)
     except Lost as error:
-        _break(store, Lease(held.release_id, held.token), clock, error.message)
+        _break(store, Lease(held.release_id, held.token), clock, error.message, original="")
         raise
     if record.outcome is not None:  # meanwhile
         _refuse_changed(record, router)
@@ -303,10 +304,10 @@ def close_unfinished(
         raise DomainError(broken, mend="put the route right by hand, then run `fairway ensure-safe` again") from error
 
 
-def _break(store: RecordStore, lease: Lease, clock: Clock, why: str) -> None:
+def _break(store: RecordStore, lease: Lease, clock: Clock, why: str, **changed: Any) -> None:
     def broken(record: Record) -> Record:
         noted = record.noted(clock.now(), "ensure-safe", why, failed=True)
-        return noted.ended(clock.now(), Outcome.BROKEN, why)
+        return replace(noted.ended(clock.now(), Outcome.BROKEN, why), **changed)
 
     amend(store, lease, broken)
 

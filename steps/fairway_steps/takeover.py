@@ -23,24 +23,62 @@ def take_over(store: RecordStore, router: Router, held: Record, taken: Callable[
     """
     if (seen := fence_of(router)) > held.token:
         raise _ahead(store, held, seen)
-    before = held
 
     def next_of(now: Record) -> Record:
-        nonlocal before
-        before, after = now, taken(now)
+        after = taken(now)
         return now if after is now else replace(after, token=now.token + 1)
 
-    record = amend(store, Lease(), next_of)
+    before, record = _noted(store, next_of)
     if record.token == before.token:
         return record
     try:
-        router.claim(record.token)
+        _claim(store, router, before, record)
     except Fenced as error:
-        amend(store, Lease(), lambda now: before if now == record else now)
         raise _ahead(store, before, router.fence()) from error
     except FairwayError as error:  # a route that cannot be read has a way back all the same
         LOG.warning("the route could not be claimed: %s", error)
     return record
+
+
+def make_way(store: RecordStore, router: Router, held: Record | None, route: str, token: int) -> Record | None:
+    """Claim ``route`` for the release that is to follow ``held`` in its record; killed before it does, ``held`` can go on as it could.
+
+    So where the route is still its own, ``held`` gets the token, too, and first. Raises Fenced, the record as it was, if somebody else
+    has taken the record or the route.
+    """
+    if held is None or held.route != route or fence_of(router) > held.token:
+        router.claim(token)
+        return held
+
+    def next_of(now: Record) -> Record:
+        if now.token != held.token:
+            raise Fenced(f"service {held.service} was taken by {now.holder} just now", mend="try again later")
+        return replace(now, token=token)
+
+    before, record = _noted(store, next_of)
+    _claim(store, router, before, record)
+    return record
+
+
+def _noted(store: RecordStore, change: Callable[[Record], Record]) -> tuple[Record, Record]:
+    """The record before and after a change."""
+    before: list[Record] = []
+
+    def noted(now: Record) -> Record:
+        before[:] = [now]
+        return change(now)
+
+    record = amend(store, Lease(), noted)
+    return before[0], record
+
+
+def _claim(store: RecordStore, router: Router, before: Record, record: Record) -> None:
+    """Claim the route with the token of ``record``; where it is another one's, the record is again as it was before."""
+    try:
+        router.claim(record.token)
+    except Fenced:
+        amend(store, Lease(), lambda now: before if now == record else now)
+        raise
 
 
 def refuse_lost(record: Record, router: Router) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from fairway_steps.begin import begin
 from fairway_steps.clock import FakeClock
-from fairway_steps.errors import Fenced, Refused, UsageError
+from fairway_steps.errors import Fenced, NotSettled, Refused, UsageError
 from fairway_steps.model import (
     Assessment,
     HeaderMatch,
@@ -27,7 +27,7 @@ from fairway_steps.model import (
     Version,
 )
 from fairway_steps.record import FileStore, Lease, StageResult
-from fairway_steps.release import Ending, promote
+from fairway_steps.release import Ending, ensure_safe, promote
 from fairway_steps.report.html import html
 from fairway_steps.report.text import text
 from fairway_steps.routing.base import MIRROR, Capabilities
@@ -379,3 +379,66 @@ def test_a_second_release_of_a_route_from_another_record_fences_the_first_off(wo
     with pytest.raises(Fenced):
         world.router.apply(Routes({"v1": 90, "v2": 10}), first.versions, fence=first.token)
     assert world.route.routes == Routes({"v1": 100})
+
+
+def test_a_begin_that_fails_leaves_the_release_before_it_as_resumable_as_it_was(world, monkeypatch):
+    first = world.begin()
+    world.set(outcome=Outcome.ROLLED_BACK, interrupted=True)
+
+    def not_taken_up(*args, **options):
+        raise NotSettled("Envoy has not taken up iris/v2")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(world.router, "apply", not_taken_up)
+        with pytest.raises(NotSettled):
+            world.begin("b")
+    taken = world.begin("c", resume=True)
+    assert (taken.release_id, taken.outcome, world.route.fence) == (first.release_id, None, taken.token)
+
+
+def test_a_begin_that_the_route_is_taken_from_leaves_the_record_as_it_was(world, monkeypatch):
+    world.begin()
+    before = world.set(outcome=Outcome.ROLLED_BACK, interrupted=True)
+    claim = world.router.claim
+
+    def late(fence):
+        world.route.fence = fence
+        claim(fence)
+
+    monkeypatch.setattr(world.router, "claim", late)
+    with pytest.raises(Fenced):
+        world.begin("b")
+    assert world.store.load() == before
+
+
+@pytest.mark.parametrize("route", ["envoy:route", "envoy:other"])
+def test_a_begin_gives_no_release_the_route_back_that_it_has_lost(world, monkeypatch, route):
+    """Killed before its claim, whose token is no earlier than the other one's."""
+    world.begin()
+    world.route.fence = 2
+    with pytest.raises(Fenced):
+        ensure_safe(world.store, world.router, world.clock, holder="x")
+    lost = world.router
+    world.router = lost if route == "envoy:route" else FakeRouter(Stored(Routes({"v1": 100})))
+
+    def killed(fence):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as broken:
+        broken.setattr(world.router, "claim", killed)
+        with pytest.raises(KeyboardInterrupt):
+            world.begin("b", route=route)
+    world.route.routes = Routes({"v1": 50, "v2": 50})
+    with pytest.raises(Fenced, match="is now of another release"):
+        ensure_safe(world.store, lost, world.clock, holder="x")
+
+
+def test_a_record_whose_way_back_is_another_releases_by_now_may_go_on_to_another_route(world):
+    world.begin()
+    world.route.fence = 5
+    with pytest.raises(UsageError, match="has the way back of release"):
+        world.begin("b", route="envoy:other", gone=lambda _: True)
+    with pytest.raises(Fenced):
+        ensure_safe(world.store, world.router, world.clock, holder="x")
+    world.router = FakeRouter(Stored(Routes({"v1": 100})))
+    assert world.begin("b", route="envoy:other").outcome is None
