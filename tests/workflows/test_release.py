@@ -9,6 +9,7 @@ import pytest
 
 from fairway_steps.cli.wiring import somebody
 from fairway_steps.config import Approval
+from fairway_steps.errors import UsageError
 from fairway_steps.strategy import Strategy
 from fairway_workflows.canary import CanaryOptions
 from fairway_workflows.check import check, document, faults
@@ -49,6 +50,28 @@ def test_a_rehearsal_that_passes_is_followed_by_the_stages(release):
 def test_a_rehearsal_that_does_not_pass_gives_nobody_to_the_candidate(release, verdict, asked, then):
     run = release({"set_weights": STAGES[2:], "assess": [verdict, PROMOTE]}, asked=asked, **LOAD)
     assert run.order == [*START, *REHEARSED, *then, *END]
+
+
+RELEASING = [
+    (options, {"stages": "50@9s"} if strategy.staged else {})
+    for strategy, options in OPTIONS.items()
+    if strategy.releases
+]
+
+
+@pytest.mark.parametrize(("options", "given"), RELEASING)
+def test_an_approval_is_handed_to_begin_which_refuses_it_and_not_lost_as_parameters_that_no_workflow_declares_are(
+    release, options, given
+):
+    for approval in ("before-promotion", "none"):
+        assert release({}, options, **given, approval=approval).given("begin")[-1]["approval"] == approval
+
+
+@pytest.mark.parametrize("approval", [one for one in Approval if one is not Approval.NONE])
+@pytest.mark.parametrize(("options", "given"), RELEASING)
+def test_where_a_person_is_asked_no_other_approval_can_be_given(release, options, given, approval):
+    with pytest.raises(UsageError, match=f"'approval' is 'none'; use {approval}"):
+        release({}, replace(options, approval=approval), **given, approval="none")
 
 
 def test_a_blue_green_release_is_one_pod_of_stages_that_ends_at_all_of_the_traffic(release):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from hera.workflows import Parameter
 
+from fairway_steps.config import Approval
 from fairway_steps.strategy import Strategy
 from fairway_workflows.argo import WRITTEN, input_of
 from fairway_workflows.catalog import Param, step_spec
@@ -44,7 +45,10 @@ DEFAULTS: Mapping[str, str] = {
 }
 NEEDED = frozenset({"slos", "stages", "load-url"})
 """Parameters without a default, though their options need not be given everywhere."""
+APPROVAL = ("approval", "begin", "approval")
+"""The parameter that ``begin`` refuses where a workflow asks nobody, and the option it is."""
 HOLD_TIMEOUT = "How long to wait for a person's answer; none is a no. The primary then gets all of the traffic back. Empty: no limit."
+ASKED_WHERE = "Where this workflow asks a person; another answer needs another workflow."
 REHEARSAL_URL = "The candidate's own address, for a load test of it while it has no users; empty: none is made."
 
 
@@ -62,6 +66,7 @@ def default(name: str, strategy: Strategy) -> str:
 def parameters(options: ReleaseOptions) -> list[Parameter]:
     """The parameters of a release's workflow."""
     found = [parameter(name, *of, default(name, options.strategy)) for name, of in mapped(options.strategy).items()]
+    found.append(_approval(options.approval))
     found += [parameter(f"load-{name}", "load-test", name) for name in options.load]
     if options.rehearsed:  # the rest of the load test is as ever
         found = [
@@ -71,6 +76,16 @@ def parameters(options: ReleaseOptions) -> list[Parameter]:
     if not (options.strategy.staged or options.asks_first):
         return found  # nobody is asked
     return [*found, Parameter(name="hold-timeout", value="1h", description=HOLD_TIMEOUT)]
+
+
+def _approval(asked: Approval) -> Parameter:
+    """Argo takes parameters that a workflow does not declare, and ignores them: nobody must wait for a question in vain.
+
+    So ``begin`` refuses one where nobody is asked, and Argo any but the one there is.
+    """
+    if asked is Approval.NONE:
+        return parameter(*APPROVAL)
+    return Parameter(name=APPROVAL[0], value=asked, enum=[asked], description=ASKED_WHERE)
 
 
 def parameter(name: str, step: str, option: str, value: str = "") -> Parameter:

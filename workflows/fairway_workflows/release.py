@@ -16,7 +16,7 @@ from fairway_workflows.argo import container
 from fairway_workflows.catalog import catalog
 from fairway_workflows.compose import ASKED, MUTEX, annotations, equal, none_of, of_workflow, output, step, steps
 from fairway_workflows.options import JUDGED, ReleaseOptions
-from fairway_workflows.parameters import BEGUN, READY, SCHEDULE, parameters
+from fairway_workflows.parameters import APPROVAL, BEGUN, READY, SCHEDULE, parameters
 from fairway_workflows.pods import Call, alike, one_pod
 from fairway_workflows.questions import approve, approved, declined, questions
 from fairway_workflows.ramp import ramping
@@ -100,7 +100,8 @@ def _main(options: ReleaseOptions) -> Steps:
 
 
 def _begun(options: ReleaseOptions) -> tuple[str, ...]:
-    return BEGUN if options.strategy.staged else tuple(name for name in BEGUN if name not in SCHEDULE)
+    begun = BEGUN if options.approval is not Approval.NONE else (*BEGUN, APPROVAL[0])
+    return begun if options.strategy.staged else tuple(name for name in begun if name not in SCHEDULE)
 
 
 def _after_begin(options: ReleaseOptions, begun: Mapping[str, str], handed: Mapping[str, str]) -> list[list[Step]]:

@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fairway_steps.cli.wiring import router, this_process
+from fairway_steps.cli.wiring import this_process
 from fairway_steps.clock import Clock
 from fairway_steps.config import Notice, Objectives, ReleaseSpec, absolute, written
 from fairway_steps.config.spec import patience_for
 from fairway_steps.errors import FairwayError, UsageError
-from fairway_steps.model import Outcome, Routes
+from fairway_steps.model import Outcome
 from fairway_steps.record import Record, RecordStore
 from fairway_steps.release import UNFINISHED
 from fairway_steps.report.counts import ClientCount
@@ -24,6 +24,7 @@ from fairway_steps.undecidable import undecidable
 from fairway_workflows.console import Console
 from fairway_workflows.local import Ask, Node, NodeType, Phase, Signals, WorkflowResult, run_workflow
 from fairway_workflows.local.launch import NOT_STARTED
+from fairway_workflows.lost_record import without_record
 from fairway_workflows.preflight import refuse_what_cannot_be
 from fairway_workflows.traffic import Client, client, longest
 
@@ -99,7 +100,9 @@ def run_release(
     record, lost = _kept(store)
     begun = next(iter(result.find("begin")), None)
     if record is None and begun is not None and begun.phase is Phase.SUCCEEDED:
-        return _without_record(spec, given["route"], lost, console, clock.now() - began)
+        reason = without_record(spec, given["route"], result, lost)
+        console.say(f"✗ {reason}")
+        return Ending(1, nothing_done(reason, clock.now() - began))
     if record is None or record.holder != holder:
         for parent in made:
             with suppress(OSError):
@@ -242,16 +245,6 @@ def _kept(store: RecordStore) -> tuple[Record | None, str]:
         return store.load(), f"its record {store.uri} disappeared"
     except UsageError as error:
         return None, error.message
-
-
-def _without_record(spec: ReleaseSpec, route: str, lost: str, console: Console, wall: float) -> Ending:
-    """Somebody took the record away, or spoilt it, in the middle: no step knows the way back any more, but the release file does."""
-    versions = {version.name: version for version in (spec.primary, *spec.candidates)}
-    path = router(route, spec.service, versions.values())
-    path.apply(Routes({spec.primary.name: 100}), versions)
-    reason = f"{lost}; all traffic is back on {spec.primary.name}"
-    console.say(f"✗ {reason}")
-    return Ending(1, nothing_done(reason, wall))
 
 
 def nothing_done(reason: str, wall: float = 0.0) -> dict[str, Any]:

@@ -16,7 +16,17 @@ from fairway_steps.strategy import Strategy
 from fairway_workflows import performance
 from fairway_workflows.catalog import step_spec
 from fairway_workflows.options import JUDGED, LOAD, LOAD_SHARED, MAJOR
-from fairway_workflows.parameters import BEGUN, NEEDED, READY, REHEARSAL_URL, SCHEDULE, default, mapped, option_of
+from fairway_workflows.parameters import (
+    APPROVAL,
+    BEGUN,
+    NEEDED,
+    READY,
+    REHEARSAL_URL,
+    SCHEDULE,
+    default,
+    mapped,
+    option_of,
+)
 from fairway_workflows.safety import RESOURCES, TIMEOUT, TIMEOUTS, Safety
 from fairway_workflows.tekton import CATEGORIES, CATEGORY, STEP_ACTION_SINCE, metadata, param
 
@@ -29,7 +39,7 @@ FILE = "/workspace/report.html"
 """Where ``finish`` may write; the report that lasts is the record's, at any time."""
 OWN = (*ENDS, "route", "report")
 """Parameters of Argo's releases that are none here, or have no default."""
-REFUSED = {"approval": ("begin", "approval")}
+REFUSED = {APPROVAL[0]: APPROVAL[1:]}
 """A parameter that ``begin`` refuses here: Tekton takes those that a Pipeline does not declare, and ignores them."""
 RETRIES = 2
 RESUMING = frozenset({"ramp", "promote", "rollback"})
