@@ -7,6 +7,8 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x
 """How a client begins HTTP/2 (RFC 9113, section 3.4), with a SETTINGS frame of its own."""
 HTTP2 = "the server speaks HTTP/2 only, which is for gRPC endpoints"
 TLS = "the server speaks TLS: write https://"
+REFUSED = "the server closes each connection after the TLS handshake; it may ask for a client certificate"
+"""With TLS 1.3 its refusal comes that late, and some, as asyncio's, say nothing (RFC 8446, section 4.4)."""
 _WITHIN = 2.0  # seconds for each step
 
 
@@ -22,10 +24,25 @@ def spoken(host: str, port: int, tls: ssl.SSLContext | None = None, name: str = 
     try:
         plain = socket.create_connection((host, port), _WITHIN)
         with tls.wrap_socket(plain, server_hostname=name) if tls else plain as sock:
-            sock.sendall(PREFACE)
-            return HTTP2 if is_http2(sock.recv(64)) else ""
+            said = _unasked(sock) if tls else None
+            if said is None:
+                sock.sendall(PREFACE)
+                said = sock.recv(64)
+            elif not said:
+                return REFUSED
+            return HTTP2 if is_http2(said) else ""
     except OSError:  # TLS errors are some, too
         return ""
+
+
+def _unasked(sock: socket.socket) -> bytes | None:
+    """What a server says first: nothing if it closes, None if it waits to be asked."""
+    try:
+        return sock.recv(64)
+    except TimeoutError:
+        return None
+    except OSError:
+        return b""
 
 
 def _handshake(host: str, port: int) -> bool:
