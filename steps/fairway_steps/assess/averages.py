@@ -53,7 +53,10 @@ class Average:
         if not requests or not columns[0].n or (slo.metric is Metric.LATENCY and not self._own.timed.any()):
             what = "request" if slo.metric.is_share else "latency"
             beside = f" beside {scene.primary}" if slo.relative else ""
-            return no_data(slo, f"no {what} of {scene.candidate} was measured{beside}, so {name_of(slo)} is not known")
+            nor = ", or not their sum" if slo.metric is Metric.LATENCY_MEAN else ""
+            return no_data(
+                slo, f"no {what} of {scene.candidate} was measured{beside}{nor}, so {name_of(slo)} is not known"
+            )
         best = max(columns, key=lambda away: (away.testable, away.n))
         low, high = best.interval()
         above = columns[0].total / columns[0].n

@@ -61,6 +61,14 @@ class Scene:
         return replace(self, windows=seen)
 
     @cached_property
+    def summed(self) -> "Scene":
+        """The scene without latencies that are counted, but of which no sum is told: no mean follows from those."""
+        if not any(map(_unsummed, self.windows.own)):
+            return self
+        seen = self.windows.each(lambda each: replace(each, latency=None) if _unsummed(each) else each)
+        return replace(self, windows=seen)
+
+    @cached_property
     def problem(self) -> str:
         """Why the primary's counts compare with nothing; empty if they do."""
         found = inconsistency(self._beside)
@@ -129,6 +137,10 @@ class Scene:
         """Before which windows the candidate's weight changed."""
         weights = [stratum.weight for stratum in self.own]
         return [i for i, (now, then) in enumerate(pairwise(weights), 1) if now != then]
+
+
+def _unsummed(stratum: Stratum) -> bool:
+    return not stratum.seconds and stratum.latency is not None and stratum.latency.total > 0
 
 
 def missing_here(slo: Slo, in_stage: int) -> int:

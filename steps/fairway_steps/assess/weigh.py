@@ -186,5 +186,5 @@ def trial_of(slo: Slo, scene: Scene) -> Trial:
     if slo.metric is Metric.SERIES:
         return Series(slo, scene)
     if slo.metric is Metric.LATENCY_MEAN or slo.unit is Unit.STRATUM:
-        return Average(slo, scene)
+        return Average(slo, scene.summed if slo.metric is Metric.LATENCY_MEAN else scene)
     return Margin(slo, scene) if slo.relative else Limit(slo, scene)

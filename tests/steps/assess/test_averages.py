@@ -120,7 +120,7 @@ def test_a_mean_without_latencies_or_requests_is_no_data():
         found = judged([MEAN], strata, on_inconclusive=Verdict.PROMOTE)
         assert found.verdict is Verdict.HOLD
         assert found.evidence[0].result is Result.NO_DATA
-        assert "no latency of v2 was measured, so latency-mean is not known" in found.reason
+        assert "no latency of v2 was measured, or not their sum, so latency-mean is not known" in found.reason
 
 
 def test_milliseconds_or_seconds_change_nothing():
@@ -290,3 +290,17 @@ def test_a_margin_by_strata_asks_for_the_primary_beside_half_of_the_requests():
     found = judged([margin], [*own, *beside[:140]], weight=50, is_last=True)
     assert found.verdict is Verdict.HOLD
     assert "only 14,000 of 30,000 requests of v2 were measured beside v1" in found.reason
+
+
+def test_latencies_without_their_sum_tell_no_mean():
+    strata = [replace(each, seconds=0.0) for each in latencies(5, 0.9)]
+    found = judged([BOUNDED], strata)
+    assert found.verdict is Verdict.HOLD
+    assert found.reason.startswith("no latency of v2 was measured, or not their sum, so latency-mean is not known")
+    half = judged(
+        [BOUNDED],
+        latencies(6, 0.01, seconds=20) + [replace(each, start=each.start + 30, end=each.end + 30) for each in strata],
+    )
+    assert half.verdict is not Verdict.ADVANCE, "of more than half of the requests nothing is known"
+    only = judged([replace(BOUNDED, unit=Unit.STRATUM)], strata)
+    assert (only.verdict, only.evidence[0].result) == (Verdict.HOLD, Result.NO_DATA)
