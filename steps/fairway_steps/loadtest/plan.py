@@ -75,9 +75,9 @@ class Closed:
         return
 
     @property
-    def limit(self) -> int:
-        """The most requests it may come to."""
-        return MAX_REQUESTS if self.requests is None else self.requests + self.warm_up
+    def limit(self) -> float:
+        """The requests it comes to; infinity where that is not known beforehand."""
+        return math.inf if self.requests is None or self.warm_up_seconds else self.requests + self.warm_up
 
     @property
     def end(self) -> float:

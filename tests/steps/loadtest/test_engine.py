@@ -166,6 +166,17 @@ def test_the_duration_of_a_closed_loop_begins_after_its_warm_up():
     assert records.due < 60
 
 
+def test_the_requests_of_a_closed_loop_come_after_a_warm_up_by_time():
+    client = Simulated(lambda i: (0.01, OK))
+    plan = closed(2, requests=20, warm_up=WarmUp(seconds=0.2))
+    progress: list[Progress] = []
+    records = carry_out(plan, client, progress=progress.append)
+    meta = measured([records]).meta
+    assert (len(measured([records])), records.stopped) == (20, False)
+    assert meta.warm_up >= 2
+    assert progress[-1].planned == records.due == meta.warm_up + 20
+
+
 def test_a_timeout_that_a_client_saw_late_is_not_the_servers(monkeypatch):
     """The clock jumps while five requests wait for their answers, as when the process is stopped: they may have come meanwhile."""
     jump = 0
