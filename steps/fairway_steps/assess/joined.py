@@ -12,7 +12,7 @@ from itertools import accumulate
 from fairway_steps.assess.shared import Shared
 from fairway_steps.model import Stratum
 from fairway_steps.stats.columns import Columns
-from fairway_steps.windows import Window, aligned, merge
+from fairway_steps.windows import Window, merge, windows
 
 GRACE = 2
 """For so many windows requests wait for the latencies of their time."""
@@ -50,7 +50,7 @@ def joined(told: Iterable[Sequence[Seen]], end: int) -> list[tuple[Window, int]]
     looks = {id(stratum): look for stratum, look in found}
     wholes = [
         (window, max(looks[id(each)] for each in window.strata.values()))
-        for window in aligned(each for each, _ in found)
+        for window in windows(each for each, _ in found)
     ]
     known = [(window, look) for window, look in wholes if look < end]
     return list(zip((window for window, _ in known), accumulate((look for _, look in known), max), strict=True))

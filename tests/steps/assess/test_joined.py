@@ -141,3 +141,14 @@ def test_latencies_of_the_candidate_alone_leave_its_counts_beside_the_primarys()
 def test_a_primary_with_a_request_a_reading_is_compared_as_well_by_two_sources(few):
     slo = replace(RATE, min_requests=20)
     assert judged(slo, two_sources(lambda at: 0, requests=(few, 300))).verdict is Verdict.PROMOTE
+
+
+@pytest.mark.parametrize("names", [("v1", "v2"), ("v2", "v1")])
+def test_what_belongs_to_no_requests_is_beside_its_like_whatever_the_names(names):
+    """The latencies are told under weights of which the requests are not, so neither goes to the other."""
+    latency = Histogram(EDGES, (5, *[0] * (len(EDGES) - 1)))
+    counts = [Stratum(name, 0.0, 1.0, 50, 60) for name in names]
+    times = [Stratum(name, 0.0, 1.0, 10, 0, latency=latency) for name in names]
+    told = [[(stratum, 0) for stratum in some] for some in zip(counts, times, strict=True)]
+    found = [{name: stratum.requests for name, stratum in window.strata.items()} for window, _ in joined(told, 1)]
+    assert sorted(found, key=str) == [dict.fromkeys(names, 0), dict.fromkeys(names, 60)]
