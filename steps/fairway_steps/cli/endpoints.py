@@ -49,6 +49,14 @@ TIMES = (
     "trace",
     "trace_speed",
 )
+ALONE = frozenset({"payload", "payload_file", "payload_url", "tensors"})
+TOGETHER = frozenset({"dataset", "template"})
+INSTEAD = {
+    **{name: (ALONE | TOGETHER) - {name} for name in ALONE},
+    **dict.fromkeys(TOGETHER, ALONE),
+    "rate": frozenset({"trace"}),
+}
+"""Which of the command's options an endpoint's own takes the place of, besides the one of its name."""
 
 
 def tasks(values: Mapping[str, Any], command: click.Command) -> "dict[str, Task]":
@@ -65,7 +73,7 @@ def tasks(values: Mapping[str, Any], command: click.Command) -> "dict[str, Task]
     found = {}
     for name, own in given.items():
         try:
-            endpoint = _endpoint({**values, **own})
+            endpoint = _endpoint(_with_own(values, own))
             found[name] = task(endpoint, plan(endpoint))
         except UsageError as error:
             raise _named(name, error) from error
@@ -101,7 +109,7 @@ def _paired(values: Mapping[str, Any], given: Mapping[str, Mapping[str, Any]]) -
     made = {}
     for (name, own), share in zip(given.items(), paired(whole, common.seed), strict=True):
         try:
-            made[name] = task(_endpoint({**values, **own}), share)
+            made[name] = task(_endpoint(_with_own(values, own)), share)
         except UsageError as error:
             raise _named(name, error) from error
     one, other = made.values()
@@ -123,12 +131,20 @@ def _twice(rate: str) -> str:
     return ",".join(doubled(part) for part in rate.split(","))
 
 
+def _with_own(values: Mapping[str, Any], own: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The command's options, and what an endpoint has of its own instead of them."""
+    aside = [other for name, value in own.items() if value is not None for other in INSTEAD.get(name, ())]
+    return {**values, **dict.fromkeys(aside), **own}
+
+
 def _endpoint(values: Mapping[str, Any]) -> "Endpoint":
     from fairway_steps.loadtest.bodies import Source
     from fairway_steps.loadtest.endpoint import Endpoint
     from fairway_steps.loadtest.plan import WarmUp
     from fairway_steps.loadtest.tls import Tls
 
+    if not values["url"]:
+        raise UsageError("it has no url", mend="give it one, or --url for all")
     endless = values["requests"] is None and values["duration"] is None and not values["trace"]
     own_length = "@" in values["rate"] and values["loop"] == "open"
     return Endpoint(
@@ -189,14 +205,15 @@ def _endpoints(text: str, command: click.Command) -> dict[str, dict[str, Any]]:
         raise UsageError(f"{name} is no mapping of endpoints", mend="write NAME: {url: http://…}")
     if len(data) > 100:
         raise UsageError(f"{name} has {len(data)} endpoints, more than 100")
-    options = {param.name: param for param in command.params if param.name in OWN}
+    options = {str(param.name): param for param in command.params}
     found: dict[str, dict[str, Any]] = {}
     for endpoint, own in data.items():
         try:
             found[str(endpoint)] = dict(_own(key, value, options) for key, value in own.items())
-        except (UsageError, click.ClickException) as error:
-            message = error.message if isinstance(error, UsageError) else error.format_message()
-            raise UsageError(f"{name}: {endpoint}: {message}") from error
+        except UsageError as error:
+            raise UsageError(f"{name}: {endpoint}: {error.message}", mend=error.mend) from error
+        except click.ClickException as error:
+            raise UsageError(f"{name}: {endpoint}: {error.format_message()}") from error
         if not found[str(endpoint)].get("url"):
             found[str(endpoint)].pop("url", None)
     return found
@@ -208,6 +225,8 @@ def _own(key: str, value: Any, options: Mapping[str, click.Parameter]) -> tuple[
     option = options.get(str(key).replace("-", "_"))
     if option is None or option.name is None:
         raise UsageError(f"{key!r} is no option of an endpoint{nearest(str(key), map(_kebab, OWN))}")
+    if option.name not in OWN:
+        raise UsageError(f"{key!r} is of the whole load test, not of an endpoint", mend="give it as an option")
     if option.name == "header":
         pairs = value.items() if isinstance(value, dict) else []
         lines = (
