@@ -25,14 +25,14 @@ def stratum(requests, errors=0, *, slow=0, weight=10, version="v2", start=0.0, e
 
 @dataclass
 class Version:
-    """Requests per second from ``start`` on, the share that fails and the share that takes 0.4 s instead of 5 ms."""
+    """Requests per second from its source's ``zero`` on, the share that fails and the share that takes 0.4 s instead of 5 ms."""
 
     rate: float
     failing: float = 0.0
     slow: float = 0.0
 
     def counters(self, elapsed: float) -> Counters:
-        requests = math.floor(self.rate * elapsed + 1e-9)
+        requests = math.floor(self.rate * max(0.0, elapsed) + 1e-9)
         failed, slow = math.floor(requests * self.failing + 1e-9), math.floor(requests * self.slow + 1e-9)
         latency = {edge: requests if edge >= 0.4 else requests - slow for edge in EDGES}
         seconds = 0.005 * (requests - slow) + 0.4 * slow

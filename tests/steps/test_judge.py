@@ -689,7 +689,7 @@ class Cold(Version):
 
     def counters(self, elapsed):
         warm = super().counters(elapsed)
-        failed = math.floor(self.rate * min(elapsed, 3.0) + 1e-9)
+        failed = math.floor(self.rate * min(max(0.0, elapsed), 3.0) + 1e-9)
         return replace(warm, failures={"http-503": failed} if failed else {})
 
 
@@ -716,6 +716,21 @@ def test_the_burn_in_is_no_evidence_however_late_the_assessment_begins(tmp_path,
     own = [s for s in world.kept.strata if s.version == "v2"]
     assert sum(s.errors for s in own if s.settling) == sum(s.errors for s in own) >= 20
     assert sum(s.requests for s in own if not s.settling) > 200
+
+
+@pytest.mark.parametrize("late", [0.0, 4.0, 10.0])
+def test_a_cold_start_is_no_evidence_where_nothing_could_be_read_since_before_the_stage(tmp_path, late):
+    """As of a version whose series begin with its first request: the step that sets the weights could not read any yet."""
+    world = World(tmp_path, Cold(20.0), slos=[ERRORS])
+    entered = START + 20.0
+    world.source.zero = entered
+    world.begin(slos=(ERRORS,), timeline=(change(0, entered),), cursor=json.dumps({"at": START}), created=START)
+    world.clock.time = entered + late
+    result = world.judge(rules=Rules(burn_in=3), stages=(Stage(10, 30.0),))
+    assert result.assessment.verdict is not Verdict.ROLLBACK
+    own = [s for s in world.kept.strata if s.version == "v2"]
+    assert sum(s.errors for s in own if s.settling) == sum(s.errors for s in own) >= 20
+    assert sum(s.requests for s in own if not s.settling and s.weight == 10) > 200
 
 
 def test_a_critical_slo_ends_a_stage_sooner_than_the_same_among_many(tmp_path):
