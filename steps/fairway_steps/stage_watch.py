@@ -200,12 +200,13 @@ class StageWatch:
         """The requests of each version at this stage."""
         weights = dict(self._shares(self.stage, ()))
         # In a split the primary's share grows as candidates are dropped; before, it had all.
-        grown = range(weights[self.primary] + 1, 100) if self.stage.weights else ()
+        grown = range(weights.get(self.primary, 0) + 1, 100) if self.stage.weights else ()
         here = [s for s in self.strata if s.weight == weights.get(s.version, 0) or s.weight in grown]
         return {name: sum(s.requests for s in here if s.version == name) for name in self.named}
 
     def _shares(self, stage: Stage, without: Collection[str]) -> Mapping[str, int]:
-        return routes_of(stage, self.primary, self.candidate, without=without).weights
+        weights = routes_of(stage, self.primary, self.candidate, without=without).weights
+        return {name: weight for name, weight in weights.items() if name}  # without a primary nobody has the rest
 
     def _drop(self, found: Mapping[str, str]) -> None:
         """Take candidates off the traffic one by one; the last one goes with the verdict."""

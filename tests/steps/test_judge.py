@@ -312,6 +312,7 @@ def test_without_a_primary_only_the_candidate_is_read(tmp_path):
     world = World(tmp_path)
     result = world.judge(recorded=False, primary="")
     assert result.samples == {"v2": 160}
+    assert {tuple(weights) for _, weights in world.source.reads} == {("v2",)}, "a source is asked for nobody else"
 
 
 def test_weights_that_were_set_anew_are_judged_anew(world):

@@ -63,9 +63,8 @@ class ScrapeSource:
             return Reading((), cursor, problem=f"{self.where} cannot be understood: {error}")
         if silent := [v for v in versions if weights.get(v, 0) > 0 and v not in after.counters]:
             return Reading((), cursor, problem=f"{self.where} has no metrics of {', '.join(silent)}")
-        if before is not None and (fell := _fell(before, after)):
-            told = f"the requests of {', '.join(fell)} at {self.where} went down by less than a restart explains"
-            return Reading((), cursor, problem=f"{told}: they are not counted by one process")
+        if before is not None and (problem := self._not_one_process(before, after)):
+            return Reading((), cursor, problem=problem)
         return Reading(() if before is None else tuple(self._strata(before, after, weights)), _encode(after))
 
     def inspect(self, versions: Sequence[str], now: float) -> Sequence[Inspection]:
@@ -138,6 +137,20 @@ class ScrapeSource:
                     mine.setdefault(version, []).append(sample)
         return Snapshot(now, uptime, {version: tally(self.names, samples) for version, samples in mine.items()})
 
+    def _not_one_process(self, before: Snapshot, after: Snapshot) -> str:
+        """Why both cannot be what one process, or one and its successor, says; empty if they can."""
+        if _restarted(before, after):
+            return ""
+        if _differs(before, after, 1.0 if self.names.started else SLACK + 1.0):
+            return (
+                f"another process answers at {self.where} than did before, as of replicas behind one address: "
+                "give the address of one process, or a Prometheus that scrapes each"
+            )
+        both = before.counters.keys() & after.counters.keys()
+        fell = sorted(v for v in both if unexplained(before.counters[v].requests, after.counters[v].requests))
+        told = f"the requests of {', '.join(fell)} at {self.where} went down by less than a restart explains"
+        return f"{told}: they are not counted by one process" if fell else ""
+
     def _matcher(self, version: str) -> Matcher:
         return self.names.ask(self.service, version, workload(self._known.get(version)))
 
@@ -160,18 +173,18 @@ class _Away(Exception):
 
 
 def _restarted(before: Snapshot, after: Snapshot) -> bool:
-    """Whether the counting process is another one, even if its counters have grown past the old ones by now."""
+    """Whether the counting process began since, even if its counters have grown past the old ones by now."""
     if before.uptime is None or after.uptime is None:
         return False
-    return after.uptime < before.uptime - 1 or after.uptime + SLACK < after.at - before.at
+    since = after.at - before.at
+    return after.uptime + SLACK < since or (after.uptime < before.uptime - 1 and after.uptime <= since + SLACK)
 
 
-def _fell(before: Snapshot, after: Snapshot) -> list[str]:
-    """The versions whose requests are fewer, and not those of a new process."""
-    if _restarted(before, after):
-        return []
-    both = before.counters.keys() & after.counters.keys()
-    return sorted(v for v in both if unexplained(before.counters[v].requests, after.counters[v].requests))
+def _differs(before: Snapshot, after: Snapshot, slack: float) -> bool:
+    """Whether the two say of their process that it began at another time."""
+    if before.uptime is None or after.uptime is None:
+        return False
+    return abs((after.at - after.uptime) - (before.at - before.uptime)) > slack
 
 
 def _encode(snapshot: Snapshot) -> str:

@@ -205,6 +205,36 @@ def test_an_uptime_that_lags_behind_is_no_restart(source, says):
     assert [s.requests for s in source.read(["v1", "v2"], BOTH, cursor, 5.0).strata] == [0, 30]
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_replicas_that_answer_in_turn_at_one_address_are_no_evidence(url, says, first):
+    """They started 100 s apart, and each has counted since; whichever answers first is the one that is believed."""
+    source, found = ScrapeSource(url, "iris", PLAIN), []
+
+    def reading(at: int, cursor: str):
+        which = (at + first) % 2
+        started, count = ((0, 50_000), (100, 9_000))[which]
+        says(f'process_start_time_seconds {started}\nrequests_total{{version="v2",status="200"}} {count + 10 * at}\n')
+        return source.read(["v2"], {"v2": 10}, cursor, 1000.0 + at)
+
+    cursor = reading(0, "").cursor
+    for at in range(1, 7):
+        told = reading(at, cursor)
+        found += [stratum.requests for stratum in told.strata]
+        assert bool(told.problem) is bool(at % 2)
+        assert not told.problem or "another process answers at http://" in told.problem
+        cursor = told.cursor
+    assert found == [20, 20, 20]
+
+
+def test_an_uptime_that_rises_by_more_than_the_time_between_is_another_process(source, says):
+    says(envoy(requests=10, uptime=100))
+    cursor = source.read(["v1", "v2"], BOTH, "", 0.0).cursor
+    says(envoy(requests=40, uptime=108))
+    assert not source.read(["v1", "v2"], BOTH, cursor, 1.0).problem, "its gauge may have lagged behind"
+    says(envoy(requests=40, uptime=120))
+    assert "another process answers" in source.read(["v1", "v2"], BOTH, cursor, 1.0).problem
+
+
 def test_any_server_with_a_version_label(url, says):
     source = ScrapeSource(url, "iris", PLAIN)
 
