@@ -3,12 +3,14 @@
 import logging
 import math
 from dataclasses import replace
+from functools import partial
 
 from fairway_steps.clock import Clock
 from fairway_steps.errors import FairwayError
 from fairway_steps.model import Outcome, Policy, Version
 from fairway_steps.record import Lease, Record, RecordStore, amend
 from fairway_steps.routing.base import Router
+from fairway_steps.takeover import is_lost
 from fairway_steps.workload.base import Workloads
 
 LOG = logging.getLogger(__name__)
@@ -33,9 +35,13 @@ def retire(
         won = record.outcome is Outcome.PROMOTED and version == record.chosen
         event = EVENTS[record.outcome if won or record.outcome is Outcome.HELD else Outcome.ROLLED_BACK]
         workloads.tell(version, event, f"{record.release_id}: {record.reason}", warning=not won)
-    ends = [_ended(record, version, policy, workloads, router, clock, drain) for version, policy in _leaving(record)]
+    ends = [
+        _ended(store, record, version, policy, workloads, router, clock, drain) for version, policy in _leaving(record)
+    ]
     for said in filter(None, ends):
         LOG.info(said)
+    if not _is_still(record, store.load()):
+        return record
 
     def done(now: Record) -> Record:
         for said in filter(None, ends):
@@ -46,6 +52,7 @@ def retire(
 
 
 def _ended(
+    store: RecordStore,
     record: Record,
     version: Version,
     policy: Policy,
@@ -60,10 +67,24 @@ def _ended(
             workloads.unguard(version)
         if policy is Policy.KEEP:
             return ""
-        trouble = _busy(version, router, clock, drain)
+        wanted = partial(_wanted, version, store, record, router)
+        trouble = wanted() or _busy(version, router, clock, drain) or wanted()
         return f"{version.name} is left as it is: {trouble}" if trouble else workloads.retire(version, policy)
     except FairwayError as error:
         return f"{version.name} is left as it is: {error.message}"
+
+
+def _is_still(record: Record, now: Record | None) -> bool:
+    return now is not None and (now.release_id, now.token) == (record.release_id, record.token)
+
+
+def _wanted(version: Version, store: RecordStore, record: Record, router: Router) -> str:
+    """Why a version is still wanted, or again: another release may begin while it is waited for."""
+    if version.name in router.read().versions():
+        return "the route still points at it"
+    if not _is_still(record, store.load()) or is_lost(record, router):
+        return "another release has begun"
+    return ""
 
 
 def _leaving(record: Record) -> list[tuple[Version, Policy]]:
@@ -79,8 +100,6 @@ def _leaving(record: Record) -> list[tuple[Version, Policy]]:
 
 def _busy(leaving: Version, router: Router, clock: Clock, drain: float) -> str:
     """Wait until a version is quiet; why it is not."""
-    if leaving.name in router.read().versions():
-        return "the route still points at it"
     before, since, longest = router.served(), clock.now(), LONGEST
     while True:
         shown = before.every if before and math.isfinite(before.every) else 0.0

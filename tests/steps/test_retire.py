@@ -136,3 +136,38 @@ def test_what_was_done_is_noted(store):
     assert after.events[-1].message == "Deployment ns/v1 is scaled to 0"
     assert store.load() == after
     assert replace(after, events=(), retired=False) == record(outcome=Outcome.PROMOTED)
+
+
+def begun_here(store, router):
+    store.update(lambda held: replace(held, release_id="iris-2", token=2, outcome=None))
+
+
+def about_to_begin_here(store, router):
+    store.update(lambda held: replace(held, token=2))
+
+
+def begun_elsewhere(store, router):
+    router.claim(router.fence() + 2)
+
+
+def pointed_back(store, router):
+    router.give_all(store.load().primary)
+
+
+@pytest.mark.parametrize("meanwhile", [begun_here, about_to_begin_here, begun_elsewhere, pointed_back])
+def test_a_version_that_is_wanted_again_while_it_was_waited_for_is_left_as_it_is(store, meanwhile):
+    router, workloads, clock = stable("v2"), FakeWorkloads(), FakeClock()
+    counts = iter([10, 12, 12])
+
+    def served():
+        count = next(counts)
+        if count == 12:
+            meanwhile(store, router)
+        return Served({"v1": count}, 0, 0)
+
+    router.served = served
+    after = retire(store, ended(store, Outcome.PROMOTED), router, workloads, clock, drain=5.0)
+    assert workloads.done == ["unguard v2"]
+    here = meanwhile in (begun_here, about_to_begin_here)
+    assert here or after.events[-1].message.startswith("v1 is left as it is: ")
+    assert store.load().retired is not here

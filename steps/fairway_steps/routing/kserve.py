@@ -97,13 +97,7 @@ class KServeRouter(StoredRouter):
     def _says(self, found: Manifest) -> Routes:
         _must_split(found, self.ref.namespace)
         status, percent = _predictor(found), _percent(found)
-        ready, coming = status.get("latestReadyRevision", ""), status.get("latestCreatedRevision", "")
-        if coming != ready and percent != 0:
-            raise Unknown(
-                f"{f'{FIELD} {percent}' if percent else f'no {FIELD}'}: {coming or 'the first revision'} would get that "
-                "traffic as soon as it is ready",
-                f"apply the candidate's spec together with {FIELD}: 0",
-            )
+        _must_be_made(status, percent)
         return Routes(self._by_version(_shares(status, percent)))
 
     def _saying(self, found: Manifest, routes: Routes) -> dict[str, Any]:
@@ -117,7 +111,9 @@ class KServeRouter(StoredRouter):
             )
         if not other:
             return {"predictor": {FIELD: _percent(found)}}
-        return {"predictor": {FIELD: None if weights.get(ready, 0) == 100 else weights.get(ready, 0)}}
+        percent = None if weights.get(ready, 0) == 100 else weights.get(ready, 0)
+        _must_be_made(status, percent)
+        return {"predictor": {FIELD: percent}}
 
     def _holds(self, found: Manifest, parts: dict[str, Any]) -> bool:
         return bool(_percent(found) == parts["predictor"][FIELD])
@@ -190,6 +186,17 @@ def _must_split(found: Manifest, namespace: str) -> None:
         "make the candidate an InferenceService of its own, and release both behind a route of yours: "
         f"--route httproute/{namespace}/NAME, versions inferenceservice/{namespace}/NAME",
     )
+
+
+def _must_be_made(status: Mapping[str, Any], percent: int | None) -> None:
+    """Raise Unknown if a revision in the making would get the percent of the latest one."""
+    ready, coming = status.get("latestReadyRevision", ""), status.get("latestCreatedRevision", "")
+    if coming != ready and percent != 0:
+        raise Unknown(
+            f"{f'{FIELD} {percent}' if percent else f'no {FIELD}'}: {coming or 'the first revision'} would get that "
+            "traffic as soon as it is ready",
+            f"apply the candidate's spec together with {FIELD}: 0",
+        )
 
 
 def _version(found: Manifest, whatever: bool = False) -> str:

@@ -95,6 +95,15 @@ def test_a_candidate_in_the_making_that_would_get_traffic_when_it_is_ready_is_re
         router.read()
 
 
+@pytest.mark.parametrize("asked", [SPLIT, Routes({"v2": 100})])
+def test_no_share_while_another_revision_that_would_get_it_is_in_the_making(lab, router, asked):
+    lab.reconcile(created="iris-00003")
+    assert router.read() == Routes({"v1": 100})
+    with pytest.raises(Refused, match="iris-00003 would get that traffic"):
+        router.apply(asked, lab.versions)
+    assert percent(lab) == 0
+
+
 def test_the_field_is_left_alone_while_there_is_no_other_revision(lab, router):
     lab.first, lab.last = lab.last, lab.first
     status = lab.stored()["status"]["components"]["predictor"]
