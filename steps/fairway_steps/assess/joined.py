@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 
-from fairway_steps.assess.shared import Shared
+from fairway_steps.assess.shared import Shared, alone
 from fairway_steps.model import Stratum
 from fairway_steps.stats.columns import Columns
 from fairway_steps.windows import Window, merge, windows
@@ -42,6 +42,12 @@ class Joined:
         first, second = ([strata[name] for strata, _ in both] for name in (candidate, primary))
         shared = Shared(Columns(first), Columns(second), [look for _, look in both])
         return cls(Columns([strata[candidate] for strata, _ in wholes]), [look for _, look in wholes], shared)
+
+    def here(self, weight: int | None, rows: Sequence[int]) -> "Joined":
+        """What is of one stage, of which the release's windows ``rows`` are, as alone."""
+        own = self.own.at(weight)
+        looks = alone([self.looks[row] for row in own.tolist()], rows)
+        return Joined(self.own.some(own), looks, self.shared.here(weight, rows))
 
 
 def joined(told: Iterable[Sequence[Seen]], end: int) -> list[tuple[Window, int]]:

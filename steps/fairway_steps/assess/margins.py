@@ -19,7 +19,7 @@ from fairway_steps.assess.unpaired import NONE, Unpaired, by_requests
 from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo
 from fairway_steps.stats.comparison import MET, VIOLATED, RateVsPrimary, Strata
 from fairway_steps.stats.counts import Array
-from fairway_steps.stats.pairs import Pairs, held, of_failures, of_quantile, readable
+from fairway_steps.stats.pairs import Pairs, Rows, held, of_failures, of_quantile, readable
 from fairway_steps.words import count, name_of, number, times
 
 
@@ -45,6 +45,12 @@ class Margin:
 
     slo: Slo
     scene: Scene
+    whole: "Margin | None" = None
+
+    @property
+    def here(self) -> "Margin":
+        """The stage alone, as it was read among all windows: where the primary's quantile lies the earlier ones tell there, too."""
+        return Margin(self.slo, self.scene.here, self)
 
     def harm(self) -> list[Array]:
         """Ln e of harm after each of the scene's windows, by what became known from the first and from each change of weights on."""
@@ -62,9 +68,10 @@ class Margin:
     @cached_property
     def _kept(self) -> float:
         """Ln e of health, by the stage's own evidence: what was well at a lower weight proves nothing of a higher one."""
+        if self.whole:
+            return self.whole.kept()
         harm, health = self._pairs
-        weights = self._shared.weights
-        here = [i for i, row in enumerate(health.rows.tolist()) if self.scene.weight in (None, weights[row])]
+        here = health.places(self._rows_here)
         strata = self._harm.some(here) if health is harm else self._read(health.some(here), MET)
         return self._fresh.met(strata)
 
@@ -77,9 +84,8 @@ class Margin:
             served = any(stratum.requests for stratum in scene.own)
             name, other = (scene.primary, scene.candidate) if served else (scene.candidate, scene.primary)
             return no_data(slo, f"no request to {name} was measured beside {other}, so {self._unknown} is not known")
-        timed = [columns.timed.any() for columns in (both.shared.own, both.shared.other)]
-        if self._is_latency and not all(timed):
-            name = scene.primary if timed[0] else scene.candidate
+        if self._is_latency and not (own := both.shared.own.timed.any()) & both.shared.other.timed.any():
+            name = scene.primary if own else scene.candidate
             return no_data(slo, f"no latency of {name} was measured, so {self._unknown} is not known")
         here = self._beside(scene.weight)
         standing = Standing(
@@ -193,6 +199,8 @@ class Margin:
     @cached_property
     def _pairs(self) -> tuple[Pairs, Pairs]:
         """What tells of harm, and of health."""
+        if self.whole:
+            return self.whole.read_here[:2]
         shared = self._shared
         if not self._is_latency:
             found = of_failures(shared.own, shared.other)
@@ -201,7 +209,19 @@ class Margin:
         return of_quantile(shared.own, shared.other, shared.looks, self.slo.quantile, self.slo.limit)
 
     @cached_property
+    def read_here(self) -> tuple[Pairs, Pairs, Strata]:
+        """Of the stage what tells of harm, and of health, and the first as it was read."""
+        rows, (harm, health) = self._rows_here, self._pairs
+        return harm.within(rows), health.within(rows), self._harm.some(harm.places(rows))
+
+    @property
+    def _rows_here(self) -> Rows:
+        return self._shared.own.at(self.scene.weight)
+
+    @cached_property
     def _harm(self) -> Strata:
+        if self.whole:
+            return self.whole.read_here[2]
         return self._read(self._pairs[0])
 
     @cached_property

@@ -43,13 +43,14 @@ class Ending:
 class Scene:
     """The windows that are evidence on ``candidate``, in order of time, and the stage that is being judged.
 
-    ``weight`` is the stage's (None: all windows are its own).
+    ``weight`` is the stage's (None: all windows are its own). The stage alone takes from the ``whole`` what is known of it there.
     """
 
     candidate: str
     primary: str
     windows: Windows
     weight: int | None
+    whole: "Scene | None" = None
 
     @classmethod
     def of(cls, strata: Sequence[Stratum], candidate: str, primary: str, weight: int | None) -> "Scene":
@@ -81,7 +82,11 @@ class Scene:
     @cached_property
     def here(self) -> "Scene":
         """The stage alone."""
-        return replace(self, windows=self.windows.some([row for row, is_here in enumerate(self.is_here) if is_here]))
+        return replace(self, windows=self.windows.some(self.rows_here), whole=self)
+
+    @cached_property
+    def rows_here(self) -> list[int]:
+        return [row for row, is_here in enumerate(self.is_here) if is_here]
 
     @property
     def own(self) -> list[Stratum]:
@@ -90,17 +95,21 @@ class Scene:
     @cached_property
     def columns(self) -> Columns:
         """The candidate's strata, one a window."""
-        return Columns(self.own)
+        return self.whole.columns.some(self.whole.rows_here) if self.whole else Columns(self.own)
 
     @cached_property
     def shared(self) -> Shared:
         """What may be compared with the primary; nothing where its counts cannot be."""
+        if self.whole:
+            return self.whole.shared.here(self.weight, self.whole.rows_here)
         return Shared.of(self.windows, self._with_primary, self.columns, self._beside)
 
     @cached_property
     def joined(self) -> Joined:
         """The windows with the latencies of a source of their own beside the requests that they tell of."""
-        if not alone(self.columns).any() and not alone(self._beside).any():
+        if self.whole and self.whole.joined.own is not self.whole.columns:
+            return self.whole.joined.here(self.weight, self.whole.rows_here)
+        if self.whole or not (alone(self.columns).any() or alone(self._beside).any()):
             return Joined(self.columns, range(len(self.windows)), self.shared)
         known = self.windows.known(timed=True)
         own = list(zip(self.own, known, strict=True))
@@ -111,6 +120,9 @@ class Scene:
     @cached_property
     def rows(self) -> list[int]:
         """Which of the windows those are."""
+        if self.whole:
+            here = {row: place for place, row in enumerate(self.whole.rows_here)}
+            return [here[row] for row in self.whole.rows if row in here]
         own = self.shared.own
         return list(range(len(own.strata))) if own.whole is None else own.rows.tolist()
 

@@ -120,8 +120,7 @@ class Reward:
 
     @cached_property
     def _here(self) -> Gains:
-        weights = self.scene.shared.weights
-        return self._gains.some([i for i, weight in enumerate(weights) if self.scene.weight in (None, weight)])
+        return self._gains.some(self.scene.shared.own.at(self.scene.weight))
 
 
 def compared(names: tuple[str, str], means: tuple[float, float], interval: tuple[float, float], level: float) -> str:

@@ -1,5 +1,6 @@
 """The windows that both versions served in, as far as they are closed. Pure."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,7 +9,7 @@ from operator import attrgetter
 from typing import TypeVar
 
 from fairway_steps.model import Stratum
-from fairway_steps.stats.columns import Columns, Mask
+from fairway_steps.stats.columns import Columns, Mask, Rows
 from fairway_steps.windows import windows
 
 T = TypeVar("T")
@@ -98,17 +99,17 @@ class Shared:
         rows = [rows[place] for place in places]
         return cls(own.some(rows), other.some(places), [known[row] for row in rows])
 
-    @cached_property
-    def weights(self) -> list[int]:
-        """The candidate's."""
-        return [stratum.weight for stratum in self.own.strata]
-
-    def some(self, rows: Sequence[int]) -> "Shared":
+    def some(self, rows: Sequence[int] | Rows) -> "Shared":
         return Shared(self.own.some(rows), self.other.some(rows), [self.looks[row] for row in rows])
 
     def at(self, weight: int | None) -> "Shared":
         """Those of one stage; None: all."""
-        return self if weight is None else self.some([i for i, own in enumerate(self.weights) if own == weight])
+        return self.some(self.own.at(weight))
+
+    def here(self, weight: int | None, rows: Sequence[int]) -> "Shared":
+        """Those of one stage, of which the release's windows ``rows`` are, as alone."""
+        found = self.at(weight)
+        return Shared(found.own, found.other, alone(found.looks, rows))
 
     def timed(self) -> "Shared":
         """Those with latencies of both, if there are any."""
@@ -119,5 +120,10 @@ class Shared:
         return self._where((self.own.requests > 0) | (self.other.requests > 0))
 
     def _where(self, there: Mask) -> "Shared":
-        rows = there.nonzero()[0].tolist()
+        rows = there.nonzero()[0]
         return self.some(rows) if 0 < len(rows) < len(self.looks) else self
+
+
+def alone(looks: Sequence[int], rows: Sequence[int]) -> list[int]:
+    """After which of some windows, ``rows``, what is known after the release's ``looks`` is; what only a later one brings, after their last."""
+    return [min(bisect_left(rows, look), len(rows) - 1) for look in looks]

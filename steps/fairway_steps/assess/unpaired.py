@@ -42,10 +42,11 @@ def by_requests(
 
     ``own`` are all of the candidate's windows, ``shared`` those with the primary.
     """
-    here = own.some([row for row, is_here in enumerate(scene.judged(own.strata)) if is_here])
-    both = shared.at(scene.weight)
+    here, both = own.some(own.at(scene.weight)), shared.at(scene.weight)
     known = both.other.requests > 0 if line is None else both.other.has_latency
-    both = both.some(known.nonzero()[0].tolist())
+    both = both.some(known.nonzero()[0])
+    if len(both.looks) == len(here.strata):
+        return NONE
     edge, allowed = line or (math.nan, 1.0)
     (x, n), (own_x, own_n) = (_broken(each, edge * (1 + margin), surely=True) for each in (here, both.own))
     y, m = _broken(both.other, edge, surely=False)

@@ -115,7 +115,7 @@ def _told_here(trial: Trial, told: Evidence, paths: Sequence[Array], open_: Open
     harmful = told.result is Result.FAIL
     if isinstance(trial, Series) or not (is_clear or harmful) or all(scene.is_here) or not any(scene.is_here):
         return told
-    alone = replace(trial, scene=scene.here)
+    alone = trial.here if isinstance(trial, Margin) else replace(trial, scene=scene.here)
     *_, began = (path for path, row in zip(paths, (0, *scene.changes), strict=True) if scene.is_here[row])
     log_e = max(late.mixed([began])[-1], late.mixed(alone.harm())[-1])
     own = alone.evidence(log_e, harmful=harmful, open_=replace(open_, is_last=False, must_prove=False))

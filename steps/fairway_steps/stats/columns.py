@@ -72,15 +72,25 @@ class Columns:
     whole: "Columns | None" = None
     rows: Rows = field(default_factory=lambda: NO_ROWS)
 
-    def some(self, rows: Sequence[int]) -> "Columns":
+    def some(self, rows: Sequence[int] | Rows) -> "Columns":
         """Of rows that rise."""
         if len(rows) == len(self.strata):
             return self
-        return Columns([self.strata[row] for row in rows], self, np.asarray(rows, dtype=np.intp))
+        which = np.asarray(rows, dtype=np.intp)
+        return Columns([self.strata[row] for row in which.tolist()], self, which)
 
     @_column
     def requests(self) -> Array:
         return np.array([stratum.requests for stratum in self.strata], dtype=np.float64)
+
+    @_column
+    def weights(self) -> Array:
+        """Each one's share of the traffic, in percent."""
+        return np.array([stratum.weight for stratum in self.strata], dtype=np.float64)
+
+    def at(self, weight: int | None) -> Rows:
+        """The rows of one stage; None: all."""
+        return np.arange(len(self.strata)) if weight is None else np.flatnonzero(self.weights == weight)
 
     @_column
     def errors(self) -> Array:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 from fairway_steps.stats.counts import Array, Counts, rates, running
@@ -52,7 +53,7 @@ class Strata:
     likelihoods: Array
     part: slice | None = None
 
-    def some(self, which: slice | Sequence[int]) -> "Strata":
+    def some(self, which: slice | NDArray[np.intp]) -> "Strata":
         return Strata(self.table[:, which], self.likelihoods[which], self.part)
 
     def at(self, part: slice) -> Array:
@@ -144,8 +145,9 @@ class RateVsPrimary:
         """The state after them, looked at once."""
         if not strata.table.size:
             return self
-        *_, path = self._paths(strata, WHOLE)
-        state = replace(self._counted(strata.table), likelihood=tuple(path[-1].tolist()))
+        # Added row by row, so that it has the same bits as by one look after each.
+        likelihood = np.add.reduce(np.vstack((self.likelihood or np.zeros(2 * POINTS + 2), strata.at(WHOLE))), axis=0)
+        state = replace(self._counted(strata.table), likelihood=tuple(likelihood.tolist()))
         return replace(state, peak=self.peak.highest(state.now))
 
     def log_es(self, strata: "Strata", part: slice) -> Array:

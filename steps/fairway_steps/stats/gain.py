@@ -31,7 +31,7 @@ class Gains:
     def of(cls, own: Sequence[Stratum], other: Sequence[Stratum]) -> "Gains":
         return cls(_sums(own), _sums(other))
 
-    def some(self, which: Sequence[int] | slice) -> "Gains":
+    def some(self, which: "np.ndarray[tuple[int], np.dtype[np.intp]] | slice") -> "Gains":
         return Gains(self.own[:, which], self.other[:, which])
 
     @property

@@ -9,7 +9,7 @@ test valid. Between two edges, harm is read at the upper one and health at the l
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,9 +41,18 @@ class Pairs:
     allowed: Array
     lines: Array
 
-    def some(self, which: Sequence[int]) -> "Pairs":
+    def some(self, which: Rows) -> "Pairs":
         x, n, y, m = (column[which] for column in self.counts)
         return Pairs(self.rows[which], (x, n, y, m), self.allowed[which], self.lines[which])
+
+    def places(self, windows: Rows) -> Rows:
+        """Which of them are of some windows."""
+        return np.flatnonzero(np.isin(self.rows, windows))
+
+    def within(self, windows: Rows) -> "Pairs":
+        """Of some windows alone, by their place among them."""
+        found = self.some(self.places(windows))
+        return replace(found, rows=np.searchsorted(windows, found.rows))
 
 
 @dataclass(frozen=True)
