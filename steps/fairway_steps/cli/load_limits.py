@@ -17,7 +17,7 @@ def limits_of(text: str | None, slos: Sequence[Slo]) -> "list[Limit]":
     """``100ms,ttft:200ms`` and the latencies of SLOs: the limits to count by, the lowest first."""
     from fairway_steps.loadtest.streaming import METRICS, Limit
 
-    found = {Limit(slo.limit) for slo in slos if slo.metric is Metric.LATENCY and not slo.relative}
+    found = {Limit(slo.limit) for slo in slos if slo.metric is Metric.LATENCY and slo.alone}
     for part in filter(None, (part.strip() for part in (text or "").split(","))):
         metric, colon, lasting = part.rpartition(":")
         if colon and metric not in METRICS:
@@ -36,7 +36,7 @@ def judged_by(slos: Sequence[Slo], limits: "Sequence[Limit]") -> bool:
     """Whether these limits are all that latencies are judged by: SLOs on rates alone judge none."""
     if not slos:
         return any(limit.metric == "response" for limit in limits)
-    return all(slo.metric.is_share or (slo.metric is Metric.LATENCY and not slo.relative) for slo in slos)
+    return all(slo.metric.is_share or (slo.metric is Metric.LATENCY and slo.alone) for slo in slos)
 
 
 def decision_of(
@@ -60,6 +60,8 @@ def decision_of(
         mend = "leave one of the two out"
         if slo.relative:
             raise UsageError(f"--stop-early cannot decide {name_of(slo)} against the primary", mend=mend)
+        if slo.of:
+            raise UsageError(f"--stop-early cannot decide {name_of(slo)}, which is no response's latency", mend=mend)
         if slo.metric not in (Metric.ERROR_RATE, Metric.SUCCESS_RATE, Metric.LATENCY) or slo.unit is not Unit.REQUEST:
             raise UsageError(f"--stop-early cannot decide {name_of(slo)}, which is no count of its requests", mend=mend)
         place = responses.index(slo.limit) if slo.metric is Metric.LATENCY else None

@@ -198,7 +198,7 @@ def source(text: str, service: str, *versions: Version | None, slos: Sequence[Sl
 
     known = {version.name: version for version in versions if version is not None}
     timed = [slo for slo in slos or () if slo.metric.is_time]
-    limits = [slo.limit for slo in timed if slo.metric is Metric.LATENCY and not slo.relative]
+    limits = [slo.limit for slo in timed if slo.metric is Metric.LATENCY and slo.alone]
     exact = limits if limits or (slos is not None and not timed) else None
     further = list(dict.fromkeys(slo.of for slo in timed if slo.of))
     others = len(limits) < len(timed)

@@ -639,6 +639,10 @@ def test_who_never_lets_anybody_connect_is_unusable(silent_server, scheme: str):
             ["--stop-early=true", "--slos=[{metric: error-rate, margin: 10%}]"],
             "--stop-early cannot decide error-rate against the primary",
         ),
+        (
+            ["--stop-early=true", "--slos=[{metric: latency, of: ttft, quantile: p95, limit: 200ms}]"],
+            "--stop-early cannot decide p95 ttft, which is no response's latency",
+        ),
         (["--stop-early=true", "--slos=[{metric: error-rate, limit: 1%}]", "--stage=-1"], "--stage -1 is no stage"),
         (
             [

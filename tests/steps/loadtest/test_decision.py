@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from fairway_steps.assess import assess
 from fairway_steps.cli.load_limits import judged_by, limits_of
 from fairway_steps.loadtest.decision import Bound, Decision
+from fairway_steps.loadtest.streaming import Limit
 from fairway_steps.loadtest.tally import Count
 from fairway_steps.model import Histogram, Metric, Mode, Rules, Slo, Stratum, Verdict
 
@@ -106,5 +107,15 @@ def test_sending_late_matters_unless_limits_or_rates_are_all_that_is_judged():
         ("", [latency], True),
         ("", [latency, mean], False),
         ("1s", [latency, replace(latency, relative=True)], False),
+        ("1s", [latency, replace(latency, of="time-to-first-token")], False),
     ):
         assert judged_by(slos, limits_of(limits, slos)) is known
+
+
+def test_latencies_other_than_the_responses_are_no_limits_on_these():
+    slos = [
+        SLOS[1],
+        replace(SLOS[1], limit=0.05, of="time-to-first-token"),
+        replace(SLOS[1], limit=0.02, relative=True),
+    ]
+    assert limits_of(None, slos) == [Limit(SLOS[1].limit)]
