@@ -69,6 +69,7 @@ def _rendered(job: Mapping[str, Any]) -> dict[str, Any]:
 
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
     draw = random.Random(job["seed"])  # noqa: S311 - reproducible bodies, no secret
+    random.seed(job["seed"])  # Jinja's own filter `random` and its lipsum() draw from there
     mend = f"it may use {', '.join(NAMES)}"
     try:
         template = environment.from_string(job["template"])
