@@ -52,7 +52,7 @@ def test_a_template_has_its_rows_and_random_fields(rows: str):
 
 
 def test_what_jinja_draws_itself_repeats_with_the_seed():
-    template = "{{ range(10**5) | random }} {{ lipsum(n=1, html=false) }}"
+    template = "[{{ range(10**5) | random }}, {{ lipsum(n=1, html=false) | tojson }}]"
     made = payloads(Source(template=template, variants=2)).bodies
     assert len(set(made)) == 2
     assert payloads(Source(template=template, variants=2)).bodies == made
