@@ -222,6 +222,10 @@ def test_a_status_of_the_server_is_its_code_whatever_its_words(server, code, wor
         ("failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:1: Connection refused", "connect"),
         ("failed to connect to all addresses; last error: UNKNOWN: Ssl handshake failed: SSL_ERROR_SSL", "tls"),
         ("DNS resolution failed for no-such.invalid:1: Domain name not found", "dns"),
+        (
+            "errors resolving no-such.invalid:1: [field:hostname lookup error:address lookup failed for x: Timeout]",
+            "dns",
+        ),
         ("Trying to connect an http1.x server (HTTP status 200)", "protocol"),
         ("Received http2 header with status: 503", "http-503"),
         ("Received RST_STREAM with error code 2", "reset"),
@@ -277,7 +281,9 @@ def test_a_refused_connection_is_connect(unused_port):
     assert records.details == {"connect": "connection refused"}
 
 
-def test_an_unresolvable_host_is_dns():
+def test_an_unresolvable_host_is_dns_also_where_its_schema_is_asked_for():
+    with pytest.raises(DomainError, match=r"no-such-host.invalid:1 is unusable, .* cannot be resolved"):
+        target(f"grpc://no-such-host.invalid:1/{ECHO}/Unary")
     records = load("grpc://no-such-host.invalid:1", V2, timeout=60)
     assert errors(records) == ["dns"] * 3
 

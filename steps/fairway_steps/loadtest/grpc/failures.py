@@ -13,7 +13,7 @@ from fairway_steps.loadtest.grpc_codes import code_name
 
 _BROKEN = ("unavailable", "internal", "unknown")
 _TRANSPORT = {
-    "dns": ("dns resolution failed", "domain name not found", "name resolution failure"),
+    "dns": ("dns resolution failed", "errors resolving", "domain name not found", "name resolution failure"),
     "tls": ("handshak", "ssl_error", "certificate", "tls"),
     "protocol": (
         "http1.x server",
@@ -43,7 +43,7 @@ _TRANSPORT = {
 }
 _OURS = re.compile(
     r"(?:(?:ipv4|ipv6|unix):\S+ )?(?:"
-    r"failed to connect to all |dns resolution failed|domain name not found|name resolution failure|.{,80}: (?:connect|resolution) failed"
+    r"failed to connect to all |dns resolution failed|errors resolving |domain name not found|name resolution failure|.{,80}: (?:connect|resolution) failed"
     r"|trying to connect an http1|expected settings frame|settings frame|failed parsing http|frame of size|received (?:http|unexpected http)"
     r"|(?:received |got )?(?:goaway|rst_stream)|stream removed|endpoint read failed|recvmsg:|sendmsg:|socket closed|connection reset by peer$|broken pipe$|end of tcp|connection dropped)"
 )
