@@ -121,7 +121,8 @@ class Average:
         if not any(away.testable for away in columns):
             why = f"have too little known of their spread for a proof, {ENOUGH} windows would"
             return Ending(Result.INCONCLUSIVE, where, f"{seen} {why}", doubt=Doubt.FEW)
-        calm = max(log_e, perhaps.log_e if perhaps else log_e) < open_.alarming
+        by_window = columns[-1]
+        calm = max(log_e, by_window.log_e_alike, perhaps.log_e if perhaps else log_e) < open_.alarming
         return Ending(Result.INCONCLUSIVE, where, f"{seen} do not prove it", doubt=Doubt.OVER if calm else Doubt.HARM)
 
     def _unknown(self, in_stage: int, kept: float, open_: Open) -> Ending | None:

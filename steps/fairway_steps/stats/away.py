@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairway_steps.stats.bets import BETS, COSTS, ENOUGH, LEAST, LOG_WEIGHTS, log_e_above, mean_interval
+from fairway_steps.stats.bets import BETS, COSTS, ENOUGH, ENOUGH_HERE, LEAST, LOG_WEIGHTS, log_e_above, mean_interval
 from fairway_steps.stats.columns import Columns
 from fairway_steps.stats.counts import Array
 from fairway_steps.stats.evidence import ALPHA
+from fairway_steps.stats.mixture import best_rho, normal_one_sided
+from fairway_steps.stats.reward import PLANNED
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,18 @@ class Total:
     def log_e(self) -> float:
         """Ln e against "the mean keeps the limit", by one look."""
         return log_e_above(self.total, self.squares, self.reach.under)
+
+    @property
+    def log_e_alike(self) -> float:
+        """The same if units scatter alike to both sides, whatever their span: no proof, but a doubt that comes sooner.
+
+        Then exp(s total - s^2 squares / 2) is a supermartingale for each s (de la Peña, "A general class of exponential inequalities for
+        martingales and ratios", Ann. Probab. 27(1), 1999).
+        """
+        if self.n < ENOUGH_HERE or not 0 < self.squares < math.inf:
+            return 0.0
+        deviation = self.total / math.sqrt(self.squares / self.n)
+        return normal_one_sided(deviation, self.n, best_rho(PLANNED, 2 * ALPHA))
 
     def interval(self, alpha: float = ALPHA) -> tuple[float, float]:
         """How far over the limit the mean may lie, by all looks."""

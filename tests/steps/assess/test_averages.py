@@ -203,6 +203,26 @@ def test_a_margin_by_strata_compares_windows_and_common_bursts_cancel():
     assert "over what a margin of 50 % allows" in found.reason
 
 
+def thin(seed, rate, version, windows=120):
+    """Few requests in each of many windows, which fail one by one."""
+    rng = random.Random(f"{seed} {version}")
+    for at in range(windows):
+        failed = sum(rng.random() < rate for _ in range(20))
+        yield stratum(20, failed, version=version, start=at)
+
+
+@pytest.mark.parametrize(("rate", "held"), [(0.05, (8, 8)), (0.015, (0, 1)), (0.01, (0, 0))])
+def test_windows_with_several_times_the_primary_s_failures_are_for_a_person_and_no_more_than_that(rate, held):
+    """So few windows prove nothing of two shares, each of which may be anything; the margin allows 1.5 %."""
+    slo, found = Slo(Metric.ERROR_RATE, 0.5, unit=Unit.STRATUM, relative=True), []
+    for seed in range(8):
+        told = judged([slo], [*thin(seed, rate, "v2"), *thin(seed, 0.01, "v1")], is_last=True)
+        found.append(told.verdict)
+        assert told.verdict is not Verdict.HOLD or told.evidence[0].doubt is Doubt.HARM
+    assert Verdict.ROLLBACK not in found
+    assert held[0] <= found.count(Verdict.HOLD) <= held[1]
+
+
 def test_a_latency_limit_by_strata_reads_the_edges_as_a_limit_does():
     slo = Slo(Metric.LATENCY, 0.25, 0.95, unit=Unit.STRATUM)
     rng = random.Random(2)
