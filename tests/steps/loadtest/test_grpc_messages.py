@@ -119,6 +119,33 @@ X = {"name": "x", "shape": [2], "datatype": "FP32", "data": [1, 2]}
             {"model_name": "m", "inputs": [X | {"datatype": "INT8", "data": [1, 500.5]}]},
             "the payload is no inference.ModelInferRequest",
         ),
+        *(
+            ({"model_name": "m", "inputs": [X | {"shape": shape}]}, f"the shape {shape} is no list of whole numbers")
+            for shape in (2, None, ["a"], [2.0])
+        ),
+        *(
+            ({"model_name": "m", "inputs": [X], "outputs": outputs}, "the outputs of a V2 request are a list")
+            for outputs in (1, [1])
+        ),
+        ({"model_name": "m", "inputs": [X | {"datatype": ["FP32"]}]}, "['FP32'] is no data type of V2"),
+        *(
+            (
+                {"model_name": "m", "inputs": [X | {"datatype": "BYTES", "data": ["a", value]}]},
+                f"a value of BYTES is a string, not {value}",
+            )
+            for value in (5, 1.5, {"a": 1})
+        ),
+        (
+            {"model_name": "m", "inputs": [X | {"datatype": "BYTES", "data": ["a", "\ud800"]}]},
+            "a value of BYTES cannot be written in UTF-8",
+        ),
+        *(
+            (
+                {"model_name": "m", "inputs": [{"name": "x", "contents": {"bytes_contents": 5}}], key: 5},
+                "the payload is no inference.ModelInferRequest",
+            )
+            for key in ("raw_input_contents", "id")
+        ),
         ({"model_name": "m", "inputs": [X], "nope": 1}, 'no field named "nope"'),
         ([], "is a JSON object, not a list"),
     ],
@@ -189,3 +216,30 @@ def test_a_server_is_asked_for_what_its_files_import_and_protobufs_own_are_known
     assert asked == list(known)
     assert (method.many_in, method.many_out) == (False, True)
     assert split(encoder(method)(b'{"at": "5s"}')) == [b"\x0a\x02\x08\x05"]
+
+
+@pytest.mark.parametrize(
+    ("files", "sentence"),
+    [
+        ([b"\xff\xff"], "h:1 describes itself by bytes that are no descriptor"),
+        ([descriptor_pb2.FileDescriptorProto(name="x/b.proto").SerializeToString()], "h:1 does not describe b.proto"),
+        ([], "h:1 does not describe b.proto"),
+        (None, "h:1 does not describe b.proto"),
+    ],
+)
+def test_a_server_that_does_not_describe_what_its_files_import_is_asked_once(files, sentence):
+    top = descriptor_pb2.FileDescriptorProto(name="a.proto", package="a", syntax="proto3", dependency=["b.proto"])
+    asked = []
+
+    def ask(kind: str, what: str) -> list[bytes]:
+        asked.append(what)
+        assert len(asked) < 10
+        if kind == "file_containing_symbol":
+            return [top.SerializeToString()]
+        if files is None:
+            raise LookupError("File not found.")
+        return files
+
+    with pytest.raises(UsageError, match=sentence):
+        reflected(ask, "a.S/M", where="h:1")
+    assert asked == ["a.S", "b.proto"]

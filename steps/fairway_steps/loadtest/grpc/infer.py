@@ -5,15 +5,18 @@ specification/protocol/open_inference_grpc.proto), ``double_param`` is Triton's.
 bytes in row-major order in ``raw_input_contents``, one entry an input; FP16 has no typed field.
 """
 
+import base64
+import math
 import struct
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, TypeGuard
 
 from google.protobuf import descriptor_pb2
 
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.grpc.schema import Method, of_set
+from fairway_steps.loadtest.payloads import encoded
 
 CALL = "inference.GRPCInferenceService/ModelInfer"
 INPUT = "inference.ModelInferRequest"
@@ -117,55 +120,71 @@ def from_rest(body: Mapping[str, Any], model: str, version: str, *, raw: bool) -
         )
     if version:
         message.setdefault("model_version", version)
-    inputs = message.get("inputs")
-    if not isinstance(inputs, list) or not all(isinstance(item, dict) for item in inputs):
+    inputs, outputs = message.get("inputs"), message.get("outputs")
+    if not _objects(inputs):
         raise UsageError("a V2 request has a list of inputs", mend='write {"inputs": [{"name": …, "shape": …, …}]}')
+    if outputs is not None and not _objects(outputs):
+        raise UsageError("the outputs of a V2 request are a list", mend='write {"outputs": [{"name": …}], …}')
     _parameters(message)
-    for item in [*inputs, *message.get("outputs", [])]:
+    for item in [*inputs, *(outputs or [])]:
         _parameters(item)
     if not any("data" in item for item in inputs):
         return message
     tensors = [(item, [*_flat(item.get("data"))]) for item in inputs]
     for item, values in tensors:
         _check(item, values)
-    raw = raw or any(str(item["datatype"]) not in _TYPED for item, _ in tensors)
+    raw = raw or any(item["datatype"] not in _TYPED for item, _ in tensors)
     message["inputs"] = [_tensor(item, None if raw else values) for item, values in tensors]
     if raw:
-        message["raw_input_contents"] = [_packed(str(item["datatype"]), values) for item, values in tensors]
+        message["raw_input_contents"] = [_as_json(_packed(item["datatype"], values)) for item, values in tensors]
     return message
+
+
+def _objects(given: Any) -> TypeGuard[list[dict[str, Any]]]:
+    return isinstance(given, list) and all(isinstance(item, dict) for item in given)
 
 
 def _check(item: Mapping[str, Any], values: list[Any]) -> None:
     name = item.get("name", "?")
     if missing := [key for key in ("name", "datatype", "shape", "data") if key not in item]:
         raise UsageError(f"input {name!r} has no {missing[0]}")
-    if item["datatype"] not in _PACKED and item["datatype"] != "BYTES":
-        raise UsageError(f"input {name!r}: {item['datatype']!r} is no data type of V2")
-    size = 1
-    for length in item["shape"]:
-        size *= int(length)
+    datatype, shape = item["datatype"], item["shape"]
+    if not isinstance(datatype, str) or (datatype not in _PACKED and datatype != "BYTES"):
+        raise UsageError(f"input {name!r}: {datatype!r} is no data type of V2")
+    if not isinstance(shape, list) or not all(type(length) is int for length in shape):
+        raise UsageError(f"input {name!r}: the shape {shape!r} is no list of whole numbers")
+    size = math.prod(shape)
     if size != len(values):
-        raise UsageError(f"input {name!r} has {len(values)} values, but its shape {item['shape']} has {size}")
+        raise UsageError(f"input {name!r} has {len(values)} values, but its shape {shape} has {size}")
+    if datatype == "BYTES" and (odd := [value for value in values if not isinstance(value, str)]):
+        raise UsageError(f"input {name!r}: a value of BYTES is a string, not {odd[0]!r}")
 
 
 def _tensor(item: Mapping[str, Any], values: list[Any] | None) -> dict[str, Any]:
     told = {key: value for key, value in item.items() if key != "data"}
     if values is None:
         return told
-    datatype = str(item["datatype"])
-    if datatype == "BYTES":
-        values = [value.encode() if isinstance(value, str) else bytes(value) for value in values]
-    return told | {"contents": {_TYPED[datatype]: values}}
+    if item["datatype"] == "BYTES":
+        values = [_as_json(value) for value in _encoded(values)]
+    return told | {"contents": {_TYPED[item["datatype"]]: values}}
 
 
 def _packed(datatype: str, values: list[Any]) -> bytes:
+    if datatype == "BYTES":
+        return b"".join(struct.pack("<I", len(value)) + value for value in _encoded(values))
     try:
-        if datatype == "BYTES":
-            items = [value.encode() if isinstance(value, str) else bytes(value) for value in values]
-            return b"".join(struct.pack("<I", len(item)) + item for item in items)
         return struct.pack(f"<{len(values)}{_PACKED[datatype]}", *values)
     except (struct.error, TypeError, OverflowError) as error:
         raise UsageError(f"a value does not fit {datatype}: {error}") from error
+
+
+def _encoded(values: list[str]) -> list[bytes]:
+    return [encoded(value, "a value of BYTES") for value in values]
+
+
+def _as_json(value: bytes) -> str:
+    """As protobuf's JSON writes bytes."""
+    return base64.b64encode(value).decode()
 
 
 def _flat(data: Any) -> Iterator[Any]:

@@ -33,18 +33,12 @@ def encoder(method: Method, *, model: str = "", version: str = "", raw: bool = F
         if not isinstance(value, dict):
             raise UsageError(f"a message of {method.name} is a JSON object, not {_kind(value)}")
         message = build()
-        raws: list[bytes] = []
         if kind.full_name == INPUT:
             value = from_rest(copy.deepcopy(value), model, version, raw=raw)
-            raws = [part for part in value.get("raw_input_contents", []) if isinstance(part, bytes)]
-            value = {key: part for key, part in value.items() if not (raws and key == "raw_input_contents")}
-            _bytes_as_text(value)
         try:
             json_format.ParseDict(value, message, descriptor_pool=pool)
         except json_format.ParseError as error:
             raise UsageError(f"the payload is no {kind.full_name}: {_reason(error)}") from error
-        if raws:
-            message.raw_input_contents.extend(raws)
         return _bytes(message)
 
     def encode(body: bytes) -> bytes:
@@ -73,19 +67,6 @@ def split(body: bytes) -> list[bytes]:
 
 def _bytes(message: Message) -> bytes:
     return bytes(message.SerializeToString(deterministic=True))
-
-
-def _bytes_as_text(value: dict[str, Any]) -> None:
-    """Bytes in contents, as protobuf's JSON writes them."""
-    import base64  # noqa: PLC0415 - only for tensors of bytes
-
-    for item in value.get("inputs", []):
-        contents = item.get("contents")
-        if isinstance(contents, dict) and "bytes_contents" in contents:
-            contents["bytes_contents"] = [
-                base64.b64encode(part).decode() if isinstance(part, bytes) else part
-                for part in contents["bytes_contents"]
-            ]
 
 
 def _kind(value: Any) -> str:

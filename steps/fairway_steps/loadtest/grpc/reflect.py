@@ -9,7 +9,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 from fairway_steps.errors import DomainError, UsageError
 from fairway_steps.loadtest.grpc.channel import Peer
 from fairway_steps.loadtest.grpc.failures import classify, sentence
-from fairway_steps.loadtest.grpc.schema import Method, reflected
+from fairway_steps.loadtest.grpc.schema import DESCRIPTORS, Method, reflected
 
 VERSIONS = ("grpc.reflection.v1", "grpc.reflection.v1alpha")
 WITHIN = 30.0
@@ -38,11 +38,11 @@ def reflect(peer: Peer, name: str, metadata: Metadata) -> Method:
                     ) from error
                 raise UsageError(
                     f"{peer.address} does not let its schema be read: {sentence(number, details)}",
-                    mend="give --descriptors FILE",
+                    mend=DESCRIPTORS,
                 ) from error
     raise UsageError(
         f"{peer.address} does not describe itself (no server reflection)",
-        mend="give --descriptors FILE, written by protoc --include_imports --descriptor_set_out=FILE",
+        mend=f"{DESCRIPTORS}, written by protoc --include_imports --descriptor_set_out=FILE",
     )
 
 

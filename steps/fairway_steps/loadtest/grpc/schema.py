@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 
 from fairway_steps.errors import UsageError
 
+DESCRIPTORS = "give --descriptors FILE"
 Ask = Callable[[str, str], list[bytes]]
 """Asks a server for files: by ``file_containing_symbol`` or ``file_by_filename``. Raises LookupError if it has none."""
 
@@ -68,13 +69,15 @@ def reflected(ask: Ask, name: str, *, where: str) -> Method:
     """The method ``name`` as a server describes it. Raises UsageError if it does not know it."""
     service = name.partition("/")[0]
     try:
-        files = _with_imports(ask, service)
+        files = _with_imports(ask, service, where)
     except LookupError as error:
         raise UsageError(f"{where} has no service {service}: {error}") from error
+    except DecodeError as error:
+        raise UsageError(f"{where} describes itself by bytes that are no descriptor", mend=DESCRIPTORS) from error
     return of_set(descriptor_pb2.FileDescriptorSet(file=list(files)), name, where=where)
 
 
-def _with_imports(ask: Ask, service: str) -> Iterator[descriptor_pb2.FileDescriptorProto]:
+def _with_imports(ask: Ask, service: str, where: str) -> Iterator[descriptor_pb2.FileDescriptorProto]:
     found: dict[str, descriptor_pb2.FileDescriptorProto] = {}
 
     def take(blobs: list[bytes]) -> None:
@@ -86,7 +89,13 @@ def _with_imports(ask: Ask, service: str) -> Iterator[descriptor_pb2.FileDescrip
     while missing := {name for file in found.values() for name in file.dependency} - set(found):
         for name in sorted(missing):
             known = _well_known(name)
-            take([known] if known else ask("file_by_filename", name))
+            try:
+                take([known] if known else ask("file_by_filename", name))
+                found[name]  # some servers register a file by another path than the one it is imported by
+            except LookupError as error:
+                raise UsageError(
+                    f"{where} does not describe {name}, which its files import", mend=DESCRIPTORS
+                ) from error
     return iter(found.values())
 
 
