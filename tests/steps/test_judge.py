@@ -18,6 +18,7 @@ from fairway_steps.intervention import Intervention
 from fairway_steps.judge import judge
 from fairway_steps.metrics.base import Reading
 from fairway_steps.metrics.combined import CombinedSource
+from fairway_steps.metrics.mirrored import MirroredSource
 from fairway_steps.model import Metric, Mode, Result, Rules, Slo, Stage, Verdict
 from fairway_steps.record import FileStore, Lease, WeightChange
 from fairway_steps.replay import replay
@@ -570,6 +571,31 @@ def test_a_stage_whose_last_seconds_are_not_known_in_time_is_held(world):
     assert "what came in the last 2 s of the stage is not known yet" in found.reason
     assert world.elapsed == 11.0
     assert all(one.same for one in replay(world.kept))
+
+
+class Seldom(Delayed):
+    """Tells what was up to the last multiple of fifteen seconds."""
+
+    def read(self, versions, weights, cursor, now):
+        self.delay = (now - START) % 15.0
+        return super().read(versions, weights, cursor, now)
+
+
+@pytest.mark.parametrize("users", [Seldom, Delayed, FakeSource])
+def test_a_mirror_is_judged_beside_users_who_are_told_seldom_or_late(tmp_path, users):
+    """Both versions fail 1 %, and the collector tells at each look."""
+    margin, stages = Slo(Metric.ERROR_RATE, 0.5, relative=True), (Stage(0, 60.0, mirror=50), Stage(50, 60.0))
+    options = {"slos": [margin], "stages": stages}
+    world = World(tmp_path, **options)
+    world.begin(slos=(margin,), stages=stages, timeline=(WeightChange(START, 0, {"v1": 100}),))
+    direct = users({"v1": Version(100.0, failing=0.01), "v2": Version(0.0)}, START - 100)
+    world.source = MirroredSource(direct, FakeSource({"v2": Version(50.0, failing=0.01)}, START - 100))
+    world.router.served = lambda: None
+    assert world.judge(rules=Rules(early_end=False)).assessment.verdict is Verdict.ADVANCE
+    world.clock.sleep(30.0)
+    later = world.source.read(("v1", "v2"), {"v1": 100}, world.kept.cursor, world.clock.now()).strata
+    world.store.update(lambda r: r.with_strata(later))
+    assert all(one.same for one in replay(world.kept)), "nothing that is told later is of the time that was judged"
 
 
 @dataclass

@@ -6,6 +6,7 @@ For servers that count no failures (KServe's) behind proxies that tell no latenc
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from fairway_steps.errors import UsageError
 from fairway_steps.metrics.base import MetricSource, Reading
@@ -20,7 +21,7 @@ class CombinedSource:
         self.requests, self.latency = requests, latency
 
     def read(self, versions: Sequence[str], weights: Mapping[str, int], cursor: str, now: float) -> Reading:
-        first, second = cursors(cursor)
+        first, second, _ = cursors(cursor)
         counts = self.requests.read(versions, weights, first, now)
         if counts.problem:
             return Reading((), cursor, problem=counts.problem)
@@ -72,12 +73,12 @@ def _timed(stratum: Stratum) -> Stratum:
     )
 
 
-def cursors(cursor: str) -> tuple[str, str]:
-    """The cursors of two sources that are kept as one. Raises UsageError."""
+def cursors(cursor: str) -> tuple[str, str, list[Any]]:
+    """The cursors of two sources that are kept as one, and what is kept beside them. Raises UsageError."""
     if not cursor:
-        return "", ""
+        return "", "", []
     try:
-        first, second = json.loads(cursor)
+        first, second, *kept = json.loads(cursor)
     except (ValueError, TypeError) as error:
         raise UsageError("the cursor in the record is not one of two sources") from error
-    return str(first), str(second)
+    return str(first), str(second), kept

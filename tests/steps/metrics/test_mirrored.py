@@ -3,6 +3,9 @@
 Left out: what each source reads (test_scrape.py, test_presets.py).
 """
 
+import json
+import math
+
 import pytest
 
 from fairway_steps.errors import TransientError, UsageError
@@ -77,6 +80,71 @@ def test_what_both_tell_ends_with_the_one_that_is_behind():
     assert read(users, mirrored, SPLIT).until == 40.0, "the collector may have ended"
     assert read(users, Told(), MIRRORING).until == 40.0
     assert read(Told(), Told(), MIRRORING).until is None, "all that there is up to now"
+
+
+class Ticking:
+    """Counts ten requests of a version a second, and tells them up to its last multiple of ``every``, ``delay`` seconds late."""
+
+    def __init__(self, version, every=1.0, delay=0.0, since=math.inf):
+        self.version, self.every, self.delay, self.since = version, every, delay, since
+
+    def read(self, versions, weights, cursor, now):
+        until = (now - self.delay) // self.every * self.every
+        start = float(cursor or until)
+        if until <= start:
+            return Reading((), cursor or str(until), until=until)
+        failures = {"http-500": round(10 * (until - max(start, self.since)))} if until > self.since else {}
+        told = Stratum(self.version, start, until, 100, round(10 * (until - start)), failures)
+        return Reading((told,), str(until), until=until)
+
+
+def looks(users, mirrored, seconds, step=1.0):
+    """All that is told in looks ``step`` seconds apart, and the longest cursor."""
+    source, cursor, told, longest, now = MirroredSource(users, mirrored), "", [], 0, 1000.25
+    while now < 1000 + seconds:
+        reading = source.read(VERSIONS, MIRRORING, cursor, now)
+        assert all(one.end <= reading.until for one in reading.strata)
+        cursor, now = reading.cursor, now + step
+        told += reading.strata
+        longest = max(longest, len(cursor))
+    return told, longest
+
+
+@pytest.mark.parametrize(
+    ("every", "delay"), [(1.0, 0.0), (15.0, 0.0), (5.0, 0.0), (1.0, 6.0), (1.0, 30.0), (15.0, 40.0)]
+)
+def test_what_the_collector_counts_is_told_with_the_users_of_the_same_time(every, delay):
+    """Its looks are a second apart, and end a quarter of one after the users' windows."""
+    collector = Ticking("v2", 0.25)
+    told, _ = looks(Ticking("v1", every, delay), collector, 120)
+    windows = {(one.start, one.end): one.requests for one in told if one.version == "v1"}
+    own = {(one.start, one.end): one.requests for one in told if one.version == "v2"}
+    beside = {span for span in windows if span[0] >= 1001}  # before, the collector had not been read
+    assert len(beside) >= (120 - delay - every) // every - 1
+    assert beside <= own.keys() <= windows.keys()
+    assert {own[span] for span in beside} <= {round(10 * every), *range(round(10 * every) - 3, round(10 * every) + 3)}
+
+
+def test_when_the_copies_failed_is_not_forgotten_while_they_wait():
+    told, _ = looks(Ticking("v1", 1.0, 30.0), Ticking("v2", 0.25, since=1060.25), 120)
+    assert {one.end for one in told if one.errors} == {float(end) for end in range(1061, 1090)}
+
+
+def test_few_of_them_wait_however_late_the_users_are(monkeypatch):
+    monkeypatch.setattr("fairway_steps.metrics.mirrored.MOST", 20)
+    told, longest = looks(Ticking("v1", 1.0, 100.0), Ticking("v2", 0.25), 250)
+    assert longest < 5_000
+    own = [one for one in told if one.version == "v2"]
+    assert abs(sum(one.requests for one in own) - 10 * (max(one.end for one in own) - 1000.25)) < 10, "none is lost"
+
+
+def test_what_a_collector_that_was_away_tells_at_once_keeps_its_beginning():
+    cursor = json.dumps(["1050.0", "1000.25"])
+    reading = MirroredSource(Ticking("v1", 15.0), Ticking("v2", 0.25)).read(VERSIONS, SPLIT, cursor, 1065.25)
+    assert [(one.version, one.start, one.end) for one in reading.strata] == [
+        ("v1", 1050.0, 1065.0),
+        ("v2", 1000.25, 1065.0),
+    ]
 
 
 def test_a_proxy_that_is_away_always_is_one():
