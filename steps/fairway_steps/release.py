@@ -20,7 +20,7 @@ from fairway_steps.retire import retire
 from fairway_steps.routing.base import Router
 from fairway_steps.settled import await_settled
 from fairway_steps.strategy import Strategy
-from fairway_steps.takeover import Lost, is_lost, refuse_lost, take_over
+from fairway_steps.takeover import Lost, is_lost, take_over
 from fairway_steps.weights import Confirmation, announced, set_weights
 from fairway_steps.words import shares
 from fairway_steps.workload.base import Workloads
@@ -242,25 +242,25 @@ def ensure_safe(
     """Whatever happened: an unfinished release goes back to the primary, a finished one is held to its end state.
 
     Takes the release over, so that a step which is still alive somewhere is fenced off. Returns what was done
-    (``none``, ``restored`` or ``confirmed``) and the record. Raises DomainError if the route cannot be
-    put right, Fenced if another release has claimed it since: nothing is touched then. The record of an unfinished one then says ``broken``.
+    (``restored``, ``confirmed``, or ``none`` where there was nothing to do) and the record. Raises DomainError if the route cannot be
+    put right; the record of an unfinished one then says ``broken``. Where another release has claimed the route since nothing is touched,
+    of which Lost is raised if this one was unfinished.
     """
     record = store.load()
     if record is None:
         return "none", None
     if record.outcome is None:
         return "restored", close_unfinished(store, router, clock, holder=holder, reason=reason, ending=ending)
+    if is_lost(record, router):  # the other one may be about to use what would be retired, too
+        return "none", record
     action = "confirmed"
     if record.outcome is Outcome.BROKEN or not holds(record.stable, router):
-        refuse_lost(record, router)
         if record.outcome is Outcome.BROKEN:
             _undo_copy(record, ending, lambda: None)
         router.give_all(record.stable, fence=record.token)
         await_settled(router, clock, Confirmation().settle)
         refuse_unlike(record.stable, router)
         action, record = "restored", _mended(store, record, clock)
-    elif is_lost(record, router):  # the other one may be about to use what would be retired
-        return action, record
     return action, retire(store, record, router, ending.workloads, clock, drain=ending.drain)
 
 

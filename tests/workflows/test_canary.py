@@ -160,6 +160,17 @@ def test_whatever_fails_the_exit_handler_makes_it_safe_and_reports(release, fail
     assert run.result.phase is Phase.FAILED
 
 
+@pytest.mark.parametrize(
+    ("promoted", "again", "phase"),
+    [({}, {}, Phase.SUCCEEDED), ({}, {"code": "1"}, Phase.FAILED), ({"code": "1"}, {}, Phase.FAILED)],
+)
+def test_what_could_not_be_made_safe_is_reported_and_tried_once_more(release, promoted, again, phase):
+    run = release({"assess": [PROMOTE], "promote": [promoted], "ensure_safe": [{"code": "1"}, again]})
+    assert run.order[-3:] == ["ensure-safe", "report", "ensure-safe"]
+    assert len({(given["record"], given["holder"]) for given in run.given("ensure-safe")}) == 1
+    assert run.result.phase is phase
+
+
 @pytest.mark.parametrize("code", ["75", "137"])
 @pytest.mark.parametrize("failing", ["wait-for-ready", "set-weights", "assess", "rollback"])
 def test_what_is_transient_or_was_killed_is_tried_again(release, failing, code):

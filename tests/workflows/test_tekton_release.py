@@ -77,11 +77,19 @@ def test_every_step_after_begin_is_fenced_by_its_token():
 
 def test_traffic_goes_back_before_the_report_and_only_for_this_runs_release():
     steps = FINALLY["finish"]["taskSpec"]["steps"]
-    assert [step["ref"]["name"] for step in steps] == ["fairway-ensure-safe", "fairway-report"]
-    assert all("onError" not in step for step in steps)
+    assert [step["ref"]["name"] for step in steps] == ["fairway-ensure-safe", "fairway-report", "fairway-ensure-safe"]
+    assert [step["name"] for step in steps] == ["ensure-safe", "report", "make-sure"]
     assert all(given(step)["holder"] == "$(params.holder)" for step in steps)
     assert given(FINALLY["finish"])["holder"] == "$(context.pipelineRun.uid)" == given(TASKS["begin"])["holder"]
     assert "when" not in FINALLY["finish"]
+
+
+def test_what_could_not_be_made_safe_is_reported_before_it_fails_the_run():
+    first, report, again = FINALLY["finish"]["taskSpec"]["steps"]
+    assert first["onError"] == "continue"
+    assert "onError" not in report
+    assert "onError" not in again
+    assert given(first) == given(again)
 
 
 def test_what_is_repeated_resumes_and_nobody_fails_where_it_would_be_repeated():

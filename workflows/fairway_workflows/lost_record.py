@@ -21,7 +21,7 @@ def without_record(spec: ReleaseSpec, route: str, result: WorkflowResult, lost: 
     path = router(route, spec.service, versions.values())
     belongs = _last(result, "stable-version", "promote", "promote-first") or spec.primary.name
     try:
-        if _last(result, "action", "ensure-safe") not in SAFE:
+        if _last(result, "action", "ensure-safe", "make-sure") not in SAFE:
             path.apply(Routes({belongs: 100}), versions, fence=int(_last(result, "token", "begin") or 0))
         now = path.read()
     except FairwayError as error:

@@ -151,15 +151,18 @@ def _begin(options: ReleaseOptions) -> Template:
 
 
 def _on_exit() -> Steps:
-    """Traffic on the primary unless it was promoted, and a report however the run ended.
+    """Traffic on the primary unless it was promoted, and a report however the run ended, also where that could not be made sure of.
 
-    Only for a release that this workflow holds: one whose ``begin`` was refused must not end somebody else's.
+    It is then tried once more, which fails the run if it still cannot be: last, for what went wrong is to be told first. Only for a
+    release that this workflow holds: one whose ``begin`` was refused must not end somebody else's.
     """
     held = {name: of_workflow(name) for name in ("record", "holder")}
-    told = {**held, "out": of_workflow("report")}
-    report = step("report", "report", told, none_of("{{workflow.status}}", ["Succeeded"]))
-    report.continue_on = ContinueOn(failed=True, error=True)
-    return steps("on-exit", (), [[step("ensure-safe", "ensure-safe", held)], [report]])
+    unsafe = none_of("{{steps.ensure-safe.status}}", ["Succeeded"])
+    safe = step("ensure-safe", "ensure-safe", held)
+    told = none_of("{{workflow.status}}", ["Succeeded"])
+    report = step("report", "report", {**held, "out": of_workflow("report")}, f"{told} || {unsafe}")
+    safe.continue_on = report.continue_on = ContinueOn(failed=True, error=True)
+    return steps("on-exit", (), [[safe], [report], [step("make-sure", "ensure-safe", held, unsafe)]])
 
 
 def _leaves(options: ReleaseOptions) -> list[AnyTemplate]:

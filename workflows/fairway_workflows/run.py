@@ -40,6 +40,7 @@ TITLES = {
     "promote": "promote",
     "rollback": "roll back",
     "ensure-safe": "ensure safe",
+    "make-sure": "ensure safe, once more",
 }
 
 

@@ -25,7 +25,8 @@ def ensure_safe(
     """Whatever happened to a release: traffic on the primary, unless it was promoted.
 
     The exit handler of every workflow, and the command for a person after a crash. An unfinished release is
-    taken over, put back and closed; one that has ended is held to its end state. Safe to call at any time.
+    taken over, put back and closed; one that has ended is held to its end state, unless another release has
+    its route by now. Safe to call at any time.
     A record of which there is no trace is refused (exit code 2), for a mistyped path must not look like a safe
     release; with --holder, or where a run was killed before it began, there is nothing to do (`none`).
     Of a record that cannot be parsed, what is left says where the traffic belongs; the record stays as it is.
@@ -58,6 +59,11 @@ def ensure_safe(
         reason=reason or "",
         ending=ending(held.versions.values(), ready=ready_timeout, drain=drain),
     )
+    if action == "none":
+        return Answer(
+            {"action": action},
+            text=f"none: release {held.release_id} has ended, and its route is now of another release",
+        )
     stable = after.stable if after else held.primary
     return Answer({"action": action}, text=f"{action}: {stable.name} has all of the traffic")
 
