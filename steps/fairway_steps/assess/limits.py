@@ -15,7 +15,14 @@ from fairway_steps.assess.rest import Open, Scene, few, missing_here, no_data, u
 from fairway_steps.model import Doubt, Evidence, Metric, Result, Slo
 from fairway_steps.stats.columns import broken
 from fairway_steps.stats.counts import Array
-from fairway_steps.stats.rate import confidence_interval, log_e_met, log_e_violated, log_e_violateds, requests_to_prove
+from fairway_steps.stats.rate import (
+    by_chance,
+    confidence_interval,
+    log_e_met,
+    log_e_violated,
+    log_e_violateds,
+    requests_to_prove,
+)
 from fairway_steps.words import count, interval, limit_of, name_of, seconds, share
 
 
@@ -72,7 +79,9 @@ class Limit:
         _, high = confidence_interval(found.most, found.of_least, found.allowed)
         where = f"it may be {self._far_side}" if found.within and not harmful else self._far_side
         after = f"{self._count(found.of_least)} do not prove it"
-        doubt: Doubt | None = Doubt.HARM if max(log_e, self._perhaps(found)) >= open_.alarming else Doubt.OVER
+        alarming = max(log_e, self._perhaps(found)) >= open_.alarming
+        alarming |= by_chance(found.least, found.of_most, found.allowed) < open_.once
+        doubt: Doubt | None = Doubt.HARM if alarming else Doubt.OVER
         if harmful:
             result, after, doubt = Result.FAIL, f"seen after {self._count(found.of_most)}", None
         elif sample:

@@ -19,13 +19,15 @@ from fairway_steps.words import count
 class Open:
     """What the end of a stage asks for, as ln e: ``enough`` proves health, and it must where ``must_prove``; ``alarming`` is half a proof of harm.
 
-    ``is_last``: after it nothing more comes, so the release as a whole must have had its minimum sample.
+    ``is_last``: after it nothing more comes, so the release as a whole must have had its minimum sample. ``once``: alarming is, too, what
+    chance makes so rare at one look.
     """
 
     is_last: bool
     must_prove: bool
     enough: float
     alarming: float
+    once: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

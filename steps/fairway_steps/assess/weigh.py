@@ -16,6 +16,9 @@ from fairway_steps.stats import late
 from fairway_steps.stats.combine import Rollback, mixed, rollback
 from fairway_steps.stats.counts import Array
 
+ONCE = 0.01
+"""So rarely a version that just keeps its limit shows by chance what is for a person at a stage's end: of few requests no e-value grows."""
+
 Trial: TypeAlias = Limit | Margin | Average | Reward | Series
 
 
@@ -118,7 +121,7 @@ def _told_here(trial: Trial, told: Evidence, paths: Sequence[Array], open_: Open
     alone = trial.here if isinstance(trial, Margin) else replace(trial, scene=scene.here)
     *_, began = (path for path, row in zip(paths, (0, *scene.changes), strict=True) if scene.is_here[row])
     log_e = max(late.mixed([began])[-1], late.mixed(alone.harm())[-1])
-    own = alone.evidence(log_e, harmful=harmful, open_=replace(open_, is_last=False, must_prove=False))
+    own = alone.evidence(log_e, harmful=harmful, open_=replace(open_, is_last=False, must_prove=False, once=ONCE))
     if harmful:
         is_worse = log_e > late.mixed(paths[:1])[-1]
     else:

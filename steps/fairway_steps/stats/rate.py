@@ -95,6 +95,11 @@ def log_e_mets(errors: Counts, n: Counts, limit: float) -> Array:
     return _met(*rates(s, np.broadcast_to(whole(n), s.shape)), _checked(limit))
 
 
+def by_chance(errors: int, n: int, limit: float) -> float:
+    """How likely a rate just at the ``limit`` brings at least so many errors of ``n``, looked at once: the exact binomial test."""
+    return float(special.betainc(errors, n - errors + 1, limit)) if errors else 1.0
+
+
 def confidence_interval(errors: int, n: int, limit: float, alpha: float = ALPHA) -> tuple[float, float]:
     """Rates that the counts do not exclude at any look, with confidence 1 - ``alpha``, as (low, high).
 

@@ -101,6 +101,15 @@ def test_what_chance_explains_goes_on_in_guard_and_is_said():
     assert found.evidence[0].doubt is Doubt.OVER
 
 
+@pytest.mark.parametrize(("bad", "verdict"), [(0, Verdict.PROMOTE), (1, Verdict.PROMOTE), (2, Verdict.HOLD)])
+def test_what_chance_hardly_explains_is_for_a_person_though_few_requests_make_no_e_value_grow(bad, verdict):
+    """One failure of 60 is seen of one version in 17 that keep a limit of 0.1 %, two of one in 600."""
+    few = [Stratum("v2", 1e3 + k, 1e3 + k + 1, LAST, 1, {"http-500": 1} if k < bad else {}) for k in range(60)]
+    found = judged(Slo(Metric.ERROR_RATE, 0.001), [*stage(EARLY, 300, 0), *few])
+    assert found.verdict is verdict
+    assert found.reason.startswith("at this weight v2 fails 3.3 % of requests") == (bad == 2), found.reason
+
+
 def test_a_stage_in_the_middle_is_asked_the_same():
     found = assess([ERRORS], after_good_ones(20), candidate="v2", weight=LAST)
     assert found.verdict is Verdict.HOLD

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from fairway_steps import codec
 from fairway_steps.stats.rate import (
     RateVsLimit,
+    by_chance,
     confidence_interval,
     log_e_met,
     log_e_mets,
@@ -46,6 +47,15 @@ def exact_log_e(errors: int, n: int, limit: Fraction, *, above: bool) -> float:
 
     ratio = mass(1 + errors, int(b) + n - errors) / mass(1, int(b)) / limit**errors / (1 - limit) ** (n - errors)
     return math.log(ratio.numerator) - math.log(ratio.denominator)
+
+
+@pytest.mark.parametrize(
+    ("errors", "n", "limit"), [(0, 60, 1e-3), (2, 60, 1e-3), (4, 60, 0.01), (60, 60, 0.3), (12, 500, 0.01)]
+)
+def test_how_likely_chance_is_by_whole_numbers(errors, n, limit):
+    p = Fraction(str(limit))
+    tail = sum(math.comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(errors, n + 1))
+    assert by_chance(errors, n, limit) == pytest.approx(float(tail), rel=1e-12)
 
 
 def test_reference_values():
