@@ -36,6 +36,8 @@ from fairway_steps.secrets import address
 ALPN = ("http/1.1",)
 ROOM = 1 << 18
 """Bytes that are read at once, at most."""
+PATIENCE = 1.0
+"""Seconds after which a name's next address is tried: by then an unanswered SYN is repeated (RFC 6298, section 2.1)."""
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _MEND = "write http://HOST:PORT/PATH or https://…"
@@ -118,7 +120,10 @@ def _place(url: str) -> tuple[str, int]:
 
 
 class Http:
-    """The engine's client for HTTP. The host's name is resolved once, by the first connection."""
+    """The engine's client for HTTP. The host's name is resolved once, by the first connection.
+
+    All connections go to the first of its addresses that lets one be opened, until it does not.
+    """
 
     def __init__(self, request: Request, payloads: Payloads) -> None:
         self._host, self._port = _place(request.url)
@@ -167,19 +172,24 @@ class Http:
                 raise ConnectionFailed("dns", f"{self._host!r} cannot be resolved: {reason(error)}") from error
             self._addresses = [(entry[0], entry[4]) for entry in found]
         failure: OSError | None = None
-        for family, place in self._addresses:
+        for left, entry in zip(range(len(self._addresses) - 1, -1, -1), tuple(self._addresses), strict=True):
+            family, place = entry
             try:
                 sock = socket.socket(family, socket.SOCK_STREAM)
             except OSError as error:
                 raise Exhausted("connect", reason(error)) from error
             sock.setblocking(False)
             try:
-                await loop.sock_connect(sock, place)
+                async with asyncio.timeout(PATIENCE if left else None):
+                    await loop.sock_connect(sock, place)
             except BaseException as error:
                 sock.close()
+                if self._addresses[0] == entry:  # the next connection begins with another one
+                    self._addresses.append(self._addresses.pop(0))
                 if not isinstance(error, OSError):
                     raise
-                if error.errno == errno.EADDRNOTAVAIL:  # every local port is taken
+                # Every local port is taken; or this machine has no IPv6.
+                if error.errno == errno.EADDRNOTAVAIL and (family == socket.AF_INET or not left):
                     raise Exhausted("connect", reason(error)) from error
                 failure = error
             else:

@@ -191,6 +191,63 @@ def test_no_port_left_is_the_clients_limit(unused_port, monkeypatch):
     )
 
 
+def two_addresses(monkeypatch, port: int, failing) -> list[str]:
+    """A name that resolves to an address which is ``failing`` and to 127.0.0.1; returns those that are tried, as they are."""
+    dead, tried = (socket.AF_INET6, ("::2", port, 0, 0)), []
+    found = [(*each[:1], socket.SOCK_STREAM, 6, "", each[1]) for each in (dead, (socket.AF_INET, ("127.0.0.1", port)))]
+    connect = asyncio.SelectorEventLoop.sock_connect
+
+    async def sock_connect(loop, sock, place):
+        tried.append(place[0])
+        await (failing() if place == dead[1] else connect(loop, sock, place))
+
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+    monkeypatch.setattr(asyncio.SelectorEventLoop, "sock_connect", sock_connect)
+    return tried
+
+
+async def swallowed():
+    await asyncio.Event().wait()
+
+
+async def without_ipv6():
+    raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+
+
+@pytest.mark.parametrize("failing", [swallowed, without_ipv6])
+def test_an_address_that_lets_nobody_connect_is_tried_once(monkeypatch, failing):
+    monkeypatch.setattr("fairway_steps.loadtest.http.PATIENCE", 0.05)
+    with serving(always_then_close(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")) as server:
+        port = int(server.url.rpartition(":")[2].strip("/"))
+        tried = two_addresses(monkeypatch, port, failing)
+        records = load(Request(f"http://two.test:{port}/"), connections=1)
+    assert errors(records) == [""] * 3
+    assert tried == ["::2", *["127.0.0.1"] * 3]
+
+
+def test_a_connection_given_up_lets_the_next_one_try_another_address(monkeypatch):
+    under_way = asyncio.Event()
+
+    async def swallowing():
+        under_way.set()
+        await swallowed()
+
+    async def twice(url: str) -> None:
+        client = Request(url).open(Payloads())
+        first = asyncio.create_task(client.connect(lambda *_: None))
+        await under_way.wait()
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        (await client.connect(lambda *_: None)).abort()
+
+    with serving(always(OK)) as server:
+        port = int(server.url.rpartition(":")[2].strip("/"))
+        tried = two_addresses(monkeypatch, port, swallowing)
+        asyncio.run(twice(f"http://two.test:{port}/"))
+    assert tried == ["::2", "127.0.0.1"]
+
+
 def test_a_refused_connection_is_connect(unused_port):
     records = load(Request(f"http://127.0.0.1:{unused_port}/"))
     assert errors(records) == ["connect"] * 3
