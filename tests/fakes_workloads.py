@@ -14,6 +14,7 @@ class FakeWorkloads:
         self.runs = {"v1": "one", "v2": "two"}
         self.fail: dict[str, FairwayError] = {}
         self.said = ""
+        self.sizes: dict[str, int] = {}
         self.shrunk: dict[str, str] = {}
         self.waiting: Callable[[Callable[[], None]], None] = lambda beat: beat()
         self.told: list[tuple[str, str, str, bool]] = []
@@ -21,6 +22,13 @@ class FakeWorkloads:
     def wake(self, version: Version) -> bool:
         self._note("wake", version)
         return False
+
+    def size(self, version: Version) -> int:
+        return self.sizes.get(version.name, 0)
+
+    def revive(self, version: Version, replicas: int) -> bool:
+        self._note("revive", version, str(replicas))
+        return version.name in self.sizes
 
     def guard(self, version: Version) -> None:
         self._note("guard", version)

@@ -155,6 +155,7 @@ def begin(
         promotion=promotion,
         primary_policy=primary_policy,
         candidate_policy=candidate_policy,
+        size=ending.workloads.size(primary) if ending.workloads else 0,
         baseline=served.counts() if served and served.lasting else {},
     )
     record = _claimed(record, router.claims(), clock.now())

@@ -128,7 +128,7 @@ class Record:
     ``original`` is the router's snapshot from before the release, ``cursor`` where the metric source ``metrics`` (empty: the route's proxy) is to be read
     on, ``baseline`` and ``counted`` the proxy's counters at the start and so far (``Served`` as JSON). ``interrupted`` says that the
     run died and its route was put back, not that a verdict was taken: such a release can be resumed. ``copied`` is what the
-    primary ran before a promotion by copy began to replace it, ``retired`` says that the policies are done with. ``rehearsal`` is the judgement on a load
+    primary ran before a promotion by copy began to replace it, ``retired`` says that the policies are done with, ``size`` how many replicas it had at the start (0: not known). ``rehearsal`` is the judgement on a load
     test of the candidate while it had no users, ``intervention`` a person's verdict that is still to be carried out. In an A/B/n split
     the ``candidate`` has ``rivals``; those ``dropped`` have lost their traffic for a reason. ``sticky`` says how users are kept on their version.
     From ``changing_since`` until ``changing_until`` the weights may be other than the timeline says: they are being changed.
@@ -171,6 +171,7 @@ class Record:
     candidate_policy: Policy = Policy.SCALE
     copied: str = ""
     retired: bool = False
+    size: int = 0
     rivals: tuple[Version, ...] = ()
     sticky: Stickiness | None = None
     dropped: Mapping[str, str] = field(default_factory=dict)

@@ -6,6 +6,7 @@ rollback the traffic goes first (``back``). What has lost its traffic is scaled 
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -179,7 +180,9 @@ def drop(store: RecordStore, lease: Lease, router: Router, clock: Clock, *, name
         amend(store, lease, lambda r: _changed(unended(r), change).renewed(clock.now()))
 
 
-def withdraw(store: RecordStore, lease: Lease, router: Router, clock: Clock, *, confirm: Confirmation) -> None:
+def withdraw(
+    store: RecordStore, lease: Lease, router: Router, clock: Clock, *, confirm: Confirmation, ending: Ending = UNTOUCHED
+) -> None:
     """Put the primary's traffic back at once; the record stays open, for `rollback` to close.
 
     What assesses does this itself when harm is proved: until another step has started, users would go on being harmed.
@@ -187,7 +190,7 @@ def withdraw(store: RecordStore, lease: Lease, router: Router, clock: Clock, *, 
     record = required(store, lease)
     if record.outcome is None:
         with kept_to_its_end(store, router, clock, *BACK):
-            change = _restore(record, router, clock, confirm)
+            change = _restore(record, router, clock, confirm, ending, heartbeat(store, lease, clock))
             amend(store, lease, lambda r: _changed(unended(r, *BACK), change))
 
 
@@ -205,13 +208,15 @@ def rollback(
 ) -> Record:
     """Put the primary's traffic back and close the record with ``outcome``; the reason defaults to what the record tells.
 
-    A primary that was being made a copy first runs again what it ran, and is awaited: until then the candidate answers.
+    A primary that was being made a copy first runs again what it ran, and is awaited, as is one that has been scaled to zero: until
+    then the candidate answers.
     """
     record = unended(required(store, lease), *BACK)
     if record.outcome is None:
         with kept_to_its_end(store, router, clock, *BACK):
-            _undo_copy(record, ending, heartbeat(store, lease, clock))
-            change = _restore(record, router, clock, confirm)
+            beat = heartbeat(store, lease, clock)
+            _undo_copy(record, ending, beat)
+            change = _restore(record, router, clock, confirm, ending, beat)
             if record.aborted:
                 outcome, reason = Outcome.ROLLED_BACK, record.aborted.sentence
             record = _close(store, lease, router, clock, change, outcome, _why(record, outcome, reason), by)
@@ -236,6 +241,27 @@ def _undo_copy(record: Record, ending: Ending, beat: Callable[[], None]) -> None
         ending.workloads.await_ready(record.primary, ending.ready, beat)
 
 
+def _awake(
+    record: Record, version: Version, ending: Ending, beat: Callable[[], None], give: Callable[[], None]
+) -> None:
+    """Give a version its traffic; one that is refused as it cannot answer is scaled up first, and awaited."""
+    workloads, replicas = ending.workloads, record.size if version == record.primary else 0
+    try:
+        give()
+    except NotReady as error:
+        if workloads is None or not workloads.revive(version, replicas):
+            raise
+        LOG.warning("%s: waiting for it", error.message)
+
+        def look() -> None:
+            beat()
+            workloads.revive(version, replicas)  # what scales to zero may do so again before it sees traffic
+
+        with suppress(NotReady):  # some of its replicas may be enough
+            workloads.await_ready(version, ending.ready, look)
+        give()
+
+
 def ensure_safe(
     store: RecordStore, router: Router, clock: Clock, *, holder: str, reason: str = "", ending: Ending = UNTOUCHED
 ) -> tuple[str, Record | None]:
@@ -257,7 +283,8 @@ def ensure_safe(
     if record.outcome is Outcome.BROKEN or not holds(record.stable, router):
         if record.outcome is Outcome.BROKEN:
             _undo_copy(record, ending, lambda: None)
-        router.give_all(record.stable, fence=record.token)
+        stable, fence = record.stable, record.token
+        _awake(record, stable, ending, lambda: None, lambda: router.give_all(stable, fence=fence))
         await_settled(router, clock, Confirmation().settle)
         refuse_unlike(record.stable, router)
         action, record = "restored", _mended(store, record, clock)
@@ -329,9 +356,11 @@ def told(record: Record) -> str:
     return failed[-1].message if failed else UNFINISHED
 
 
-def _restore(record: Record, router: Router, clock: Clock, confirm: Confirmation) -> WeightChange:
+def _restore(
+    record: Record, router: Router, clock: Clock, confirm: Confirmation, ending: Ending, beat: Callable[[], None]
+) -> WeightChange:
     asked = clock.now()
-    give_back(record, router)
+    _awake(record, record.primary, ending, beat, lambda: give_back(record, router))
     await_settled(router, clock, confirm.settle)
     refuse_unlike(record.primary, router)
     LOG.info("all traffic is back on %s", record.primary.name)

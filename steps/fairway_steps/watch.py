@@ -16,7 +16,7 @@ from fairway_steps.errors import TransientError
 from fairway_steps.metrics.base import MetricSource, Reading
 from fairway_steps.model import Assessment, Outcome, Rules, Verdict
 from fairway_steps.record import Basis, Lease, Record, RecordStore, StageResult, amend, required
-from fairway_steps.release import drop, rollback
+from fairway_steps.release import UNTOUCHED, Ending, drop, rollback
 from fairway_steps.routing.base import Router
 from fairway_steps.stage_results import as_served, concluded
 from fairway_steps.stage_watch import Progress, silent
@@ -39,6 +39,7 @@ def watch(
     quiet: float = QUIET,
     progress: Progress = silent,
     drift: Callable[[], None] = lambda: None,
+    ending: Ending = UNTOUCHED,
 ) -> Assessment | None:
     """Look until the release has ended (None), or harm is proved or a person aborts it: it is then rolled back, and closed.
 
@@ -56,7 +57,7 @@ def watch(
             pass
         elif record.aborted:
             if found := decided(_weighed(record), record.candidate.name, _basis(record, record.dropped)):
-                _end(store, lease, router, clock, record, found, record.dropped)
+                _end(store, lease, router, clock, record, found, record.dropped, ending)
                 return found
         elif record.timeline:
             record = _look(store, lease, source, record, now, interval)
@@ -65,7 +66,7 @@ def watch(
             # Why those of several candidates that do harm are to lose their traffic, or have lost it.
             out = {**known.harmful, **record.dropped} if isinstance(known, Contest) else {}
             if found := _harm(record, known, out):
-                _end(store, lease, router, clock, record, found, out)
+                _end(store, lease, router, clock, record, found, out, ending)
                 return found
             for name in sorted(set(out) - set(record.dropped)):
                 drop(store, lease, router, clock, name=name, why=out[name])
@@ -127,6 +128,7 @@ def _end(
     record: Record,
     assessment: Assessment,
     dropped: Mapping[str, str],
+    ending: Ending,
 ) -> None:
     ends = Ends.of(record.strata)
     result = StageResult(
@@ -139,7 +141,8 @@ def _end(
         basis=_basis(record, dropped),
     )
     amend(store, lease, lambda r: concluded(r, result))
-    rollback(store, lease, router, clock, outcome=Outcome.ROLLED_BACK, reason=assessment.reason, confirm=Confirmation())
+    back, why = Outcome.ROLLED_BACK, assessment.reason
+    rollback(store, lease, router, clock, outcome=back, reason=why, confirm=Confirmation(), ending=ending)
 
 
 def _weight(record: Record) -> int:

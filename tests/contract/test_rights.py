@@ -15,7 +15,7 @@ from fairway_steps.clock import SystemClock
 from fairway_steps.cluster import FIELD_MANAGER, Reference
 from fairway_steps.cluster.kube import KubernetesCluster
 from fairway_steps.errors import DomainError
-from fairway_steps.model import Policy, Routes
+from fairway_steps.model import Policy, Routes, Version
 from fairway_steps.routing.gateway_api import GatewayRouter
 from fairway_steps.routing.istio import IstioRouter
 from fairway_steps.stores.configmap import ConfigMapStore
@@ -102,11 +102,16 @@ def test_a_release_can_do_all_that_it_does(lab, releaser, gateway_api):
     workloads = ClusterWorkloads(releaser, SystemClock())
     assert workloads.shrinks(v1) == ""
     assert releaser.list(Reference(*AUTOSCALERS, releaser.namespace)) == []
+    assert workloads.size(v2) == 2
+    served = Version("v2", f"service/{releaser.namespace}/{place(v2).service}?port=8080")
+    assert Live(releaser, place(served), threading.Event()).trouble() == ""
     workloads.guard(v2)
     assert "fairway/traffic" in gateway_api.get(place(v2).ref)["metadata"]["finalizers"]
     workloads.unguard(v2)
     workloads.carry(v1, workloads.carried(v2))
     assert workloads.retire(v2, Policy.SCALE).endswith("is scaled to 0")
+    assert workloads.revive(v2, 1)
+    workloads.retire(v2, Policy.SCALE)
     assert workloads.wake(v2)
     assert Live(releaser, place(v2), threading.Event()).trouble(), "its pods cannot be up yet"
     workloads.tell(v2, "Promoted", "fine")

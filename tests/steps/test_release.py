@@ -362,6 +362,64 @@ def test_a_primary_that_does_not_get_ready_leaves_the_traffic_where_it_is_and_is
     assert (action, weights(router), ended.outcome) == ("restored", {"v1": 100}, Outcome.ROLLED_BACK)
 
 
+def scaled_to_zero(router, witness, starts):
+    """The primary is at zero replicas: the route takes no traffic from the candidate for it until it ``starts``."""
+    gone = [True]
+
+    def restore(snapshot, *, fence=0):
+        raise NotReady("v1 cannot take the traffic back")
+
+    real = router.give_all
+
+    def give_all(version, *, fence=0):
+        if gone[0] and version.name == "v1":
+            raise NotReady("v1 cannot take the traffic back")
+        real(version, fence=fence)
+
+    def waiting(beat):
+        beat()
+        if not starts:
+            raise NotReady("its pods crash")
+        gone[0] = False
+
+    router.restore, router.give_all, witness.waiting = restore, give_all, waiting
+    witness.sizes = {"v1": 3}
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda *given, **ending: rollback(*given, outcome=Outcome.ROLLED_BACK, reason="harm", confirm=QUICK, **ending),
+        lambda *given, **ending: withdraw(*given, confirm=QUICK, **ending),
+        lambda store, lease, router, clock, **ending: ensure_safe(store, router, clock, holder="me", **ending),
+    ],
+    ids=["rollback", "withdraw", "ensure-safe"],
+)
+def test_a_primary_that_was_scaled_to_zero_is_revived_and_awaited_before_it_gets_the_traffic(
+    store, router, witness, end
+):
+    store.update(lambda r: replace(r, size=3))
+    scaled_to_zero(router, witness, ["at once"])
+    end(store, Lease(), router, FakeClock(), ending=ending(witness))
+    assert witness.done[:4] == ["revive v1 3", "await v1 one", "revive v1 3", "all to v1"]
+    assert (weights(router), store.load().outcome) in [({"v1": 100}, Outcome.ROLLED_BACK), ({"v1": 100}, None)]
+
+
+@pytest.mark.parametrize("sizes", [{"v1": 3}, {}], ids=["does not start", "cannot be scaled"])
+def test_a_release_is_broken_only_once_its_primary_could_not_be_revived(store, router, witness, sizes):
+    starts = []
+    scaled_to_zero(router, witness, starts)
+    witness.sizes = sizes
+    with pytest.raises(DomainError, match="v1 cannot take the traffic back"):
+        ensure_safe(store, router, FakeClock(), holder="me", ending=ending(witness))
+    assert ("await v1 one" in witness.done) is bool(sizes)
+    assert (weights(router), store.load().outcome) == ({"v1": 50, "v2": 50}, Outcome.BROKEN)
+    starts.append("now")
+    witness.sizes = {"v1": 3}
+    assert ensure_safe(store, router, FakeClock(), holder="me", ending=ending(witness))[0] == "restored"
+    assert weights(router) == {"v1": 100}
+
+
 def test_a_copy_that_takes_longer_than_the_lease_keeps_it_and_is_fenced_off_once_it_is_lost(store, router, witness):
     store.update(lambda r: replace(r, promotion=Promotion.COPY, lease_for=30.0))
     clock = FakeClock()

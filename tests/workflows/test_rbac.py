@@ -36,10 +36,11 @@ def test_a_releaser_keeps_the_record_and_looks_at_workloads():
         ("argoproj.io", "workflowtaskresults"): {"create", "patch"},
         ("", "configmaps"): {"get", "create", "patch"},
         ("apps", "deployments"): {"get", "list", "watch", "patch"},
-        ("", "services"): {"get", "list", "patch"},
+        ("", "services"): {"get", "list", "watch", "patch"},
         ("", "pods"): {"list", "watch"},
         ("discovery.k8s.io", "endpointslices"): {"list", "watch"},
         ("autoscaling", "horizontalpodautoscalers"): {"list"},
+        ("keda.sh", "scaledobjects"): {"get"},
         ("", "events"): {"create", "patch"},
     }
 

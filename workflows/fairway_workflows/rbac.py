@@ -23,10 +23,11 @@ OUTPUTS = rule("argoproj.io", "workflowtaskresults", "create patch")
 RECORD = rule("", "configmaps", "get create patch")
 WORKLOADS = [
     rule("apps", "deployments", "get list watch patch"),
-    rule("", "services", "get list patch"),
+    rule("", "services", "get list watch patch"),
     rule("", "pods", "list watch"),
     rule("discovery.k8s.io", "endpointslices", "list watch"),
     rule("autoscaling", "horizontalpodautoscalers", "list"),
+    rule("keda.sh", "scaledobjects", "get"),
 ]
 """Versions: what is deployed is looked at, scaled and copied; why pods do not run, which endpoints are ready, and what shrinks them, is read."""
 REVISIONS = rule("serving.knative.dev", "revisions", "get list watch patch")

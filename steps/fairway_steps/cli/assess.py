@@ -10,6 +10,7 @@ from fairway_steps.cli.task import task_of
 from fairway_steps.cli.told import Progress, data, summary, text
 from fairway_steps.cli.wiring import (
     CLOCK,
+    ending,
     lease,
     needed,
     noting,
@@ -180,6 +181,7 @@ def _watched(uri: str, release_id: str | None, token: int | None, interval: floa
             quiet=quiet,
             progress=told,
             drift=task.drift(release),
+            ending=ending(release.record.versions.values()),
         )
     if found is None:
         ended = required(release.store, lease(release_id, 0)).outcome

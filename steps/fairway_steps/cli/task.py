@@ -11,6 +11,7 @@ from fairway_steps.cli.wiring import (
     CLOCK,
     Release,
     alive,
+    ending,
     evidence,
     lease,
     needed,
@@ -90,7 +91,14 @@ class Task:
                 drop=self.dropping(release),
             )
             if release and self.router and result.assessment.verdict is Verdict.ROLLBACK:
-                withdraw(release.store, release.lease, self.router, CLOCK, confirm=Confirmation())
+                withdraw(
+                    release.store,
+                    release.lease,
+                    self.router,
+                    CLOCK,
+                    confirm=Confirmation(),
+                    ending=ending(release.record.versions.values()),
+                )
             return result
 
         return judged

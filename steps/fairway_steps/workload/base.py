@@ -12,6 +12,12 @@ class Workloads(Protocol):
     def wake(self, version: Version) -> bool:
         """Give a version that Fairway has scaled down its replicas back; whether there was something to do."""
 
+    def size(self, version: Version) -> int:
+        """How many replicas it is to have now; 0 where that is not to be seen."""
+
+    def revive(self, version: Version, replicas: int) -> bool:
+        """Give a version that is at zero, whoever scaled it there, so many replicas, at least one; whether it is one that can be scaled."""
+
     def guard(self, version: Version) -> None:
         """Keep a version that somebody deletes alive until ``unguard``: its traffic must leave first."""
 

@@ -51,6 +51,24 @@ class ClusterWorkloads:
             return True
         return False
 
+    def size(self, version: Version) -> int:
+        at = place(version) if is_placed(version) else None
+        try:
+            found = self._cluster.get(at.deployment) if at and at.deployment else None
+        except FairwayError as error:
+            LOG.debug("how many replicas %s has is not for us to see: %s", version.name, error)
+            return 0
+        return int(found["spec"].get("replicas", 1)) if found else 0
+
+    def revive(self, version: Version, replicas: int) -> bool:
+        ref = place(version).deployment if is_placed(version) else None
+        if ref is None or self._cluster.get(ref) is None:
+            return False
+        wanted = {"spec": {"replicas": max(1, replicas)}}
+        if self._change(ref, lambda found: wanted if found["spec"].get("replicas") == 0 else None):
+            LOG.warning("%s was at 0 replicas; it is scaled to %d", ref, max(1, replicas))
+        return True
+
     def guard(self, version: Version) -> None:
         for ref in _objects(version):
             self._finalizers(ref, lambda names: names if FINALIZER in names else [*names, FINALIZER], alive=True)

@@ -38,6 +38,13 @@ class Place:
         return bool(self.service and self.port)
 
     @property
+    def deployment(self) -> Reference | None:
+        """The Deployment that runs it, where its name is known without asking; KServe has one in mode Standard."""
+        after = {("apps", "Deployment"): "", ("serving.kserve.io", "InferenceService"): "-predictor"}
+        suffix = after.get((self.ref.group, self.ref.kind))
+        return None if suffix is None else Reference.of("deployment", self.ref.namespace, f"{self.ref.name}{suffix}")
+
+    @property
     def backend(self) -> Reference:
         """The Service."""
         return Reference.of("service", self.ref.namespace, self.service)

@@ -2,7 +2,8 @@
 
 Knative scales a revision to zero unless it keeps a minimum, which counts only while its Service's traffic names it, if only by a tag
 (https://github.com/knative/serving/blob/main/pkg/apis/autoscaling/v1alpha1/pa_lifecycle.go, ``ScaleBounds``). A HorizontalPodAutoscaler
-(KEDA makes one, too) shrinks what idles to its ``minReplicas``. Neither is changed here: a revision's minimum cannot be, and an
+(KEDA makes one, too) shrinks what idles to its ``minReplicas``, and KEDA itself on to zero where its ScaledObject does not keep a minimum
+(https://keda.sh/docs/2.18/reference/scaledobject-spec/, ``minReplicaCount`` and ``idleReplicaCount``). Neither is changed here: a revision's minimum cannot be, and an
 autoscaler is its owner's, whose tools would fight for it; a run that is killed would leave it changed.
 """
 
@@ -15,6 +16,7 @@ from fairway_steps.workload.place import Place, is_placed, place
 
 LOG = logging.getLogger(__name__)
 AUTOSCALERS = ("autoscaling", "v2", "HorizontalPodAutoscaler")
+SCALED_OBJECTS = ("keda.sh", "v1alpha1", "ScaledObject")
 MINIMUM = ("autoscaling.knative.dev/min-scale", "autoscaling.knative.dev/minScale")
 OWNER = "serving.knative.dev/service"
 KSERVES = "serving.kserve.io/inferenceservice"
@@ -50,14 +52,43 @@ def _autoscaled(cluster: Cluster, at: Place, name: str) -> str:
     scaled = {at.ref.name, f"{at.ref.name}-predictor"}
     for one in cluster.list(Reference(*AUTOSCALERS, at.ref.namespace)):
         spec, now = one["spec"], int((one.get("status") or {}).get("currentReplicas", 0))
-        least = int(spec.get("minReplicas", 1))
+        keda = _scaled_object(one)
+        who, least, field = _kedas(cluster, keda) if keda else _horizontal(one)
         if spec["scaleTargetRef"]["name"] in scaled and now > least:
+            back = "has no more at first" if least else "first scales it up and waits for it to start"
             return (
-                f"HorizontalPodAutoscaler {_named(one)} may shrink {name} from {now} to {least} replicas while it has no "
-                f"traffic, and the way back has no more at first: to keep it up, set minReplicas to {now} for the release"
+                f"{who} may shrink {name} from {now} to {least} replicas while it has no traffic, and the way back {back}: "
+                f"to keep it up, set {field} to {now} for the release"
             )
     return ""
 
 
-def _named(found: Manifest) -> str:
-    return f"{found['metadata']['namespace']}/{found['metadata']['name']}"
+def _horizontal(found: Manifest) -> tuple[str, int, str]:
+    metadata = found["metadata"]
+    return (
+        f"HorizontalPodAutoscaler {metadata['namespace']}/{metadata['name']}",
+        int(found["spec"].get("minReplicas", 1)),
+        "minReplicas",
+    )
+
+
+def _scaled_object(found: Manifest) -> Reference | None:
+    """The ScaledObject that made an autoscaler."""
+    owners = found["metadata"].get("ownerReferences") or ()
+    name = next((owner["name"] for owner in owners if owner["kind"] == "ScaledObject"), "")
+    return Reference(*SCALED_OBJECTS, found["metadata"]["namespace"], name) if name else None
+
+
+def _kedas(cluster: Cluster, ref: Reference) -> tuple[str, int, str]:
+    """The same of KEDA; one that is not for us to see has KEDA's default, which is zero."""
+    try:
+        spec = (cluster.get(ref) or {}).get("spec") or {}
+    except FairwayError as error:
+        LOG.debug("%s is not for us to see: %s", ref, error)
+        spec = {}
+    least, idle = int(spec.get("minReplicaCount", 0)), spec.get("idleReplicaCount")
+    return (
+        str(ref),
+        least if idle is None else min(least, int(idle)),
+        "minReplicaCount" if idle is None else "idleReplicaCount",
+    )

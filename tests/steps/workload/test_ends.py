@@ -63,6 +63,32 @@ def test_who_was_scaled_to_nothing_by_somebody_else_is_not_woken(workloads, clus
     assert workloads.retire(V1, Policy.SCALE) == ""
 
 
+@pytest.mark.parametrize(("noted", "replicas"), [(4, 4), (0, 1)])
+def test_one_that_anybody_has_scaled_to_nothing_is_revived_with_what_it_had(workloads, cluster, noted, replicas):
+    cluster.edit(ONE, {"spec": {"replicas": 0}})
+    assert workloads.revive(V1, noted)
+    assert workloads.size(V1) == replicas
+    assert workloads.revive(V1, 9), "it may still be on its way up"
+    assert workloads.size(V1) == replicas
+
+
+def test_the_predictor_of_an_inference_service_is_revived(workloads, cluster):
+    predictor = Reference.of("deployment", "ns", "three-predictor")
+    cluster.put(predictor, deployment("three-predictor", "model:1", replicas=0))
+    assert workloads.revive(ISVC, 2)
+    assert (workloads.size(ISVC), cluster.get(predictor)["spec"]["replicas"]) == (2, 2)
+
+
+@pytest.mark.parametrize("version", [URL, OTHER, ISVC])
+def test_what_runs_in_no_deployment_has_no_size_and_is_not_revived(workloads, version):
+    assert (workloads.size(version), workloads.revive(version, 3)) == (0, False)
+
+
+def test_a_size_that_is_not_for_us_to_see_is_none(workloads, cluster):
+    cluster.fail["get"] = [DomainError("cannot get resource")]
+    assert workloads.size(V1) == 0
+
+
 def test_an_inference_service_is_stopped_and_started(workloads, cluster):
     assert workloads.retire(ISVC, Policy.SCALE) == "InferenceService ns/three is stopped"
     assert cluster.get(THREE)["metadata"]["annotations"]["serving.kserve.io/stop"] == "true"

@@ -1,4 +1,5 @@
-"""What shrinks a version while it has no traffic is told with what keeps it up: autoscalers of Deployments and InferenceServices, Knative.
+"""What shrinks a version while it has no traffic is told with what keeps it up: autoscalers of Deployments and InferenceServices,
+KEDA, Knative.
 
 Left out: when it is asked (tests/steps/test_begin.py); autoscalers' own judgement, and Knative's.
 """
@@ -8,7 +9,7 @@ import pytest
 from fairway_steps.cluster import Reference
 from fairway_steps.errors import DomainError
 from fairway_steps.model import Version
-from fairway_steps.workload.standby import AUTOSCALERS, shrinks
+from fairway_steps.workload.standby import AUTOSCALERS, SCALED_OBJECTS, shrinks
 from fakes_cluster import FakeCluster
 
 DEPLOYED = Version("v1", "deployment/default/iris-v1?service=iris-v1&port=8080")
@@ -51,6 +52,33 @@ def test_an_autoscaler_that_may_shrink_it_is_named_with_what_keeps_it_up(version
 )
 def test_where_nothing_shrinks_it_nothing_is_said(cluster, version):
     assert shrinks(cluster, version) == ""
+
+
+@pytest.mark.parametrize(
+    ("spec", "least", "field"),
+    [
+        ({}, 0, "minReplicaCount"),
+        ({"minReplicaCount": 2}, 2, "minReplicaCount"),
+        ({"minReplicaCount": 2, "idleReplicaCount": 0}, 0, "idleReplicaCount"),
+        ({"minReplicaCount": 4}, None, ""),
+        (None, 0, "minReplicaCount"),
+    ],
+    ids=["default", "a minimum", "idle", "pinned", "not to be seen"],
+)
+def test_keda_shrinks_to_zero_what_its_autoscaler_would_keep_up(spec, least, field):
+    cluster = autoscaler("iris-v1", 4, minReplicas=1)
+    owner = {"kind": "ScaledObject", "name": "iris", "apiVersion": "keda.sh/v1alpha1"}
+    cluster.edit(Reference(*AUTOSCALERS, "default", "scaler"), {"metadata": {"ownerReferences": [owner]}})
+    if spec is None:
+        cluster.fail["get"] = [DomainError("cannot get resource")]
+    else:
+        cluster.put(Reference(*SCALED_OBJECTS, "default", "iris"), {"spec": spec})
+    said = shrinks(cluster, DEPLOYED)
+    assert (said == "") is (least is None)
+    if said:
+        assert said.startswith(f"ScaledObject default/iris may shrink v1 from 4 to {least} replicas")
+        assert ("first scales it up" in said) is (least == 0)
+        assert said.endswith(f"set {field} to 4 for the release")
 
 
 def test_what_is_not_for_us_to_see_is_not_said():
