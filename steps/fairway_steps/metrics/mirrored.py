@@ -27,6 +27,7 @@ class MirroredSource:
 
     def __init__(self, users: MetricSource, mirrored: MetricSource) -> None:
         self.users, self.mirrored = users, mirrored
+        self._copying = False
 
     def read(self, versions: Sequence[str], weights: Mapping[str, int], cursor: str, now: float) -> Reading:
         first, second, kept = cursors(cursor)
@@ -51,7 +52,13 @@ class MirroredSource:
         told, waiting = _beside(direct.strata, [*_waiting(kept), *fresh], known)
         # Of one moment there is one stratum of a version: that with its requests.
         ends = {one.end for one in told}
-        users = [one for one in direct.strata if one.version != candidate or one.requests or one.end not in ends]
+        # One without users that gets copies has them alone: metrics of its server, unlike a proxy's, count them once more.
+        self._copying = needed and (self._copying or bool(fresh or kept))
+        users = [
+            one
+            for one in direct.strata
+            if one.version != candidate or (not self._copying and (one.requests or one.end not in ends))
+        ]
         late = _few(waiting, now - known)
         after = [direct.cursor, copied.cursor, *([[_written(one) for one in late]] if late else [])]
         return Reading(

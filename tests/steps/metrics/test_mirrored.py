@@ -53,6 +53,18 @@ def test_while_requests_are_mirrored_the_collector_speaks_for_the_candidate():
     assert mirrored.asked == [(["v2"], {"v2": 1}, "")], "it must have counts of it"
 
 
+def test_copies_that_the_candidates_server_counts_too_are_counted_once():
+    users, mirrored = Told(stratum("v1", 50, 100), stratum("v2", 20)), Told(stratum("v2", 20, 1))
+    both = MirroredSource(users, mirrored)
+    assert both.read(VERSIONS, MIRRORING, "", 1.0).strata == (stratum("v1", 50, 100), stratum("v2", 20))
+    mirrored.strata = ()
+    assert both.read(VERSIONS, MIRRORING, "", 2.0).strata == (stratum("v1", 50, 100),), "its server's may come late"
+    assert both.read(VERSIONS, SPLIT, "", 3.0).strata == users.strata
+    assert both.read(VERSIONS, MIRRORING, "", 4.0).strata == users.strata, (
+        "testers', who are sent to it without a share"
+    )
+
+
 def test_with_users_of_its_own_the_proxy_does_and_a_collector_that_is_idle_adds_nothing():
     users, mirrored = Told(stratum("v1", 50, 90), stratum("v2", 6, 10)), Told(stratum("v2", 0))
     assert read(users, mirrored, SPLIT).strata == users.strata
