@@ -16,7 +16,19 @@ def unheeded(record: Record, verdict: Verdict) -> str:
         return (
             f"the stages of release {record.release_id} have ended with the verdict {last.value}: there is none to skip"
         )
+    if _asking(record):
+        return f"the evidence of release {record.release_id} has decided nothing, and nobody assesses it until a person has answered"
     left = [version.name for version in record.candidates if version.name not in record.dropped]
     if verdict is Verdict.PROMOTE and len(left) > 1:
         return f"which of {' and '.join(left)} to promote is not said, and none has won yet"
     return ""
+
+
+def _asking(record: Record) -> bool:
+    """Whether the last judgement was to hold, and no stage was entered since, be it the same one anew."""
+    last = record.results[-1] if record.results else record.rehearsal
+    if last is None or last.assessment.verdict is not Verdict.HOLD:
+        return False
+    entered = [change.at for change in record.timeline]
+    entered += [event.at for event in record.events if event.step == "set-weights" and not event.failed]
+    return not any(at >= last.at for at in entered)

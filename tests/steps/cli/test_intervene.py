@@ -9,7 +9,7 @@ import pytest
 
 from fairway_steps.cli import _run
 from fairway_steps.model import Assessment, Outcome, Verdict, Version
-from fairway_steps.record import FileStore, StageResult
+from fairway_steps.record import Event, FileStore, StageResult, WeightChange
 from fairway_steps.strategy import Strategy
 from records import record
 
@@ -56,6 +56,8 @@ def test_what_cannot_be_said_is_refused(store, outcome, options, code, sentence,
 
 
 V2, V3 = (Version(name, f"http://127.0.0.1:{port}") for port, name in ((8002, "v2"), (8003, "v3")))
+HELD = StageResult(5.0, 2, 50, Assessment(Verdict.HOLD, "10 requests"))
+AGAIN = Event(6.0, "set-weights", "stage 3: on the word of bob")
 PASSED = StageResult(1.0, 2, 50, Assessment(Verdict.PROMOTE, "all is well"))
 
 
@@ -66,6 +68,8 @@ PASSED = StageResult(1.0, 2, 50, Assessment(Verdict.PROMOTE, "all is well"))
         ({"strategy": Strategy.NONE, "stages": ()}, "has no stage to end: v2 is promoted as soon as it is ready"),
         ({"primary": V2}, "has no stage to end"),
         ({"results": (PASSED,)}, "have ended with the verdict promote: there is none to skip"),
+        ({"results": (HELD,)}, "has decided nothing, and nobody assesses it until a person has answered"),
+        ({"rehearsal": HELD}, "has decided nothing, and nobody assesses it until a person has answered"),
     ],
 )
 def test_what_nobody_would_heed_is_refused_but_an_abort_is_not(store, verdict, changed, sentence, capsys):
@@ -74,6 +78,20 @@ def test_what_nobody_would_heed_is_refused_but_an_abort_is_not(store, verdict, c
     assert sentence in capsys.readouterr().err
     assert store.load().intervention is None
     assert said(store, "--verdict=rollback") == 0
+
+
+@pytest.mark.parametrize("verdict", ["advance", "promote"])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"results": (HELD,), "events": (AGAIN,)},
+        {"rehearsal": HELD, "timeline": (WeightChange(6.0, 0, {"v1": 90, "v2": 10}),)},
+    ],
+)
+def test_a_stage_that_is_repeated_after_it_was_held_can_be_ended(store, verdict, changed):
+    store.update(lambda held: replace(held, **changed))
+    assert said(store, f"--verdict={verdict}") == 0
+    assert store.load().intervention.verdict == Verdict(verdict)
 
 
 def test_of_several_candidates_one_is_promoted_only_where_it_is_the_last(store, capsys):
