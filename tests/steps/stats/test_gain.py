@@ -96,6 +96,20 @@ def test_users_who_seldom_do_anything_do_not_differ_because_none_of_a_small_arm_
     assert alarms <= 0.05 * 200
 
 
+@pytest.mark.parametrize(("few", "many"), [(10, 90), (90, 10), (50, 50)])
+@pytest.mark.parametrize(
+    "worth", [lambda rng, size: rng.lognormal(0, 2, size), lambda rng, size: rng.pareto(1.5, size)]
+)
+def test_users_of_whom_few_bring_most_do_not_differ_by_where_those_are(worth, few, many):
+    rng, alarms = np.random.default_rng(8), 0
+    for _ in range(200):
+        arms = [worth(rng, (60, size)) for size in (few, many)]
+        sums = (np.stack([np.full(60, float(x.shape[1])), x.sum(axis=1), (x * x).sum(axis=1)]) for x in arms)
+        log_es = Gains(*sums).log_es(1.0, higher_is_better=True)
+        alarms += max(path.max() for path in log_es) >= bar(0.05)
+    assert alarms <= 0.05 * 200
+
+
 def test_a_loss_is_found():
     rng, found = np.random.default_rng(5), 0
     for _ in range(60):
