@@ -8,7 +8,7 @@ are whole percents, and all moments are Unix seconds.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
@@ -284,6 +284,10 @@ class Rules:
     beta: float = 0.05
     burn_in: int = 1
     early_end: bool = True
+
+    def each_of(self, candidates: int) -> "Rules":
+        """Those of each of so many candidates (M8's family of an experiment), by which both risks hold for all of them together."""
+        return replace(self, alpha=self.alpha / candidates, beta=self.beta / candidates)
 
 
 DEFAULT_RULES = Rules()

@@ -48,7 +48,7 @@ class Traffic:
     def flow(self, slo: Slo, stage: Stage) -> float:
         """How many of the candidate's witnesses come each second of a stage; 0 where that is not known."""
         if slo.metric is Metric.REWARD:
-            return (self.users or 0.0) * stage.weight / 100  # nobody sees a mirror's answers
+            return (self.users or 0.0) * part(slo, stage)
         if slo.metric is Metric.SERIES:
             return 1 / self.look if stage.share else 0.0
         return self.rate * stage.share
@@ -60,8 +60,19 @@ class Traffic:
         return ((self.users or 0.0) if slo.metric is Metric.REWARD else self.rate) * (1 - stage.weight / 100)
 
 
+def part(slo: Slo, stage: Stage) -> float:
+    """The candidate's part of all that tells of an SLO, of several the one with the least; nobody sees a mirror's answers."""
+    return 0.0 if slo.metric is Metric.REWARD and not stage.weight else stage.share
+
+
+def part_of_both(slo: Slo, stage: Stage) -> float:
+    """Its part of what is told of it and of the primary."""
+    own = part(slo, stage)
+    return own / (own + 1 - stage.weight / 100) if own else 0.0
+
+
 def find(slo: Slo, alpha: float, traffic: Traffic, share: float) -> int | None:
-    """Of the candidate, until it is found harmful at the level ``alpha``; ``share`` is its part of the traffic. None: not known."""
+    """Of the candidate, until it is found harmful at the level ``alpha``; ``share`` is its part of what it and the primary have. None: not known."""
     if slo.metric is Metric.REWARD:
         return _users(slo, harm_of(slo, traffic) - slo.limit, traffic, share, alpha)
     if slo.metric is Metric.SERIES:

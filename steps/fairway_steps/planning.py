@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from fairway_steps.errors import UsageError
-from fairway_steps.model import DEFAULT_RULES, Metric, Mode, Rules, Slo, Stage, Unit
-from fairway_steps.needs import Traffic, find, prove
+from fairway_steps.model import DEFAULT_RULES, Mode, Rules, Slo, Stage, Unit
+from fairway_steps.needs import Traffic, find, part_of_both, prove
 from fairway_steps.stats.bets import ENOUGH, ENOUGH_HERE
-from fairway_steps.undecidable import Course, level, problem_of
+from fairway_steps.undecidable import Course, level, of_each, problem_of
 from fairway_steps.windows import closing
 
 STEPS = ((120.0, 5.0), (600.0, 30.0), (math.inf, 60.0))
@@ -63,8 +63,8 @@ def plan(
             "no stage gives the candidate a share of the traffic, so its requests cannot be foreseen",
             mend="add a stage with a weight or a mirror",
         )
-    waits = patience or [0.0] * len(stages)
-    needs = tuple(_need(slo, slos, stages, traffic, rules, waits) for slo in slos)
+    waits, own = patience or [0.0] * len(stages), of_each(rules, stages)
+    needs = tuple(_need(slo, slos, stages, traffic, own, waits) for slo in slos)
     brought = tuple(math.floor(traffic.rate * stage.share * stage.duration) for stage in stages)
     return Plan(tuple(stages), brought, needs, _proposed(stages, traffic, needs, rules))
 
@@ -73,7 +73,7 @@ def _need(
     slo: Slo, slos: Sequence[Slo], stages: Sequence[Stage], traffic: Traffic, rules: Rules, patience: Sequence[float]
 ) -> Need:
     flows = [traffic.flow(slo, stage) for stage in stages]
-    shares = [stage.weight / 100 if slo.metric is Metric.REWARD else stage.share for stage in stages]
+    shares = [part_of_both(slo, stage) for stage in stages]
     whole = sum(stage.duration for stage in stages)
     share = sum(each * stage.duration for each, stage in zip(shares, stages, strict=True)) / whole
     harm, health = find(slo, level(slo, slos, rules), traffic, share), prove(slo, rules.beta, traffic, shares[-1])

@@ -67,11 +67,11 @@ def undecidable(
     looks = replace(
         course, flows=[bool(stage.share) / interval for stage in stages], beside=[1 / interval] * len(flows)
     )
-    told = []
+    told, own = [], of_each(rules, stages)
     for slo in slos:
         its = looks if slo.metric is Metric.SERIES else course
         if any(its.flows) and slo.metric is not Metric.REWARD:
-            told.append(problem_of(slo, slos, its, rules))
+            told.append(problem_of(slo, slos, its, own))
     return tuple(filter(None, told))
 
 
@@ -245,6 +245,11 @@ def least_in_all(slo: Slo) -> int:
     if not counted or slo.unit is not Unit.REQUEST:
         return 0
     return least_to_prove(slo.allowed or STRICTEST, DEFAULT_RULES.beta)
+
+
+def of_each(rules: Rules, stages: Sequence[Stage]) -> Rules:
+    """The rules by which each candidate of these stages is judged."""
+    return rules.each_of(max((len(stage.weights) for stage in stages), default=0) or 1)
 
 
 def level(slo: Slo, slos: Sequence[Slo], rules: Rules) -> float:

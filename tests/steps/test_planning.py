@@ -345,3 +345,24 @@ def test_the_stages_proposed_are_long_enough_for_users_and_values(rules):
     assert rules is DEFAULT_RULES or again.needs[0].proved_at is not None
     assert again.problems == ()
     assert again.proposed == made.proposed
+
+
+@pytest.mark.parametrize("rules", [DEFAULT_RULES, PROVE])
+def test_a_split_is_planned_for_each_candidate_with_its_own_share_and_risk(rules):
+    """As one candidate that has a third of what it and the primary have, at half of the risks."""
+    traffic = Traffic(40.0, users=20.0, reward_variation=2.0)
+    split = plan([ERRORS, REWARD], [Stage(60, 90.0, weights={"v2": 30, "v3": 30})], traffic, rules=rules)
+    errors, reward = split.needs
+    assert (split.requests, errors.brought, reward.brought) == ((1080,), 1080, 540)
+    halved = replace(rules, alpha=rules.alpha / 2, beta=rules.beta / 2)
+    alone = plan([ERRORS, REWARD], [Stage(30, 90.0)], traffic, rules=halved).needs
+    assert (errors.find, errors.prove) == (alone[0].find, alone[0].prove)
+    assert (reward.find, reward.prove) > (alone[1].find, alone[1].prove), "of the primary there are less, too"
+    assert split.proposed[0].duration >= reward.find / (20.0 * 0.3)
+
+
+def test_what_no_candidate_of_a_split_can_be_proved_at_its_own_risk_is_told_beforehand():
+    stages = (Stage(60, 50.0, weights={"v2": 30, "v3": 30}),)
+    assert undecidable([ERRORS], (Stage(30, 50.0),), 30.0, rules=PROVE, patience=[0.0]) == ()
+    (said,) = undecidable([ERRORS], stages, 30.0, rules=PROVE, patience=[0.0])
+    assert "can never be proved kept" in said

@@ -28,7 +28,6 @@ from fairway_steps.model import (
     Stratum,
     Verdict,
 )
-from fairway_steps.stats.combine import candidate_alpha
 from fairway_steps.stats.gain import Gains
 
 
@@ -177,10 +176,7 @@ class Contest:
     @property
     def _rules(self) -> Rules:
         """Those of each candidate, by which the risks hold for all together."""
-        alpha, beta = (
-            candidate_alpha(risk, len(self.weights), by_experiment=True) for risk in (self.asked.alpha, self.asked.beta)
-        )
-        return replace(self.asked, alpha=alpha, beta=beta)
+        return self.asked.each_of(len(self.weights))
 
     @property
     def _each(self) -> float:

@@ -124,14 +124,6 @@ def e_benjamini_hochberg(log_es: Sequence[float], alpha: float = ALPHA) -> tuple
     return tuple(sorted(order[: kept[-1] + 1].tolist())) if kept.size else ()
 
 
-def candidate_alpha(alpha: float, candidates: int, *, by_experiment: bool = False) -> float:
-    """The level of each candidate's own tests: ``alpha``, or its share where it is promised for all candidates together."""
-    if candidates < 1:
-        raise ValueError(f"{candidates} candidates cannot be compared")
-    bar(alpha)
-    return alpha / candidates if by_experiment else alpha
-
-
 def _logs(log_es: Sequence[float]) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
     values = np.asarray(log_es, dtype=np.float64)
     if np.isnan(values).any():

@@ -15,7 +15,6 @@ from fairway_steps import codec
 from fairway_steps.model import Result, Verdict
 from fairway_steps.stats.combine import (
     Rollback,
-    candidate_alpha,
     e_benjamini_hochberg,
     e_holm,
     mixed,
@@ -138,11 +137,6 @@ def test_promotion_needs_every_metric_and_no_correction():
     assert not promotable([3.0], beta=0.01)
 
 
-def test_candidates_share_alpha_only_if_asked():
-    assert candidate_alpha(0.05, 4) == 0.05
-    assert candidate_alpha(0.05, 4, by_experiment=True) == 0.0125
-
-
 @pytest.mark.parametrize(
     ("call", "said"),
     [
@@ -153,7 +147,6 @@ def test_candidates_share_alpha_only_if_asked():
         (lambda: mixed([1.0], [0]), "with one above it"),
         (lambda: rollback(2, critical=[True]), "1 marks of what is critical do not fit 2 metrics"),
         (lambda: rollback(1, alpha=0), "is not between 0 and 1"),
-        (lambda: candidate_alpha(0.05, 0), "0 candidates cannot be compared"),
     ],
 )
 def test_what_cannot_be_is_refused(call, said):
