@@ -30,6 +30,8 @@ from fairway_steps.takeover import make_way, refuse_lost, take_over
 from fairway_steps.words import described, shares
 
 LOG = logging.getLogger(__name__)
+ROOM = 10
+"""Tokens between two records' releases of one route: a take-over that was killed before its claim has one that the route has not seen."""
 
 
 def begin(
@@ -125,11 +127,13 @@ def begin(
         router.preflight([*asking, *(Routes({version.name: 100}) for version in everyone)], versions)
         told = (*told, *_idle(ending, primary, asking))
     # A record may be new on a route that has had releases (a CI job's clean checkout): its token is above theirs.
-    token = max(held.token if held else 0, router.fence()) + 1
+    fence = router.fence()
+    own = held is not None and held.route == route and fence <= held.token
+    token = max(held.token if held else 0, fence) + (1 if own or not fence else ROOM)
     served = router.served()
     original = router.snapshot()
     if not dry_run:
-        held = make_way(store, router, held, route, token)
+        held = make_way(store, router, held, token, own=own)
         router.apply(routes, {version.name: version for version in (primary, *everyone)}, fence=token)
     record = Record(
         release_id=f"{service}-{datetime.fromtimestamp(clock.now(), UTC):%Y%m%d-%H%M%S}-{token}",

@@ -40,13 +40,13 @@ def take_over(store: RecordStore, router: Router, held: Record, taken: Callable[
     return record
 
 
-def make_way(store: RecordStore, router: Router, held: Record | None, route: str, token: int) -> Record | None:
-    """Claim ``route`` for the release that is to follow ``held`` in its record; killed before it does, ``held`` can go on as it could.
+def make_way(store: RecordStore, router: Router, held: Record | None, token: int, *, own: bool) -> Record | None:
+    """Claim the route for the release that is to follow ``held`` in its record; killed before it does, ``held`` can go on as it could.
 
-    So where the route is still its own, ``held`` gets the token, too, and first. Raises Fenced, the record as it was, if somebody else
+    So where the route is its ``own``, ``held`` gets the token, too, and first. Raises Fenced, the record as it was, if somebody else
     has taken the record or the route.
     """
-    if held is None or held.route != route or fence_of(router) > held.token:
+    if held is None or not own:
         router.claim(token)
         return held
 

@@ -63,7 +63,7 @@ def test_a_release_that_has_lost_its_route_does_not_undo_the_one_that_has_it(wor
     assert make_safe(one) == ("none", one.store.load()), "it has ended by then, and there is nothing to do"
     record = one.store.load()
     assert (record.outcome, record.token) == (Outcome.BROKEN, 1)
-    assert "the route is now of another release (token 2, " in record.reason
+    assert "the route is now of another release (token 11, " in record.reason
     assert (world.router().read(), world.router().fence()) == (served, stored)
     if not ended:
         end(other, lease)
@@ -93,9 +93,9 @@ def test_of_two_that_take_the_route_at_once_one_is_fenced_off_and_its_record_is_
 
     other.world = type("World", (), {"router": staticmethod(made), "known": world.known})
     monkeypatch.setattr(world, "router", late)
-    with pytest.raises(Fenced, match=r"is now of another release \(token 2, "):
+    with pytest.raises(Fenced, match=r"is now of another release \(token 11, "):
         call(one)
-    assert (one.store.load().token, made().fence()) == (held.token, 2)
+    assert (one.store.load().token, made().fence()) == (held.token, 11)
     lease = enter(other)
     for again in (call, make_safe) if call is not make_safe else ():
         with pytest.raises(Fenced):
@@ -114,3 +114,50 @@ def test_a_release_that_is_taken_over_goes_on_and_its_way_back_is_its_own(world,
         world.router().apply(Routes({SECOND: 100}), world.known, fence=first.token)
     assert make_safe(one)[0] == "restored"
     assert world.router().fence() == taken.token + 1
+
+
+class Killed(BaseException):
+    """Nothing catches it."""
+
+
+@pytest.mark.parametrize("after", ["the record", "the refused claim"])
+@pytest.mark.parametrize("call", [make_safe, lambda release: release.begin("c", resume=True)])
+def test_who_was_killed_as_it_took_the_route_over_undoes_nothing_of_the_one_that_has_it_since(
+    world, two, call, after, monkeypatch
+):
+    one, other = two
+    one.begin()
+    made, update = world.router, one.store.update
+
+    def dying():
+        router = made()
+        claim = router.claim
+
+        def killed(fence):
+            if after == "the record":
+                raise Killed
+            other.begin("b")
+            monkeypatch.setattr(one.store, "update", no_more)
+            claim(fence)
+
+        router.claim = killed
+        return router
+
+    def no_more(change):
+        raise Killed
+
+    other.world = type("World", (), {"router": staticmethod(made), "known": world.known})
+    with monkeypatch.context() as patched:
+        patched.setattr(world, "router", dying)
+        with pytest.raises(Killed):
+            call(one)
+    monkeypatch.setattr(one.store, "update", update)
+    if after == "the record":
+        other.begin("b")
+    lease = enter(other)
+    served = made().read()
+    for again in (lambda release: release.begin("d", resume=True), make_safe):
+        with pytest.raises(Fenced, match="is now of another release"):
+            again(one)
+    assert made().read() == served
+    assert end(other, lease).outcome is Outcome.PROMOTED

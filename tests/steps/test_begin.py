@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from fairway_steps.begin import begin
+from fairway_steps.begin import ROOM, begin
 from fairway_steps.clock import FakeClock
 from fairway_steps.errors import Fenced, NotSettled, Refused, UsageError
 from fairway_steps.model import (
@@ -161,8 +161,8 @@ def test_tokens_grow_from_release_to_release(world):
 def test_a_new_record_on_a_route_that_has_had_releases_begins_above_their_tokens(world):
     world.route.fence = 7
     record = world.begin()
-    assert record.token == 8
-    assert record.release_id.endswith("-8")
+    assert record.token == 7 + ROOM
+    assert record.release_id.endswith(f"-{7 + ROOM}")
     world.router.apply(Routes({"v1": 90, "v2": 10}), record.versions, fence=record.token)
 
 
