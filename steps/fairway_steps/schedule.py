@@ -8,6 +8,9 @@ from fairway_steps.model import HeaderMatch, Metric, Mirror, Routes, Slo, Stage,
 
 MOST = 7
 """So many candidates at most: evidence on each gets the weaker the more there are."""
+DAY = 86_400
+LONGEST = 28 * DAY
+"""Seconds that all stages may last: what looks at them, and the run that they are in, has more."""
 COLLECTOR = "collector"
 """The name by which a route knows what stands in front of the candidate in a mirror."""
 

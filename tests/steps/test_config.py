@@ -188,6 +188,7 @@ def test_stages_in_short_and_in_yaml_are_the_same():
         ("[{duration: 5s}]", "[0].weight: 0 gives the candidate no traffic"),
         ("0@20s", "[0].weight: 0 gives the candidate no traffic"),
         ("10@0s", "[0].duration: a stage lasts longer than 0 s"),
+        ("10@600h,20@73h", "[1].duration: the stages last longer than 28 days in all"),
         ("[{weight: 10}]", "stages:1: [0]: duration is missing"),
         ("[{weight: 10, durration: 5s}]", "[0].durration: there is no such field; did you mean 'duration'?"),
         ("- {weight: 10, duration: 5s}\n- {weight: 120, duration: 5s}", "stages:2: [1].weight: 120 is over"),

@@ -103,7 +103,7 @@ def test_a_person_may_have_no_limit_of_time(explain, tmp_path):
     first = next(line for line in text(lines) if "ask a person" in line)
     assert (code, first) == (
         0,
-        "2 ask a person, until there is an answer: May the candidate get its first requests?",
+        "2 ask a person, until there is an answer, 30 days at most: May the candidate get its first requests?",
     )
 
 

@@ -7,12 +7,14 @@ import pytest
 from hera.workflows import Container, Parameter, Step, Steps, Suspend, WorkflowTemplate
 from hera.workflows.models import EmptyDirVolumeSource, ResourceRequirements, Volume, VolumeMount
 
+from fairway_steps.config.release import stages_from
+from fairway_steps.errors import UsageError
 from fairway_workflows.argo import Images
 from fairway_workflows.canary import CanaryOptions, build
 from fairway_workflows.library import library
 from fairway_workflows.local.expressions import evaluate_retry
 from fairway_workflows.local.retry import seconds
-from fairway_workflows.safety import RETRY, RETRY_SET, Safety, secured
+from fairway_workflows.safety import RETRY, RETRY_SET, TIMEOUTS, Safety, secured
 
 ALL = [
     build(CanaryOptions(load_test="beside")).to_dict(),
@@ -132,10 +134,18 @@ def test_the_pod_of_two_containers_is_retried_by_what_its_message_tells():
     assert stage["retryStrategy"]["expression"] == RETRY_SET
 
 
+@pytest.mark.parametrize("step", ["assess", "ramp"])
+def test_what_looks_at_stages_has_more_time_than_the_longest_that_are_accepted(step):
+    (longest,) = stages_from("20@672h", "--stages")
+    assert longest.duration < seconds(TIMEOUTS[step]) < Safety().deadline
+    with pytest.raises(UsageError, match="last longer than 28 days in all"):
+        stages_from("20@600h,50@73h", "--stages")
+
+
 def test_a_workflow_has_an_exit_handler_a_deadline_a_mutex_and_clears_up():
     spec = ALL[0]["spec"]
     assert spec["onExit"] in [template["name"] for template in spec["templates"]]
-    assert spec["activeDeadlineSeconds"] == 86_400
+    assert spec["activeDeadlineSeconds"] == 30 * 86_400
     assert spec["ttlStrategy"]["secondsAfterFailure"] > spec["ttlStrategy"]["secondsAfterSuccess"]
     assert spec["podGC"] == {"strategy": "OnPodSuccess"}
     assert spec["synchronization"]["mutexes"] == [

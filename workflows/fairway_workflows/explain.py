@@ -109,7 +109,11 @@ class _Walk:
                 yield from self.steps(called["name"], inputs, place, depth + 1, within)
         elif "suspend" in called:
             about, limit = _plain(passed.get("about", "")), _filled(passed.get("timeout", ""), inputs)
-            how = f"for {limit}: {about}; no answer is NO" if limit else f"until there is an answer: {about}"
+            how = (
+                f"for {limit}: {about}; no answer is NO"
+                if limit
+                else f"until there is an answer, 30 days at most: {about}"
+            )
             yield Line(depth, number_of, f"{said}ask a person, {how}")
         else:
             yield from self._pod(called, said, inputs, number_of, depth)

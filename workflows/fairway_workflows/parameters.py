@@ -47,7 +47,7 @@ NEEDED = frozenset({"slos", "stages", "load-url"})
 """Parameters without a default, though their options need not be given everywhere."""
 APPROVAL = ("approval", "begin", "approval")
 """The parameter that ``begin`` refuses where a workflow asks nobody, and the option it is."""
-HOLD_TIMEOUT = "How long to wait for a person's answer; none is a no. The primary then gets all of the traffic back. Empty: no limit."
+HOLD_TIMEOUT = "How long to wait for a person's answer; none is a no. The primary then gets all of the traffic back. Empty: none but the workflow's own, 30 days."
 ASKED_WHERE = "Where this workflow asks a person; another answer needs another workflow."
 REHEARSAL_URL = "The candidate's own address, for a load test of it while it has no users; empty: none is made."
 

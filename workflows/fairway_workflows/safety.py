@@ -36,6 +36,7 @@ from hera.workflows.models import (
 )
 from hera.workflows.protocol import Templatable
 
+from fairway_steps.schedule import DAY, LONGEST
 from fairway_workflows.catalog import StepSpec, catalog
 
 AnyTemplate = Templatable | Template
@@ -49,7 +50,9 @@ RETRY_SET = " || ".join(
 """A pod whose first container failed ends with the exit code 64 of ``main``, which never ran: only the message tells, of either."""
 MEASURING = frozenset({"load-test"})
 """Steps that are not repeated silently: a second run changes what is measured."""
-TIMEOUTS: Mapping[str, str] = {"wait-for-ready": "2h", "load-test": "12h", "assess": "12h", "ramp": "12h"}
+ASSESSING = f"{(LONGEST + DAY) // 3600}h"
+"""What looks at a release's stages may do so for as long as they can last."""
+TIMEOUTS: Mapping[str, str] = {"wait-for-ready": "2h", "load-test": "12h", "assess": ASSESSING, "ramp": ASSESSING}
 TIMEOUT = "15m"
 RESOURCES: Mapping[str, Mapping[str, dict[str, str]]] = {
     "core": {"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"cpu": "500m", "memory": "256Mi"}},
@@ -69,7 +72,7 @@ class Safety:
     """
 
     version: str = metadata.version("fairway")
-    deadline: int = 86_400
+    deadline: int = LONGEST + 2 * DAY
     keep_succeeded: int = 86_400
     keep_failed: int = 604_800
     releaser: str = "fairway-releaser"

@@ -10,6 +10,8 @@ from decimal import Decimal
 from urllib.parse import urlsplit
 
 from fairway_steps.model import NAME, Metric, Stage, Stickiness, Version
+from fairway_steps.schedule import DAY
+from fairway_steps.schedule import LONGEST as ALL_STAGES
 
 DURATION = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>ms|s|m|h)?")
 SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600), None: Decimal(1)}
@@ -200,6 +202,12 @@ def misfit(stages: Sequence[Stage]) -> tuple[int, str, str] | None:
         if stage.duration <= 0:
             return index, "duration", "a stage lasts longer than 0 s"
         before = stage.weight
+    if sum(stage.duration for stage in stages) > ALL_STAGES:
+        return (
+            len(stages) - 1,
+            "duration",
+            f"the stages last longer than {ALL_STAGES // DAY} days in all, the most there may be",
+        )
     return None
 
 
