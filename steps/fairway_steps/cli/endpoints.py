@@ -228,11 +228,7 @@ def _own(key: str, value: Any, options: Mapping[str, click.Parameter]) -> tuple[
     if option.name not in OWN:
         raise UsageError(f"{key!r} is of the whole load test, not of an endpoint", mend="give it as an option")
     if option.name == "header":
-        pairs = value.items() if isinstance(value, dict) else []
-        lines = (
-            [value] if isinstance(value, str) else value if isinstance(value, list) else [f"{n}: {v}" for n, v in pairs]
-        )
-        return option.name, tuple(map(str, lines))
+        return option.name, _lines(value)
     if isinstance(value, dict | list):
         import json
 
@@ -246,6 +242,16 @@ def _own(key: str, value: Any, options: Mapping[str, click.Parameter]) -> tuple[
     return option.name, option.type.convert(text, option, None)
 
 
+def _lines(value: Any) -> tuple[str, ...]:
+    """Headers as YAML may write them: a line, a list of lines, or a mapping."""
+    if isinstance(value, dict):
+        value = [f"{name}: {each}" for name, each in value.items()]
+    lines = [value] if isinstance(value, str) else value or []
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+        raise UsageError(f"{value!r} is no header", mend="write 'NAME: VALUE', a list of these, or a mapping")
+    return tuple(lines)
+
+
 def headers(given: Sequence[str], bearer: str | None = None) -> dict[str, str]:
     """``Name: value`` pairs; a reference in a value is replaced by what it names, so no secret is an argument."""
     found: dict[str, str] = {}
@@ -255,8 +261,15 @@ def headers(given: Sequence[str], bearer: str | None = None) -> dict[str, str]:
             name, colon, value = (":" + part if not i else part for i, part in enumerate(text[1:].partition(":")))
         if not (colon and name.strip()):
             raise UsageError("a --header is not 'NAME: VALUE'")
-        found[name.strip()] = _resolved(value.strip(), f"--header {name.strip()}")
+        name = name.strip()
+        if name.lower() in map(str.lower, found):
+            raise UsageError(f"--header {name} is given twice", mend="write one, with both values in it")
+        found[name] = _resolved(value.strip(), f"--header {name}")
     if bearer:
+        if "authorization" in map(str.lower, found):
+            raise UsageError(
+                "--bearer-token and --header Authorization exclude each other", mend="leave one of them out"
+            )
         if not REFERENCE.fullmatch(bearer):
             raise UsageError(
                 "--bearer-token is the token itself", mend="write env:NAME or file:PATH, so that nobody sees it"

@@ -6,7 +6,9 @@ among these is judged exactly, and any other not at all.
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from fairway_steps.errors import UsageError
@@ -131,12 +133,72 @@ class SummarySource:
 def _parsed(text: str) -> dict[str, Any]:
     try:
         told = json.loads(text)
-        whole = isinstance(told, dict) and isinstance(told["over_ms"], dict) and isinstance(told["errors"], dict)
-        missing = {"requests", "started", "client_limited", "achieved_rate", "requested_rate"} - set(
-            told if whole else ()
-        )
-    except (ValueError, KeyError) as error:
-        raise UsageError("the metric source is no load test's summary", mend=MEND) from error
-    if not whole or missing:
-        raise UsageError("the metric source is no load test's summary", mend=MEND)
+    except (ValueError, RecursionError):
+        told = None
+    odd = _odd(told) if isinstance(told, dict) else "form"
+    if not odd and not _adds_up(told):
+        odd = "counts"
+    if odd:
+        raise UsageError(f"the metric source is no load test's summary, by its {odd!r}", mend=MEND)
     return dict(told)
+
+
+def _odd(told: Mapping[str, Any]) -> str:
+    """The first of the fields that is not there, or not what it should be."""
+    missing = (key for key, fits in _FORM.items() if key not in told or not fits(told[key]))
+    wrong = (key for key, fits in _FURTHER.items() if key in told and not fits(told[key]))
+    return next(chain(missing, wrong), "")
+
+
+def _adds_up(told: Mapping[str, Any]) -> bool:
+    """No count is of more than all requests, and each version's row has them all."""
+    rows = told.get("by_version", {})
+    most = max([sum(told["errors"].values()), *told["over_ms"].values()])
+    return most <= told["requests"] and all(len(row) == 2 + len(told["over_ms"]) for row in rows.values())
+
+
+def _count(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value) and value >= 0
+
+
+def _counts(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_count, value.values()))
+
+
+def _limits(value: Any) -> bool:
+    return _counts(value) and all(":" in name or _EDGE.fullmatch(name) for name in value)
+
+
+def _quantiles(value: Any) -> bool:
+    return isinstance(value, dict) and all(each is None or _number(each) for each in value.values())
+
+
+def _rows(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(row, list) and all(map(_count, row)) for row in value.values())
+
+
+def _rate(value: Any) -> bool:
+    return value is None or _number(value)
+
+
+_EDGE = re.compile(r"\d+(\.\d+)?(e[-+]?\d{1,2})?")
+_FORM: Mapping[str, Callable[[Any], bool]] = {
+    "requests": _count,
+    "errors": _counts,
+    "over_ms": _limits,
+    "response_ms": _quantiles,
+    "started": _number,
+    "client_limited": lambda value: isinstance(value, bool),
+    "achieved_rate": _rate,
+    "requested_rate": _rate,
+}
+_FURTHER: Mapping[str, Callable[[Any], bool]] = {
+    "versions": _counts,
+    "by_version": _rows,
+    "moved": _counts,
+    "overdue": _count,
+}

@@ -1,10 +1,10 @@
-"""A file of endpoints: options that it leaves empty, that take the place of the command's, and that are not its own. Left out: the load itself (test_load_test.py)."""
+"""A file of endpoints: options that it leaves empty, that take the place of the command's, that are not its own, and headers. Left out: the load itself (test_load_test.py)."""
 
 from pathlib import Path
 
 import pytest
 
-from fairway_steps.cli.endpoints import OWN, _endpoints, tasks
+from fairway_steps.cli.endpoints import OWN, _endpoints, headers, tasks
 from fairway_steps.cli.load_test import load_test
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.crew import Task
@@ -75,3 +75,24 @@ def test_what_an_endpoint_may_not_have_or_must_is_one_sentence(endpoints: str, s
     with pytest.raises(UsageError) as refused:
         only(f"--endpoints={endpoints}")
     assert str(refused.value).endswith(sentence)
+
+
+@pytest.mark.parametrize("written", ["'A: b'", "['A: b']", "{A: b}"])
+def test_headers_are_a_line_a_list_or_a_mapping(written: str):
+    assert _endpoints(f"b: {{header: {written}}}", load_test) == {"b": {"header": ("A: b",)}}
+
+
+@pytest.mark.parametrize("written", ["5", "true", "[5]", "[{A: b}]"])
+def test_headers_of_another_form_are_refused(written: str):
+    with pytest.raises(UsageError, match=r"--endpoints: b: .* is no header; write 'NAME: VALUE'"):
+        _endpoints(f"b: {{header: {written}}}", load_test)
+
+
+@pytest.mark.parametrize("again", ["Cookie: b", "cookie: b"])
+def test_no_header_takes_the_place_of_another(again: str, monkeypatch):
+    monkeypatch.setenv("TOKEN", "secret")
+    assert headers(["Cookie: a", "X: b"], "env:TOKEN") == {"Cookie": "a", "X": "b", "Authorization": "Bearer secret"}
+    with pytest.raises(UsageError, match=r"--header (Cookie|cookie) is given twice"):
+        headers(["Cookie: a", again])
+    with pytest.raises(UsageError, match="--bearer-token and --header Authorization exclude each other"):
+        headers([f"authorization: {again}"], "env:TOKEN")

@@ -231,6 +231,50 @@ def test_a_text_that_is_none_is_one_sentence(text: str):
         SummarySource(text)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("requests", "6"),
+        ("requests", -6),
+        ("errors", {"http-500": 0.5}),
+        ("over_ms", {"20": "3", "100": 1}),
+        ("over_ms", {"20": -3, "100": 1}),
+        ("over_ms", {"x": 3, "100": 1}),
+        ("over_ms", {"1e400": 3, "100": 1}),
+        ("over_ms", {"20": 3}),  # the versions tell two
+        ("over_ms", {"20": 7, "100": 1}),
+        ("errors", {"timeout": 7}),
+        ("response_ms", None),
+        ("response_ms", {"p50": "10"}),
+        ("started", "today"),
+        ("started", float("nan")),
+        ("client_limited", "false"),
+        ("achieved_rate", "5"),
+        ("versions", None),
+        ("versions", {"v1": None}),
+        ("by_version", {"v1": [4]}),
+        ("by_version", {"v1": 4}),
+        ("moved", 3),
+        ("overdue", -1),
+    ],
+)
+def test_a_summary_with_a_field_that_cannot_be_is_none(key: str, value: object):
+    whole = json.loads(told(mixed()))
+    assert SummarySource(json.dumps(whole), LIMITS).read(["v1", "v2"], {}, "", 0.0).strata
+    with pytest.raises(UsageError, match="is no load test's summary, by its"):
+        SummarySource(json.dumps(whole | {key: value}), LIMITS)
+
+
+@pytest.mark.parametrize(
+    "key", ["requests", "errors", "over_ms", "response_ms", "started", "client_limited", "achieved_rate"]
+)
+def test_a_summary_without_a_field_is_none(key: str):
+    whole = json.loads(told(mixed()))
+    del whole[key]
+    with pytest.raises(UsageError, match=f"is no load test's summary, by its '{key}'"):
+        SummarySource(json.dumps(whole), LIMITS)
+
+
 def test_a_limit_that_was_not_counted_is_refused():
     with pytest.raises(UsageError, match=r"how many requests were over 250 ms; it tells 20 ms, 100 ms"):
         SummarySource(told(mixed()), (0.25,))
