@@ -16,7 +16,7 @@ from fairway_steps.config.spec import patience_for
 from fairway_steps.errors import TransientError, Unassessable
 from fairway_steps.intervention import Intervention
 from fairway_steps.metrics.base import MetricSource
-from fairway_steps.model import Assessment, Doubt, Rules, Slo, Stage, Stratum, Verdict
+from fairway_steps.model import Assessment, Doubt, Evidence, Rules, Slo, Stage, Stratum, Verdict
 from fairway_steps.record import Basis, Lease, Record, RecordStore, StageResult, amend
 from fairway_steps.schedule import routes_of
 from fairway_steps.stage_results import as_served, changes, concluded, final, served_since
@@ -219,16 +219,19 @@ class StageWatch:
 
     def _over(self, now: float, found: Weighed | Contest) -> bool:
         """Whether the stage is to be concluded now; not while the candidate's last answer is in doubt."""
-        enough = not self.problem and not any(item.missing or item.doubt is Doubt.FEW for item in found.evidence)
+        enough = not self.problem and not any(item.missing or item.doubt is Doubt.FEW for item in self._asked(found))
         return not any(self.gone.values()) and (
             self.complete or now >= self.deadline or (min(now, self.known) >= self.horizon and enough)
         )
 
+    def _asked(self, found: Weighed | Contest) -> Sequence[Evidence]:
+        """The evidence on those that are still to be decided on."""
+        return found.left(self.dropped) if isinstance(found, Contest) else found.evidence
+
     def _read(self, now: float) -> None:
-        shares = self._shares(self.stage, self.dropped)
         self.newest = now
         try:
-            reading = self.source.read(self.named, shares, self.cursor, now)
+            reading = self.source.read(self.named, self._shares(self.stage, self.dropped), self.cursor, now)
         except TransientError as error:
             self.problem = error.message
             held = self.store.load() if self.store else None
@@ -277,14 +280,13 @@ class StageWatch:
 
     def _tell(self, now: float, found: Weighed | Contest) -> None:
         elapsed, served = max(0.0, now - self.start), self.samples()
-        requests = sum(served[name] for name in self.alive)
         place = f"stage {self.index + 1}/{len(self.stages)} {self.stage.label}"
-        time = f"{elapsed:.0f}/{number(self.stage.duration)} s"
         weights = dict(self.stage.weights) or {self.candidate: self.stage.weight}
         settles = {s.settling for s in self.strata if s.weight == weights.get(s.version)}
         settling = ["settling"] if settles == {True} else []
         values = [] if isinstance(found, Contest) else [value_of(item) for item in found.evidence]
-        parts = [time, *(f"{name} {count(served[name])}" for name in self.alive if name not in self.dropped)]
+        parts = [f"{elapsed:.0f}/{number(self.stage.duration)} s"]
+        parts += [f"{name} {count(served[name])}" for name in self.alive if name not in self.dropped]
         parts += [*settling, *values, *(why[-1] for why in self.gone.values() if why)]
         self.progress(
             f"{place}: {', '.join(part for part in [*parts, self.problem] if part)}",
@@ -292,7 +294,7 @@ class StageWatch:
             weight=self.stage.weight,
             elapsed=round(elapsed, 3),
             duration=self.stage.duration,
-            requests=requests,
-            missing=max((item.missing for item in found.evidence), default=0),
+            requests=sum(served[name] for name in self.alive),
+            missing=max((item.missing for item in self._asked(found)), default=0),
             problem=self.problem,
         )

@@ -192,6 +192,13 @@ def test_one_that_cannot_be_reached_is_out_too(tmp_path):
     assert world.replayed() == [True]
 
 
+def test_what_is_missing_of_one_that_is_out_keeps_no_stage_open(tmp_path):
+    world = World(tmp_path, Users(dict.fromkeys(("v1", "v2", "v3"), 0.3)))
+    world.away["v2"] = "connection refused"
+    assert world.judge(patience=60.0).assessment.verdict is Verdict.ROLLBACK
+    assert world.clock.now() - START == 60
+
+
 def test_with_all_of_them_out_the_release_ends_at_once(tmp_path):
     world = World(tmp_path, Users({"v1": 0.3, "v2": 0.3, "v3": 0.3}, failing={"v2": 0.3, "v3": 0.1}))
     found = world.judge().assessment

@@ -7,7 +7,7 @@ proved the best of all with probability at most ``alpha`` of another one being b
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -44,7 +44,12 @@ class Contest:
     @property
     def evidence(self) -> tuple[Evidence, ...]:
         """That of all candidates which are not known to do harm."""
-        return tuple(item for name in self.weights if name not in self.harmful for item in self.weighed[name].evidence)
+        return self.left(())
+
+    def left(self, dropped: Collection[str]) -> tuple[Evidence, ...]:
+        """The same without those that were dropped for another reason."""
+        out = {*self.harmful, *dropped}
+        return tuple(item for name in self.weights if name not in out for item in self.weighed[name].evidence)
 
     @property
     def harm(self) -> bool:
