@@ -19,7 +19,7 @@ def slices_of(namespace: str, service: str) -> tuple[Reference, dict[str, str]]:
 
 
 def ready(slices: Iterable[Manifest]) -> tuple[str, ...]:
-    """``ADDRESS:PORT`` of each ready endpoint, sorted; IPv6 in brackets. The port is the slice's first."""
+    """``ADDRESS:PORT`` of each ready endpoint, sorted; IPv6 in brackets. The port is the slice's first (``Serving``)."""
     return _addresses(slices, lambda endpoint: (endpoint.get("conditions") or {}).get("ready", True) is not False)
 
 
@@ -58,9 +58,30 @@ def among(slices: Iterable[Manifest], names: Collection[str]) -> list[Manifest]:
     ]
 
 
+class Serving:
+    """Slices with that port alone which a route points at: a Service may have others, such as its metrics'. It is asked for once, and
+    only of such a Service."""
+
+    def __init__(self, cluster: Cluster, at: Place) -> None:
+        self._cluster, self._at = cluster, at
+        self._name: str | None = None
+
+    def __call__(self, slices: Iterable[Manifest]) -> list[Manifest]:
+        return [{**one, "ports": self._served(one.get("ports") or ())} for one in slices]
+
+    def _served(self, ports: Sequence[Manifest]) -> Sequence[Manifest]:
+        if len(ports) < 2:
+            return ports
+        if self._name is None:
+            service = self._cluster.get(self._at.backend) or {}
+            listed = (service.get("spec") or {}).get("ports") or ()
+            self._name = next((port.get("name", "") for port in listed if port["port"] == self._at.port), "")
+        return [port for port in ports if port.get("name", "") == self._name] or ports
+
+
 def _found(cluster: Cluster, at: Place) -> list[Manifest]:
     kind, labels = slices_of(at.ref.namespace, at.service)
-    return cluster.list(kind, labels=labels)
+    return Serving(cluster, at)(cluster.list(kind, labels=labels))
 
 
 def _names(cluster: Cluster, at: Place) -> Collection[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from fairway_steps.cluster import Cluster, Manifest, Reference
 from fairway_steps.errors import FairwayError, TransientError
 from fairway_steps.workload import pods, status
-from fairway_steps.workload.endpoints import all_endpoints, among, every, ready, slices_of
+from fairway_steps.workload.endpoints import Serving, all_endpoints, among, every, ready, slices_of
 from fairway_steps.workload.place import Place
 
 LONGEST = 86_400.0
@@ -24,6 +24,7 @@ class Live:
         self._changed = changed
         self._pods: _Watched | None = None
         kind, labels = slices_of(place.ref.namespace, place.service)
+        self._serving = Serving(cluster, place)
         self._object = _Watched(lambda: cluster.watch(place.ref, timeout=LONGEST), changed)
         self._slices = _Watched(lambda: cluster.watch(kind, labels=labels, timeout=LONGEST), changed)
 
@@ -50,7 +51,7 @@ class Live:
 
     def endpoints(self) -> tuple[str, ...]:
         """``ADDRESS:PORT`` of each ready endpoint."""
-        slices = self._slices.now()
+        slices = self._serving(self._slices.now())
         if not self.place.subset:
             return ready(slices)
         pods_now = self._pods_now(next(iter(self._object.now()), None))
@@ -80,6 +81,7 @@ class Endpoints:
     def __init__(self, cluster: Cluster, place: Place) -> None:
         self.cluster, self.place = cluster, place
         self._slices: _Watched | None = None
+        self._serving = Serving(cluster, place)
         if not place.subset:
             kind, labels = slices_of(place.ref.namespace, place.service)
             self._slices = _Watched(lambda: cluster.watch(kind, labels=labels, timeout=LONGEST), threading.Event())
@@ -88,7 +90,7 @@ class Endpoints:
         """``ADDRESS:PORT`` of each: one that has just failed its probe has still counted requests."""
         if self._slices is not None:
             try:
-                return every(self._slices.now())
+                return every(self._serving(self._slices.now()))
             except FairwayError:
                 pass
         return all_endpoints(self.cluster, self.place)

@@ -1,13 +1,17 @@
-"""Covers: which addresses a Service has, ready ones and all of them, over several slices and both address families; those of a subset; that
+"""Covers: which addresses a Service has, ready ones and all of them, over several slices, ports and both address families; those of a subset; that
 asking again and again is one watch, and that a broken one is no loss.
 
 Leaves out: the watch itself (tests/contract/test_cluster.py).
 """
 
+import threading
+
+import pytest
+
 from fairway_steps.cluster import Reference
 from fairway_steps.errors import TransientError
 from fairway_steps.workload.endpoints import all_endpoints, ready_endpoints
-from fairway_steps.workload.live import Endpoints
+from fairway_steps.workload.live import Endpoints, Live
 from fairway_steps.workload.place import Place
 from fakes_cluster import FakeCluster
 from fakes_routing import eventually
@@ -36,6 +40,21 @@ def test_one_that_fails_its_probe_is_not_ready_and_has_still_counted():
     sliced(cluster, "c", "other", ("10.0.0.9", {"ready": True}))
     assert ready_endpoints(cluster, IRIS) == ("10.0.0.1:8080", "[fd00::1]:8080")
     assert all_endpoints(cluster, IRIS) == ("10.0.0.1:8080", "10.0.0.2:8080", "[fd00::1]:8080")
+
+
+@pytest.mark.parametrize(("port", "expected"), [(80, "10.0.0.1:8080"), (9090, "10.0.0.1:9090"), (7, "10.0.0.1:9090")])
+def test_of_several_ports_the_one_that_the_route_points_at_is_told_and_asked_for_once(port, expected):
+    cluster, at = FakeCluster("ns"), Place(IRIS.ref, "iris", port)
+    sliced(cluster, "a", "iris", ("10.0.0.1", {}))
+    ref = Reference("discovery.k8s.io", "v1", "EndpointSlice", "ns", "a")
+    cluster.edit(ref, {"ports": [{"name": "metrics", "port": 9090}, {"name": "http", "port": 8080}]})
+    ports = [{"name": "metrics", "port": 9090}, {"name": "http", "port": 80, "targetPort": "http"}]
+    cluster.put(Reference.of("service", "ns", "iris"), {"spec": {"ports": ports}})
+    assert ready_endpoints(cluster, at) == all_endpoints(cluster, at) == (expected,)
+    endpoints, live = Endpoints(cluster, at), Live(cluster, at, threading.Event())
+    before = len(cluster.calls)
+    assert endpoints() == endpoints() == live.endpoints() == live.endpoints() == (expected,)
+    assert cluster.calls[before:] == [("get", at.backend)] * 2
 
 
 def test_a_service_without_endpoints_has_no_address():
