@@ -1,7 +1,8 @@
 """Whether what is deployed is ready, by its status: pure. An empty answer is yes, a sentence says why not.
 
 A status speaks of the generation that its controller has observed. Deployments are judged as ``kubectl rollout status``
-does it; for a kind that Fairway does not know the conditions are given as data.
+does it; for a kind that Fairway does not know the conditions are given as data,
+and one without any is judged by its replicas.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,8 @@ from fairway_steps.cluster import Manifest
 from fairway_steps.workload.place import Place
 
 READY = ("Ready",)
+UNASKED = ("none",)
+"""Instead of conditions: the object is there, and its endpoints alone say whether it is ready."""
 
 
 def trouble(found: Manifest | None, at: Place) -> str:
@@ -31,6 +34,10 @@ def trouble(found: Manifest | None, at: Place) -> str:
         sentence = _deployment(found.get("spec") or {}, status)
     elif at.ref.kind == "InferenceService":
         sentence = "; ".join(filter(None, (_conditions(status, generation, at.conditions or READY), _model(status))))
+    elif at.conditions == UNASKED:
+        sentence = ""
+    elif not at.conditions and "readyReplicas" in status and not status.get("conditions"):
+        sentence = _replicas(found.get("spec") or {}, status)
     else:
         sentence = _conditions(status, generation, at.conditions or READY)
     return f"{at.ref}: {sentence}" if sentence else ""
@@ -49,6 +56,17 @@ def _deployment(spec: Mapping[str, Any], status: Mapping[str, Any]) -> str:
     if every > updated:
         return f"{every - updated} old pods are still there"
     return f"{available} of {wanted} pods are available" if available < wanted else ""
+
+
+def _replicas(spec: Mapping[str, Any], status: Mapping[str, Any]) -> str:
+    """Of a kind without conditions that counts its pods, as a StatefulSet or a ReplicaSet does."""
+    wanted, ready = int(spec.get("replicas", 1)), int(status["readyReplicas"])
+    if wanted == 0:
+        return "it is scaled to 0"
+    updating = status.get("updateRevision", "") != status.get("currentRevision", "")
+    if updating and (updated := int(status.get("updatedReplicas", 0))) < wanted:
+        return f"{updated} of {wanted} pods are up to date"
+    return f"{ready} of {wanted} pods are ready" if ready < wanted else ""
 
 
 def _conditions(status: Mapping[str, Any], generation: int, needed: Sequence[str]) -> str:

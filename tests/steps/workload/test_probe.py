@@ -78,6 +78,9 @@ def conditions(kind="Ready", value="True", **more):
     return {"conditions": [{"type": kind, "status": value} | more]}
 
 
+UPDATING = {"readyReplicas": 1, "currentRevision": "a", "updateRevision": "b"}
+
+
 @pytest.mark.parametrize(
     ("uri", "told", "sentence"),
     [
@@ -102,6 +105,16 @@ def conditions(kind="Ready", value="True", **more):
         ("a.b/v1/Llm/ns/iris?ready=Available", conditions(), "Available is not told yet"),
         ("a.b/v1/Llm/ns/iris", conditions(observedGeneration=4), "told of an older generation"),
         ("service/ns/iris", {}, ""),
+        ("a.b/v1/Llm/ns/iris?ready=none", {}, ""),
+        ("a.b/v1/Llm/ns/iris?ready=none", conditions(value="False"), ""),
+        ("a.b/v1/Llm/ns/iris?ready=none", {"observedGeneration": 4}, "not yet seen the newest spec"),
+        ("apps/v1/StatefulSet/ns/iris", {"readyReplicas": 1}, ""),
+        ("apps/v1/StatefulSet/ns/iris", {"readyReplicas": 0}, "0 of 1 pods are ready"),
+        ("apps/v1/StatefulSet/ns/iris", {}, "Ready is not told yet"),
+        ("apps/v1/StatefulSet/ns/iris", UPDATING, "0 of 1 pods are up to date"),
+        ("apps/v1/StatefulSet/ns/iris", UPDATING | {"updatedReplicas": 1}, ""),
+        ("apps/v1/StatefulSet/ns/iris?ready=Ready", {"readyReplicas": 1}, "Ready is not told yet"),
+        ("a.b/v1/Llm/ns/iris", conditions(value="False") | {"readyReplicas": 1}, "Ready is False"),
     ],
 )
 def test_other_kinds_are_ready_by_their_conditions(uri, told, sentence):
