@@ -25,6 +25,7 @@ _TENSOR = re.compile(
 )
 _SMALL_INTEGER = 100
 _SHORT = 16
+_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +89,24 @@ def _tensor(text: str) -> Tensor:
         )
     lowest, highest, low, high = _bounds(datatype)
     if match["low"] is not None:
-        low, high = float(match["low"]), float(match["high"])
+        low, high = _number(match["low"]), _number(match["high"])
     if not lowest <= low <= high <= highest:
         raise UsageError(f"tensor {name!r}: {datatype} has no values from {low:g} to {high:g}")
+    if datatype not in _FLOATS:
+        low, high = math.ceil(low), math.floor(high)
+        if low > high:
+            raise UsageError(
+                f"tensor {name!r}: no value of {datatype} lies within those bounds", mend="give whole numbers"
+            )
     return Tensor(name, datatype, shape, low, high)
+
+
+def _number(text: str) -> float:
+    """Whole numbers exactly: there are more of 64 bits than a float tells apart."""
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
 
 
 def _bounds(datatype: str) -> tuple[float, float, float, float]:
@@ -109,10 +124,18 @@ def _bounds(datatype: str) -> tuple[float, float, float, float]:
 
 
 def _value(tensor: Tensor, draw: random.Random) -> Any:
+    low, high = tensor.low, tensor.high
     if tensor.datatype == "BOOL":
-        return draw.random() < 0.5 if tensor.low < tensor.high else bool(tensor.low)
+        return draw.random() < 0.5 if low < high else bool(low)
     if tensor.datatype == "BYTES":
-        return "".join(draw.choices(string.ascii_letters, k=draw.randint(int(tensor.low), int(tensor.high))))
+        return "".join(draw.choices(string.ascii_letters, k=draw.randint(int(low), int(high))))
     if tensor.datatype in _INTEGERS:
-        return draw.randint(math.ceil(tensor.low), math.floor(tensor.high))
-    return round(draw.uniform(tensor.low, tensor.high), 6)
+        return draw.randint(int(low), int(high))
+    at, span = draw.random(), high - low
+    drawn = low + span * at if math.isfinite(span) else low * (1 - at) + high * at
+    return min(max(round(drawn, _digits(span)), low), high)
+
+
+def _digits(span: float) -> int:
+    """Digits behind the point: six, and more where all values are close to one another."""
+    return _DIGITS if span >= 1 or span == 0 else _DIGITS - math.floor(math.log10(span))

@@ -23,6 +23,14 @@ class Tls:
     server_name: str = ""
     insecure: bool = False
 
+    def __post_init__(self) -> None:
+        try:
+            self.server_name.encode("idna")  # as ssl does, for each connection
+        except UnicodeError as error:
+            raise UsageError(
+                f"the server name {self.server_name!r} is no host name", mend="write it as in a URL"
+            ) from error
+
 
 PLAIN = Tls()
 """Nothing out of the ordinary."""

@@ -44,8 +44,29 @@ def test_values_keep_to_their_bounds():
 
 
 @pytest.mark.parametrize(
+    ("datatype", "low", "high"),
+    [
+        ("FP32", "1e-8", "2e-8"),
+        ("FP32", "-3.4e38", "3.4e38"),
+        ("FP64", "-1.7e308", "1.7e308"),
+        ("FP64", "-1e-3", "1e-3"),
+        ("FP64", "7", "7"),
+        ("INT64", "0", "9223372036854775807"),
+    ],
+)
+def test_numbers_of_any_size_keep_to_their_bounds(datatype: str, low: str, high: str):
+    (given,) = body(parse(f"x:{datatype}[100]={low}..{high}"))["inputs"]
+    assert float(low) <= min(given["data"]) <= max(given["data"]) <= float(high)
+    assert len(set(given["data"])) > 90 or low == high
+
+
+@pytest.mark.parametrize(
     ("text", "says"),
     [
+        *(
+            (f"x:{kind}[1]=0.2..0.8", f"tensor 'x': no value of {kind} lies within")
+            for kind in ("INT32", "UINT8", "BOOL", "BYTES")
+        ),
         ("", "no tensor is given"),
         ("x", "'x' cannot be read"),
         ("x:FP33[1]", f"'FP33' is no data type; it is one of {', '.join(DATATYPES)}"),

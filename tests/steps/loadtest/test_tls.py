@@ -107,6 +107,12 @@ def test_a_server_name_is_asked_for_and_verified(authority: Authority):
     assert "IP address mismatch" in wrong.details["tls"]
 
 
+@pytest.mark.parametrize("name", ["a..b", ".x", "x" * 64])
+def test_a_server_name_that_is_none_is_refused(name: str):
+    with pytest.raises(UsageError, match="is no host name"):
+        Tls(server_name=name)
+
+
 def test_a_client_certificate_is_shown_to_who_asks(authority: Authority):
     cert, key = authority.issue("client")
     with serving(always(OK), authority.context("127-0-0-1.example", mutual=True)) as server:
