@@ -59,8 +59,10 @@ def among(slices: Iterable[Manifest], names: Collection[str]) -> list[Manifest]:
 
 
 class Serving:
-    """Slices with that port alone which a route points at: a Service may have others, such as its metrics'. It is asked for once, and
-    only of such a Service."""
+    """Slices with that port alone which a route points at: a Service may have others, such as its metrics'.
+
+    Its name is asked for once, and only of such a Service.
+    """
 
     def __init__(self, cluster: Cluster, at: Place) -> None:
         self._cluster, self._at = cluster, at
