@@ -151,16 +151,17 @@ queries:
   latency: h_bucket{{v="$version", slot="{slot}"}}
 aggregate: sum
 """
-SUMS = """
+VALUES = """
 source: prometheus
 url: {url}
 scrape-interval: 0.2s
 queries:
-  requests: sum(r{{v="$version", slot="{slot}"}})
-  failures: sum(r{{v=~"$version", slot="{slot}", c=~"5.."}})
-  latency: sum by (le) (h_bucket{{v="$version", slot="{slot}"}})
+  requests: r{{v="$version", slot="{slot}"}} * 1
+  failures: r{{v=~"$version", slot="{slot}", c=~"5.."}} * 1
+  latency: h_bucket{{v="$version", slot="{slot}"}} * 1
+aggregate: sum
 """
-THROUGH = {"prometheus-names": NAMES, "prometheus-promql": PROMQL, "prometheus-sums": SUMS}
+THROUGH = {"prometheus-names": NAMES, "prometheus-promql": PROMQL, "prometheus-values": VALUES}
 
 
 KINDS = [

@@ -15,6 +15,10 @@ TOKEN = re.compile(rf"(?P<operator>[=!]~?\s*)?(?P<string>{STRING})|#[^\n]*|[^\"'
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 SELECTOR = re.compile(rf"\s*(?:{NAME}\s*(?:\{{(?:[^{{}}\"'`]|{STRING})*\}})?|\{{(?:[^{{}}\"'`]|{STRING})*\}})\s*")
 LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+AGGREGATION = re.compile(
+    r"(?<![\w:])(sum|avg|min|max|count|group|stddev|stdvar|topk|bottomk|limitk|limit_ratio|quantile|count_values)\s*(?:\(|by\b|without\b)",
+    re.IGNORECASE,
+)
 
 
 def quoted(text: str) -> str:
@@ -57,6 +61,13 @@ def substituted(query: str, known: Mapping[str, str]) -> str:
 def tells_versions(query: str) -> bool:
     """Whether a query says anything of the version."""
     return any(name in ("version", "workload") for pair in VARIABLE.findall(query) for name in pair)
+
+
+def aggregation(query: str) -> str:
+    """The operator by which a query makes one series of several; empty if it has none."""
+    told = "".join("''" if match["string"] else match[0] for match in TOKEN.finditer(query) if match[0][0] != "#")
+    found = AGGREGATION.search(told)
+    return found[1] if found else ""
 
 
 def _filled(token: re.Match[str], query: str, known: Mapping[str, str]) -> str:

@@ -232,3 +232,16 @@ def check_queries(templates: Mapping[str, str]) -> None:
                 f"the query for the {role} selects the same series for every version",
                 mend='write label="$version" in it',
             )
+
+
+def check_counters(templates: Mapping[str, str]) -> None:
+    """Refuse queries that make one series of several processes' counters. Raises UsageError.
+
+    A process that leaves takes its count out of a sum: that looks like a restart, after which all that is shown would be new.
+    """
+    for role, text in templates.items():
+        if operator := promql.aggregation(text):
+            raise UsageError(
+                f"the query for the {role} makes one series of several by {operator}, so that a pod that leaves looks like a restart",
+                mend="write the selector alone, and `aggregate: sum` beside queries:",
+            )

@@ -182,7 +182,7 @@ def _prometheus(spec: SourceSpec, service: str, around: Around) -> "PrometheusSo
     from fairway_steps.metrics.names import within  # noqa: PLC0415 - only when asked for
     from fairway_steps.metrics.promapi import PromApi  # noqa: PLC0415 - likewise
     from fairway_steps.metrics.prometheus import PrometheusSource  # noqa: PLC0415 - likewise
-    from fairway_steps.metrics.queries import NamesPlan, PromqlPlan, check_queries  # noqa: PLC0415 - likewise
+    from fairway_steps.metrics.queries import NamesPlan, PromqlPlan, check_counters, check_queries  # noqa: PLC0415 - likewise
 
     api = PromApi(spec.url, _access(spec, around))
     plan: NamesPlan | PromqlPlan
@@ -190,6 +190,7 @@ def _prometheus(spec: SourceSpec, service: str, around: Around) -> "PrometheusSo
         if spec.preset or spec.requests:
             raise UsageError("a source has queries, or names of metrics, and not both", mend="leave one of them out")
         check_queries({**spec.queries, **spec.latencies, **spec.series})
+        check_counters({**spec.queries, **spec.latencies})
         plan = PromqlPlan(
             spec.queries,
             service,

@@ -180,7 +180,7 @@ def worth(namespace):
     """Of v6 seven calls in ten are worth something, of all others three: counted from the calls that the pods answered."""
     pod = f'namespace="{namespace}", pod=~"$workload-.*"'
     calls = f"request_predict_seconds_count{{{pod}}}"
-    worth = f'0.3 * sum({calls}) + 0.4 * (sum({calls[:-1]}, pod=~".*-v6-.*"}}) or vector(0))'
+    worth = f'0.7 * {calls[:-1]}, pod=~".*-v6-.*"}} or 0.3 * {calls}'
     told = {"requests": calls, "users": calls, "reward": worth, "reward-squares": worth}
     latency = {"latency": f"request_predict_seconds_bucket{{{pod}}}"}
     return json.dumps({"source": "prometheus", "url": prometheus(), "queries": told | latency})

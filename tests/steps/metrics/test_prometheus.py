@@ -312,7 +312,7 @@ def test_queries_for_rewards_and_series(slots, apps):
         app.lines |= {f'won_squared{{v="{version}"}}': 8}
     own = f'v="$version",slot=~"{"|".join({app.slot for app in apps.values()})}"'
     queries = {
-        "requests": f"sum(req{{{own}}})",
+        "requests": f'req{{{own},code="200"}} * 1',
         "users": f"users{{{own}}}",
         "reward": f"won{{{own}}}",
         "reward-squares": f"won_squared{{{own}}}",
@@ -350,7 +350,7 @@ def test_queries_for_further_latencies_are_asked_for_those_that_slos_are_about(s
     show(whole=10, ttft=20, tpot=30)
     own = f'v="$version",slot=~"{"|".join({app.slot for app in apps.values()})}"'
     queries = {
-        "requests": f"sum(req{{{own}}})",
+        "requests": f'req{{{own},code="200"}} * 1',
         "latency": f"whole_bucket{{{own}}}",
         "latencies": {"latency": f"ttft_bucket{{{own}}}", "tpot": f"tpot_bucket{{{own}}}", "unasked": f"no{{{own}}}"},
     }
@@ -412,7 +412,10 @@ def test_it_shows_what_it_has_before_a_release(slots, apps):
 
 def test_a_query_that_selects_the_same_series_for_both_is_found_out(slots, apps):
     where = "|".join({app.slot for app in apps.values()})
-    text = PROMQL.format(url=slots.server.url, requests=f'sum(req{{slot=~"{where}",v!="$version-none"}})')
+    text = (
+        PROMQL.format(url=slots.server.url, requests=f'req{{slot=~"{where}",v!="$version-none"}} * 1')
+        + "aggregate: sum\n"
+    )
     shown = open_source(text, "iris").inspect(VERSIONS, time.time())
     assert any("same series for v1 and v2" in f.sentence for f in findings(shown, [], expected=VERSIONS, weights={}))
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from fairway_steps.errors import UsageError
 from fairway_steps.metrics.names import Matcher, variables
 from fairway_steps.metrics.presets import PRESETS
-from fairway_steps.metrics.promql import STRING, is_selector, selector, substituted, tells_versions
-from fairway_steps.metrics.queries import check_queries
+from fairway_steps.metrics.promql import STRING, aggregation, is_selector, selector, substituted, tells_versions
+from fairway_steps.metrics.queries import check_counters, check_queries
 from fairway_steps.model import NAME
 
 KNOWN = variables("iris", "v2.1", "iris-v2.1")
@@ -94,6 +94,31 @@ def test_whatever_a_version_is_called_the_query_keeps_its_form(name, operator, m
 )
 def test_selectors_are_told_from_other_queries(query, selects):
     assert is_selector(query) is selects
+
+
+@pytest.mark.parametrize(
+    ("query", "operator"),
+    [
+        ('sum(r{v="$version"})', "sum"),
+        ('0.3 * (SUM by (le) (r{v="$version"}) or vector(0))', "SUM"),
+        ('max without(pod) (r{v="$version"})', "max"),
+        ("sum # of all\n (r{v='$version'})", "sum"),
+        ('job:requests:sum{v="$version"}', ""),
+        ('r{v="$version", sum="count(x)"} * 2 # sum(r)', ""),
+        ('label_replace(r{v="$version"}, "a", "$1", "b", "(sum) by (.*)")', ""),
+        ('count{v="$version"} or on(sum) max{v="$version"}', ""),
+    ],
+)
+def test_counters_that_are_made_one_are_refused(query, operator):
+    assert aggregation(query) == operator
+    if not operator:
+        check_counters({"requests": query})
+        return
+    with pytest.raises(
+        UsageError,
+        match=f"requests makes one series of several by {operator}.*write the selector alone, and `aggregate: sum`",
+    ):
+        check_counters({"requests": query})
 
 
 def test_a_query_must_say_something_of_the_version():

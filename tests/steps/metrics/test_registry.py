@@ -99,6 +99,10 @@ def test_a_version_is_the_object_that_its_uri_names(uri, name):
         ("prometheus:http://h:9090#preset=istio&headers.Authorization=x", "a secret does not belong here"),
         ("prometheus:http://h:9090#preset=istio&bearer=env:TOKEN", "would travel to h unencrypted"),
         ("{source: prometheus, url: 'http://h', queries: {requests: 'sum(r)'}}", "same series for every version"),
+        (
+            "{source: prometheus, url: 'http://h', queries: {requests: 'r{v=\"$version\"}', latencies: {t: 'sum by (le) (t{v=\"$version\"})'}}}",
+            "the query for the t makes one series of several by sum",
+        ),
         ("{source: prometheus, url: 'http://h', preset: istio, queries: {requests: 'r'}}", "and not both"),
         ("{source: prometheus}", "url is missing"),
         ("{source: mysql, url: 'http://h'}", "none of prometheus, scrape, rest"),
