@@ -125,7 +125,7 @@ def begin(
         versions = {version.name: version for version in (primary, *everyone)}
         asking = [routes_of(stage, primary.name, candidate.name, sticky=sticky) for stage in stages]
         router.preflight([*asking, *(Routes({version.name: 100}) for version in everyone)], versions)
-        told = (*told, *_idle(ending, primary, asking))
+        told = (*told, *_idle(ending, primary, candidate, asking))
     # A record may be new on a route that has had releases (a CI job's clean checkout): its token is above theirs.
     fence = router.fence()
     own = held is not None and held.route == route and fence <= held.token
@@ -166,14 +166,17 @@ def begin(
     return record if dry_run else store.update(lambda now: _unchanged(now, held, record))
 
 
-def _idle(ending: Ending, primary: Version, asking: Sequence[Routes]) -> tuple[str, ...]:
-    """What happens to the way back while all traffic is the candidate's: told before, as nothing here can keep it from happening."""
+def _idle(ending: Ending, primary: Version, candidate: Version, asking: Sequence[Routes]) -> tuple[str, ...]:
+    """What happens, and to the way back, while all traffic is the candidate's: told before, as nothing here can keep it from happening."""
     if ending.workloads is None or all(primary.name in routes.weights for routes in asking):
         return ()
-    said = ending.workloads.shrinks(primary)
-    if said:
+    had, has, small = ending.workloads.size(primary), ending.workloads.size(candidate), ""
+    if 0 < has < had:
+        small = f"{candidate.name} has {has} replicas, and is to take all of the traffic of the {had} of {primary.name}"
+    told = tuple(filter(None, (ending.workloads.shrinks(primary), small)))
+    for said in told:
         LOG.warning("%s", said)
-    return (said,) if said else ()
+    return told
 
 
 def _claimed(record: Record, claims: Claims, now: float) -> Record:

@@ -99,6 +99,26 @@ def test_what_shrinks_the_primary_while_it_idles_is_told_where_a_stage_takes_all
     assert caplog.messages == told
 
 
+@pytest.mark.parametrize(
+    ("last", "sizes", "told"),
+    [
+        (100, {"v1": 10, "v2": 1}, ["v2 has 1 replicas, and is to take all of the traffic of the 10 of v1"]),
+        (50, {"v1": 10, "v2": 1}, []),
+        (100, {"v1": 2, "v2": 2}, []),
+        (100, {"v1": 10}, []),
+    ],
+    ids=["smaller", "never alone", "as large", "not to be seen"],
+)
+def test_a_candidate_that_is_smaller_than_the_primary_is_told_where_it_takes_all_of_its_traffic(
+    world, last, sizes, told
+):
+    workloads = FakeWorkloads()
+    workloads.sizes = sizes
+    record = world.begin(stages=(Stage(10, 5.0), Stage(last, 5.0)), ending=Ending(workloads))
+    assert [event.message for event in record.events] == told
+    assert record.size == sizes["v1"], "what the way back needs"
+
+
 def test_the_routes_of_all_stages_are_foreseen(world):
     world.begin()
     assert world.router.foreseen == (Routes({"v1": 90, "v2": 10}), Routes({"v1": 50, "v2": 50}), Routes({"v2": 100}))

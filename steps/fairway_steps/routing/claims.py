@@ -44,34 +44,40 @@ class Claims:
 NOBODY = Claims()
 
 
-def claims(ref: Reference, found: Manifest, *path: str) -> Claims:
-    """Who claims the object; ``path`` leads to our part of it, such as ``spec``, ``rules``."""
+def claims(ref: Reference, found: Manifest, *path: str, beside: Sequence[Reference] = ()) -> Claims:
+    """Who claims the object; ``path`` leads to our part of it, such as ``spec``, ``rules``, and of those ``beside`` it that the rule is for, too."""
     metadata, pointer = found["metadata"], "/" + "/".join(path)
     labels, notes = metadata.get("labels") or {}, metadata.get("annotations") or {}
     managers = {str(one.get("manager", "")) for one in metadata.get("managedFields") or ()}
     writer = _writer(metadata.get("managedFields") or (), path)
     if TRACKING in notes or INSTANCE in labels or managers & set(ARGO_CD):
         app = str(notes.get(TRACKING, "")).partition(":")[0] or str(labels.get(INSTANCE, ""))
-        return Claims(f"Argo CD (Application {app})" if app else "Argo CD", _argo_cd(ref, pointer), writer)
+        return Claims(f"Argo CD (Application {app})" if app else "Argo CD", _argo_cd([ref, *beside], pointer), writer)
     for tool, kind in FLUX.items():
         name = labels.get(f"{tool}.toolkit.fluxcd.io/name", "")
         if name or f"{tool}-controller" in managers:
             at = f" ({kind} {labels.get(f'{tool}.toolkit.fluxcd.io/namespace', '?')}/{name})" if name else ""
-            return Claims(f"Flux{at}", _flux(ref, pointer, tool), writer)
+            return Claims(f"Flux{at}", _flux([ref, *beside], pointer, tool), writer)
     return Claims(writer=writer)
 
 
-def _argo_cd(ref: Reference, pointer: str) -> str:
+def _argo_cd(refs: Sequence[Reference], pointer: str) -> str:
     lines = [
         "# in the Application",
         "spec:",
         "  ignoreDifferences:",
-        f"    - group: {ref.group}",
-        f"      kind: {ref.kind}",
-        f"      namespace: {ref.namespace}",
-        f"      name: {ref.name}",
-        "      jsonPointers:",
-        f"        - {pointer}",
+        *(
+            line
+            for ref in refs
+            for line in (
+                f"    - group: {ref.group}",
+                f"      kind: {ref.kind}",
+                f"      namespace: {ref.namespace}",
+                f"      name: {ref.name}",
+                "      jsonPointers:",
+                f"        - {pointer}",
+            )
+        ),
         "  syncPolicy:",
         "    syncOptions:",
         "      - RespectIgnoreDifferences=true",
@@ -79,14 +85,18 @@ def _argo_cd(ref: Reference, pointer: str) -> str:
     return "\n".join(lines)
 
 
-def _flux(ref: Reference, pointer: str, tool: str) -> str:
+def _flux(refs: Sequence[Reference], pointer: str, tool: str) -> str:
     target = [
-        f"- paths: [{pointer}]",
-        "  target:",
-        f"    group: {ref.group}",
-        f"    kind: {ref.kind}",
-        f"    namespace: {ref.namespace}",
-        f"    name: {ref.name}",
+        line
+        for ref in refs
+        for line in (
+            f"- paths: [{pointer}]",
+            "  target:",
+            f"    group: {ref.group}",
+            f"    kind: {ref.kind}",
+            f"    namespace: {ref.namespace}",
+            f"    name: {ref.name}",
+        )
     ]
     if tool == "helm":
         return "\n".join(

@@ -148,8 +148,12 @@ class LlmRouter(StoredRouter):
 
     def claims(self) -> Claims:
         found = self._found()
-        told = [claims(at.ref, found[MEMBERS][at.ref.name], "spec", *self.part) for at in self._members(found)]
-        return next((one for one in told if one.owner), next((one for one in told if one.writer), NOBODY))
+        path = ("spec", *self.part)
+        told = {at.ref: claims(at.ref, found[MEMBERS][at.ref.name], *path) for at in self._members(found)}
+        owned = [ref for ref, one in told.items() if one.owner]
+        if owned:  # a release writes them all
+            return claims(owned[0], found[MEMBERS][owned[0].name], *path, beside=owned[1:])
+        return next((one for one in told.values() if one.writer), NOBODY)
 
     def _parse(self, snapshot: str) -> dict[str, int]:
         try:

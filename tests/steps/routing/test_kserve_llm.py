@@ -5,6 +5,7 @@ Leaves out: what every back end does (tests/contract/test_router.py), KServe's o
 """
 
 import pytest
+import yaml
 
 from fairway_steps.clock import FakeClock
 from fairway_steps.cluster import Reference
@@ -41,6 +42,16 @@ def test_who_grows_is_written_first_and_the_owners_own_weight_comes_back(lab, ro
     assert written[1:] == [(100, 20), (80, 20), (80, 100), (0, 100)]
     router.restore(saved)
     assert lab.weights() == {one: 9, two: 0}
+
+
+def test_the_rule_for_the_tool_that_keeps_a_group_is_for_each_of_its_members(lab, router):
+    for name in lab.members.values():
+        ref = Reference.of("llminferenceservice", lab.cluster.namespace, name)
+        lab.cluster.patch(ref, {"metadata": {"annotations": {"argocd.argoproj.io/tracking-id": "shop:x"}}})
+    found = router.claims()
+    entries = yaml.safe_load(found.rule)["spec"]["ignoreDifferences"]
+    assert found.owner == "Argo CD (Application shop)"
+    assert [entry["name"] for entry in entries] == list(lab.members.values())
 
 
 def candidates_shares(lab, change):
