@@ -22,6 +22,7 @@ preset fewer failures and shorter times are better; 4xx answers are the client's
 | `otel-genai` | OpenTelemetry's SDK and exporter with the instruments of its own conventions (0.66), read directly; no server that keeps them has run |
 | `vllm` | what the metric code of vLLM 0.32 exposed of requests that it was told of, read directly; no engine has run |
 | `istio`, `triton`, `knative` | text in the form that the documentation linked below gives, with the labels that a scrape in a cluster adds, and on such with something wrong; no such server has run |
+| `kserve-vllm` | the same under the names that the PodMonitor of the source linked below gives; no such service has run |
 | `knative-1.18` | documentation alone |
 
 """

@@ -10,8 +10,10 @@ from fairway_steps.config.units import nearest
 from fairway_steps.errors import UsageError
 from fairway_steps.metrics.names import Failing, MetricNames
 
-POD = "=~$workload(-predictor)?(-[0-9]{5}-deployment)?-[a-z0-9]+-[a-z0-9]{5}"
-"""The pods of a Deployment, of a KServe InferenceService in either mode, and of a Knative revision."""
+WORKLOAD = "=~$workload(-predictor|-kserve(-mn)?)?((-[0-9]{5})?-deployment)?"
+"""A Deployment, or what runs the pods of a KServe InferenceService in either mode, an LLMInferenceService, a Knative revision."""
+PODS = (f"{WORKLOAD}-[a-z0-9]+-[a-z0-9]{{5}}", "=~$workload-kserve-mn-[0-9]+")
+"""The pods of those; of several nodes that answer together the leader."""
 GRPC_FAULTS = "2|4|8|12|13|14|15"
 """Unknown, deadline exceeded, resource exhausted, unimplemented, internal, unavailable, data loss: the server's doing."""
 
@@ -48,6 +50,30 @@ ENVOY = MetricNames(
     started="",
     overlap=True,
     lags=True,
+)
+
+VLLM = Preset(
+    "vLLM's OpenAI server",
+    "https://docs.vllm.ai/en/latest/usage/metrics.html",
+    MetricNames(
+        requests=("vllm:request_success_total",),
+        label="pod",
+        values=PODS,
+        namespace="namespace",
+        failing=(Failing("finished_reason", "error", "finished-"),),
+        histogram="vllm:e2e_request_latency_seconds",
+        per_request=("finished_reason",),
+    ),
+    others={
+        "time-to-first-token": ("vllm:time_to_first_token_seconds", "s"),
+        "inter-token-latency": ("vllm:inter_token_latency_seconds", "s"),
+        "time-per-output-token": ("vllm:request_time_per_output_token_seconds", "s"),
+        "queue-time": ("vllm:request_queue_time_seconds", "s"),
+        "prefill-time": ("vllm:request_prefill_time_seconds", "s"),
+        "decode-time": ("vllm:request_decode_time_seconds", "s"),
+    },
+    note="A request that vLLM never took (HTTP 4xx, 5xx before the engine) is in no counter of the engine; the proxy has it. "
+    "One that the client gave up (`abort`) is no failure.",
 )
 
 PRESETS: Mapping[str, Preset] = {
@@ -92,7 +118,7 @@ PRESETS: Mapping[str, Preset] = {
         MetricNames(
             requests=("istio_requests_total",),
             label="destination_workload",
-            values=("$workload",),
+            values=(WORKLOAD,),
             failing=(Failing("response_code"), Failing("grpc_response_status", GRPC_FAULTS, "grpc-")),
             histogram="istio_request_duration_milliseconds",
             unit="ms",
@@ -112,7 +138,7 @@ PRESETS: Mapping[str, Preset] = {
         MetricNames(
             requests=("request_predict_seconds_count",),
             label="pod",
-            values=(POD,),
+            values=PODS,
             namespace="namespace",
             histogram="request_predict_seconds",
         ),
@@ -124,28 +150,23 @@ PRESETS: Mapping[str, Preset] = {
         note="It has no counter of errors, so an error rate must come from the proxy: `requests:` from that and `latency:` "
         "from here.",
     ),
-    "vllm": Preset(
-        "vLLM's OpenAI server",
-        "https://docs.vllm.ai/en/latest/usage/metrics.html",
-        MetricNames(
-            requests=("vllm:request_success_total",),
-            label="pod",
-            values=(POD,),
-            namespace="namespace",
-            failing=(Failing("finished_reason", "error", "finished-"),),
-            histogram="vllm:e2e_request_latency_seconds",
-            per_request=("finished_reason",),
+    "vllm": VLLM,
+    "kserve-vllm": Preset(
+        "vLLM in a KServe LLMInferenceService, by the PodMonitor that KServe's controller makes",
+        "https://github.com/kserve/kserve/blob/master/pkg/controller/v1alpha2/llmisvc/monitoring.go",
+        replace(
+            VLLM.names,
+            requests=tuple(f"kserve_{name}" for name in VLLM.names.requests),
+            histogram=f"kserve_{VLLM.names.histogram}",
+            label="llm_isvc_name",
+            values=("$workload",),
+            # A pod that only fills the cache of another one's answer counts the request once more.
+            where={"llm_isvc_component": "=~workload(-leader)?"},
+            started=f"kserve_{VLLM.names.started}",
         ),
-        others={
-            "time-to-first-token": ("vllm:time_to_first_token_seconds", "s"),
-            "inter-token-latency": ("vllm:inter_token_latency_seconds", "s"),
-            "time-per-output-token": ("vllm:request_time_per_output_token_seconds", "s"),
-            "queue-time": ("vllm:request_queue_time_seconds", "s"),
-            "prefill-time": ("vllm:request_prefill_time_seconds", "s"),
-            "decode-time": ("vllm:request_decode_time_seconds", "s"),
-        },
-        note="A request that vLLM never took (HTTP 4xx, 5xx before the engine) is in no counter of the engine; the proxy has it. "
-        "One that the client gave up (`abort`) is no failure.",
+        others={name: (f"kserve_{metric}", unit) for name, (metric, unit) in VLLM.others.items()},
+        note="That PodMonitor renames every series, `kserve_` before its own name; where another one scrapes the pods it is preset `vllm`. "
+        "Of a service with pods of its own for prefill those that answer are counted.",
     ),
     "triton": Preset(
         "NVIDIA Triton",
@@ -153,7 +174,7 @@ PRESETS: Mapping[str, Preset] = {
         MetricNames(
             requests=("nv_inference_request_success", "nv_inference_request_failure"),
             label="pod",
-            values=(POD,),
+            values=PODS,
             namespace="namespace",
             failures={"inference": ("nv_inference_request_failure",)},
             durations="nv_inference_request_duration_us",
@@ -172,7 +193,7 @@ PRESETS: Mapping[str, Preset] = {
         MetricNames(
             requests=("gen_ai_server_request_duration_seconds_count",),
             label="pod",
-            values=(POD,),
+            values=PODS,
             namespace="namespace",
             failing=(Failing("error_type", ".+", "error-"),),
             histogram="gen_ai_server_request_duration_seconds",
@@ -192,7 +213,7 @@ PRESETS: Mapping[str, Preset] = {
         MetricNames(
             requests=("kn_serving_invocation_duration_seconds_count",),
             label="pod",
-            values=(POD,),
+            values=PODS,
             namespace="namespace",
             failing=(Failing("http_response_status_code"),),
             histogram="kn_serving_invocation_duration_seconds",

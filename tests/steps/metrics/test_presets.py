@@ -15,6 +15,7 @@ from fairway_steps.errors import UsageError
 from fairway_steps.metrics.edges import Level
 from fairway_steps.metrics.exposition import parse
 from fairway_steps.metrics.names import within
+from fairway_steps.metrics.names import workload as name_of
 from fairway_steps.metrics.preflight import Inspection, Seen, findings
 from fairway_steps.metrics.presets import chosen
 from fairway_steps.metrics.scrape import ScrapeSource
@@ -113,6 +114,51 @@ def test_requests_failures_and_latencies_are_those_of_each_version(httpserver, p
     else:
         assert latency.edges[-2] in (0.5, 0.64), "in seconds, whatever the server's unit"
         assert latency.edges[-1] == math.inf
+
+
+RUNS_AS = [
+    ("deployment/shop/iris-v2", "iris-v2", "7c9f8d5b6c-x2x4z"),
+    ("inferenceservice/shop/iris-v2", "iris-v2-predictor", "7c9f8d5b6c-x2x4z"),
+    ("inferenceservice/shop/iris-v2", "iris-v2-predictor-00003-deployment", "7c9f8d5b6c-x2x4z"),
+    ("revision/shop/iris-00002", "iris-00002-deployment", "7c9f8d5b6c-x2x4z"),
+    ("revision/shop/iris-predictor-00002", "iris-predictor-00002-deployment", "7c9f8d5b6c-x2x4z"),
+    ("llminferenceservice/shop/llama-v2", "llama-v2-kserve", "7c9f8d5b6c-x2x4z"),
+    ("llminferenceservice/shop/llama-v2", "llama-v2-kserve-mn", "0"),
+]
+"""The workload, and the end of its pods' names, that the controllers of Kubernetes, KServe and Knative make of a version."""
+
+
+@pytest.mark.parametrize(("uri", "workload", "pod"), RUNS_AS)
+@pytest.mark.parametrize("preset", ["istio", "kserve", "vllm", "triton", "otel-genai", "knative"])
+def test_each_kind_of_version_is_found_by_what_its_controller_makes_of_it(preset, uri, workload, pod):
+    names = chosen(preset)
+    asked = names.ask("iris", "v2", name_of(Version("v2", uri)))
+
+    def found(workload, end):
+        return asked.matches({names.label: workload if preset == "istio" else f"{workload}-{end}"})
+
+    assert found(workload, pod)
+    # Those of other versions, and pods of the same that answer no request of a user.
+    others = [(f"x{workload}", pod), (f"{workload}x", pod), (workload.replace("2", "1"), pod)]
+    others += [("llama-v2-kserve-prefill", pod), ("llama-v2-kserve-router-scheduler", pod)]
+    assert [other for other in others if other[0] != workload and found(*other)] == []
+
+
+def test_vllm_as_kserve_s_monitor_renames_it_is_read_of_the_pods_that_answer(httpserver):
+    versions = {name: Version(name, f"llminferenceservice/shop/llama-{name}") for name in ("v1", "v2")}
+    rows = [
+        f"kserve_{row}".replace("engine=", f'llm_isvc_name="llama-{name}",llm_isvc_component="{part}",engine=')
+        for name, part, ok in (("v1", "workload", 90), ("v2", "workload-leader", 10), ("v2", "workload-prefill", 10))
+        for row in vllm(name, ok, 2)
+    ]
+    httpserver.expect_request("/metrics").respond_with_data("\n".join(rows) + "\n")
+    names = within(chosen("kserve-vllm", latencies=["time-to-first-token"]), versions.values())
+    source = ScrapeSource(httpserver.url_for("/metrics"), "llama", names, known=versions)
+    (shown,) = source.inspect(["v1", "v2"], 1.0)
+    assert {seen.version: seen.requests for seen in shown.seen} == {"v1": 92, "v2": 12}
+    assert shown.seen[1].latencies == {"time-to-first-token": {0.04: 10, math.inf: 12}}
+    assert (shown.failures, names.started) == (True, "kserve_process_start_time_seconds")
+    assert all(name.startswith("kserve_") for name in names.counters)
 
 
 def test_another_latency_of_the_same_server_is_taken_by_name(httpserver):
