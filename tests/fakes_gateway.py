@@ -234,7 +234,7 @@ def install_crds(
         asked(cluster, "PATCH", f"{path}?fieldManager=tests&force=true", found[name])
     for name in wanted:  # whoever made it: established is not yet served
         crd = asked(cluster, "GET", f"{CRDS}/{name}")
-        eventually(lambda crd=crd: listed(cluster, crd), 30.0)
+        eventually(lambda crd=crd: listed(cluster, crd), 180)
 
 
 def _defined(cluster: Any, name: str) -> bool:

@@ -32,7 +32,7 @@ def define(cluster: Any) -> None:
     }
     path = f"{CRDS}/{PLURAL}.{GROUP}"
     asked(cluster, "PATCH", f"{path}?fieldManager=tests&force=true", crd)
-    eventually(lambda: listed(cluster, crd), 30.0)
+    eventually(lambda: listed(cluster, crd), 180)
 
 
 def tell(cluster: Cluster, ref: Reference, **conditions: str) -> None:

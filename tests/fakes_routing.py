@@ -276,7 +276,7 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def eventually(condition: Callable[[], object], timeout: float = 10.0) -> None:
+def eventually(condition: Callable[[], object], timeout: float = 180.0) -> None:
     """Wait for a condition with a deadline."""
     deadline = time.monotonic() + timeout
     while not condition():

@@ -74,7 +74,7 @@ def opened(kind, cluster, control_plane, servers, folder):
 @contextmanager
 def asking(world):
     made = Client(world.address)
-    eventually(lambda: made.ask().status == 200, 60)
+    eventually(lambda: made.ask().status == 200, 180)
     yield made
     made.close()
 
@@ -131,7 +131,7 @@ def released(strategy, world, client, folder, *, answered, at):
     how, stages = STRATEGIES[strategy]
     with Traffic(world.address, 50) as users:
         record = Release(world, how, stages, folder).run("promoted")
-        eventually(lambda: set(answers(client, 20)) == {answered}, 30)
+        eventually(lambda: set(answers(client, 20)) == {answered}, 180)
     assert users.failed == []
     assert (record.outcome, record.stable.name) == (Outcome.PROMOTED, NAMES[1])
     wine, iris = world.spec["http"]
@@ -152,13 +152,13 @@ def test_a_clients_sidecar_splits_copies_and_tells_testers_from_others(mesh, bes
     router, versions = mesh.routed("v1", "v2")
     saved = router.snapshot()
     served(router, Routes({"v1": 75, "v2": 25}, (HeaderMatch("x-test", "yes", "v2"),)), versions)
-    eventually(lambda: set(answers(beside, 5, x_test="yes")) == {"v2"}, 30)
+    eventually(lambda: set(answers(beside, 5, x_test="yes")) == {"v2"}, 180)
     assert near(answers(beside, 400)["v2"], 400, 0.25)
     served(router, Routes({"v1": 100}, mirror=Mirror("v2", 50)), versions)
-    eventually(lambda: set(answers(beside, 20)) == {"v1"}, 30)
+    eventually(lambda: set(answers(beside, 20)) == {"v1"}, 180)
     before = servers["v2"].requests
     assert answers(beside, 400) == {"v1": 400}
-    eventually(lambda: near(servers["v2"].requests - before, 400, 0.5), 10)
+    eventually(lambda: near(servers["v2"].requests - before, 400, 0.5), 180)
     router.restore(saved)
     assert mesh.stored() == mesh.spec
 
@@ -166,7 +166,7 @@ def test_a_clients_sidecar_splits_copies_and_tells_testers_from_others(mesh, bes
 @pytest.mark.parametrize("strategy", [carried(name, "VirtualService before a ModelMesh") for name in SPLIT])
 def test_so_it_does_before_a_modelmesh(strategy, world, client, servers, tmp_path):
     world.models(servers["w1"])
-    eventually(lambda: set(answers(client, 5)) == {NAMES[0]}, 30)
+    eventually(lambda: set(answers(client, 5)) == {NAMES[0]}, 180)
     released(strategy, world, client, tmp_path, answered=NAMES[1], at=world.model(NAMES[1]))
 
 
@@ -175,12 +175,12 @@ def test_requests_are_split_as_asked_and_nobody_is_lost(world, client):
     saved = router.snapshot()
     with Traffic(world.address, 50) as users:
         served(router, Routes({"v1": 75, "v2": 25}), versions)
-        eventually(lambda: answers(client, 20)["v2"], 30)
+        eventually(lambda: answers(client, 20)["v2"], 180)
         assert near(answers(client, 400)["v2"], 400, 0.25)
         served(router, Routes({"v2": 100}), versions)
-        eventually(lambda: set(answers(client, 20)) == {"v2"}, 30)
+        eventually(lambda: set(answers(client, 20)) == {"v2"}, 180)
         router.restore(saved)
-        eventually(lambda: set(answers(client, 20)) == {"v1"}, 30)
+        eventually(lambda: set(answers(client, 20)) == {"v1"}, 180)
     assert users.failed == []
     assert world.stored() == world.spec
 
@@ -191,11 +191,11 @@ def test_three_versions_have_their_shares(world, client):
     saved, asked = router.snapshot(), {"v1": 50, "v2": 30, "w2": 20}
     with Traffic(world.address, 50) as users:
         served(router, Routes(asked), versions)
-        eventually(lambda: set(answers(client, 20)) == set(asked), 30)
+        eventually(lambda: set(answers(client, 20)) == set(asked), 180)
         counted = answers(client, 400)
         assert all(near(counted[name], 400, share / 100) for name, share in asked.items()), counted
         router.restore(saved)
-        eventually(lambda: set(answers(client, 20)) == {"v1"}, 30)
+        eventually(lambda: set(answers(client, 20)) == {"v1"}, 180)
     assert users.failed == []
     assert world.stored() == world.spec
 
@@ -204,10 +204,10 @@ def test_testers_alone_meet_the_candidate(world, client):
     router, versions = world.routed("v1", "v2")
     saved = router.snapshot()
     served(router, Routes({"v1": 100}, (HeaderMatch("x-test", "yes", "v2"),)), versions)
-    eventually(lambda: set(answers(client, 5, x_test="yes")) == {"v2"}, 30)
+    eventually(lambda: set(answers(client, 5, x_test="yes")) == {"v2"}, 180)
     assert answers(client, 30) == {"v1": 30}
     router.restore(saved)
-    eventually(lambda: set(answers(client, 5, x_test="yes")) == {"v1"}, 30)
+    eventually(lambda: set(answers(client, 5, x_test="yes")) == {"v1"}, 180)
     assert world.stored() == world.spec
 
 
@@ -215,10 +215,10 @@ def test_a_share_of_the_requests_is_copied_and_users_get_the_primarys_answers(wo
     router, versions = world.routed("v1", "v2")
     saved = router.snapshot()
     served(router, Routes({"v1": 100}, mirror=Mirror("v2", 50)), versions)
-    eventually(lambda: answers(client, 10) == {"v1": 10} and servers["v2"].requests, 30)
+    eventually(lambda: answers(client, 10) == {"v1": 10} and servers["v2"].requests, 180)
     before = servers["v2"].requests
     assert answers(client, 400) == {"v1": 400}
-    eventually(lambda: near(servers["v2"].requests - before, 400, 0.5), 10)
+    eventually(lambda: near(servers["v2"].requests - before, 400, 0.5), 180)
     router.restore(saved)
     assert world.stored() == world.spec
 
@@ -229,13 +229,13 @@ def test_two_services_in_one_virtual_service_do_not_disturb_each_other(world, cl
     with Traffic(world.address, 50) as users:
         served(iris, Routes({"v1": 80, "v2": 20}, (HeaderMatch("x-test", "yes", "v2"),)), ours)
         served(wine, Routes({"w2": 100}), theirs)
-        eventually(lambda: set(answers(client, 10, x_service="wine")) == {"w2"}, 30)
+        eventually(lambda: set(answers(client, 10, x_service="wine")) == {"w2"}, 180)
         assert set(answers(client, 60)) == {"v1", "v2"}
         iris.restore(saved)
-        eventually(lambda: set(answers(client, 20)) == {"v1"}, 30)
+        eventually(lambda: set(answers(client, 20)) == {"v1"}, 180)
         assert set(answers(client, 20, x_service="wine")) == {"w2"}
         wine.restore(kept)
-        eventually(lambda: set(answers(client, 10, x_service="wine")) == {"w1"}, 30)
+        eventually(lambda: set(answers(client, 10, x_service="wine")) == {"w1"}, 180)
     assert users.failed == []
     assert world.stored() == world.spec
 
@@ -244,13 +244,13 @@ def test_models_of_a_modelmesh_get_the_header_that_chooses_them(world, client, s
     world.models(servers["w1"])
     router, (first, second) = world.router(), NAMES[:2]
     saved = router.snapshot()
-    eventually(lambda: set(answers(client, 5)) == {first}, 30)
+    eventually(lambda: set(answers(client, 5)) == {first}, 180)
     with Traffic(world.address, 50) as users:
         served(router, Routes({first: 50, second: 50}, (HeaderMatch("x-test", "yes", second),)), world.known)
-        eventually(lambda: set(answers(client, 5, x_test="yes")) == {second}, 30)
+        eventually(lambda: set(answers(client, 5, x_test="yes")) == {second}, 180)
         assert near(answers(client, 300)[second], 300, 0.5)
         router.restore(saved)
-        eventually(lambda: set(answers(client, 20)) == {first}, 30)
+        eventually(lambda: set(answers(client, 20)) == {first}, 180)
     assert users.failed == []
     assert world.stored() == world.spec
 
@@ -260,14 +260,14 @@ def test_three_models_of_a_modelmesh_have_their_shares(world, client, servers):
     world.models(servers["w1"])
     router, asked = world.router(), dict(zip(NAMES, (50, 30, 20), strict=True))
     saved = router.snapshot()
-    eventually(lambda: set(answers(client, 5)) == {NAMES[0]}, 30)
+    eventually(lambda: set(answers(client, 5)) == {NAMES[0]}, 180)
     with Traffic(world.address, 50) as users:
         served(router, Routes(asked), world.known)
-        eventually(lambda: set(answers(client, 20)) == set(asked), 30)
+        eventually(lambda: set(answers(client, 20)) == set(asked), 180)
         counted = answers(client, 400)
         assert all(near(counted[name], 400, share / 100) for name, share in asked.items()), counted
         router.restore(saved)
-        eventually(lambda: set(answers(client, 20)) == {NAMES[0]}, 30)
+        eventually(lambda: set(answers(client, 20)) == {NAMES[0]}, 180)
     assert users.failed == []
     assert world.stored() == world.spec
 
@@ -282,7 +282,7 @@ def test_copies_of_a_modelmeshs_requests_keep_the_header_of_the_version_they_wer
         "mirrorPercentage": {"value": 100},
     }
     world.cluster.patch(world.ref, {"spec": {**world.spec, "http": [mirrored]}})
-    eventually(lambda: answers(client, 5) == {"w1": 5} and copies.requests >= 5, 30)
+    eventually(lambda: answers(client, 5) == {"w1": 5} and copies.requests >= 5, 180)
     assert set(copies.heard) == {"m1"}
 
 
@@ -303,13 +303,13 @@ def test_subsets_of_one_service_are_split_and_one_that_nothing_defines_is_refuse
     with pytest.raises(Refused, match="has the subset v9, which is version v9"):
         router.preflight([Routes({"v1": 50, "v9": 50})], versions)
     saved = router.snapshot()
-    eventually(lambda: client.ask().version == "subset", 30)
+    eventually(lambda: client.ask().version == "subset", 180)
     with Traffic(world.address, 50) as users:
         served(router, Routes({"v1": 70, "v2": 30}, (HeaderMatch("x-test", "yes", "v2"),)), versions)
-        eventually(lambda: set(answers(client, 5, x_test="yes")) == {"v2"}, 30)
+        eventually(lambda: set(answers(client, 5, x_test="yes")) == {"v2"}, 180)
         assert near(answers(client, 400)["v2"], 400, 0.3)
         router.restore(saved)
-        eventually(lambda: set(answers(client, 20)) == {"v1"}, 30)
+        eventually(lambda: set(answers(client, 20)) == {"v1"}, 180)
     assert users.failed == []
     assert world.stored() == spec
     assert world.cluster.get(rule)["spec"] == theirs
@@ -326,14 +326,14 @@ def test_one_that_is_delegated_to_is_split_and_the_one_that_delegates_is_not_tou
     versions = {each: Version(each, world.at(each)) for each in ("w1", "w2")}
     router = world.router(versions, service="wine", ref=delegated)
     saved = router.snapshot()
-    eventually(lambda: set(answers(client, 5, x_service="wine")) == {"w1"}, 30)
+    eventually(lambda: set(answers(client, 5, x_service="wine")) == {"w1"}, 180)
     with Traffic(world.address, 50) as users:
         served(router, Routes({"w1": 50, "w2": 50}), versions)
-        eventually(lambda: set(answers(client, 20, x_service="wine")) == {"w1", "w2"}, 30)
+        eventually(lambda: set(answers(client, 20, x_service="wine")) == {"w1", "w2"}, 180)
         assert near(answers(client, 300, x_service="wine")["w2"], 300, 0.5)
         assert answers(client, 20) == {"v1": 20}
         assert world.stored() == spec
         router.restore(saved)
-        eventually(lambda: set(answers(client, 20, x_service="wine")) == {"w1"}, 30)
+        eventually(lambda: set(answers(client, 20, x_service="wine")) == {"w1"}, 180)
     assert users.failed == []
     assert (world.stored(), world.cluster.get(delegated)["spec"]) == (spec, theirs)

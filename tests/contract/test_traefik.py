@@ -137,7 +137,7 @@ def world(cluster, address):
 @pytest.fixture
 def client(world, address):
     made = Client(address)
-    eventually(lambda: made.ask().body == "v1", 60)
+    eventually(lambda: made.ask().body == "v1", 180)
     yield made
     made.close()
 
@@ -149,7 +149,7 @@ def test_a_strategy_ends_with_the_candidate_and_nobody_is_lost(strategy, world, 
     how, stages = STRATEGIES[strategy]
     with Traffic(address, 50) as users:
         record = Release(world, how, stages, tmp_path).run("promoted")
-        eventually(lambda: {client.ask().body for _ in range(20)} == {"v2"}, 30)
+        eventually(lambda: {client.ask().body for _ in range(20)} == {"v2"}, 180)
     assert users.failed == []
     assert record.outcome is Outcome.PROMOTED
     (before,), (after,) = world.before, world.rules()
@@ -166,4 +166,4 @@ def test_a_mirror_is_refused_by_what_it_tells_itself_and_rightly(world, client):
     (rule,) = world.before
     copies = {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "v2", "port": 80}, "percent": 50}}
     world.cluster.patch(world.ref, {"spec": {"rules": [{**rule, "filters": [*rule["filters"], copies]}]}})
-    eventually(lambda: client.ask().status == 500, 30)
+    eventually(lambda: client.ask().status == 500, 180)

@@ -69,10 +69,10 @@ def test_a_candidate_that_turns_bad_while_a_person_is_asked_loses_its_traffic(pl
         stages=[{"weight": 50, "duration": "2s"}],
     )
     run = place.start("run", str(release), "--output=json")
-    until(lambda: "approve (YES or NO)" in place.fairway("approve", RECORD).stdout, 60)
+    until(lambda: "approve (YES or NO)" in place.fairway("approve", RECORD).stdout, 180)
     assert place.weights() == {"v1": 50, "v2": 50}
     moody.failing = True
-    until(lambda: place.weights() == {"v1": 100}, 60)
+    until(lambda: place.weights() == {"v1": 100}, 180)
     assert run.poll() is None, "the question is still open"
     answered = place.fairway("approve", RECORD, f"--answer={answer}", "--by=ann")
     assert answered.returncode == 0, answered.stderr

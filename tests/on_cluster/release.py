@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
+from fairway_steps.routing.fences import mark_of
 from on_cluster.client import BODY, Client, Request, told
 from on_cluster.kube import apply, eventually, get, items, kubectl, prometheus, weights
 from on_cluster.versions import MODEL, deployment, http_route
@@ -140,6 +141,10 @@ class Service:
 
     def weights(self) -> dict[str, int]:
         return weights(self.namespace, self.name)
+
+    def claim(self) -> None:
+        """What another release does to the route before anything else."""
+        kubectl("annotate", f"httproute/{self.name}", "-n", self.namespace, "--overwrite", f"{mark_of(self.name)}=9")
 
     def reached(self) -> set[str]:
         """The Services that get requests by the route as it is stored, or copies of them."""

@@ -78,7 +78,7 @@ def begin(folder, how="handled"):
 def test_a_signal_stops_the_run_in_order(tmp_path, number, how, told):
     running, pids = begin(tmp_path, how)
     os.kill(running.pid, number)
-    assert running.communicate(timeout=30)[0].strip() == told
+    assert running.communicate(timeout=300)[0].strip() == told
     assert running.returncode == 0
     assert (tmp_path / "safe").read_text() == "Failed"
     assert all(gone(pid) for pid in pids)
@@ -87,6 +87,6 @@ def test_a_signal_stops_the_run_in_order(tmp_path, number, how, told):
 def test_a_killed_runner_takes_its_steps_with_it(tmp_path):
     running, pids = begin(tmp_path)
     os.kill(running.pid, signal.SIGKILL)
-    running.communicate(timeout=30)
+    running.communicate(timeout=300)
     until(lambda: all(gone(pid) for pid in pids))
     assert not (tmp_path / "safe").exists()

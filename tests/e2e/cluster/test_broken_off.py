@@ -163,3 +163,20 @@ def test_a_run_that_is_stopped_puts_the_traffic_back(service, where):
     assert service.record()["outcome"] == "rolled-back"
     service.check("v1", client)
     assert client.failed() == []
+
+
+def test_a_run_that_has_lost_its_route_is_reported_and_leaves_it(service):
+    service = service("stage")
+    name = submit(service.namespace, "canary-v1", **service.parameters(stages="50@10m", **ASKED))
+    eventually(lambda: service.candidate in service.weights(), 120)
+    held = service.weights()
+    service.claim()
+    argo(service.namespace, "stop", name)
+    found = ended(service.namespace, name)
+    assert [node(found, one)["phase"] for one in ("ensure-safe", "report", "make-sure")] == [
+        "Failed",
+        "Succeeded",
+        "Succeeded",
+    ], story(found)
+    assert "the route is now of another release" in service.record()["reason"]
+    assert service.weights() == held

@@ -73,11 +73,11 @@ def test_a_good_version_is_held_while_prometheus_is_away_and_goes_on_afterwards(
     service.deploy()
     steps = Steps(service)
     with service.client() as client:
-        eventually(lambda: prometheus.has(f'request_predict_seconds_count{{namespace="{space}"}} > 50'), 60)
+        eventually(lambda: prometheus.has(f'request_predict_seconds_count{{namespace="{space}"}} > 50'), 180)
         steps.begin(stages="50@8s", metrics=metrics(prometheus.url))
         steps.ready()
         ramp = steps.start("ramp", patience="2s")
-        eventually(lambda: len(client.answered_by("v2")) > 20, 60)
+        eventually(lambda: len(client.answered_by("v2")) > 20, 180)
         with away(prometheus):
             out, said = ramp.communicate(timeout=120)
             assert ramp.returncode == 0, said

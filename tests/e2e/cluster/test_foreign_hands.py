@@ -42,7 +42,7 @@ def test_a_persons_weights_are_put_right_and_what_else_they_added_is_kept(servic
         steps.begin(stages="20@20s", candidate_policy="keep", primary_policy="keep")
         steps.ready()
         ramp = steps.start("ramp", patience=service.parameters()["patience"])
-        eventually(lambda: len(client.answered_by("v2")) > 20, 60)
+        eventually(lambda: len(client.answered_by("v2")) > 20, 180)
         (rule,) = get(service.namespace, at)["spec"]["rules"]
         added = {
             "type": "RequestHeaderModifier",
@@ -52,9 +52,9 @@ def test_a_persons_weights_are_put_right_and_what_else_they_added_is_kept(servic
         edited["backendRefs"] = [one | {"weight": 50} for one in rule["backendRefs"]]
         patch = json.dumps({"spec": {"rules": [edited]}})
         kubectl("patch", at, "-n", service.namespace, "--type=merge", "--field-manager=somebody", f"--patch={patch}")
-        eventually(lambda: service.weights() == {service.primary: 80, service.candidate: 20}, 30)
+        eventually(lambda: service.weights() == {service.primary: 80, service.candidate: 20}, 180)
         record = promoted(service, ramp)
-        eventually(lambda: len(client.since(record["finished"])) > 50, 30)
+        eventually(lambda: len(client.since(record["finished"])) > 50, 180)
     (left,) = get(service.namespace, at)["spec"]["rules"]
     assert (left["timeouts"], left["filters"]) == (edited["timeouts"], edited["filters"])
     assert [one["name"] for one in left["backendRefs"]] == [service.candidate]
@@ -71,9 +71,9 @@ def test_an_autoscaler_may_scale_either_side_and_moves_no_weight(service):
         ramp = steps.start("ramp", patience=service.parameters()["patience"])
         for version, replicas in (("v1", 2), ("v2", 2), ("v1", 3), ("v2", 1), ("v1", 2)):
             scale(service, version, replicas)
-            eventually(lambda version=version, replicas=replicas: len(service.pods(version)) == replicas, 60)
+            eventually(lambda version=version, replicas=replicas: len(service.pods(version)) == replicas, 180)
         record = promoted(service, ramp)
-        eventually(lambda: len(client.since(record["finished"])) > 50, 30)
+        eventually(lambda: len(client.since(record["finished"])) > 50, 180)
     service.check("v2", client)
     assert client.failed() == []
     assert seen.without_endpoints() == []

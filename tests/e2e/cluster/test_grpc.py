@@ -105,7 +105,7 @@ def service(shared, request):
     apply(made.namespace, [route])
 
     def served():
-        out, _ = made.called(rate="10", duration="1s").communicate(timeout=60)
+        out, _ = made.called(rate="10", duration="1s").communicate(timeout=300)
         return out.strip() and not json.loads(out)["errors"]
 
     eventually(served, 60, why="the gateway serves the route")

@@ -133,7 +133,7 @@ def test_a_canary_is_promoted_and_nobody_is_lost(service):
         steps.verdict("promote")
         steps.run("promote")
         record = service.record()
-        eventually(lambda: len(client.since(record["finished"])) > 100, 60)
+        eventually(lambda: len(client.since(record["finished"])) > 100, 180)
     assert service.http() == moved(before, service)
     assert lost(client.records) == client.failed() == [], told(client.records)
     settled = record["timeline"][-1]["at"] + record["timeline"][-1]["settled_after"]
@@ -150,7 +150,7 @@ def test_testers_meet_the_candidate_before_any_user_does(service):
         service.begin("header:x-canary=always@8s,50@4s")
         steps.run("wait-for-ready")
         ramp = steps.start("ramp", patience=service.parameters()["patience"])
-        eventually(lambda: service.ask(x_canary="always") == "v4", 60)
+        eventually(lambda: service.ask(x_canary="always") == "v4", 180)
         users_before = len(client.records)
         assert [service.ask(x_canary="always") for _ in range(40)] == ["v4"] * 40
         out, said = ramp.communicate(timeout=300)
@@ -189,7 +189,7 @@ def test_copies_are_judged_and_users_are_answered_by_the_primary_alone(service):
         steps.verdict("promote")
         steps.run("rollback")
         record = service.record()
-        eventually(lambda: len(client.since(record["finished"])) > 50, 60)
+        eventually(lambda: len(client.since(record["finished"])) > 50, 180)
     assert record["results"][-1]["samples"]["v6"] >= 20, "copies reach the candidate"
     assert {one.version for one in client.records} == {"v1"}
     assert service.http() == before, "and nothing of the mirror is left"

@@ -84,7 +84,7 @@ def test_a_good_model_is_promoted_as_the_readme_shows(service, tmp_path):
     service = service("good", "digits")
     with service.client() as client, Witness(service.namespace, service.name) as seen:
         argo(service.namespace, *as_readme_shows(service.namespace, tmp_path), timeout=600)
-        eventually(lambda: get(service.namespace, f"deployment/{service.backend('v1')}") is None, 60)
+        eventually(lambda: get(service.namespace, f"deployment/{service.backend('v1')}") is None, 180)
     assert service.record()["outcome"] == "promoted"
     service.check("v2", client)
     assert client.failed() == []
@@ -99,7 +99,7 @@ def test_a_bad_model_is_rolled_back_on_argo(service, behave):
     with service.client() as client, Witness(service.namespace, service.name) as seen:
         given = service.parameters(**{"ready-timeout": "20s"} if behave == "never-ready" else {})
         found = ended(service.namespace, submit(service.namespace, "canary-v1", **given))
-        eventually(lambda: get(service.namespace, f"deployment/{service.backend('v2')}") is None, 60)
+        eventually(lambda: get(service.namespace, f"deployment/{service.backend('v2')}") is None, 180)
     assert found["status"]["phase"] == "Failed", story(found)
     assert service.record()["outcome"] == "rolled-back", story(found)
     service.check("v1", client, may_lose=behave == "crashing")
@@ -122,7 +122,7 @@ def test_a_failing_model_is_rolled_back_step_by_step(service):
         steps.ready()
         steps.verdict("rollback")
         steps.run("rollback")
-        eventually(lambda: get(service.namespace, f"deployment/{service.backend('v2')}") is None, 60)
+        eventually(lambda: get(service.namespace, f"deployment/{service.backend('v2')}") is None, 180)
     record = service.record()
     assert record["outcome"] == "rolled-back"
     service.check("v1", client)

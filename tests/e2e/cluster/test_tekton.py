@@ -90,3 +90,18 @@ def test_a_second_run_is_refused_and_ends_nothing(tekton, service):
         found = ended(tekton, first)
     assert condition(found)["status"] == "True", story(tekton, first)
     service.check("v2", client)
+
+
+def test_one_that_has_lost_its_route_says_so_in_its_results(tekton, service):
+    service.deploy()
+    name = create(tekton, **given(service, stages="20@10m"))
+    eventually(lambda: service.candidate in service.weights(), 120, why="the candidate gets traffic")
+    held = service.weights()
+    service.claim()
+    patch = '{"spec": {"status": "CancelledRunFinally"}}'
+    kubectl("patch", f"pipelinerun/{name}", "-n", tekton, "--type=merge", f"--patch={patch}")
+    found = ended(tekton, name)
+    assert condition(tasks(tekton, name)["finish"])["status"] == "True", story(tekton, name)
+    assert results(found)["outcome"] == "broken" == service.record()["outcome"]
+    assert "the route is now of another release" in results(found)["summary"]
+    assert service.weights() == held

@@ -19,7 +19,7 @@ def command(*arguments: object) -> list[str]:
 
 
 def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=300, check=False)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_it_serves_until_a_signal_and_leaves_no_process_behind(tmp_path, server,
                 said = process.stderr.readline() + (process.stderr.readline() if again else "")
                 assert answers(f"127.0.0.1:{listen}")
                 process.send_signal(number)
-                process.communicate(timeout=20)
+                process.communicate(timeout=300)
             finally:
                 process.kill()
         assert process.returncode == code
@@ -67,12 +67,12 @@ def test_an_envoy_that_ends_by_itself_is_an_error_with_its_log(tmp_path, server)
     made = (tmp_path / "r", "--service=iris", f"--primary=v1={server.version.uri}", f"--listen=127.0.0.1:{listen}")
     with subprocess.Popen(command(*made, f"--admin=127.0.0.1:{admin}"), stderr=subprocess.PIPE, text=True) as process:
         try:
-            eventually(lambda: answers(f"127.0.0.1:{listen}"), 20)
+            eventually(lambda: answers(f"127.0.0.1:{listen}"), 180)
             quit_it = http.client.HTTPConnection("127.0.0.1", admin, timeout=5)
             quit_it.request("POST", "/quitquitquit")
             quit_it.getresponse().read()
             quit_it.close()
-            _, said = process.communicate(timeout=20)
+            _, said = process.communicate(timeout=300)
         finally:
             process.kill()
     assert process.returncode == 1

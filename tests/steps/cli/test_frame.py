@@ -160,7 +160,7 @@ def test_a_signal_that_python_drops_within_a_finaliser_comes_again(number, code)
         "class Waits:\n    def main(self, **_):\n        Dropped()\n        time.sleep(60)\n"
         "cli.fairway = Waits()\ncli.main([])\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stderr) == (code, "")
 
 
@@ -172,7 +172,7 @@ def test_a_signal_while_a_command_makes_its_classes_ends_it_in_order(number, cod
         "class Imports:\n    def main(self, **_):\n        class Made:\n            field = Named()\n"
         "cli.fairway = Imports()\ncli.main([])\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stderr) == (code, "")
 
 
@@ -182,7 +182,7 @@ def test_an_error_that_no_signal_is_behind_keeps_its_traceback():
         "class Wrong:\n    def main(self, **_):\n        raise RuntimeError('wrong') from ValueError('why')\n"
         "cli.fairway = Wrong()\ncli.main([])\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 1
     assert "RuntimeError: wrong" in done.stderr
 

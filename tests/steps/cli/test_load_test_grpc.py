@@ -138,7 +138,7 @@ def test_on_sigterm_it_ends_with_what_it_has(server):
     while len(echo.calls) < 20 and time.monotonic() < until:
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 143, err
     told = json.loads(out)
     assert told["stopped"] is True
