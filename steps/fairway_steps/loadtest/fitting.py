@@ -22,6 +22,12 @@ def fitted(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
+def limit_name(seconds: float, metric: str = "response") -> str:
+    """The key of a limit: milliseconds, so exactly that no two limits share one, and the metric unless it is the response."""
+    milliseconds = f"{seconds * 1000:.12g}"
+    return milliseconds if metric == "response" else f"{metric}:{milliseconds}"
+
+
 def to_json(values: Mapping[str, Any]) -> str:
     """Compact and in ASCII: the length is the number of bytes."""
     return json.dumps(values, separators=(",", ":"))

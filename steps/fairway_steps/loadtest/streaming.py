@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fairway_steps.loadtest.fitting import limit_name
 from fairway_steps.loadtest.result import Result
 
 Values = NDArray[np.float64]
@@ -36,9 +37,8 @@ class Limit:
 
     @property
     def name(self) -> str:
-        """The key of a summary: milliseconds, and the metric unless it is the response."""
-        milliseconds = f"{self.seconds * 1000:g}"
-        return milliseconds if self.metric == "response" else f"{self.metric}:{milliseconds}"
+        """The key of a summary."""
+        return limit_name(self.seconds, self.metric)
 
 
 METRICS = ("response", "ttft", "ttft_sent", "tpot", "normalized_tpot")

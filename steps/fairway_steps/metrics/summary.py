@@ -39,9 +39,9 @@ class SummarySource:
         }
         for limit in limits:
             if not any(math.isclose(limit, known, rel_tol=1e-9) for known in self._over):
-                known = ", ".join(f"{one * 1000:g} ms" for one in self._over) or "none"
+                known = ", ".join(f"{one * 1000:.12g} ms" for one in self._over) or "none"
                 raise UsageError(
-                    f"the load test's summary does not tell how many requests were over {limit * 1000:g} ms; it tells {known}",
+                    f"the load test's summary does not tell how many requests were over {limit * 1000:.12g} ms; it tells {known}",
                     mend="give the load test the same SLOs, or the limit",
                 )
 

@@ -102,7 +102,7 @@ def test_a_closed_loop_sends_when_it_was_answered(workers: int):
 
 
 def test_a_closed_loop_that_may_record_no_more_says_that_it_stopped(monkeypatch):
-    monkeypatch.setattr("fairway_steps.loadtest.plan.MAX_REQUESTS", 5)
+    monkeypatch.setattr("fairway_steps.loadtest.closed_loop.MAX_REQUESTS", 5)
     with serving(always(OK)) as server:
         shares, _ = carry_out(1, task(server.url, closed(2, seconds=60.0)))
     result = measured(shares[0])

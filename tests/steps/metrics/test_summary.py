@@ -275,6 +275,12 @@ def test_a_summary_without_a_field_is_none(key: str):
         SummarySource(json.dumps(whole), LIMITS)
 
 
+def test_limits_of_many_digits_are_told_apart():
+    limits = (0.0123456789, 0.01234568, 1 / 3)
+    assert list(json.loads(told(mixed(), limits))["over_ms"]) == ["12.3456789", "12.34568", "333.333333333"]
+    assert SummarySource(told(mixed(), limits), limits).read(["v1", "v2"], {}, "", 0.0).strata
+
+
 def test_a_limit_that_was_not_counted_is_refused():
     with pytest.raises(UsageError, match=r"how many requests were over 250 ms; it tells 20 ms, 100 ms"):
         SummarySource(told(mixed()), (0.25,))

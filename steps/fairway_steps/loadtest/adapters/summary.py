@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fairway_steps.loadtest.adapters.foreign import Foreign
-from fairway_steps.loadtest.fitting import fitted, shortened
+from fairway_steps.loadtest.fitting import fitted, limit_name, shortened
 
 _LONGEST = 40  # letters of what a file calls a tool, or a failure
 _QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
@@ -35,8 +35,8 @@ def summary(run: Foreign, limits: Sequence[float] = (), of_tokens: Sequence[tupl
         "response_ms": measured if run.corrected else dict.fromkeys(NAMES),
         "service_ms": served,
         "slip_ms": dict.fromkeys(NAMES),
-        "over_ms": {f"{limit * 1000:g}": run.over(limit) + len(overdue) for limit in limits}
-        | {f"{metric}:{limit * 1000:g}": run.over_tokens(metric, limit, overdue) for metric, limit in of_tokens},
+        "over_ms": {limit_name(limit): run.over(limit) + len(overdue) for limit in limits}
+        | {limit_name(limit, metric): run.over_tokens(metric, limit, overdue) for metric, limit in of_tokens},
         "warm_up": 0,
         "started": round(run.started, 1),
     }
