@@ -76,7 +76,9 @@ class SourceItem(Item):
     where: dict[str, str] = Field(default_factory=dict, description="Further labels that every series must have.")
     queries: QueriesItem | None = Field(None, description="PromQL of your own, with $version, $service, $workload.")
     aggregate: Literal["sum"] | None = Field(None, description="That several series of a query are added up.")
-    scrape_interval: Seconds = Field(0.0, description="The time between scrapes. Default: as the samples show.")
+    scrape_interval: Seconds = Field(
+        0.0, description="The time between scrapes. Default: as the samples show, where a query is a selector."
+    )
     delay: Seconds = Field(0.0, description="How long after its time a sample may come to be known.")
     method: Literal["GET", "POST"] | None = Field(None, description="rest: how to ask. Default: POST with a body.")
     body: Any = Field(None, description="rest: what to send, JSON or text; with $version, $start and $end.")

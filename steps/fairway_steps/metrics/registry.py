@@ -182,6 +182,7 @@ def _prometheus(spec: SourceSpec, service: str, around: Around) -> "PrometheusSo
     from fairway_steps.metrics.names import within  # noqa: PLC0415 - only when asked for
     from fairway_steps.metrics.promapi import PromApi  # noqa: PLC0415 - likewise
     from fairway_steps.metrics.prometheus import PrometheusSource  # noqa: PLC0415 - likewise
+    from fairway_steps.metrics.promql import is_selector  # noqa: PLC0415 - likewise
     from fairway_steps.metrics.queries import NamesPlan, PromqlPlan, check_counters, check_queries  # noqa: PLC0415 - likewise
 
     api = PromApi(spec.url, _access(spec, around))
@@ -191,6 +192,12 @@ def _prometheus(spec: SourceSpec, service: str, around: Around) -> "PrometheusSo
             raise UsageError("a source has queries, or names of metrics, and not both", mend="leave one of them out")
         check_queries({**spec.queries, **spec.latencies, **spec.series})
         check_counters({**spec.queries, **spec.latencies})
+        latencies = _asked(spec.latencies, around.latencies)
+        if not spec.interval and not any(is_selector(text) for text in (*spec.queries.values(), *latencies.values())):
+            raise UsageError(
+                "the queries ask for values of now, of which nothing shows how often they are new",
+                mend="write scrape-interval: 15s, or what it is",
+            )
         plan = PromqlPlan(
             spec.queries,
             service,
@@ -198,7 +205,7 @@ def _prometheus(spec: SourceSpec, service: str, around: Around) -> "PrometheusSo
             spec.aggregate,
             around.versions,
             series=spec.series,
-            latencies=_asked(spec.latencies, around.latencies),
+            latencies=latencies,
         )
     else:
         names = within(names_of(spec, around.latencies), around.versions.values())

@@ -296,6 +296,7 @@ source: prometheus
 url: {url}
 queries: {{requests: '{requests}'}}
 """
+VALUES = f"{PROMQL}scrape-interval: 5s\n"
 
 
 def test_two_series_where_one_is_expected_are_a_problem(slots, apps):
@@ -372,7 +373,7 @@ def test_queries_for_further_latencies_are_asked_for_those_that_slos_are_about(s
 
 
 def test_a_query_that_the_server_refuses_is_told_in_its_words(slots):
-    opened = open_source(PROMQL.format(url=slots.server.url, requests='rate(req{v="$version"})'), "iris")
+    opened = open_source(VALUES.format(url=slots.server.url, requests='rate(req{v="$version"})'), "iris")
     with pytest.raises(UsageError, match=r"expected type range vector.*; mend the query"):
         opened.read(VERSIONS, BOTH, "", time.time())
 
@@ -413,10 +414,11 @@ def test_it_shows_what_it_has_before_a_release(slots, apps):
 def test_a_query_that_selects_the_same_series_for_both_is_found_out(slots, apps):
     where = "|".join({app.slot for app in apps.values()})
     text = (
-        PROMQL.format(url=slots.server.url, requests=f'req{{slot=~"{where}",v!="$version-none"}} * 1')
+        VALUES.format(url=slots.server.url, requests=f'req{{slot=~"{where}",v!="$version-none"}} * 1')
         + "aggregate: sum\n"
     )
     shown = open_source(text, "iris").inspect(VERSIONS, time.time())
+    assert shown[0].interval == 5
     assert any("same series for v1 and v2" in f.sentence for f in findings(shown, [], expected=VERSIONS, weights={}))
 
 

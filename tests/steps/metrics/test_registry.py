@@ -103,6 +103,10 @@ def test_a_version_is_the_object_that_its_uri_names(uri, name):
             "{source: prometheus, url: 'http://h', queries: {requests: 'r{v=\"$version\"}', latencies: {t: 'sum by (le) (t{v=\"$version\"})'}}}",
             "the query for the t makes one series of several by sum",
         ),
+        (
+            "{source: prometheus, url: 'http://h', queries: {requests: 'r{v=\"$version\"} * 2', series: {g: 'g{v=\"$version\"}'}}}",
+            "the queries ask for values of now, of which nothing shows how often they are new; write scrape-interval: 15s",
+        ),
         ("{source: prometheus, url: 'http://h', preset: istio, queries: {requests: 'r'}}", "and not both"),
         ("{source: prometheus}", "url is missing"),
         ("{source: mysql, url: 'http://h'}", "none of prometheus, scrape, rest"),
