@@ -12,7 +12,7 @@ from typing import Any
 
 from fairway_steps.back import GivenBack, give_back, holds, refuse_unlike
 from fairway_steps.clock import Clock
-from fairway_steps.errors import DomainError, FairwayError, NotReady, UsageError
+from fairway_steps.errors import DomainError, FairwayError, NotReady, TransientError, UsageError
 from fairway_steps.heartbeat import heartbeat
 from fairway_steps.model import Outcome, Promotion, Routes, Verdict, Version
 from fairway_steps.overtaken import BACK, Aborted, Overtaken, kept_to_its_end, unaborted, unended
@@ -190,7 +190,7 @@ def withdraw(
     record = required(store, lease)
     if record.outcome is None:
         with kept_to_its_end(store, router, clock, *BACK):
-            change = _restore(record, router, clock, confirm, ending, heartbeat(store, lease, clock))
+            change = _restore(store, lease, record, router, clock, confirm, ending, heartbeat(store, lease, clock))
             amend(store, lease, lambda r: _changed(unended(r, *BACK), change))
 
 
@@ -216,7 +216,7 @@ def rollback(
         with kept_to_its_end(store, router, clock, *BACK):
             beat = heartbeat(store, lease, clock)
             _undo_copy(record, ending, beat)
-            change = _restore(record, router, clock, confirm, ending, beat)
+            change = _restore(store, lease, record, router, clock, confirm, ending, beat)
             if record.aborted:
                 outcome, reason = Outcome.ROLLED_BACK, record.aborted.sentence
             record = _close(store, lease, router, clock, change, outcome, _why(record, outcome, reason), by)
@@ -357,10 +357,23 @@ def told(record: Record) -> str:
 
 
 def _restore(
-    record: Record, router: Router, clock: Clock, confirm: Confirmation, ending: Ending, beat: Callable[[], None]
+    store: RecordStore,
+    lease: Lease,
+    record: Record,
+    router: Router,
+    clock: Clock,
+    confirm: Confirmation,
+    ending: Ending,
+    beat: Callable[[], None],
 ) -> WeightChange:
     asked = clock.now()
-    _awake(record, record.primary, ending, beat, lambda: give_back(record, router))
+
+    def give() -> None:
+        with suppress(TransientError):  # users go back also while the record cannot be written
+            amend(store, lease, lambda r: announced(r, clock, confirm))
+        give_back(record, router)
+
+    _awake(record, record.primary, ending, beat, give)
     await_settled(router, clock, confirm.settle)
     refuse_unlike(record.primary, router)
     LOG.info("all traffic is back on %s", record.primary.name)

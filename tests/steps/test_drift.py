@@ -15,6 +15,7 @@ from fairway_steps.drift import EVERY, Drift
 from fairway_steps.errors import DomainError, Fenced, Refused, TransientError
 from fairway_steps.model import HeaderMatch, Mirror, Outcome, Routes, Stage
 from fairway_steps.record import FileStore, Lease, WeightChange
+from fairway_steps.release import rollback, withdraw
 from fairway_steps.routing.claims import Claims
 from fairway_steps.weights import Confirmation, announced
 from fakes_routing import FakeRouter, Stored
@@ -153,3 +154,36 @@ def test_while_a_step_of_the_release_changes_the_weights_nothing_is_put_right(wo
     world.revert(Routes({"v2": 100}))
     world.drift()
     assert world.router.stored.routes == WANTED
+
+
+@pytest.mark.parametrize("way", ["rollback", "withdraw"])
+def test_the_way_back_of_another_process_is_not_taken_for_somebodys_change(world, monkeypatch, way):
+    """The proxy takes two looks of this process to serve it."""
+    looks = iter([world.drift, world.drift])
+
+    def settled():
+        look = next(looks, None)
+        if look:
+            world.clock.sleep(EVERY)
+            look()
+        return look is None
+
+    monkeypatch.setattr(world.router, "settled", settled)
+    given = world.store, Lease("iris-1", 1), world.router, world.clock
+    if way == "rollback":
+        rollback(*given, outcome=Outcome.ROLLED_BACK, reason="harm", confirm=Confirmation())
+    else:
+        withdraw(*given, confirm=Confirmation())
+    assert world.router.stored.routes == GIT
+    assert notes(world) == []
+    assert world.store.load().changing_until == 0.0
+
+
+def test_users_go_back_also_while_the_record_cannot_be_written(world, monkeypatch):
+    def away(_):
+        raise TransientError("the API server is away")
+
+    with monkeypatch.context() as patch, pytest.raises(TransientError):
+        patch.setattr(world.store, "update", away)
+        withdraw(world.store, Lease("iris-1", 1), world.router, world.clock, confirm=Confirmation())
+    assert world.router.stored.routes == GIT
