@@ -183,7 +183,7 @@ def test_users_go_back_also_while_the_record_cannot_be_written(world, monkeypatc
     def away(_):
         raise TransientError("the API server is away")
 
-    with monkeypatch.context() as patch, pytest.raises(TransientError):
-        patch.setattr(world.store, "update", away)
+    monkeypatch.setattr(world.store, "update", away)
+    with pytest.raises(TransientError):
         withdraw(world.store, Lease("iris-1", 1), world.router, world.clock, confirm=Confirmation())
     assert world.router.stored.routes == GIT
