@@ -137,9 +137,9 @@ class ModelMeshLab(IstioLab):
             self.cluster.delete(Reference.of("inferenceservice", self.cluster.namespace, model))
 
 
-def subsets(cluster: Cluster, name: str, host: str, *named: str) -> Reference:
+def subsets(cluster: Cluster, name: str, host: str, *named: str, namespace: str = "") -> Reference:
     """A DestinationRule with these subsets."""
-    ref = Reference("networking.istio.io", "v1", "DestinationRule", cluster.namespace, name)
+    ref = Reference("networking.istio.io", "v1", "DestinationRule", namespace or cluster.namespace, name)
     spec = {"host": host, "subsets": [{"name": one, "labels": {"version": one}} for one in named]}
     cluster.create(ref, {"spec": spec})
     return ref

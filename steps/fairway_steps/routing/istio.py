@@ -4,12 +4,13 @@ Versions are hosts, subsets of a DestinationRule, or models of a ModelMesh (``de
 VirtualService, each with its own release: the fencing token and the names of our http routes are the service's.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from fairway_steps.cluster import Manifest, Reference
-from fairway_steps.errors import Refused
+from fairway_steps.errors import DomainError, Refused
 from fairway_steps.model import Routes, Version
 from fairway_steps.routing import targets, virtual_service, wayback
 from fairway_steps.routing.base import STICKY, Capabilities
@@ -22,6 +23,9 @@ from fairway_steps.workload.place import Place, backends
 
 RULES = ("networking.istio.io", "v1", "DestinationRule")
 RECONCILED = "Reconciled"
+ROOT = "istio-system"
+"""Istio's root namespace, whose DestinationRules count for every namespace (unless it is configured to be another)."""
+LOG = logging.getLogger(__name__)
 
 
 class IstioRouter(StoredRouter):
@@ -80,15 +84,22 @@ class IstioRouter(StoredRouter):
             targets.refuse_missing(self.cluster, self.ref, namespace, service, port)
         for name in sorted(routes.versions()):
             at = self._places[name]
-            if at.subset and at.subset not in self._subsets(at):
+            if at.subset and (known := self._subsets(at)) is not None and at.subset not in known:
                 raise Refused(
                     f"no DestinationRule of {at.service} has the subset {at.subset}, which is version {name}",
                     mend="make it first: who is sent to a subset that is not defined gets 503",
                 )
 
-    def _subsets(self, at: Place) -> set[str]:
-        spaces = {self.ref.namespace, at.ref.namespace}
-        rules = [rule for space in sorted(spaces) for rule in self.cluster.list(Reference(*RULES, space))]
+    def _subsets(self, at: Place) -> set[str] | None:
+        """The subsets of a version's Service, as far as they are for us to see; None where its own namespaces are not."""
+        rules: list[Manifest] = []
+        for space in sorted({self.ref.namespace, at.ref.namespace, ROOT}):
+            try:
+                rules += self.cluster.list(Reference(*RULES, space))
+            except DomainError as error:
+                if space != ROOT:
+                    LOG.warning("whether %s has the subset %s is not for us to see: %s", at.service, at.subset, error)
+                    return None
         return {
             subset["name"]
             for rule in rules

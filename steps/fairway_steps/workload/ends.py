@@ -23,6 +23,7 @@ FINALIZER = "fairway/traffic"
 REPLICAS = "fairway/replicas"
 STOP = "serving.kserve.io/stop"
 STOPPED = "fairway/stopped"
+MODE = "serving.kserve.io/deploymentMode"
 STOPPABLE = ("InferenceService", "LLMInferenceService")
 ATTEMPTS = 8
 COPYABLE = ("Deployment",)
@@ -124,13 +125,17 @@ class ClusterWorkloads:
             return f"{at.ref} is deleted" if gone else ""
         if _is_deployment(at):
             return self._scale_down(at)
-        if _is_kserves(at):
+        if _is_kserves(at) and not self._is_in_modelmesh(at):
             stopped = self._change(
                 at.ref, lambda found: None if STOP in _notes(found) else _noted({STOP: "true", STOPPED: "true"})
             )
             return f"{at.ref} is stopped" if stopped else ""
         LOG.warning("%s is kept: Fairway does not know how to scale a %s down", at.ref, at.ref.kind)
         return ""
+
+    def _is_in_modelmesh(self, at: Place) -> bool:
+        """Whether it is a ModelMesh's, whose controller does not read ``STOP``."""
+        return _notes(self._cluster.get(at.ref) or {"metadata": {}}).get(MODE) == "ModelMesh"
 
     def _scale_down(self, at: Place) -> str:
         def patch(found: Manifest) -> Manifest | None:

@@ -8,10 +8,10 @@ import pytest
 
 from fairway_steps.clock import FakeClock
 from fairway_steps.cluster import Reference
-from fairway_steps.errors import Fenced, NotSettled, Refused, UsageError
+from fairway_steps.errors import DomainError, Fenced, NotSettled, Refused, UsageError
 from fairway_steps.model import HeaderMatch, Mirror, Routes, Stickiness, Version
 from fairway_steps.routing import virtual_service
-from fairway_steps.routing.istio import IstioRouter
+from fairway_steps.routing.istio import ROOT, IstioRouter
 from fairway_steps.settled import await_settled
 from fakes_cluster import FakeCluster
 from fakes_istio import IstioLab, subsets
@@ -120,7 +120,9 @@ def test_restore_mends_a_virtual_service_that_was_written_wrong(lab, router):
     assert sorted(map(str, lab.stored()["spec"]["http"])) == sorted(map(str, before))
 
 
-def test_a_subset_that_is_not_defined_is_refused_before_anything_is_written(lab, clock):
+@pytest.fixture
+def shared(lab):
+    """Versions that are subsets of one Service."""
     one, _ = lab.services.values()
     ns = lab.cluster.namespace
     uris = {n: f"deployment/{ns}/{s}?service={one}&port=8080&subset={n}" for n, s in lab.services.items()}
@@ -130,6 +132,28 @@ def test_a_subset_that_is_not_defined_is_refused_before_anything_is_written(lab,
         rule["route"][0]["destination"]["subset"] = "v1"
     lab.edit({"spec": {"http": http}})
     pods(lab, one)
+    return versions
+
+
+@pytest.mark.parametrize("space", [ROOT, ""], ids=["in Istio's root namespace", "not for us to see"])
+def test_a_subset_is_believed_that_is_defined_for_all_or_may_not_be_looked_for(lab, clock, shared, space):
+    one, real = next(iter(lab.services.values())), lab.cluster.list
+
+    def refused(ref, *, labels=None):
+        if ref.kind == "DestinationRule":
+            raise DomainError("cannot list resource")
+        return real(ref, labels=labels)
+
+    if space:
+        subsets(lab.cluster, "iris", f"{one}.{lab.cluster.namespace}.svc.cluster.local", "v1", "v2", namespace=space)
+    else:
+        lab.cluster.list = refused
+    assert IstioRouter(lab.ref, "iris", shared, lab.cluster, clock).apply(SPLIT, shared) == SPLIT
+
+
+def test_a_subset_that_is_not_defined_is_refused_before_anything_is_written(lab, clock, shared):
+    one, ns, versions = next(iter(lab.services.values())), lab.cluster.namespace, shared
+    http = lab.stored()["spec"]["http"]
     router = IstioRouter(lab.ref, "iris", versions, lab.cluster, clock)
     assert router.read() == Routes({"v1": 100})
     rule = subsets(lab.cluster, "iris", one, "v1")

@@ -99,6 +99,12 @@ def test_an_inference_service_is_stopped_and_started(workloads, cluster):
     assert workloads.wake(ISVC) is False, "somebody else has stopped it"
 
 
+def test_a_model_of_a_modelmesh_is_not_said_to_be_stopped(workloads, cluster):
+    cluster.edit(THREE, {"metadata": {"annotations": {"serving.kserve.io/deploymentMode": "ModelMesh"}}})
+    assert workloads.retire(ISVC, Policy.SCALE) == ""
+    assert "serving.kserve.io/stop" not in cluster.get(THREE)["metadata"]["annotations"]
+
+
 def test_a_version_is_deleted_once(workloads, cluster):
     assert workloads.retire(V2, Policy.DELETE) == "Deployment ns/two is deleted"
     assert cluster.get(TWO) is None
