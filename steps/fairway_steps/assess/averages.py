@@ -141,15 +141,17 @@ class Average:
         return most.total() if (surely.sums != most.sums).any() else None
 
     def _fewer(self, open_: Open) -> Ending | None:
-        """Where a window is one unit, whether there are too few of them to tell anything but by a proof, of the stage or in all."""
-        if self.slo.unit is not Unit.STRATUM:
-            return None
-        there = self._columns(health=False)[0].sums[0]
+        """Whether there are too few units to tell anything but by a proof, of the stage or in all: windows, or requests whose scatter is bounded."""
+        *requests, by_window = self._columns(health=False)
+        bounded = next((away for away in requests if math.isfinite(away.total().squares)), by_window)
+        what = "window" if bounded is by_window else "request"
+        why = " where no edge bounds the latencies" if requests and bounded is by_window else ""
+        there = bounded.sums[0]
         asked = [(there[self._is_here], ENOUGH_HERE, "at this weight")]
         asked += [(there, ENOUGH, "in all")] if open_.is_last else []
         for units, least, where in asked:
             if (n := int(units.sum())) < least:
-                after = f"{count(n, 'window')} {where} {'is' if n == 1 else 'are'} too few, {least} are needed"
+                after = f"{count(n, what)} {where} {'is' if n == 1 else 'are'} too few, {least} are needed{why}"
                 return Ending(Result.INCONCLUSIVE, "against", after, least - n, Doubt.FEW)
         return None
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from logging import DEBUG, WARNING
 
 from fairway_steps.cli.check_metrics import inspected
@@ -10,8 +11,8 @@ from fairway_steps.cli.wiring import CLOCK, source
 from fairway_steps.config import Objectives
 from fairway_steps.config.spec import patience_for
 from fairway_steps.errors import Refused, TransientError
-from fairway_steps.metrics.preflight import findings, requests_per_second, slowest
-from fairway_steps.model import Stage, Version
+from fairway_steps.metrics.preflight import LATENCY, Inspection, findings, requests_per_second, slowest
+from fairway_steps.model import Metric, Slo, Stage, Unit, Version
 from fairway_steps.record import Record
 from fairway_steps.routing.base import Router
 from fairway_steps.undecidable import undecidable
@@ -52,7 +53,7 @@ def first_look(
         logger().log(WARNING if one.level.value == "warning" else DEBUG, "metrics: %s", one.sentence)
     rate, waits = requests_per_second(shown), [patience_for(stage, None) for stage in stages]
     looks = max(LOOK, slowest(shown))
-    told = undecidable(asked.slos, stages, rate, rules=asked.rules, patience=waits, interval=looks)
+    told = undecidable(_as_counted(asked.slos, shown), stages, rate, rules=asked.rules, patience=waits, interval=looks)
     for sentence in told:
         logger().warning("%s%s", f"at {number(rate)} requests/s: " if rate else "", sentence)
     late = CLOCK.now() - reading.until if reading.until is not None else 0.0
@@ -61,6 +62,15 @@ def first_look(
         logger().warning(unheard)
         told = (*told, unheard)
     return "" if reading.complete else reading.cursor, told
+
+
+def _as_counted(slos: Sequence[Slo], shown: Sequence[Inspection]) -> Sequence[Slo]:
+    """The SLOs, a mean latency that neither edges nor a timeout bound by windows of time: it is judged by those."""
+    bounded = not any(one.mean for one in shown if LATENCY in one.parts)
+    return [
+        slo if bounded or slo.metric is not Metric.LATENCY_MEAN or slo.timeout else replace(slo, unit=Unit.STRATUM)
+        for slo in slos
+    ]
 
 
 def _steady(before: Record | None) -> float:

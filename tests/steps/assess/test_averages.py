@@ -113,6 +113,24 @@ def test_a_source_without_buckets_is_judged_by_its_windows_and_for_a_person_befo
     assert "too little known of their spread for a proof, 100 windows would" in few.reason
     assert judged([MEAN], blunt(0.05, 30)).verdict is Verdict.ADVANCE
     assert judged([MEAN], blunt(0.25, 140), over=False).verdict is Verdict.ROLLBACK
+    # Nor is it promoted, or let go on, where it only looks well: few windows tell nothing of a mean that nothing bounds.
+    for windows, is_last, least in ((9, False, "9 windows at this weight"), (99, True, "99 windows in all")):
+        held = judged([MEAN], blunt(0.05, windows), weight=50, is_last=is_last, on_inconclusive=Verdict.PROMOTE)
+        assert (held.verdict, held.evidence[0].doubt, held.evidence[0].missing) == (Verdict.HOLD, Doubt.FEW, 1)
+        assert f"; {least} are too few, {windows + 1} are needed where no edge bounds the latencies" in held.reason
+        assert judged([MEAN], blunt(0.05, windows + 1), weight=50, is_last=is_last).verdict is not Verdict.HOLD
+    assert judged([BOUNDED], blunt(0.05, 9), weight=50, is_last=True).verdict is Verdict.PROMOTE, (
+        "the timeout bounds them"
+    )
+
+
+def test_a_mean_of_requests_takes_a_hundred_of_them():
+    few = judged([MEAN], latencies(4, 0.05, seconds=1, requests=99), weight=50, is_last=True)
+    assert (few.verdict, few.evidence[0].doubt) == (Verdict.HOLD, Doubt.FEW)
+    assert few.reason.endswith("; 99 requests in all are too few, 100 are needed")
+    assert (
+        judged([MEAN], latencies(4, 0.05, seconds=1, requests=100), weight=50, is_last=True).verdict is Verdict.PROMOTE
+    )
 
 
 def test_a_mean_without_latencies_or_requests_is_no_data():

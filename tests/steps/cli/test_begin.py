@@ -61,6 +61,16 @@ def test_windows_of_time_are_no_more_than_the_scrapes_of_the_source(begun, monke
     assert ("at a look each 15 s, are too few" in capsys.readouterr().err) == (interval > 0)
 
 
+@pytest.mark.parametrize(("limit", "mean"), [("100ms", True), ("100ms", False), ("100ms, timeout: 1s", True)])
+def test_a_mean_that_no_edge_bounds_is_judged_by_windows_and_that_is_said(begun, monkeypatch, capsys, limit, mean):
+    often = Source.inspect
+    blunt = {"interval": 15.0, "mean": mean}
+    monkeypatch.setattr(Source, "inspect", lambda *given: [replace(one, **blunt) for one in often(*given)])
+    begun(30_000, f"[{{metric: latency-mean, limit: {limit}}}]", "50@5m")
+    said = "latency-mean (limit 100 ms) can never be decided by strata: about 35 windows"
+    assert (said in capsys.readouterr().err) == (mean and "timeout" not in limit)
+
+
 def test_what_the_measured_traffic_can_never_decide_is_said_before_the_release_starts(begun, capsys):
     code, record = begun(300, "[{metric: error-rate, limit: 1%}]")
     said = (
