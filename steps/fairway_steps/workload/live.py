@@ -10,6 +10,7 @@ from fairway_steps.workload.endpoints import Serving, all_endpoints, among, ever
 from fairway_steps.workload.place import Place
 
 LONGEST = 86_400.0
+"""Seconds of one watch."""
 FIRST = 30.0
 """Seconds to wait for the first answer of a watch."""
 
@@ -116,10 +117,11 @@ class _Watched:
 
     def _follow(self) -> None:
         try:
-            for objects in self._watch():
-                self._objects = objects
-                self._first.set()
-                self._changed.set()
+            while True:  # one watch after another: a stage may last longer than any of them
+                for objects in self._watch():
+                    self._objects = objects
+                    self._first.set()
+                    self._changed.set()
         except FairwayError as error:
             self._error = error
         self._first.set()

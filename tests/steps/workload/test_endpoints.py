@@ -10,6 +10,7 @@ import pytest
 
 from fairway_steps.cluster import Reference
 from fairway_steps.errors import TransientError
+from fairway_steps.workload import live
 from fairway_steps.workload.endpoints import all_endpoints, ready_endpoints
 from fairway_steps.workload.live import Endpoints, Live
 from fairway_steps.workload.place import Place
@@ -97,3 +98,14 @@ def test_they_are_listed_while_the_watch_is_broken():
 
     cluster.watch = watch
     assert Endpoints(cluster, IRIS)() == ("10.0.0.1:8080",)
+
+
+def test_they_are_followed_for_longer_than_a_watch_lasts(monkeypatch):
+    cluster = FakeCluster("ns")
+    sliced(cluster, "a", "iris", ("10.0.0.1", {"ready": True}))
+    with monkeypatch.context() as patch:
+        patch.setattr(live, "LONGEST", 0.05)
+        endpoints = Endpoints(cluster, IRIS)
+        eventually(lambda: [name for name, _ in cluster.calls].count("watch") > 1)
+    sliced(cluster, "b", "iris", ("10.0.0.2", {"ready": True}))
+    eventually(lambda: endpoints() == ("10.0.0.1:8080", "10.0.0.2:8080"))
