@@ -164,7 +164,12 @@ def drop(store: RecordStore, lease: Lease, router: Router, clock: Clock, *, name
 
     Written down first: whoever repeats the stage must not serve it again.
     """
-    record = amend(store, lease, lambda r: replace(unended(r), dropped={**r.dropped, name: why}))
+    confirm = Confirmation(requests=0)
+
+    def dropped(now: Record) -> Record:
+        return announced(replace(unended(now), dropped={**now.dropped, name: why}), clock, confirm)
+
+    record = amend(store, lease, dropped)
     with kept_to_its_end(store, router, clock):
         change = set_weights(
             router,
@@ -174,7 +179,7 @@ def drop(store: RecordStore, lease: Lease, router: Router, clock: Clock, *, name
             fence=record.token,
             stage=-1,
             why=f"{name} dropped",
-            confirm=Confirmation(requests=0),
+            confirm=confirm,
         )
         LOG.warning("%s gets no more traffic: %s", name, why)
         amend(store, lease, lambda r: _changed(unended(r), change).renewed(clock.now()))

@@ -4,6 +4,8 @@ often it is called, where its evidence begins, and a mirror that silences its ro
 Leaves out: real proxies (tests/contract, tests/e2e).
 """
 
+import itertools
+import math
 from dataclasses import replace
 
 import pytest
@@ -14,6 +16,7 @@ from fairway_steps.intervention import Intervention
 from fairway_steps.metrics.base import Reading
 from fairway_steps.model import Mirror, Routes, Rules, Stage, Stratum, Verdict, Version
 from fairway_steps.record import FileStore, Lease
+from fairway_steps.routing.base import Served
 from fairway_steps.routing.claims import Claims
 from fairway_steps.weights import Confirmation, enter_stage, set_weights
 from fakes_routing import FakeRouter, Stored
@@ -268,6 +271,17 @@ def test_a_holder_that_lost_its_lease_changes_nothing(store, router):
     with pytest.raises(Fenced):
         enter(store, router, 0, lease=Lease("iris-1", 1))
     assert router.stored.routes.weights == {"v1": 100}
+
+
+@pytest.mark.parametrize("every", [15.0, math.inf])
+def test_counts_that_may_be_of_the_time_before_are_not_held_against_a_split(router, every):
+    """All that is shown was asked before the change."""
+    counted = itertools.count(0, 1000)
+    router.served = lambda: Served({"v1": next(counted)}, 0, 0, lasting=False, every=every)
+    assert change(router, FakeClock()).measured is None
+    router.served = lambda: Served({"v1": next(counted)}, 0, 0, lasting=False, every=1.0)
+    with pytest.raises(NotSettled, match="which is not the split"):
+        change(router, FakeClock())
 
 
 class Silenced(Serving):

@@ -162,7 +162,7 @@ def test_templates_of_others_are_hardened_too():
     (template,) = [t for t in rewritten(handler)["templates"] if t["name"] == "main"][:1]
     assert template["container"]["securityContext"]["readOnlyRootFilesystem"] is True
     assert template["serviceAccountName"] == "fairway-reporter"
-    assert template["timeout"] == "15m"
+    assert template["timeout"] == "30m"
 
 
 def test_what_a_template_has_set_is_kept():

@@ -53,7 +53,8 @@ MEASURING = frozenset({"load-test"})
 ASSESSING = f"{(LONGEST + DAY) // 3600}h"
 """What looks at a release's stages may do so for as long as they can last."""
 TIMEOUTS: Mapping[str, str] = {"wait-for-ready": "2h", "load-test": "12h", "assess": ASSESSING, "ramp": ASSESSING}
-TIMEOUT = "15m"
+TIMEOUT = "30m"
+"""Of any other step: twice as long as a primary that is scaled up again, and what is retired, are waited for."""
 RESOURCES: Mapping[str, Mapping[str, dict[str, str]]] = {
     "core": {"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"cpu": "500m", "memory": "256Mi"}},
     "assess": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"cpu": "1", "memory": "512Mi"}},
