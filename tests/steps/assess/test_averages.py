@@ -133,6 +133,20 @@ def test_a_mean_of_requests_takes_a_hundred_of_them():
     )
 
 
+@pytest.mark.parametrize(("requests", "passed"), [(100, 100), (450, 96), (1500, 18), (4300, 0)])
+def test_how_often_a_mean_that_few_very_slow_requests_break_is_promoted_is_as_the_docs_say(requests, passed):
+    rng, promoted = random.Random(5), 0
+    for _ in range(100):
+        strata = []
+        for at in range(60):
+            number = requests // 60 + (at < requests % 60)
+            late = sum(rng.random() < 0.01 for _ in range(number))
+            seen = Histogram((0.1, 30.0, math.inf), (number - late, late, 0))
+            strata.append(Stratum("v2", float(at), at + 1.0, 50, number, {}, seen, 0.05 * number + 20 * late))
+        promoted += judged([MEAN], strata, weight=50, is_last=True).verdict is Verdict.PROMOTE
+    assert promoted == passed
+
+
 def test_a_mean_without_latencies_or_requests_is_no_data():
     for strata in ([], [Stratum("v2", 0.0, 1.0, 50, 200)]):
         found = judged([MEAN], strata, on_inconclusive=Verdict.PROMOTE)
