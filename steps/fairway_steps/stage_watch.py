@@ -72,6 +72,7 @@ class StageWatch:
     was_read: bool = False
     newest: float = 0.0
     known: float = -math.inf
+    every: float = 0.0
     proved: float = math.inf
     lag: float = -math.inf
     gone: dict[str, list[str]] = field(default_factory=dict)
@@ -221,7 +222,9 @@ class StageWatch:
         """Whether the stage is to be concluded now; not while the candidate's last answer is in doubt."""
         enough = not self.problem and not any(item.missing or item.doubt is Doubt.FEW for item in self._asked(found))
         return not any(self.gone.values()) and (
-            self.complete or now >= self.deadline or (min(now, self.known) >= self.horizon and enough)
+            self.complete
+            or now >= max(self.deadline, self.horizon + self.every)
+            or (min(now, self.known) >= self.horizon and enough)
         )
 
     def _asked(self, found: Weighed | Contest) -> Sequence[Evidence]:
@@ -240,6 +243,7 @@ class StageWatch:
         self.was_read, self.problem, self.complete = True, reading.problem, reading.complete
         strata = () if reading.problem else reading.strata
         self.known = math.inf if reading.complete else now if reading.until is None else reading.until
+        self.every = max(self.every, reading.every)
         self.newest = max((stratum.end for stratum in strata if stratum.requests), default=now)
         self._save(strata, reading.cursor or self.cursor, now)
 

@@ -19,7 +19,7 @@ from fairway_steps.judge import judge
 from fairway_steps.metrics.base import Reading
 from fairway_steps.metrics.combined import CombinedSource
 from fairway_steps.metrics.mirrored import MirroredSource
-from fairway_steps.model import Metric, Mode, Result, Rules, Slo, Stage, Verdict
+from fairway_steps.model import Metric, Mode, Result, Rules, Slo, Stage, Stratum, Verdict
 from fairway_steps.record import FileStore, Lease, WeightChange
 from fairway_steps.replay import replay
 from fairway_steps.routing.base import Served
@@ -873,3 +873,26 @@ def test_who_looks_and_when_changes_nothing_of_what_is_told_late(tmp_path):
     for strata in kept:
         assert sum(s.requests for s in strata if s.weight == 10 and not s.settling) == 20 * 12
         assert all(s.settling for s in strata if s.end > START + 13.5 and s.start < START + 15)
+
+
+class EachQuarter:
+    """Ten good requests a second of each version, told each 15 s, at ``phase``."""
+
+    def __init__(self, phase):
+        self.phase = phase
+
+    def read(self, versions, weights, cursor, now):
+        told = (now - self.phase) // 15 * 15 + self.phase
+        before = float(cursor) if cursor else told
+        count = int(10 * (told - before))
+        strata = [Stratum(name, before, told, weights.get(name, 0), count) for name in versions if count]
+        return Reading(tuple(strata), repr(told), until=told, every=15.0)
+
+
+@pytest.mark.parametrize("phase", [3.0, 8.0, 13.0])
+def test_a_patience_shorter_than_a_scrape_is_no_reason_to_hold(phase):
+    clock = FakeClock()
+    stages = (Stage(50, 60.0), Stage(100, 60.0))
+    given = {"slos": [Slo(Metric.ERROR_RATE, 0.01)], "primary": "v1", "candidate": "v2", "stages": stages}
+    found = judge(None, Lease(), EachQuarter(phase), None, str, clock, index=0, patience=0.0, **given)
+    assert found.assessment.verdict is Verdict.ADVANCE, found.assessment.reason

@@ -5,7 +5,7 @@ The cursor is the reading before, as JSON text: the moment, the age of the proce
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fairway_steps.errors import TransientError, UsageError
@@ -31,6 +31,8 @@ class Snapshot:
     at: float
     uptime: float | None
     counters: Mapping[str, Counters]
+    beside: "Snapshot | None" = None
+    """What another process said at the last look; if it answers again it has taken the place of this one."""
 
 
 class ScrapeSource:
@@ -63,8 +65,18 @@ class ScrapeSource:
             return Reading((), cursor, problem=f"{self.where} cannot be understood: {error}")
         if silent := [v for v in versions if weights.get(v, 0) > 0 and v not in after.counters]:
             return Reading((), cursor, problem=f"{self.where} has no metrics of {', '.join(silent)}")
-        if before is not None and (problem := self._not_one_process(before, after)):
-            return Reading((), cursor, problem=problem)
+        if before is not None and not _restarted(before, after):
+            slack = 1.0 if self.names.started else SLACK + 1.0
+            if before.beside is not None and not _differs(before.beside, after, slack):
+                before = before.beside
+            elif _differs(before, after, slack):
+                told = (
+                    f"another process answers at {self.where} than did before; if replicas behind one address do so in turn, "
+                    "give the address of one process, or a Prometheus that scrapes each"
+                )
+                return Reading((), _encode(replace(before, beside=after)), problem=told)
+            if problem := self._fallen(before, after):
+                return Reading((), cursor, problem=problem)
         return Reading(() if before is None else tuple(self._strata(before, after, weights)), _encode(after))
 
     def inspect(self, versions: Sequence[str], now: float) -> Sequence[Inspection]:
@@ -137,15 +149,8 @@ class ScrapeSource:
                     mine.setdefault(version, []).append(sample)
         return Snapshot(now, uptime, {version: tally(self.names, samples) for version, samples in mine.items()})
 
-    def _not_one_process(self, before: Snapshot, after: Snapshot) -> str:
+    def _fallen(self, before: Snapshot, after: Snapshot) -> str:
         """Why both cannot be what one process, or one and its successor, says; empty if they can."""
-        if _restarted(before, after):
-            return ""
-        if _differs(before, after, 1.0 if self.names.started else SLACK + 1.0):
-            return (
-                f"another process answers at {self.where} than did before, as of replicas behind one address: "
-                "give the address of one process, or a Prometheus that scrapes each"
-            )
         both = before.counters.keys() & after.counters.keys()
         fell = sorted(v for v in both if unexplained(before.counters[v].requests, after.counters[v].requests))
         told = f"the requests of {', '.join(fell)} at {self.where} went down by less than a restart explains"
@@ -188,14 +193,23 @@ def _differs(before: Snapshot, after: Snapshot, slack: float) -> bool:
 
 
 def _encode(snapshot: Snapshot) -> str:
+    return json.dumps(_value(snapshot))
+
+
+def _value(snapshot: Snapshot) -> dict[str, Any]:
     counters = {version: encode_counters(c) for version, c in snapshot.counters.items()}
-    return json.dumps({"at": snapshot.at, "uptime": snapshot.uptime, "counters": counters})
+    beside = {"beside": _value(snapshot.beside)} if snapshot.beside else {}
+    return {"at": snapshot.at, "uptime": snapshot.uptime, "counters": counters} | beside
 
 
 def _decode(cursor: str) -> Snapshot:
     try:
-        value: Any = json.loads(cursor)
-        counters = {version: decode_counters(c) for version, c in value["counters"].items()}
-        return Snapshot(value["at"], value["uptime"], counters)
+        return _snapshot(json.loads(cursor))
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise UsageError("the cursor in the record is not one of a scraped source") from error
+
+
+def _snapshot(value: Any) -> Snapshot:
+    counters = {version: decode_counters(c) for version, c in value["counters"].items()}
+    beside = _snapshot(value["beside"]) if "beside" in value else None
+    return Snapshot(value["at"], value["uptime"], counters, beside)

@@ -226,6 +226,23 @@ def test_replicas_that_answer_in_turn_at_one_address_are_no_evidence(url, says, 
     assert found == [20, 20, 20]
 
 
+def test_a_process_that_takes_the_place_of_another_is_believed_once_it_answers_again(url, says):
+    """It was ready, and had counted, before the other one left."""
+    source = ScrapeSource(url, "iris", PLAIN)
+
+    def reading(at: int, cursor: str, started: int, count: int):
+        says(f'process_start_time_seconds {started}\nrequests_total{{version="v2",status="200"}} {count}\n')
+        return source.read(["v2"], {"v2": 10}, cursor, 1000.0 + at)
+
+    cursor = reading(0, "", 0, 50_000).cursor
+    first = reading(1, cursor, 970, 20)
+    assert "another process answers" in first.problem
+    assert first.strata == ()
+    second = reading(2, first.cursor, 970, 35)
+    assert [(one.start, one.end, one.requests) for one in second.strata] == [(1001.0, 1002.0, 15)]
+    assert [one.requests for one in reading(3, second.cursor, 970, 36).strata] == [1]
+
+
 def test_an_uptime_that_rises_by_more_than_the_time_between_is_another_process(source, says):
     says(envoy(requests=10, uptime=100))
     cursor = source.read(["v1", "v2"], BOTH, "", 0.0).cursor
