@@ -89,6 +89,7 @@ def collector(
     mirror:50:http://127.0.0.1:8090@60s.
     """
     from fairway_steps import log
+    from fairway_steps.collector.apart import Apart
     from fairway_steps.collector.collect import Budget, Collector
     from fairway_steps.collector.counts import Counts
     from fairway_steps.collector.paths import INFERENCE, Allowed
@@ -111,6 +112,7 @@ def collector(
     stable, tried = Upstream(primary, timeout, LARGEST), Upstream(candidate, timeout, LARGEST)
     _distinct(stable, tried, host, port)
     counts = Counts(primary.name, candidate.name, time.time())
+    apart = Apart(Tolerance(absolute_tolerance, relative_tolerance))
     made = Collector(
         stable,
         tried,
@@ -118,12 +120,15 @@ def collector(
         allowed=Allowed.of(allow_path or INFERENCE),
         share=compare,
         budget=Budget(max_rate),
-        tolerance=Tolerance(absolute_tolerance, relative_tolerance),
+        compare=apart,
         samples=Ring(samples, samples_size * MEGABYTE) if samples else None,
     )
     said = f"collecting at http://{listen} for {candidate.name}; {share(compare)} of the requests are compared with {primary.name}"
     server = Server(made, most=max_in_flight, largest=LARGEST)
-    number = run_in_loop(until_signal(server, host, port, grace=grace, ready=lambda _: click.echo(said, err=True)))
+    try:
+        number = run_in_loop(until_signal(server, host, port, grace=grace, ready=lambda _: click.echo(said, err=True)))
+    finally:
+        apart.close()
     click.echo(f"ended: {counts.summary}", err=True)
     return 128 + number
 

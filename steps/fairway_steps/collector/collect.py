@@ -6,22 +6,23 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from fairway_steps.collector.compare import Answer, Difference, Incomparable, compare
+from fairway_steps.collector.compare import Answer, Difference, Incomparable
 from fairway_steps.collector.counts import Counts
 from fairway_steps.collector.inbound import Head
 from fairway_steps.collector.paths import Allowed
 from fairway_steps.collector.ring import Ring
-from fairway_steps.collector.tensors import Tolerance
 from fairway_steps.collector.upstream import MARK, Reply, Upstream
 
 LOG = logging.getLogger(__name__)
 SHOWN = 8_192
 """How much of a body a sample shows, in characters."""
+WAITING = 4
+"""So many comparisons may be under way; what comes above is not compared."""
 
 
 @dataclass(slots=True)
@@ -55,13 +56,14 @@ class Collector:
         allowed: Allowed,
         share: float,
         budget: Budget,
-        tolerance: Tolerance,
+        compare: Callable[[Answer, Answer], Awaitable[Difference | None]],
         samples: Ring | None = None,
         chance: Callable[[], float] = random.random,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.primary, self.candidate, self.counts = primary, candidate, counts
-        self._allowed, self._share, self._budget, self._tolerance = allowed, share, budget, tolerance
+        self._allowed, self._share, self._budget, self._compare = allowed, share, budget, compare
+        self._under_way = 0
         self._samples, self._chance, self._now = samples, chance, now
         self._writing = threading.Lock()
 
@@ -77,18 +79,30 @@ class Collector:
         if not compares:
             await self._ask(self.candidate, head, body, keep=False)
             return
-        # Both at once, so that what both meet at the time is the same.
+        self._under_way += 1
+        try:
+            await self._ask_both(head, body)
+        finally:
+            self._under_way -= 1
+
+    async def _ask_both(self, head: Head, body: bytes) -> None:
+        """At once, so that what both meet at the time is the same."""
         both = (self._ask(version, head, body, keep=True) for version in (self.primary, self.candidate))
         old, new = await asyncio.gather(*both)
         try:
-            found = await asyncio.to_thread(self._compared, head, body, old, new)
+            found = await self._compare(_answer(old), _answer(new))
         except Incomparable as reason:
             self.counts.incomparable(str(reason))
-        else:
-            self.counts.compared(found.kind if found else None)
+            return
+        self.counts.compared(found.kind if found else None)
+        if found and self._samples:
+            await asyncio.to_thread(self._keep, self._samples, head, body, old, new, found)
 
     def _compares(self) -> bool:
         if self._chance() >= self._share:
+            return False
+        if self._under_way >= WAITING:
+            self.counts.not_compared["busy"] += 1
             return False
         if self._budget.take(self._now()):
             return True
@@ -99,13 +113,6 @@ class Collector:
         reply = await version.ask(head.method, head.target, head.headers, body, keep=keep)
         self.counts.answered(version.name, reply.status, reply.error, reply.seconds)
         return reply
-
-    def _compared(self, head: Head, body: bytes, old: Reply, new: Reply) -> Difference | None:
-        """Off the event loop: a large answer takes its time."""
-        found = compare(_answer(old), _answer(new), self._tolerance)
-        if found and self._samples:
-            self._keep(self._samples, head, body, old, new, found)
-        return found
 
     def _keep(self, samples: Ring, head: Head, body: bytes, old: Reply, new: Reply, found: Difference) -> None:
         """No header is kept, and no query: both may hold secrets."""
@@ -147,7 +154,7 @@ def _told(upstream: Upstream, reply: Reply) -> Mapping[str, Any]:
 
 def _shown(body: bytes) -> Any:
     """A body as JSON where it is that and short, else as text, and no more of it than is of use."""
-    text = body.decode("utf-8", errors="replace")
+    text = body[: 4 * SHOWN + 4].decode("utf-8", errors="replace")
     if len(text) > SHOWN:
         return text[:SHOWN] + "…"
     try:

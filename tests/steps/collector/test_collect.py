@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairway_steps.collector.collect import SHOWN, Budget, Collector
-from fairway_steps.collector.compare import Kind
+from fairway_steps.collector.collect import SHOWN, WAITING, Budget, Collector
+from fairway_steps.collector.compare import Kind, compare
 from fairway_steps.collector.counts import Counts
 from fairway_steps.collector.inbound import Head
 from fairway_steps.collector.paths import INFERENCE, Allowed
@@ -39,13 +39,17 @@ def label(value, **headers):
     return Reply(0.01, 200, "", {b"content-type": b"application/json", **told}, json.dumps(body).encode())
 
 
+async def compared(old, new):
+    return compare(old, new, Tolerance())
+
+
 def collector(old, new, **changed):
     primary, candidate = Fake("v1", old), Fake("v2", new)
     options = {
         "allowed": Allowed.of(INFERENCE),
         "share": 1.0,
         "budget": Budget(1e9),
-        "tolerance": Tolerance(),
+        "compare": compared,
         "samples": None,
     }
     return Collector(primary, candidate, Counts("v1", "v2", 0.0), **{**options, **changed})
@@ -158,3 +162,26 @@ def test_a_sample_that_cannot_be_written_ends_nothing(tmp_path):
     (tmp_path / "gone" / "samples.jsonl").unlink()
     (tmp_path / "gone").rmdir()
     assert take(collector(label(1), label(2), samples=ring)).differences == {Kind.LABEL: 1}
+
+
+def test_more_comparisons_than_may_be_under_way_are_not_made():
+    ends = asyncio.Event()
+
+    async def slow(old, new):
+        await ends.wait()
+        return await compared(old, new)
+
+    made = collector(label(1), label(1), compare=slow)
+
+    async def all_of_them():
+        taking = [asyncio.create_task(made.take(INFER, b"{}")) for _ in range(WAITING + 3)]
+        while made.counts.not_compared["busy"] < 3:  # noqa: ASYNC110 - what the collector counts is no event
+            await asyncio.sleep(0)
+        ends.set()
+        await asyncio.gather(*taking)
+        await made.take(INFER, b"{}")
+
+    asyncio.run(all_of_them())
+    assert (made.counts.comparisons, made.counts.attempts) == (WAITING + 1, WAITING + 1)
+    assert dict(made.counts.not_compared) == {"busy": 3}
+    assert len(made.primary.kept) == WAITING + 1, "the primary is not asked for those"

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from fairway_steps.collector.collect import Budget, Collector
+from fairway_steps.collector.compare import compare
 from fairway_steps.collector.counts import Counts
 from fairway_steps.collector.paths import INFERENCE, Allowed
 from fairway_steps.collector.server import Server
@@ -56,11 +57,15 @@ async def holding():
         server.close()
 
 
+async def compared(old, new):
+    return compare(old, new, Tolerance())
+
+
 @asynccontextmanager
 async def collecting(primary, candidate, *, most=10, largest=100, grace=5.0):
     """A collector that runs: its server, port, and what a signal is put into."""
     upstreams = [Upstream(Version(*named), 10.0, 10_000) for named in (("v1", primary), ("v2", candidate))]
-    options = {"share": 1.0, "budget": Budget(1e9), "tolerance": Tolerance()}
+    options = {"share": 1.0, "budget": Budget(1e9), "compare": compared}
     made = Collector(*upstreams, Counts("v1", "v2", 0.0), allowed=Allowed.of(INFERENCE), **options)
     server, came, port = Server(made, most=most, largest=largest), asyncio.Queue(), asyncio.Queue()
     running = asyncio.create_task(server.run("127.0.0.1", 0, came, grace=grace, ready=port.put_nowait))
