@@ -12,7 +12,7 @@ from typing import Any
 
 from fairway_steps.back import GivenBack, give_back, holds, refuse_unlike
 from fairway_steps.clock import Clock
-from fairway_steps.errors import DomainError, FairwayError, NotReady, TransientError, UsageError
+from fairway_steps.errors import DomainError, FairwayError, Fenced, NotReady, UsageError
 from fairway_steps.heartbeat import heartbeat
 from fairway_steps.model import Outcome, Promotion, Routes, Verdict, Version
 from fairway_steps.overtaken import BACK, Aborted, Overtaken, kept_to_its_end, unaborted, unended
@@ -312,6 +312,12 @@ def close_unfinished(
     except Lost as error:
         _break(store, Lease(held.release_id, held.token), clock, error.message, original="")
         raise
+    except (Fenced, Overtaken):
+        raise
+    except FairwayError as error:
+        give_back(held, router)
+        LOG.warning("all traffic is back on %s, but the record could not be written: %s", held.primary.name, error)
+        raise
     if record.outcome is not None:  # meanwhile
         _refuse_changed(record, router)
         return record
@@ -374,8 +380,12 @@ def _restore(
     asked = clock.now()
 
     def give() -> None:
-        with suppress(TransientError):  # users go back also while the record cannot be written
+        try:
             amend(store, lease, lambda r: announced(r, clock, confirm))
+        except (Fenced, Overtaken):
+            raise
+        except FairwayError as error:  # users go back also while the record cannot be written
+            LOG.warning("the way back could not be announced: %s", error)
         give_back(record, router)
 
     _awake(record, record.primary, ending, beat, give)

@@ -11,14 +11,15 @@ from fairway_steps.model import Outcome, Policy, Version
 from fairway_steps.record import Lease, Record, RecordStore, amend
 from fairway_steps.routing.base import Router
 from fairway_steps.takeover import is_lost
+from fairway_steps.words import seconds
 from fairway_steps.workload.base import Workloads
 
 LOG = logging.getLogger(__name__)
 EVENTS = {Outcome.PROMOTED: "Promoted", Outcome.ROLLED_BACK: "RolledBack", Outcome.HELD: "Held"}
 """What the Event on the candidate is called, for the ends after which versions are treated."""
-LOOK, LONGEST = 1.0, 60.0
+LOOK, LONGEST, LATE = 1.0, 60.0, 120.0
 """Seconds between two looks at least, and to wait for a version that still gets requests, and twice as long as what counts them takes to show them; one that does then
-is left as it is."""
+is left as it is, and so is one whose counts are told later than ``LATE``."""
 
 
 def retire(
@@ -101,6 +102,8 @@ def _leaving(record: Record) -> list[tuple[Version, Policy]]:
 def _busy(leaving: Version, router: Router, clock: Clock, drain: float) -> str:
     """Wait until a version is quiet; why it is not."""
     before, since, longest = router.served(), clock.now(), LONGEST
+    if before and LATE < before.every < math.inf:
+        return f"its requests are told only {seconds(before.every)} late"
     while True:
         shown = before.every if before and math.isfinite(before.every) else 0.0
         clock.sleep(max(drain + shown, LOOK))

@@ -221,12 +221,13 @@ def _busy(router: Router, clock: Clock, routes: Routes, confirm: Confirmation) -
 def _count(router: Router, clock: Clock, routes: Routes, confirm: Confirmation) -> tuple[dict[str, float] | None, int]:
     before, deadline = router.served(), clock.now() + confirm.wait
     seen: dict[str, int] = {}
-    late = before is not None and before.every > confirm.wait  # then it tells the split before the change, too
+    fresh = confirm.settle / 3  # what is older tells the split before the change for all of the time to settle
+    late = before is not None and before.every > fresh
     while before is not None and sum(seen.values()) < confirm.requests and clock.now() < deadline:
         clock.sleep(POLL)
         after = router.served()
         seen = difference(before, after) if after else seen
-        late = late or (after is not None and after.every > confirm.wait)
+        late = late or (after is not None and after.every > fresh)
         if routes.mirror:  # copies are no requests of users
             seen = {name: count for name, count in seen.items() if name in routes.weights}
     total = sum(seen.values())

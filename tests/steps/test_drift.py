@@ -15,7 +15,7 @@ from fairway_steps.drift import EVERY, Drift
 from fairway_steps.errors import DomainError, Fenced, Refused, TransientError
 from fairway_steps.model import HeaderMatch, Mirror, Outcome, Routes, Stage
 from fairway_steps.record import FileStore, Lease, WeightChange
-from fairway_steps.release import rollback, withdraw
+from fairway_steps.release import ensure_safe, rollback, withdraw
 from fairway_steps.routing.claims import Claims
 from fairway_steps.weights import Confirmation, announced
 from fakes_routing import FakeRouter, Stored
@@ -179,11 +179,19 @@ def test_the_way_back_of_another_process_is_not_taken_for_somebodys_change(world
     assert world.store.load().changing_until == 0.0
 
 
-def test_users_go_back_also_while_the_record_cannot_be_written(world, monkeypatch):
-    def away(_):
-        raise TransientError("the API server is away")
+@pytest.mark.parametrize(
+    "error", [TransientError("the API server is away"), DomainError("you may not patch ConfigMaps")]
+)
+@pytest.mark.parametrize("way", ["withdraw", "ensure-safe"])
+def test_users_go_back_also_while_the_record_cannot_be_written(world, monkeypatch, error, way):
+    def refused(_):
+        raise error
 
-    monkeypatch.setattr(world.store, "update", away)
-    with pytest.raises(TransientError):
-        withdraw(world.store, Lease("iris-1", 1), world.router, world.clock, confirm=Confirmation())
+    monkeypatch.setattr(world.store, "update", refused)
+    ways = {
+        "withdraw": lambda *world: withdraw(world[0], Lease("iris-1", 1), *world[1:], confirm=Confirmation()),
+        "ensure-safe": lambda *world: ensure_safe(*world, holder="x"),
+    }
+    with pytest.raises(type(error), match=error.message):
+        ways[way](world.store, world.router, world.clock)
     assert world.router.stored.routes == GIT

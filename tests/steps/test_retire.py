@@ -107,6 +107,15 @@ def test_counts_that_are_scraped_now_and_then_are_waited_for(store, every, ends)
         assert clock.now() - began <= 2 * (5 + every) + every
 
 
+def test_counts_that_are_told_minutes_late_are_not_waited_for(store):
+    router, workloads, clock = stable("v2"), FakeWorkloads(), FakeClock()
+    router.served = lambda: Served({"v1": 5}, 0, 0, every=900.0)
+    began = clock.now()
+    after = retire(store, ended(store, Outcome.PROMOTED), router, workloads, clock, drain=5.0)
+    assert after.events[-1].message == "v1 is left as it is: its requests are told only 900 s late"
+    assert clock.now() == began
+
+
 def test_a_source_that_is_away_is_no_word_of_quiet(store):
     router, workloads, clock = stable("v2"), FakeWorkloads(), FakeClock()
     router.served = lambda: Served({"v1": 5}, 0, 0, every=math.inf)

@@ -73,7 +73,8 @@ def set_weights(
 ) -> Answer:
     """Set the weights of a stage and see them served.
 
-    The route is written, read back, asked for in the proxy, and then measured: stored is not served.
+    The route is written, read back, asked for in the proxy, and then measured, where the
+    metrics tell requests within seconds: stored is not served.
     """
     release = open_release(record, release_id, token)
     held = release.record if release else None

@@ -79,30 +79,26 @@ class Collector:
         if not compares:
             await self._ask(self.candidate, head, body, keep=False)
             return
-        self._under_way += 1
-        try:
-            await self._ask_both(head, body)
-        finally:
-            self._under_way -= 1
-
-    async def _ask_both(self, head: Head, body: bytes) -> None:
-        """At once, so that what both meet at the time is the same."""
+        # Both at once, so that what both meet at the time is the same.
         both = (self._ask(version, head, body, keep=True) for version in (self.primary, self.candidate))
         old, new = await asyncio.gather(*both)
+        if self._under_way >= WAITING:
+            self.counts.not_compared["busy"] += 1
+            return
+        self._under_way += 1
         try:
             found = await self._compare(_answer(old), _answer(new))
         except Incomparable as reason:
             self.counts.incomparable(str(reason))
             return
+        finally:
+            self._under_way -= 1
         self.counts.compared(found.kind if found else None)
         if found and self._samples:
             await asyncio.to_thread(self._keep, self._samples, head, body, old, new, found)
 
     def _compares(self) -> bool:
         if self._chance() >= self._share:
-            return False
-        if self._under_way >= WAITING:
-            self.counts.not_compared["busy"] += 1
             return False
         if self._budget.take(self._now()):
             return True

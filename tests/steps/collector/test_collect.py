@@ -184,4 +184,3 @@ def test_more_comparisons_than_may_be_under_way_are_not_made():
     asyncio.run(all_of_them())
     assert (made.counts.comparisons, made.counts.attempts) == (WAITING + 1, WAITING + 1)
     assert dict(made.counts.not_compared) == {"busy": 3}
-    assert len(made.primary.kept) == WAITING + 1, "the primary is not asked for those"
