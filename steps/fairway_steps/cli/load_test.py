@@ -171,7 +171,7 @@ def load_test(
     decision = decision_of(slos, edges, stage, stop_early=stop_early)
     judged = candidate.name if candidate else values["version"] or ""
     if decision:
-        _check_early(todo, judged, closed=values["loop"] == "closed")
+        _check_early(todo, judged)
     for name, path in (("--samples", samples), ("--exceedances", exceedances), ("--hdr", hdr)):
         if path:
             _check_writable(name, Path(path))
@@ -200,12 +200,14 @@ def _tasks(values: Mapping[str, Any]) -> "dict[str, Task]":
     return tasks(values, load_test)
 
 
-def _check_early(todo: "Mapping[str, Task]", judged: str, *, closed: bool) -> None:
-    if closed:
+def _check_early(todo: "Mapping[str, Task]", judged: str) -> None:
+    from fairway_steps.loadtest.plan import Closed
+
+    if any(isinstance(task.plan, Closed) for task in todo.values()):
         raise UsageError(
             "--stop-early needs an open loop", mend="a closed one does not see what stalls, and is no evidence"
         )
-    if not judged and len({task.version for task in todo.values()} - {""}) > 1:
+    if not judged and len({task.version for task in todo.values()}) > 1:
         raise UsageError("--stop-early does not know which of the versions it judges", mend="name the --candidate")
 
 

@@ -61,8 +61,8 @@ def plan(
     rate = rate if rate is not None else spec.traffic.rate if spec.traffic else None
     if rate is None:
         raise UsageError("how much traffic the service has is not known", mend="give --rate, in requests per second")
-    if not rate > 0:
-        raise UsageError(f"--rate {rate:g} is not above zero")
+    if not 0 < rate < math.inf:
+        raise UsageError(f"--rate {rate:g} is no number above zero")
     if not (0 <= healthy < 1 and harmful > 1):
         raise UsageError(
             f"--healthy {healthy:g} and --harmful {harmful:g} do not lie on the two sides of the limit, which is 1",

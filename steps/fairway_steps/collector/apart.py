@@ -4,6 +4,7 @@ import asyncio
 import multiprocessing
 import os
 import signal
+import threading
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -20,14 +21,13 @@ class Apart:
 
     def __init__(self, tolerance: Tolerance) -> None:
         self._tolerance = tolerance
-        self._turn = asyncio.Semaphore(1)
+        self._turn = threading.Lock()
         self._process: BaseProcess | None = None
         self._link: Connection | None = None
 
     async def __call__(self, primary: Answer, candidate: Answer) -> Difference | None:
         """As ``compare``. Raises Incomparable, too, for a pair at which the process died."""
-        async with self._turn:
-            found = await asyncio.to_thread(self._ask, primary, candidate)
+        found = await asyncio.to_thread(self._ask, primary, candidate)
         if isinstance(found, Incomparable):
             raise found
         return found
@@ -40,14 +40,15 @@ class Apart:
             self._process = None
 
     def _ask(self, primary: Answer, candidate: Answer) -> Found:
-        link = self._link if self._process and self._link else self._started()
-        try:
-            link.send((primary, candidate))
-            found: Found = link.recv()
-        except (EOFError, OSError):
-            self.close()
-            return Incomparable("died")
-        return found
+        with self._turn:
+            link = self._link if self._process and self._link else self._started()
+            try:
+                link.send((primary, candidate))
+                found: Found = link.recv()
+            except (EOFError, OSError):
+                self.close()
+                return Incomparable("died")
+            return found
 
     def _started(self) -> Connection:
         context = multiprocessing.get_context("spawn")

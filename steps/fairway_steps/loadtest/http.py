@@ -21,13 +21,13 @@ import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urlsplit
 
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.client import Answer, Connection, ConnectionFailed, Done, Exhausted
 from fairway_steps.loadtest.heads import Heads
 from fairway_steps.loadtest.http_connection import UPSTREAM_HEADER, BufferedConnection, HttpConnection
+from fairway_steps.loadtest.names import Names, Places
 from fairway_steps.loadtest.payloads import Payloads
 from fairway_steps.loadtest.spoken import spoken
 from fairway_steps.loadtest.tls import PLAIN, Tls, context, reason
@@ -137,7 +137,8 @@ class Http:
         self._tls = context(request.tls, ALPN) if request.url.startswith("https:") else None
         self.direct = self._tls is None
         self._name = request.tls.server_name or self._host
-        self._addresses: list[tuple[int, Any]] = []  # family and address, as getaddrinfo gives them
+        self._addresses: Places = []
+        self._names = Names(self._host, self._port)
 
     async def connect(self, done: Done) -> Connection:
         sock = await self._socket()
@@ -167,10 +168,10 @@ class Http:
         loop = asyncio.get_running_loop()
         if not self._addresses:
             try:
-                found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+                found = await self._names()
             except (OSError, UnicodeError) as error:
                 raise ConnectionFailed("dns", f"{self._host!r} cannot be resolved: {reason(error)}") from error
-            self._addresses = [(entry[0], entry[4]) for entry in found]
+            self._addresses = list(found)
         failure: OSError | None = None
         for left, entry in zip(range(len(self._addresses) - 1, -1, -1), tuple(self._addresses), strict=True):
             family, place = entry

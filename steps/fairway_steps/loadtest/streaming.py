@@ -41,6 +41,8 @@ class Limit:
         return limit_name(self.seconds, self.metric)
 
 
+MOST_AT_ONCE = 1000
+"""Tokens of one event that a gap is spread over at most: a server may tell any number."""
 METRICS = ("response", "ttft", "ttft_sent", "tpot", "normalized_tpot")
 
 
@@ -98,7 +100,9 @@ def tokens(result: Result) -> Tokens | None:
         tpot=tpot,
         normalized_tpot=(chosen.end_ns - chosen.scheduled_ns) / output,
         itl=itl,
-        itl_weighted=np.repeat(itl / np.maximum(per_event, 1), np.maximum(1, np.rint(per_event)).astype(np.int64)),
+        itl_weighted=np.repeat(
+            itl / np.maximum(per_event, 1), np.clip(np.rint(per_event), 1, MOST_AT_ONCE).astype(np.int64)
+        ),
         output=output,
         prompt=chosen.streams.prompt_tokens.astype(np.int64),
         events=int(events.sum()),

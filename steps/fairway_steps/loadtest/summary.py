@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fairway_steps.loadtest.fitting import fitted, shortened
-from fairway_steps.loadtest.result import Result, quantiles
+from fairway_steps.loadtest.result import Meta, Result, quantiles
 from fairway_steps.loadtest.streaming import Limit, Tokens, goodput, known, moved, over, tokens
 
 
@@ -33,10 +33,7 @@ def summary(result: Result, limits: Sequence[Limit] = ()) -> dict[str, Any]:
         "warm_up": meta.warm_up,
         "started": round(result.begun, 1),
     }
-    if meta.closed_loop:
-        values["loop"] = "closed"
-    if not meta.co_corrected:
-        values["co_corrected"] = False
+    values |= _kind(meta)
     if meta.client_limited:
         values["reason"] = shortened(meta.client_limited, 160)
     rows = known(result, limits)
@@ -54,6 +51,13 @@ def summary(result: Result, limits: Sequence[Limit] = ()) -> dict[str, Any]:
     if limits and (good := goodput(result, limits)):
         values |= {"goodput": rounded(good.per_second), "attainment": round(good.attainment, 5)}
     return fitted(values)
+
+
+def _kind(meta: Meta) -> dict[str, Any]:
+    """What tells a run from one of an open loop at one endpoint."""
+    endpoints = {"endpoints": len(meta.endpoint_names)} if len(meta.endpoint_names) > 1 else {}
+    loop = {"loop": "closed"} if meta.closed_loop else {}
+    return endpoints | loop | ({} if meta.co_corrected else {"co_corrected": False})
 
 
 def all_rounded(numbers: Mapping[str, float | None]) -> dict[str, float | None]:

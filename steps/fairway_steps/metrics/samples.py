@@ -95,7 +95,8 @@ class SamplesSource:
         """Counts by second and version, and how many requests belong to none of ``versions`` and name no other."""
         labels, errors = meta["version_names"], meta["error_names"]
         named = {labels[code] for code in set(columns["version"])} - {""}
-        sole = self._version or (versions[0] if len(versions) == 1 and named <= set(versions) else "")
+        mixed = bool(named) and len(meta.get("endpoint_names", ())) > 1  # what names none may be another endpoint's
+        sole = self._version or (versions[0] if len(versions) == 1 and named <= set(versions) and not mixed else "")
         edges = [round(edge * SECOND) for edge in self._edges]
         cells: dict[tuple[int, str], _Cell] = {}
         strays = 0

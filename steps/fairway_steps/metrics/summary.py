@@ -94,7 +94,8 @@ class SummarySource:
                 }
             )
         only = versions[0] if len(versions) == 1 else ""
-        sole = (self._version or only) if unnamed else next(iter(named), "")
+        mixed = bool(named) and told.get("endpoints", 1) > 1  # what names none may be another endpoint's
+        sole = (self._version or ("" if mixed else only)) if unnamed else next(iter(named), "")
         if sole not in versions or set(named) - {sole}:
             return None
         failures = {name: count for name, count in told["errors"].items() if name != "cancelled"}

@@ -88,14 +88,15 @@ def test_rewards_and_series_say_what_they_take_once_it_is_known_how_they_scatter
     ("options", "sentence"),
     [
         ([], "how much traffic the service has is not known; give --rate"),
-        (["--rate=0"], "--rate 0 is not above zero"),
+        (["--rate=0"], "--rate 0 is no number above zero"),
         (["--rate=5", "--harmful=0.5"], "do not lie on the two sides of the limit"),
         (["--rate=5", "--healthy=1"], "do not lie on the two sides of the limit"),
         (["--rate=5", "--error-rate=5"], "--error-rate: 5 without a unit"),
         (["--rate=5", "--error-rate=0%"], "leaves nothing to compare"),
         (["--rate=5", "--users=0"], "--users 0 is not above zero; leave it out where it is not known"),
         (["--rate=5", "--reward-variation=inf"], "--reward-variation inf is not above zero"),
-        (["--rate=nan"], "--rate nan is not above zero"),
+        (["--rate=inf"], "--rate inf is no number above zero"),
+        (["--rate=nan"], "--rate nan is no number above zero"),
     ],
 )
 def test_what_cannot_be_planned_is_refused_in_one_sentence(release, capsys, options, sentence):

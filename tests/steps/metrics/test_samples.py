@@ -141,6 +141,17 @@ def test_unlabelled_requests_that_may_be_anyones_are_no_evidence(path: Path):
         assert all(s.requests == 1 for s in reading.strata)
 
 
+def test_what_one_of_several_endpoints_answers_without_a_name_is_nobodys(path: Path):
+    """A plain stable beside a canary, whose slow answers would be thinned out."""
+    rows = [(0, 10, "", ""), (0, 900, "", "v2")]
+    save(path, rows, endpoint_names=["stable", "canary"])
+    reading = SamplesSource(path).read(["v2"], {}, "", 0.0)
+    assert [stratum.requests for stratum in reading.strata] == [1]
+    assert "1 requests of the load test do not tell which version" in reading.problem
+    save(path, [(0, 10, "", ""), (0, 10, "connect", "")], endpoint_names=["a", "b"])
+    assert [stratum.requests for stratum in SamplesSource(path).read(["v2"], {}, "", 0.0).strata] == [2]
+
+
 def test_another_versions_requests_are_not_counted(path: Path):
     save(path, [(0, 10, "", "v1"), (0, 10, "", "v2")])
     reading = SamplesSource(path).read(["v2"], {}, "", 0.0)

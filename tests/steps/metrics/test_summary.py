@@ -297,3 +297,13 @@ def test_the_registry_opens_it_and_the_file_with_the_version_tested(tmp_path: Pa
     assert open_source(f"summary:{json.dumps(odd)}", "iris").read(["v2"], {}, "", 0.0).strata
     with pytest.raises(UsageError, match="says nothing of a load test"):
         open_source(f"samples:{tmp_path}/s.npz#versio=v2", "iris")
+
+
+def test_what_one_of_several_endpoints_answers_without_a_name_is_nobodys():
+    """A plain stable beside a canary, whose slow answers would be thinned out."""
+    told_ = json.loads(told(mixed())) | {"versions": {"v2": 5}, "requests": 10, "errors": {}}
+    told_.pop("by_version", None)
+    assert SummarySource(json.dumps(told_), LIMITS).read(["v2"], {}, "", 0.0).strata
+    several = SummarySource(json.dumps(told_ | {"endpoints": 2}), LIMITS).read(["v2"], {}, "", 0.0)
+    assert several.strata == ()
+    assert "say which version was tested" in several.problem

@@ -20,6 +20,7 @@ from grpc import aio
 
 from fairway_steps.errors import UsageError
 from fairway_steps.loadtest.client import ConnectionFailed, Exhausted
+from fairway_steps.loadtest.names import Names
 from fairway_steps.loadtest.spoken import PREFACE
 from fairway_steps.loadtest.tls import Tls, context, reason
 
@@ -102,9 +103,8 @@ async def why(peer: Peer) -> ConnectionFailed:
     """What a plain try finds wrong with ``peer``."""
     if missing := _no_files():
         return Exhausted("connect", missing)
-    loop = asyncio.get_running_loop()
     try:
-        await loop.getaddrinfo(peer.host, peer.port, type=socket.SOCK_STREAM)
+        await Names(peer.host, peer.port)()
     except (OSError, UnicodeError) as error:
         return ConnectionFailed("dns", f"{peer.host!r} cannot be resolved: {reason(error)}")
     try:
