@@ -119,6 +119,7 @@ def _fetched(url: str) -> bytes:
 
 def _fetch(url: str) -> bytes:
     import requests  # noqa: PLC0415 - only when asked for
+    import urllib3  # noqa: PLC0415 - likewise
 
     option = f"--payload-url {address(url)}"
     try:
@@ -133,6 +134,7 @@ def _fetch(url: str) -> bytes:
         requests.exceptions.MissingSchema,
         requests.exceptions.InvalidSchema,
         requests.exceptions.InvalidURL,
+        urllib3.exceptions.LocationValueError,
     ) as error:
         raise UsageError(f"{option} is no URL", mend="write http://… or https://…") from error
     except requests.RequestException as error:

@@ -41,10 +41,15 @@ def encoded(text: str, what: str) -> bytes:
         ) from error
 
 
+def _refused(constant: str) -> None:
+    """NaN and the infinities, which Python reads and RFC 8259 does not have."""
+    raise ValueError(f"{constant} is no number of JSON's")
+
+
 def from_json(body: bytes | str, what: str, *, mend: str = "") -> Any:
     """What ``body`` says. Raises UsageError, which calls it ``what``, for one that is not JSON."""
     try:
-        return json.loads(body)
+        return json.loads(body, parse_constant=_refused)
     except RecursionError as error:
         raise UsageError(f"{what} is nested too deeply", mend="give a flatter one") from error
     except ValueError as error:

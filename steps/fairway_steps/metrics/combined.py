@@ -32,7 +32,13 @@ class CombinedSource:
         strata = (*(_counted(one) for one in counts.strata), *timed)
         after = json.dumps([counts.cursor, times.cursor]) if counts.cursor or times.cursor else ""
         until = earlier(counts, times)
-        return Reading(strata, after, complete=counts.complete and times.complete, until=until, every=counts.every)
+        return Reading(
+            strata,
+            after,
+            complete=counts.complete and times.complete,
+            until=until,
+            every=max(counts.every, times.every),
+        )
 
     def inspect(self, versions: Sequence[str], now: float) -> Sequence[Inspection]:
         """What each of the two shows of its part."""

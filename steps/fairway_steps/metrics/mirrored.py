@@ -66,7 +66,7 @@ class MirroredSource:
             json.dumps(after) if any(after) else "",
             complete=direct.complete,
             until=earlier(direct, copied) if needed else direct.until,
-            every=direct.every,
+            every=max(direct.every, copied.every if needed else 0.0),
         )
 
     def inspect(self, versions: Sequence[str], now: float) -> Sequence[Inspection]:

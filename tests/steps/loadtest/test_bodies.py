@@ -88,6 +88,8 @@ def test_a_template_that_loops_or_reaches_for_more_is_one_sentence(template: str
     ("source", "sentence"),
     [
         (Source(literal="{"), "--payload is not JSON"),
+        (Source(literal='{"a": NaN}'), "--payload is not JSON: NaN is no number of JSON's"),
+        (Source(literal="[-Infinity]"), "--payload is not JSON: -Infinity is no number of JSON's"),
         (Source(literal="[" * 50_000), "--payload is nested too deeply"),
         (Source(file=__file__), "--payload-file is not JSON"),
         (Source(template="{% if index %}x{% else %}1{% endif %}", variants=2), "--template, body 2, is not JSON"),
@@ -97,6 +99,7 @@ def test_a_template_that_loops_or_reaches_for_more_is_one_sentence(template: str
         (Source(dataset="/no/such"), "--dataset /no/such cannot be read"),
         (Source(dataset="/dev/null"), "is empty"),
         (Source(url="nowhere"), "is no URL"),
+        (Source(url="http://a..b/x"), "is no URL"),
         (Source(tensors="x"), "cannot be read"),
         (Source(template="x", variants=0), "--variants 0 cannot be"),
         (Source(template="x", variants=10**9), "give 1 to 100,000"),

@@ -111,7 +111,7 @@ def _histogram(data: Mapping[str, Any], own: Mapping[str, int], rate: float | No
         requested_rate=rate,
         achieved_rate=float(data["rps"]),
         buckets=tuple(buckets),
-        spent=int(data["average"]) / SECOND * count,
+        spent=0.0 if failures else int(data["average"]) / SECOND * count,  # its average is of failed calls, too
         reported={f"p{p['percentage']}": int(p["latency"]) / 1e6 for p in data.get("latencyDistribution") or [] if p},
         without="" if buckets else "it has neither details nor a histogram",
     ).held()
