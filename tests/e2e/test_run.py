@@ -116,7 +116,9 @@ def test_a_proxy_that_dies_and_comes_back_is_waited_for_and_what_was_lost_is_tol
     assert (told["outcome"], run.returncode) == ("promoted", 0), err
     assert place.weights() == {"v2": 100}
     assert told["lost"] == sum(told["failed"]["no version"].values()) > 0
-    assert not told["failed"]["v1"], "what the proxy lost is nobody else's failure"
+    assert set(told["failed"]["v1"]) <= {"truncated"}, (
+        "what the proxy lost is nobody else's failure, but of answers that had begun to come"
+    )
 
 
 def answers(place):
