@@ -315,7 +315,7 @@ def close_unfinished(
     except (Fenced, Overtaken):
         raise
     except FairwayError as error:
-        give_back(held, router)
+        _awake(held, held.primary, ending, lambda: None, lambda: give_back(held, router))
         LOG.warning("all traffic is back on %s, but the record could not be written: %s", held.primary.name, error)
         raise
     if record.outcome is not None:  # meanwhile

@@ -68,13 +68,14 @@ def set_weights(
             mend=claims.mend,
         )
     await_settled(router, clock, confirm.settle)
+    first = clock.now()
     while True:
         settled = clock.now()
         try:
             measured, counted = _count(router, clock, routes, confirm)
             break
         except NotSettled as early:  # the word of a control plane may come before its proxies' deed
-            if clock.now() >= asked + confirm.settle:
+            if clock.now() >= first + confirm.settle:
                 raise
             LOG.debug("not served yet: %s", early)
     if busy and not counted and not _count(router, clock, routes, confirm)[1]:

@@ -21,13 +21,14 @@ class Apart:
 
     def __init__(self, tolerance: Tolerance) -> None:
         self._tolerance = tolerance
-        self._turn = threading.Lock()
+        self._turn, self._pipe = asyncio.Semaphore(1), threading.Lock()
         self._process: BaseProcess | None = None
         self._link: Connection | None = None
 
     async def __call__(self, primary: Answer, candidate: Answer) -> Difference | None:
         """As ``compare``. Raises Incomparable, too, for a pair at which the process died."""
-        found = await asyncio.to_thread(self._ask, primary, candidate)
+        async with self._turn:  # those that wait hold no thread, whose end the loop would wait for
+            found = await asyncio.to_thread(self._ask, primary, candidate)
         if isinstance(found, Incomparable):
             raise found
         return found
@@ -40,7 +41,7 @@ class Apart:
             self._process = None
 
     def _ask(self, primary: Answer, candidate: Answer) -> Found:
-        with self._turn:
+        with self._pipe:  # also after one that was given up
             link = self._link if self._process and self._link else self._started()
             try:
                 link.send((primary, candidate))

@@ -35,7 +35,7 @@ class Names:
 
     def _ask(self) -> "asyncio.Future[Places | Exception]":
         loop = asyncio.get_running_loop()
-        self._asked = asked = loop.create_future()
+        asked: asyncio.Future[Places | Exception] = loop.create_future()
 
         def answer(found: Places | Exception) -> None:
             if not asked.done():
@@ -46,10 +46,11 @@ class Names:
             try:
                 told = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
                 found = [(entry[0], entry[4]) for entry in told]
-            except (OSError, UnicodeError) as error:
+            except Exception as error:  # noqa: BLE001 - raised by whoever waits
                 found = error
             with suppress(RuntimeError):  # the loop has ended meanwhile
                 loop.call_soon_threadsafe(answer, found)
 
         threading.Thread(target=ask, daemon=True).start()
+        self._asked = asked
         return asked
