@@ -312,7 +312,7 @@ def close_unfinished(
     except Lost as error:
         _break(store, Lease(held.release_id, held.token), clock, error.message, original="")
         raise
-    except (Fenced, Overtaken):
+    except Fenced:
         raise
     except FairwayError as error:
         _awake(held, held.primary, ending, lambda: None, lambda: give_back(held, router))
@@ -382,7 +382,7 @@ def _restore(
     def give() -> None:
         try:
             amend(store, lease, lambda r: announced(r, clock, confirm))
-        except (Fenced, Overtaken):
+        except Fenced:
             raise
         except FairwayError as error:  # users go back also while the record cannot be written
             LOG.warning("the way back could not be announced: %s", error)
